@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A configured source of entropy: opens its transport, speaks its protocol, passes its bytes through
+ * its intake into the pool, comes back by itself when the transport or the key went away.
+ */
+#ifndef BACKEND_SOURCE_H
+#define BACKEND_SOURCE_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ekey/keyring.h"
+#include "ekey/session.h"
+#include "pool/intake.h"
+#include "pool/pool.h"
+
+#define SOURCE_NAME_MAX 32
+#define SOURCE_ADDRESS_MAX 256
+
+struct source;
+
+struct source_config {
+	char name[SOURCE_NAME_MAX];       /* [source NAME] */
+	char address[SOURCE_ADDRESS_MAX]; /* "/dev/ttyACM0" or "unix:PATH" */
+	unsigned h;                       /* claimed min-entropy, bits per byte */
+};
+
+/* Shared by all sources; outlives them. */
+struct source_env {
+	struct event_base *base;
+	struct pool *pool;
+	const struct keyring *const *keyring; /* the daemon's current ring */
+};
+
+struct source_status {
+	const char *name, *address;
+	bool connected;
+	bool paused;              /* the pool is full: we do not read */
+	const char *state;        /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
+	char serial[KEYRING_SERIAL_TEXT_LEN + 1]; /* "" before the first S */
+	uint64_t connects;        /* times the transport was opened */
+	uint64_t undecoded_bytes; /* read, and kept until the pool has room */
+	struct session_counters session;
+	struct telemetry telemetry;
+	enum intake_state health;
+	enum intake_cause cause;
+	struct intake_counters intake;
+};
+
+/* Checks an address's form; NULL when good, else what is wrong with it. */
+const char *source_address_error(const char *address);
+
+/* Starts at once, in the background; absence of the device is a state. NULL: no memory. */
+struct source *source_new(const struct source_env *env, const struct source_config *config);
+
+/* Closes, restores the tty, wipes. NULLs the pointer. */
+void source_free(struct source **source);
+
+/* The pool has room again. */
+void source_room(struct source *source);
+
+/* *env->keyring points to another ring now. */
+void source_keyring_changed(struct source *source);
+
+/* Pointers in *ret live as long as the source. */
+void source_status(const struct source *source, struct source_status *ret);
+
+#endif

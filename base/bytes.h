@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/* Bytes in hand: a cursor over input that cannot run past its end, and little-endian words. */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+/* A view of somebody else's bytes. Taking moves it forward; nothing is copied or owned. */
+struct cursor {
+	const uint8_t *at;
+	size_t left; /* bytes from `at` to the end */
+};
+
+static inline struct cursor
+cursor_over(const void *bytes, size_t len)
+{
+	return (struct cursor){bytes, len};
+}
+
+/* Takes `len` bytes and points *ret_at at them; false, and nothing taken, when fewer are left. */
+static inline bool
+cursor_take(struct cursor *c, size_t len, const uint8_t **ret_at)
+{
+	if (len > c->left)
+		return false;
+	*ret_at = c->at;
+	c->at += len;
+	c->left -= len;
+	return true;
+}
+
+static inline uint64_t
+load_le64(const uint8_t *p)
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
+static inline void
+store_le64(uint8_t *p, uint64_t v)
+{
+	for (int i = 0; i < 8; i++, v >>= 8)
+		p[i] = (uint8_t)v;
+}
+
+#endif

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place where the time is read. Floors 2 and 3 never do: they are given `now_ms`. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds of CLOCK_MONOTONIC; never goes back, unrelated to the date. */
+uint64_t clock_now_ms(void);
+
+#endif

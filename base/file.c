@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+
+static int
+file_read_fd(int fd, size_t max_len, struct file_text *ret)
+{
+	struct stat st;
+	struct file_text file;
+
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size < 0 || (size_t)st.st_size > max_len)
+		return -EFBIG;
+	file = (struct file_text){.len = (size_t)st.st_size, .mode = st.st_mode & 07777};
+	file.text = secret_new(file.len + 1);
+	if (file.text == NULL)
+		return -ENOMEM;
+	for (size_t have = 0; have < file.len;) {
+		ssize_t n = read(fd, file.text + have, file.len - have);
+
+		if (n > 0) {
+			have += (size_t)n;
+		} else if (n == 0 || errno != EINTR) {
+			int result = n == 0 ? -EIO : -errno; /* 0: it shrank under our hands */
+
+			file_finish(&file);
+			return result;
+		}
+	}
+	*ret = file;
+	return 0;
+}
+
+int
+file_read(const char *path, size_t max_len, struct file_text *ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	result = file_read_fd(fd, max_len, ret);
+	close(fd);
+	return result;
+}
+
+void
+file_finish(struct file_text *file)
+{
+	if (file->text != NULL)
+		secret_free(file->text, file->len + 1);
+	*file = (struct file_text){0};
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading a small file whole: configuration and keyring. */
+#ifndef BASE_FILE_H
+#define BASE_FILE_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct file_text {
+	char *text;  /* NUL-terminated, in secret memory; owned */
+	size_t len;  /* without the NUL */
+	mode_t mode; /* permission bits of the file that was read */
+};
+
+/* 0, or -errno; -EFBIG above `max_len`, -EINVAL for anything but a regular file. */
+int file_read(const char *path, size_t max_len, struct file_text *ret);
+
+/* Wipes and frees. */
+void file_finish(struct file_text *file);
+
+#endif

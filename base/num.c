@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/num.h"
+
+#include <stddef.h>
+#include <string.h>
+
+struct unit {
+	const char *name;
+	uint64_t factor;
+};
+
+/* Digits up to a unit that must be in `units` (ended by a NULL name). */
+static bool
+num_parse_unit(const char *text, const struct unit *units, uint64_t max, uint64_t *ret)
+{
+	uint64_t n = 0;
+	const char *at = text;
+
+	for (; *at >= '0' && *at <= '9'; at++) {
+		uint64_t digit = (uint64_t)(*at - '0');
+
+		if (n > (UINT64_MAX - digit) / 10)
+			return false;
+		n = n * 10 + digit;
+	}
+	if (at == text)
+		return false;
+	for (; units->name != NULL; units++) {
+		if (strcmp(at, units->name) == 0) {
+			if (n > max / units->factor)
+				return false;
+			*ret = n * units->factor;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+num_parse(const char *text, uint64_t max, uint64_t *ret)
+{
+	static const struct unit units[] = {{"", 1}, {NULL, 0}};
+
+	return num_parse_unit(text, units, max, ret);
+}
+
+bool
+num_parse_size(const char *text, uint64_t max, uint64_t *ret_bytes)
+{
+	static const struct unit units[] = {{"", 1},        {"B", 1},        {"KiB", 1024},
+					    {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
+
+	return num_parse_unit(text, units, max, ret_bytes);
+}
+
+bool
+num_parse_duration(const char *text, uint64_t max_ms, uint64_t *ret_ms)
+{
+	static const struct unit units[] = {
+		{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}, {NULL, 0}};
+
+	return num_parse_unit(text, units, max_ms, ret_ms);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/secret.h"
+
+#include <openssl/crypto.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static size_t unlocked_bytes;
+
+static size_t
+secret_pages_len(size_t len)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	return (len + page - 1) / page * page;
+}
+
+void *
+secret_new(size_t len)
+{
+	size_t pages_len = secret_pages_len(len);
+	void *bytes = mmap(NULL, pages_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (bytes == MAP_FAILED)
+		return NULL;
+	if (mlock2(bytes, pages_len, MLOCK_ONFAULT) != 0)
+		unlocked_bytes += pages_len;
+	/* Best effort: kernels without one of these still run the program. */
+	(void)madvise(bytes, pages_len, MADV_DONTDUMP);
+	(void)madvise(bytes, pages_len, MADV_WIPEONFORK);
+	return bytes;
+}
+
+void
+secret_free(void *bytes, size_t len)
+{
+	if (bytes == NULL)
+		return;
+	secret_wipe(bytes, len);
+	munmap(bytes, secret_pages_len(len));
+}
+
+size_t
+secret_unlocked_bytes(void)
+{
+	return unlocked_bytes;
+}
+
+void
+secret_wipe(void *bytes, size_t len)
+{
+	explicit_bzero(bytes, len);
+}
+
+bool
+secret_equal(const void *a, const void *b, size_t len)
+{
+	return CRYPTO_memcmp(a, b, len) == 0;
+}

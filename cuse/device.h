@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One published device: reads from the pool, by CUSE, or by a FUSE mount of a single file where the
+ * kernel has no CUSE. Blocks or says EAGAIN when there is nothing; never an error and never an end
+ * of file while the daemon lives. Nothing in our processes may open or stat it.
+ */
+#ifndef CUSE_DEVICE_H
+#define CUSE_DEVICE_H
+
+#include <event2/event.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pool/pool.h"
+
+#define DEVICE_NAME_MAX 32
+#define DEVICE_PATH_MAX 256
+
+enum device_via { DEVICE_VIA_AUTO, DEVICE_VIA_CUSE, DEVICE_VIA_FUSE };
+
+struct device_config {
+	char name[DEVICE_NAME_MAX]; /* [device NAME] */
+	char path[DEVICE_PATH_MAX]; /* "/dev/ekey-random"; CUSE only below /dev */
+	enum device_via via;
+	mode_t mode; /* permission bits: 0444 */
+};
+
+struct device;
+
+struct device_status {
+	const char *name, *path;
+	const char *via;     /* "cuse" or "fuse" */
+	uint64_t opens;      /* open files now */
+	uint64_t interrupted; /* reads ended by a signal */
+	struct pool_account account;
+};
+
+/*
+ * Publishes the device and serves it from `base`. 0 with *ret, or -errno after one line in the log
+ * that names the path, the cause and the cure: another instance serves it (-EBUSY), something else
+ * has that name (-EEXIST), no carrier (-ENODEV).
+ */
+int device_start(struct event_base *base, struct pool *pool, const struct device_config *config,
+		 struct device **ret);
+
+/* Answers nobody any more, withdraws the device, NULLs the pointer. */
+void device_stop(struct device **device);
+
+void device_status(const struct device *device, struct device_status *ret);
+
+#endif

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Long-term keys by serial, in ekeyd's file format: "SERIAL LTK" in PEM, 16 and 44 characters, one
+ * key a line; '#' starts a comment line. PROTOCOL 5. Strict: what cannot be read is an error with
+ * its line, and nothing changes.
+ */
+#ifndef EKEY_KEYRING_H
+#define EKEY_KEYRING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/keyed.h"
+
+#define KEYRING_MAX 256 /* keys: far more than one host's USB can hold */
+#define KEYRING_SERIAL_TEXT_LEN 16
+#define KEYRING_FILE_MAX 65536 /* bytes of a keyring file that are read at all */
+
+struct keyring_entry {
+	uint8_t serial[KEYED_SERIAL_LEN];
+	uint8_t ltk[KEYED_SECRET_LEN];
+};
+
+/* Secret: allocate it with secret_new(). All zero is an empty ring. */
+struct keyring {
+	size_t len;
+	struct keyring_entry entries[KEYRING_MAX];
+};
+
+struct keyring_error {
+	unsigned line; /* from 1 */
+	const char *why;
+};
+
+/*
+ * Reads a whole file's text into *ret, which must not be in use: read into a fresh ring, then
+ * swap. False with *ret_error for a bad line, a serial named twice, or more than KEYRING_MAX.
+ */
+bool keyring_parse(const char *text, size_t len, struct keyring *ret,
+		   struct keyring_error *ret_error);
+
+/* The long-term key of `serial`, or NULL. */
+const uint8_t *keyring_find(const struct keyring *ring, const uint8_t serial[static 12]);
+
+/* The serial as it is printed and written: 16 characters and a NUL. */
+void keyring_serial_text(const uint8_t serial[static 12],
+			 char ret[static KEYRING_SERIAL_TEXT_LEN + 1]);
+
+/* Strict inverse; the text must be exactly 16 characters. */
+bool keyring_serial_parse(const char *text, uint8_t ret[static 12]);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/* What a frame says, once its MAC has been checked: nothing is believed before. PROTOCOL 2. */
+#ifndef EKEY_PACKET_H
+#define EKEY_PACKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto/keyed.h"
+#include "ekey/frame.h"
+
+#define PACKET_TEXT_LEN 50
+#define PACKET_BYTES_LEN 36
+
+enum packet_verdict {
+	PACKET_OK,
+	PACKET_BAD_MAC,   /* not from who holds the key, or damaged */
+	PACKET_MALFORMED, /* authentic, but not of the protocol: counted, then ignored */
+};
+
+struct packet {
+	char type;           /* one of "SIWEkKMLlB" */
+	bool text;           /* class '>': payload is text; else '!': sub-code and bytes */
+	char subcode_text[2];
+	unsigned subcode;    /* binary: 0..4095 */
+	size_t len;          /* bytes of payload; text without its padding */
+	uint8_t payload[PACKET_TEXT_LEN];
+};
+
+/* Checks the MAC (constant time) with `mac`, then decodes. *ret is written on PACKET_OK only. */
+enum packet_verdict packet_open(const uint8_t frame[static FRAME_LEN], const struct keyed *mac,
+				struct packet *ret);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Healthy bytes in a locked ring, and the queue of those who wait for them. Every byte leaves at
+ * most once: taking is copying and wiping. Bytes granted to somebody who vanished are wiped and
+ * counted as lost, never given to another. Always: in = delivered + lost + held.
+ *
+ * Fair at two levels: identities (a uid, an address) take turns, and within one its handles (open
+ * files, connections) take turns. A turn is POOL_QUANTUM bytes and is kept across refills, so that
+ * neither big requests nor many requests win. No I/O, no clock, no allocation after pool_new().
+ */
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#define POOL_QUANTUM 64    /* bytes of one turn */
+#define POOL_GATHER_MAX 256 /* bytes that a blocked request may collect before it is answered */
+#define POOL_SIZE_MIN 4096
+
+struct pool;
+
+/* What the pool has done for one outlet (a device, a listener). Owned by the outlet. */
+struct pool_account {
+	uint64_t delivered; /* bytes handed over */
+	uint64_t lost;      /* bytes granted to it and then wiped */
+	uint64_t requests;  /* that were given at least one byte */
+	uint64_t waited;    /* requests and polls that had to wait */
+};
+
+/* One who shares: found by kind and number, kept while it has handles. */
+struct pool_identity;
+
+/*
+ * One open file or connection. Owned by the outlet, which calls handle_open/close.
+ * `stash` are bytes granted to its armed poll, waiting for its next read.
+ */
+struct pool_handle {
+	struct pool_identity *identity;
+	struct pool_account *account;
+	TAILQ_ENTRY(pool_handle) turn;         /* in identity->waiting, while it waits */
+	TAILQ_HEAD(, pool_waiter) waiters;     /* its blocked requests, oldest first */
+	struct pool_waiter *poll;              /* armed poll in the queue, or NULL */
+	uint16_t stash_len;
+	uint8_t *stash;                        /* POOL_QUANTUM bytes in the pool's memory */
+};
+
+/* One blocked request. Opaque; lives in the pool's locked memory. */
+struct pool_waiter;
+
+/* Called when a waiter has what it needs; see pool_wait(). Must not wait, may call the pool. */
+typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
+
+struct pool_config {
+	size_t size;          /* bytes of the ring, >= POOL_SIZE_MIN */
+	unsigned max_handles; /* open handles at once, all outlets together */
+	unsigned max_waiters; /* blocked requests and armed polls at once; one identity may
+	                         hold at most a quarter of them */
+};
+
+struct pool_totals {
+	uint64_t in, delivered, lost; /* bytes since start */
+	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
+	uint64_t waiters;             /* blocked requests and armed polls now */
+	uint64_t handles;
+};
+
+/* NULL when memory cannot be had. */
+struct pool *pool_new(const struct pool_config *config);
+
+/* Wipes everything; waiters and handles must be gone. NULLs the pointer. */
+void pool_free(struct pool **pool);
+
+/* ---- filling ---- */
+
+/* Bytes that pool_put() would take now. */
+size_t pool_room(const struct pool *pool);
+
+/*
+ * Copies in at most pool_room() bytes and returns how many; first the waiters are served, in
+ * fairness order, and their ready functions called.
+ */
+size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
+
+/* `fn` is called once each time the ring, having been full, has POOL_ROOM_AGAIN free. */
+void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
+
+/* ---- taking ---- */
+
+/* False when max_handles are open. `kind` separates uids from addresses and so on. */
+bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
+		      unsigned kind, uint64_t identity);
+
+/* Cancels its waiters (no ready call), wipes its stash, counts what was granted as lost. */
+void pool_handle_close(struct pool *pool, struct pool_handle *h);
+
+/*
+ * Takes up to `len` bytes without waiting: the handle's stash first, then the ring, but the ring
+ * only while nobody waits in front. Returns bytes taken, 0 when it would have to wait. They count
+ * as delivered; when the hand-over then fails, say so with pool_delivery_failed().
+ */
+size_t pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len);
+void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
+
+/* Bytes that pool_take() would give this handle now (stash, and the ring if nobody waits). */
+size_t pool_ready(const struct pool *pool, const struct pool_handle *h);
+
+/* Bytes in the ring: what RNDGETENTCNT (x 8) and status report. */
+size_t pool_level(const struct pool *pool);
+
+/*
+ * Queues a request for `need` bytes (1..POOL_GATHER_MAX) that pool_take() could not serve whole,
+ * NULL when the limits are reached. When they are gathered `ready` is called once; it must then
+ * end the waiter with pool_waiter_done(). The handle's stash is used first.
+ */
+struct pool_waiter *pool_wait(struct pool *pool, struct pool_handle *h, size_t need,
+			      pool_ready_fn *ready, void *arg);
+
+/* What it has gathered so far: in locked memory, *ret_len bytes. */
+const uint8_t *pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len);
+
+/*
+ * Ends a waiter, whether ready or not: its bytes are wiped, and counted as delivered or lost.
+ * An interrupted read may deliver what it had gathered.
+ */
+void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
+
+/*
+ * Arms this handle's poll: it waits its turn like a read of POOL_QUANTUM bytes; what it is granted
+ * goes to the stash, `ready` is called once and the poll is no longer armed. Arming again replaces
+ * `ready`. False at the limits.
+ */
+bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
+void pool_poll_disarm(struct pool *pool, struct pool_handle *h);
+
+void pool_totals(const struct pool *pool, struct pool_totals *ret);
+
+/* Wipes the ring and counts its bytes as lost: clones, orders, shutdown. */
+void pool_wipe(struct pool *pool);
+
+#endif

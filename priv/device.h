@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Privileged acts on devices, each one function and nothing else: what a privileged parent will do
+ * for an unprivileged core one day. All fds are non-blocking and close-on-exec.
+ */
+#ifndef PRIV_DEVICE_H
+#define PRIV_DEVICE_H
+
+#include <sys/types.h>
+
+/* A tty for a key: read-write, never our controlling terminal. fd or -errno; -ENOTTY for others. */
+int priv_open_tty(const char *path);
+
+/* /dev/cuse, one new connection for each call. fd or -errno (-ENOENT: the kernel has no CUSE). */
+int priv_open_cuse(void);
+
+/* chmod of a CUSE node by path: touches devtmpfs only, never the device itself. 0 or -errno. */
+int priv_chmod_node(const char *path, mode_t mode);
+
+#endif

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Holds every #include "folder/file.h" against tests/floors, and floors 2 and 3 against clocks and I/O.
+set -eu
+cd "$(dirname "$0")/.."
+git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null | sort >/tmp/floors.$$ || find . -name '*.[ch]' -path './[a-z]*' | sed 's,^\./,,' | sort >/tmp/floors.$$
+trap 'rm -f /tmp/floors.$$' EXIT
+xargs awk '
+FILENAME == "tests/floors" {
+	if ($1 == "beside") { for (i = 3; i <= NF; i++) may[$2, $i] = 1; beside[$2] = 1 }
+	else if ($1 ~ /^[0-9]+$/) for (i = 2; i <= NF; i++) floor[$i] = $1
+	next
+}
+FNR == 1 { split(FILENAME, at, "/"); from = at[1]
+	if (!(from in floor) && !(from in beside)) { print FILENAME ": folder " from " is on no floor (tests/floors)"; bad = 1 } }
+/^[ \t]*#[ \t]*include[ \t]*"/ {
+	split($0, q, "\""); split(q[2], t, "/"); to = t[1]
+	if (from == to) next
+	if (from in beside) ok = ((from, to) in may)
+	else ok = (to in floor) && floor[to] < floor[from]
+	if (!ok) { print FILENAME ":" FNR ": " from " must not include " q[2]; bad = 1 }
+}
+(from in floor) && (floor[from] == 3 || from == "crypto") && /[^a-z_](clock_gettime|time|getrandom|read|write|open|socket|malloc|calloc|fopen)\(/ && !/^[ \t]*(\/\*|\*)/ {
+	print FILENAME ":" FNR ": no clock, I/O or allocation on this floor: " $0; bad = 1
+}
+END { exit bad }
+' tests/floors </tmp/floors.$$
