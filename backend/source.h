@@ -31,6 +31,7 @@ struct source_env {
 	struct event_base *base;
 	struct pool *pool;
 	const struct keyring *const *keyring; /* the daemon's current ring */
+	const char *keyring_path;             /* for the log, which says where a key is missing */
 };
 
 struct source_status {

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/appear.h"
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+/* ATTRIB: udev opens the access to a node after the kernel has made it. */
+#define APPEAR_MASK (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE_SELF | IN_ONLYDIR)
+
+struct appear {
+	int fd;
+	struct event *readable;
+	char *name; /* in the directory */
+	appear_fn *fn;
+	void *arg;
+};
+
+/* True when one of the events is about our name, or when we cannot know. */
+static bool
+appear_concerns(const struct appear *a, const char *bytes, size_t len)
+{
+	while (len >= sizeof(struct inotify_event)) {
+		struct inotify_event event;
+		const char *name = bytes + sizeof(event);
+
+		memcpy(&event, bytes, sizeof(event));
+		if (event.len == 0 || strcmp(name, a->name) == 0)
+			return true; /* len 0: the directory itself, or events were lost */
+		bytes += sizeof(event) + event.len;
+		len -= sizeof(event) + event.len;
+	}
+	return false;
+}
+
+static void
+appear_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct appear *a = arg;
+	char bytes[16 * (sizeof(struct inotify_event) + NAME_MAX + 1)];
+	ssize_t n = read(fd, bytes, sizeof(bytes));
+
+	(void)what;
+	if (n > 0 && appear_concerns(a, bytes, (size_t)n))
+		a->fn(a->arg); /* may free us */
+}
+
+static bool
+appear_start(struct appear *a, struct event_base *base, const char *dir)
+{
+	a->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+	if (a->fd < 0 || inotify_add_watch(a->fd, dir, APPEAR_MASK) < 0)
+		return false;
+	a->readable = event_new(base, a->fd, EV_READ | EV_PERSIST, appear_on_readable, a);
+	return a->readable != NULL && event_add(a->readable, NULL) == 0;
+}
+
+struct appear *
+appear_new(struct event_base *base, const char *path, appear_fn *fn, void *arg)
+{
+	struct appear *a = calloc(1, sizeof(*a));
+	const char *slash = strrchr(path, '/');
+	char *dir = strndup(path, slash > path ? (size_t)(slash - path) : 1);
+
+	if (a != NULL) {
+		*a = (struct appear){.fd = -1, .name = strdup(slash + 1), .fn = fn, .arg = arg};
+		if (dir == NULL || a->name == NULL || !appear_start(a, base, dir))
+			appear_free(&a);
+	}
+	free(dir);
+	return a;
+}
+
+void
+appear_free(struct appear **appear)
+{
+	struct appear *a = *appear;
+
+	if (a == NULL)
+		return;
+	if (a->readable != NULL)
+		event_free(a->readable);
+	if (a->fd >= 0)
+		close(a->fd);
+	free(a->name);
+	free(a);
+	*appear = NULL;
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/fd_transport.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "backend/tty.h"
+#include "base/net.h"
+#include "base/secret.h"
+
+#define FD_IN_LEN 65536    /* bytes of one read: as much as a Unix socket's sender can queue */
+#define FD_TURN_LEN 262144 /* bytes read in one wake-up before others have their turn: 2 ms */
+#define FD_OUT_LEN 256     /* bytes that the device has not accepted; it is sent 18 at a time */
+#define FD_UNIX_PATH_MAX 107
+
+struct fd_transport {
+	struct transport transport;
+	struct transport_events events;
+	struct tty tty; /* .fd is the fd of either kind */
+	int removal_fd; /* readable when `fd` has hung up */
+	struct event *readable, *writable, *removal;
+	bool reading;
+	int error; /* found while sending; told by the loop */
+	uint8_t *in; /* FD_IN_LEN bytes, secret; in_len of them at in_at are not yet taken */
+	size_t in_at, in_len;
+	uint8_t out[FD_OUT_LEN];
+	size_t out_len;
+};
+
+/* ---- reading ---- */
+
+/* Gives what we hold; true when all of it was taken and more is wanted. */
+static bool
+fd_offer(struct fd_transport *t)
+{
+	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
+
+	t->in_at += taken;
+	t->in_len -= taken;
+	return t->in_len == 0 && t->reading;
+}
+
+static void
+fd_gone(struct fd_transport *t, int error)
+{
+	event_del(t->readable);
+	event_del(t->writable);
+	event_del(t->removal);
+	t->events.gone(t->events.arg, error);
+}
+
+static void
+fd_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct fd_transport *t = arg;
+
+	(void)what;
+	for (size_t had = 0; fd_offer(t) && had < FD_TURN_LEN;) {
+		ssize_t n = read(fd, t->in, FD_IN_LEN);
+
+		if (n <= 0) {
+			/* EIO: a tty whose device, or a pty whose other end, has vanished. */
+			if (n == 0 || (errno != EAGAIN && errno != EINTR))
+				fd_gone(t, n == 0 ? 0 : errno);
+			return;
+		}
+		t->in_at = 0;
+		t->in_len = (size_t)n;
+		had += t->in_len;
+	}
+}
+
+static void
+fd_set_reading(struct transport *transport, bool on)
+{
+	struct fd_transport *t = (struct fd_transport *)transport;
+
+	if (t->reading == on)
+		return;
+	t->reading = on;
+	if (on) {
+		event_del(t->removal);
+		event_add(t->readable, NULL);
+		event_active(t->readable, EV_READ, 0); /* what we still hold comes first */
+	} else {
+		event_del(t->readable);
+		event_add(t->removal, NULL);
+	}
+}
+
+/* ---- sending ---- */
+
+static void
+fd_flush(struct fd_transport *t)
+{
+	while (t->out_len > 0) {
+		ssize_t n = write(t->tty.fd, t->out, t->out_len);
+
+		if (n >= 0) {
+			t->out_len -= (size_t)n;
+			memmove(t->out, t->out + n, t->out_len);
+		} else if (errno == EAGAIN) {
+			event_add(t->writable, NULL);
+			return;
+		} else if (errno != EINTR) {
+			t->error = errno;
+			event_active(t->removal, EV_READ, 0);
+			return;
+		}
+	}
+}
+
+static void
+fd_send(struct transport *transport, const uint8_t *bytes, size_t len)
+{
+	struct fd_transport *t = (struct fd_transport *)transport;
+
+	if (t->error != 0)
+		return;
+	if (len > FD_OUT_LEN - t->out_len) {
+		t->error = ETIMEDOUT; /* it has accepted nothing for many commands */
+		event_active(t->removal, EV_READ, 0);
+		return;
+	}
+	memcpy(t->out + t->out_len, bytes, len);
+	t->out_len += len;
+	fd_flush(t);
+}
+
+static void
+fd_on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	fd_flush(arg);
+}
+
+/* ---- removal while we do not read ---- */
+
+static void
+fd_on_removal(evutil_socket_t fd, short what, void *arg)
+{
+	struct fd_transport *t = arg;
+
+	(void)fd, (void)what;
+	fd_gone(t, t->error);
+}
+
+/*
+ * An epoll of its own, since libevent cannot wait for a hang-up alone: it would turn a tty's HUP
+ * into "readable", which nobody waits for, and spin.
+ */
+static int
+fd_watch_removal(int fd)
+{
+	struct epoll_event hang_up = {.events = EPOLLRDHUP}; /* HUP and ERR are always included */
+	int removal_fd = epoll_create1(EPOLL_CLOEXEC);
+
+	if (removal_fd >= 0 && epoll_ctl(removal_fd, EPOLL_CTL_ADD, fd, &hang_up) != 0) {
+		close(removal_fd);
+		return -1;
+	}
+	return removal_fd;
+}
+
+/* ---- life ---- */
+
+/* Everything but the fd itself. */
+static void
+fd_free(struct fd_transport *t)
+{
+	struct event *events[] = {t->readable, t->writable, t->removal};
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	if (t->removal_fd >= 0)
+		close(t->removal_fd);
+	secret_free(t->in, FD_IN_LEN);
+	free(t);
+}
+
+/* Takes over tty->fd, unless it returns -errno. */
+static int
+fd_transport_new(struct event_base *base, const struct transport_kind *kind, const struct tty *tty,
+		 const struct transport_events *events, struct transport **ret)
+{
+	struct fd_transport *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return -ENOMEM;
+	*t = (struct fd_transport){.transport.kind = kind, .events = *events, .tty = *tty};
+	t->in = secret_new(FD_IN_LEN);
+	t->removal_fd = fd_watch_removal(tty->fd);
+	t->readable = event_new(base, tty->fd, EV_READ | EV_PERSIST, fd_on_readable, t);
+	t->writable = event_new(base, tty->fd, EV_WRITE, fd_on_writable, t);
+	t->removal = event_new(base, t->removal_fd, EV_READ, fd_on_removal, t);
+	if (t->in == NULL || t->removal_fd < 0 || t->readable == NULL || t->writable == NULL ||
+	    t->removal == NULL) {
+		fd_free(t);
+		return -ENOMEM;
+	}
+	t->reading = true;
+	event_add(t->readable, NULL);
+	*ret = &t->transport;
+	return 0;
+}
+
+static int
+fd_open_unix(struct event_base *base, const char *where, const struct transport_events *events,
+	     struct transport **ret)
+{
+	struct tty tty = {.fd = net_unix_connect(where)};
+	int result = tty.fd;
+
+	if (result >= 0)
+		result = fd_transport_new(base, &transport_unix, &tty, events, ret);
+	if (result < 0 && tty.fd >= 0)
+		close(tty.fd);
+	return result;
+}
+
+static int
+fd_open_tty(struct event_base *base, const char *where, const struct transport_events *events,
+	    struct transport **ret)
+{
+	struct tty tty;
+	int result = tty_open(where, &tty);
+
+	if (result < 0)
+		return result;
+	result = fd_transport_new(base, &transport_tty, &tty, events, ret);
+	if (result < 0)
+		tty_close(&tty);
+	return result;
+}
+
+static void
+fd_close_unix(struct transport *transport)
+{
+	struct fd_transport *t = (struct fd_transport *)transport;
+	int fd = t->tty.fd;
+
+	fd_free(t);
+	close(fd);
+}
+
+static void
+fd_close_tty(struct transport *transport)
+{
+	struct fd_transport *t = (struct fd_transport *)transport;
+	struct tty tty = t->tty;
+
+	fd_free(t);
+	tty_close(&tty);
+}
+
+static const char *
+fd_check_unix(const char *where)
+{
+	if (where[0] != '/')
+		return "an absolute path is needed after unix:";
+	return strlen(where) <= FD_UNIX_PATH_MAX ? NULL : "the socket's path is too long";
+}
+
+static const char *
+fd_check_tty(const char *where)
+{
+	return where[0] == '/' ? NULL : "/dev/... of a tty, or unix:/PATH of a socket, is needed";
+}
+
+const struct transport_kind transport_unix = {
+	.prefix = "unix:",
+	.check = fd_check_unix,
+	.open = fd_open_unix,
+	.close = fd_close_unix,
+	.send = fd_send,
+	.set_reading = fd_set_reading,
+};
+
+const struct transport_kind transport_tty = {
+	.prefix = "",
+	.check = fd_check_tty,
+	.open = fd_open_tty,
+	.close = fd_close_tty,
+	.send = fd_send,
+	.set_reading = fd_set_reading,
+};

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/source.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "backend/appear.h"
+#include "backend/fd_transport.h"
+#include "backend/source_log.h"
+#include "base/clock.h"
+#include "base/secret.h"
+
+#define RETRY_MIN_MS 250
+#define RETRY_MAX_MS 30000
+#define RETRY_BLIND_MAX_MS 2000 /* where nothing tells us that the path has appeared */
+#define SILENT_TICKS 3          /* resets without an answer before we say so */
+
+struct source {
+	struct source_env env;
+	struct source_config config;
+	const struct transport_kind *kind;
+	const char *where; /* config.address after the kind's prefix */
+	struct transport *transport; /* NULL: not open */
+	struct appear *appear;       /* while it is not open */
+	struct session_env session_env;
+	struct session session;
+	struct intake intake;
+	struct source_log log;
+	struct event *timer;
+	uint64_t timer_ms; /* when it fires; UINT64_MAX: not armed */
+	uint64_t retry_at_ms, retry_ms;
+	bool keyed;  /* entropy may come: room for it must be had before the next frame is read */
+	bool paused; /* the pool is full */
+	unsigned silent_ticks;
+	uint64_t connects, undecoded_bytes;
+	char waiting[SOURCE_ADDRESS_MAX + 128];
+};
+
+/* ---- transports ---- */
+
+/* Tried in this order: a bare path comes last. */
+static const struct transport_kind *const kinds[] = {&transport_unix, &transport_tty};
+
+static const struct transport_kind *
+source_transport_kind(const char *address)
+{
+	size_t i = 0;
+
+	while (strncmp(address, kinds[i]->prefix, strlen(kinds[i]->prefix)) != 0)
+		i++;
+	return kinds[i];
+}
+
+const char *
+source_address_error(const char *address)
+{
+	const struct transport_kind *kind = source_transport_kind(address);
+
+	return kind->check(address + strlen(kind->prefix));
+}
+
+/* ---- the timer ---- */
+
+/*
+ * One timer for what is due next. Deadlines move away with every frame: the timer is left alone
+ * then, and looks again when it fires. With nothing due it is off, and nothing wakes us.
+ */
+static void
+source_arm(struct source *s, uint64_t now_ms)
+{
+	uint64_t due_ms = s->transport == NULL ? s->retry_at_ms : session_deadline(&s->session);
+	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+	struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+			       .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+
+	if (due_ms == UINT64_MAX && s->timer_ms != UINT64_MAX)
+		event_del(s->timer);
+	else if (due_ms < s->timer_ms)
+		event_add(s->timer, &wait);
+	else
+		return;
+	s->timer_ms = due_ms;
+}
+
+/* ---- bytes ---- */
+
+static void
+source_on_state(struct source *s)
+{
+	enum session_state state = session_state(&s->session);
+	const uint8_t *serial = session_serial(&s->session);
+	char text[KEYRING_SERIAL_TEXT_LEN + 1] = "";
+
+	s->keyed = state == SESSION_KEYED || (state == SESSION_REKEYING && s->keyed);
+	if (s->keyed)
+		s->retry_ms = RETRY_MIN_MS;
+	if (serial != NULL)
+		keyring_serial_text(serial, text);
+	source_log_state(&s->log, state, text);
+}
+
+static void
+source_on_event(struct source *s, enum session_event event, uint64_t now_ms)
+{
+	const struct telemetry *telemetry = session_telemetry(&s->session);
+	bool health_changed = false;
+
+	if (event == SESSION_ENTROPY)
+		health_changed = intake_put(&s->intake, session_block(&s->session),
+					    SESSION_BLOCK_LEN, now_ms);
+	else if (event == SESSION_TELEMETRY && telemetry->have_raw)
+		health_changed = intake_badness(&s->intake, telemetry->badness, now_ms);
+	else if (event == SESSION_CHANGED)
+		source_on_state(s);
+	if (health_changed)
+		source_log_health(&s->log, &s->intake);
+}
+
+static bool
+source_must_pause(const struct source *s)
+{
+	return s->keyed && !intake_has_room(&s->intake, SESSION_BLOCK_LEN);
+}
+
+static void
+source_pause(struct source *s)
+{
+	s->paused = true;
+	session_pause(&s->session);
+	s->transport->kind->set_reading(s->transport, false);
+}
+
+static void
+source_send(struct source *s)
+{
+	size_t len;
+	const uint8_t *bytes = session_send(&s->session, &len);
+
+	if (bytes != NULL)
+		s->transport->kind->send(s->transport, bytes, len);
+}
+
+/* Decodes as long as the pool has room; returns how many bytes that took. */
+static size_t
+source_take(struct source *s, const uint8_t *bytes, size_t len)
+{
+	struct cursor in = cursor_over(bytes, len);
+	uint64_t now_ms = clock_now_ms();
+	enum session_event event = SESSION_CHANGED;
+
+	while (event != SESSION_MORE && !source_must_pause(s)) {
+		event = session_next(&s->session, &in, now_ms);
+		source_send(s);
+		source_on_event(s, event, now_ms);
+	}
+	if (source_must_pause(s))
+		source_pause(s);
+	s->undecoded_bytes = in.left;
+	source_arm(s, now_ms);
+	return len - in.left;
+}
+
+static size_t
+source_on_bytes(void *arg, const uint8_t *bytes, size_t len)
+{
+	return source_take(arg, bytes, len);
+}
+
+/* ---- coming and going ---- */
+
+/* Tries again later, each time later; at once when the path appears. */
+static void
+source_wait(struct source *s, int error)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t max_ms = s->appear != NULL ? RETRY_MAX_MS : RETRY_BLIND_MAX_MS;
+
+	source_log_waiting(&s->log, error);
+	snprintf(s->waiting, sizeof(s->waiting), "waiting for %s: %s", s->config.address,
+		 source_error_text(error));
+	s->retry_at_ms = now_ms + s->retry_ms;
+	s->retry_ms = s->retry_ms * 2 < max_ms ? s->retry_ms * 2 : max_ms;
+	source_arm(s, now_ms);
+}
+
+static void
+source_disconnect(struct source *s)
+{
+	session_close(&s->session);
+	intake_restart(&s->intake);
+	s->transport->kind->close(s->transport);
+	s->transport = NULL;
+	s->keyed = false;
+	s->paused = false;
+	s->undecoded_bytes = 0;
+}
+
+static void
+source_on_gone(void *arg, int error)
+{
+	struct source *s = arg;
+	bool was_known = session_serial(&s->session) != NULL;
+
+	source_disconnect(s);
+	if (was_known)
+		source_log_gone(&s->log, error);
+	source_wait(s, error);
+}
+
+static void
+source_on_appear(void *arg)
+{
+	struct source *s = arg;
+
+	s->retry_ms = RETRY_MIN_MS;
+	s->retry_at_ms = clock_now_ms();
+	source_arm(s, s->retry_at_ms);
+}
+
+static void
+source_connect(struct source *s)
+{
+	const struct transport_events events = {source_on_bytes, source_on_gone, s};
+	int result;
+
+	/* Watched before it is tried: it cannot appear unseen in between. */
+	if (s->appear == NULL)
+		s->appear = appear_new(s->env.base, s->where, source_on_appear, s);
+	result = s->kind->open(s->env.base, s->where, &events, &s->transport);
+	if (result < 0) {
+		source_wait(s, -result);
+		return;
+	}
+	appear_free(&s->appear);
+	s->connects++;
+	s->silent_ticks = 0;
+	session_open(&s->session, clock_now_ms());
+	source_take(s, NULL, 0);
+}
+
+/* The session's deadline has passed. */
+static void
+source_tick(struct source *s, uint64_t now_ms)
+{
+	session_tick(&s->session, now_ms);
+	source_take(s, NULL, 0);
+	if (session_serial(&s->session) == NULL && ++s->silent_ticks == SILENT_TICKS)
+		source_log_silent(&s->log);
+}
+
+static void
+source_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct source *s = arg;
+	uint64_t now_ms = clock_now_ms();
+
+	(void)fd, (void)what;
+	s->timer_ms = UINT64_MAX;
+	if (s->transport == NULL && now_ms >= s->retry_at_ms)
+		source_connect(s);
+	else if (s->transport != NULL && now_ms >= session_deadline(&s->session))
+		source_tick(s, now_ms);
+	source_arm(s, now_ms);
+}
+
+/* ---- life ---- */
+
+/*
+ * For nonces, which must be fresh but are no secret. Early in the boot the kernel's generator may
+ * still wait for the very entropy that this key will bring: never wait for it.
+ */
+static bool
+source_random(void *arg, uint8_t *ret, size_t len)
+{
+	(void)arg;
+	return getrandom(ret, len, GRND_INSECURE) == (ssize_t)len;
+}
+
+struct source *
+source_new(const struct source_env *env, const struct source_config *config)
+{
+	struct source *s = secret_new(sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->env = *env;
+	s->config = *config;
+	s->kind = source_transport_kind(s->config.address);
+	s->where = s->config.address + strlen(s->kind->prefix);
+	s->log = (struct source_log){.name = s->config.name,
+				     .address = s->config.address,
+				     .keyring_path = env->keyring_path};
+	s->session_env = (struct session_env){.keyring = env->keyring, .random = source_random};
+	session_init(&s->session, &s->session_env);
+	intake_init(&s->intake, env->pool, config->h);
+	s->timer_ms = UINT64_MAX;
+	s->retry_ms = RETRY_MIN_MS;
+	s->timer = evtimer_new(env->base, source_on_timer, s);
+	if (s->timer == NULL) {
+		secret_free(s, sizeof(*s));
+		return NULL;
+	}
+	snprintf(s->waiting, sizeof(s->waiting), "waiting for %s", s->config.address);
+	source_arm(s, clock_now_ms());
+	return s;
+}
+
+void
+source_free(struct source **source)
+{
+	struct source *s = *source;
+
+	if (s == NULL)
+		return;
+	if (s->transport != NULL)
+		source_disconnect(s);
+	appear_free(&s->appear);
+	event_free(s->timer);
+	secret_free(s, sizeof(*s));
+	*source = NULL;
+}
+
+void
+source_room(struct source *s)
+{
+	if (!s->paused || source_must_pause(s))
+		return;
+	s->paused = false;
+	session_resume(&s->session, clock_now_ms());
+	s->transport->kind->set_reading(s->transport, true); /* decodes from the loop, not now */
+}
+
+void
+source_keyring_changed(struct source *s)
+{
+	session_keyring_changed(&s->session, clock_now_ms());
+	if (s->transport != NULL && !s->paused)
+		source_take(s, NULL, 0);
+}
+
+void
+source_status(const struct source *s, struct source_status *ret)
+{
+	const uint8_t *serial = session_serial(&s->session);
+
+	*ret = (struct source_status){
+		.name = s->config.name,
+		.address = s->config.address,
+		.connected = s->transport != NULL,
+		.paused = s->paused,
+		.state = s->transport != NULL ? session_state_text(session_state(&s->session))
+					      : s->waiting,
+		.connects = s->connects,
+		.undecoded_bytes = s->undecoded_bytes,
+		.session = *session_counters(&s->session),
+		.telemetry = *session_telemetry(&s->session),
+		.health = s->intake.state,
+		.cause = s->intake.cause,
+		.intake = s->intake.counters,
+	};
+	if (serial != NULL)
+		keyring_serial_text(serial, ret->serial);
+}

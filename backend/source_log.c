@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/source_log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+const char *
+source_error_text(int error)
+{
+	return error == 0 ? "closed by the other side" : strerror(error);
+}
+
+void
+source_log_waiting(struct source_log *l, int error)
+{
+	int said = error == 0 ? -1 : error; /* 0 is "nothing said" */
+
+	if (l->waiting_error == said)
+		return;
+	l->waiting_error = said;
+	log_info("source %s: waiting for %s: %s", l->name, l->address, source_error_text(error));
+}
+
+void
+source_log_gone(struct source_log *l, int error)
+{
+	log_warn("source %s: %s is gone: %s", l->name, l->address, source_error_text(error));
+	l->waiting_error = 0;
+	l->state = SESSION_CLOSED;
+}
+
+void
+source_log_silent(const struct source_log *l)
+{
+	log_warn("source %s: %s is open, but no Entropy Key answers; trying on", l->name,
+		 l->address);
+}
+
+/* A re-key every 48 seconds, or one more try with the same outcome, is no news. */
+static bool
+source_log_is_news(const struct source_log *l, enum session_state state, const char *serial)
+{
+	switch (state) {
+	case SESSION_CLOSED:
+	case SESSION_IDENTIFIED:
+	case SESSION_REKEYING:
+		return false;
+	case SESSION_RESETTING:
+		return l->state == SESSION_KEYED;
+	default:
+		return l->state != state || strcmp(l->serial, serial) != 0;
+	}
+}
+
+void
+source_log_state(struct source_log *l, enum session_state state, const char *serial)
+{
+	if (!source_log_is_news(l, state, serial))
+		return;
+	l->state = state;
+	l->waiting_error = 0;
+	snprintf(l->serial, sizeof(l->serial), "%s", serial);
+	if (state == SESSION_KEYED)
+		log_info("source %s: key %s: in session, entropy flows", l->name, serial);
+	else if (state == SESSION_RESETTING)
+		log_warn("source %s: key %s: nothing authentic comes any more; starting its session"
+			 " again", l->name, serial);
+	else if (state == SESSION_UNKNOWN_KEY)
+		log_warn("source %s: key %s: its long-term key is not in the keyring %s: add its"
+			 " line (`ekey-setkey -n` makes it, with this daemon stopped) and reload",
+			 l->name, serial, l->keyring_path);
+	else if (state == SESSION_WRONG_KEY)
+		log_warn("source %s: key %s: its long-term key in the keyring %s is wrong: make a"
+			 " new line (`ekey-setkey -n`, with this daemon stopped) and reload",
+			 l->name, serial, l->keyring_path);
+	else
+		log_warn("source %s: key %s: %s", l->name, serial, session_state_text(state));
+}
+
+void
+source_log_health(const struct source_log *l, const struct intake *intake)
+{
+	const char *state = intake_state_text(intake->state);
+
+	if (intake->state != INTAKE_QUARANTINE)
+		log_info("source %s: health: %s", l->name, state);
+	else if (intake->cause == INTAKE_CAUSE_BADNESS)
+		log_warn("source %s: health: %s: the key says: %s; nothing of it is used until it"
+			 " is well (a power cycle clears its fail mode)", l->name, state,
+			 telemetry_badness_text(intake->badness));
+	else
+		log_warn("source %s: health: %s: %s; nothing of it is used", l->name, state,
+			 intake_cause_text(intake->cause));
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* What a source says in the log: each change once, with its name, its key and the cure. */
+#ifndef BACKEND_SOURCE_LOG_H
+#define BACKEND_SOURCE_LOG_H
+
+#include "ekey/session.h"
+#include "pool/intake.h"
+
+/* What was said last; set the three names, the rest starts as zeros. */
+struct source_log {
+	const char *name, *address, *keyring_path;
+	enum session_state state; /* SESSION_CLOSED: nothing about this key yet */
+	char serial[KEYRING_SERIAL_TEXT_LEN + 1];
+	int waiting_error;
+};
+
+/* The transport cannot be opened; `error` is an errno, 0: the other side closes it at once. */
+void source_log_waiting(struct source_log *l, int error);
+
+/* It was open and its key known. */
+void source_log_gone(struct source_log *l, int error);
+
+/* Open, but nobody answers. */
+void source_log_silent(const struct source_log *l);
+
+/* `serial`: as text, "" before it is known. */
+void source_log_state(struct source_log *l, enum session_state state, const char *serial);
+
+void source_log_health(const struct source_log *l, const struct intake *intake);
+
+/* English for `error` of a transport. */
+const char *source_error_text(int error);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What carries a source's bytes: a tty, a Unix socket, one day USB. A transport knows nothing of
+ * what the bytes mean. Its events come from the event loop, never from within a call to it.
+ */
+#ifndef BACKEND_TRANSPORT_H
+#define BACKEND_TRANSPORT_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One open transport; each kind embeds it as its first member. */
+struct transport {
+	const struct transport_kind *kind;
+};
+
+struct transport_events {
+	/*
+	 * Bytes have come; returns how many were taken. What is not taken stays in the transport
+	 * and is given again, first of all, when reading is switched on again: the taker has then
+	 * switched it off. May be called with no bytes.
+	 */
+	size_t (*bytes)(void *arg, const uint8_t *bytes, size_t len);
+	/*
+	 * It has ended: removed (`error` is an errno), or closed by the other side (0). The last
+	 * event; close it, then or later.
+	 */
+	void (*gone)(void *arg, int error);
+	void *arg;
+};
+
+struct transport_kind {
+	const char *prefix; /* of the addresses that it serves; the rest is its `where` */
+	/* NULL, or what is wrong with the form of `where`. */
+	const char *(*check)(const char *where);
+	/* 0 with an open transport that reads, or -errno. `events` is copied. */
+	int (*open)(struct event_base *base, const char *where,
+		    const struct transport_events *events, struct transport **ret);
+	/* Gives everything back as it was; what was not taken is wiped. */
+	void (*close)(struct transport *transport);
+	/* Queues bytes, in order. When they cannot be sent the transport will be gone. */
+	void (*send)(struct transport *transport, const uint8_t *bytes, size_t len);
+	/* While off nothing wakes us for it but its removal. */
+	void (*set_reading)(struct transport *transport, bool on);
+};
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/tty.h"
+
+#include <errno.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "priv/device.h"
+
+/*
+ * TIOCEXCL keeps later openers out, but not root and not one who opened before us; the lock keeps
+ * a second daemon out in every case.
+ */
+static int
+tty_claim(int fd)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return ioctl(fd, TIOCEXCL) == 0 ? 0 : -errno;
+}
+
+static int
+tty_set_raw(int fd, const struct termios *before)
+{
+	struct termios raw = *before;
+
+	cfmakeraw(&raw); /* 8 bits, no parity, no echo, signals or translation */
+	raw.c_iflag |= IGNBRK;
+	raw.c_iflag &= ~(tcflag_t)(IXOFF | IXANY | INPCK);
+	raw.c_cflag |= CLOCAL | CREAD;
+	/* Without HUPCL our close() drops no modem-control line. */
+	raw.c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS | HUPCL);
+	raw.c_cc[VMIN] = 1;
+	raw.c_cc[VTIME] = 0;
+	cfsetspeed(&raw, B115200); /* means nothing to the key; what ekeyd sets */
+	return tcsetattr(fd, TCSANOW, &raw) == 0 ? 0 : -errno;
+}
+
+int
+tty_open(const char *path, struct tty *ret)
+{
+	struct tty tty = {.fd = priv_open_tty(path)};
+	int result;
+
+	if (tty.fd < 0)
+		return tty.fd;
+	result = tty_claim(tty.fd);
+	if (result == 0 && tcgetattr(tty.fd, &tty.before) != 0)
+		result = -errno;
+	if (result == 0)
+		result = tty_set_raw(tty.fd, &tty.before);
+	if (result < 0) {
+		close(tty.fd);
+		return result;
+	}
+	tcflush(tty.fd, TCIOFLUSH);
+	*ret = tty;
+	return 0;
+}
+
+void
+tty_close(struct tty *tty)
+{
+	tty->before.c_cflag &= ~(tcflag_t)HUPCL; /* the close() below is still ours */
+	tcflush(tty->fd, TCOFLUSH);              /* else close() may wait for a device that hangs */
+	tcsetattr(tty->fd, TCSANOW, &tty->before);
+	ioctl(tty->fd, TIOCNXCL);
+	close(tty->fd);
+	tty->fd = -1;
+}

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+/* The one place that says which version this is. */
+#ifndef BASE_VERSION_H
+#define BASE_VERSION_H
+
+#define VERSION "0.1.0"
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* The asking end of the control socket: one command, its answer line by line. Blocking. */
+#ifndef CTL_CLIENT_H
+#define CTL_CLIENT_H
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "ctl/protocol.h"
+
+#define CTL_CLIENT_TIMEOUT_S 3
+
+struct ctl_connection {
+	FILE *stream;
+	char line[CTL_LINE_MAX]; /* the last one, without its end */
+};
+
+enum ctl_reply {
+	CTL_REPLY_ROW,   /* ctl_row() has it; more follow */
+	CTL_REPLY_OK,    /* the end */
+	CTL_REPLY_ERROR, /* the end; ctl_error() says what */
+	CTL_REPLY_BROKEN, /* not of this protocol, or cut off, or no answer in time */
+};
+
+/* Connects and checks the greeting. 0 or -errno; -EPROTO: something else answers there. */
+int ctl_open(struct ctl_connection *c, const char *path);
+void ctl_close(struct ctl_connection *c);
+
+/* Sends one command; its answer is then read with ctl_next(). 0 or -errno. */
+int ctl_send(struct ctl_connection *c, const char *command);
+
+enum ctl_reply ctl_next(struct ctl_connection *c);
+
+/* A row after its "*\t": fields separated by tabs, to be cut up at will. */
+char *ctl_row(struct ctl_connection *c);
+
+/* The text after "ERROR ". */
+const char *ctl_error(const struct ctl_connection *c);
+
+#endif

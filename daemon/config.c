@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/config.h"
+
+#include <ini.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/config_keys.h"
+
+#define BLANKS " \t\r"
+
+#define SECTIONS_MAX (2 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* with [daemon] and [pool] */
+
+struct parser;
+
+/* A kind of section. */
+struct section {
+	const char *kind;
+	bool named;
+	void *(*begin)(struct parser *p); /* makes what its keys are stored in; NULL: no more */
+	void (*end)(struct parser *p);    /* looks at what they made of it; may be NULL */
+};
+
+struct parser {
+	struct config *config;
+	struct config_errors *errors;
+	unsigned line;
+	const struct section *section; /* the open one; NULL: none, or one that was refused */
+	void *object;                  /* what its keys are stored in */
+	uint64_t keys_seen;            /* bits by place in config_keys[] */
+	bool before_first_section;
+	/* All sections begun, the open one last. */
+	size_t begun_count;
+	struct {
+		const struct section *section;
+		char name[CONFIG_NAME_MAX];
+		unsigned line;
+	} begun[SECTIONS_MAX];
+};
+
+static void __attribute__((format(printf, 3, 4)))
+config_error(struct parser *p, unsigned line, const char *format, ...)
+{
+	size_t n = p->errors->count++;
+	va_list args;
+
+	if (n >= CONFIG_ERRORS_MAX)
+		return;
+	p->errors->at[n].line = line;
+	va_start(args, format);
+	vsnprintf(p->errors->at[n].text, CONFIG_ERROR_TEXT_MAX, format, args);
+	va_end(args);
+}
+
+/* ---- sections ---- */
+
+static void *
+config_begin_global(struct parser *p)
+{
+	return p->config;
+}
+
+static void *
+config_begin_source(struct parser *p)
+{
+	struct source_config *source = &p->config->sources[p->config->source_count];
+
+	if (p->config->source_count == CONFIG_SOURCES_MAX)
+		return NULL;
+	p->config->source_count++;
+	config_source_defaults(source);
+	return source;
+}
+
+static void *
+config_begin_device(struct parser *p)
+{
+	struct device_config *device = &p->config->devices[p->config->device_count];
+
+	if (p->config->device_count == CONFIG_DEVICES_MAX)
+		return NULL;
+	p->config->device_count++;
+	config_device_defaults(device);
+	return device;
+}
+
+static unsigned
+config_section_start(const struct parser *p)
+{
+	return p->begun[p->begun_count - 1].line;
+}
+
+/* Two sources would fight over one key. */
+static void
+config_end_source(struct parser *p)
+{
+	struct source_config *source = p->object;
+
+	memcpy(source->name, p->begun[p->begun_count - 1].name, sizeof(source->name));
+	for (const struct source_config *other = p->config->sources; other != source; other++)
+		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
+			config_error(p, config_section_start(p), "[source %s] already has %s",
+				     other->name, other->address);
+}
+
+static void
+config_end_device(struct parser *p)
+{
+	struct device_config *device = p->object;
+
+	memcpy(device->name, p->begun[p->begun_count - 1].name, sizeof(device->name));
+	for (const struct device_config *other = p->config->devices; other != device; other++)
+		if (device->path[0] != '\0' && strcmp(device->path, other->path) == 0)
+			config_error(p, config_section_start(p), "[device %s] already has %s",
+				     other->name, other->path);
+}
+
+static const struct section sections[] = {
+	{"daemon", false, config_begin_global, NULL},
+	{"pool", false, config_begin_global, NULL},
+	{"source", true, config_begin_source, config_end_source},
+	{"device", true, config_begin_device, config_end_device},
+};
+
+/* The whole section has been read: is all there that it needs, is it unlike the others? */
+static void
+config_end_section(struct parser *p)
+{
+	if (p->section == NULL)
+		return;
+	for (size_t i = 0; config_keys[i].section != NULL; i++)
+		if (config_keys[i].required && (p->keys_seen >> i & 1) == 0 &&
+		    strcmp(config_keys[i].section, p->section->kind) == 0)
+			config_error(p, config_section_start(p), "[%s] lacks '%s': %s",
+				     p->section->kind, config_keys[i].name, config_keys[i].help);
+	if (p->section->end != NULL)
+		p->section->end(p);
+	p->section = NULL;
+}
+
+static const struct section *
+config_find_section(const char *kind)
+{
+	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		if (strcmp(kind, sections[i].kind) == 0)
+			return &sections[i];
+	return NULL;
+}
+
+/* A name appears in logs and in tab-separated answers: it is one plain word. */
+static bool
+config_name_good(const struct section *section, const char *name)
+{
+	if (!section->named)
+		return name[0] == '\0';
+	return name[0] != '\0' && name[strspn(name, CONFIG_NAME_CHARS)] == '\0' &&
+	       strlen(name) < CONFIG_NAME_MAX;
+}
+
+/* The line in which the same section began before, or 0. */
+static unsigned
+config_begun_before(const struct parser *p, const struct section *section, const char *name)
+{
+	for (size_t i = 0; i < p->begun_count; i++)
+		if (p->begun[i].section == section && strcmp(p->begun[i].name, name) == 0)
+			return p->begun[i].line;
+	return 0;
+}
+
+/* Opens the section, or says why not: its keys are then passed over, one error is enough. */
+static void
+config_begin_section(struct parser *p, const char *kind, const char *name)
+{
+	const struct section *section = config_find_section(kind);
+	unsigned before;
+
+	if (section == NULL) {
+		config_error(p, p->line, "unknown section [%s]", kind);
+	} else if (!config_name_good(section, name)) {
+		config_error(p, p->line, section->named ? "[%s NAME] needs a name: up to 31"
+			     " letters, digits and ._-" : "[%s] takes no name", kind);
+	} else if ((before = config_begun_before(p, section, name)) != 0) {
+		config_error(p, p->line, "this section has begun in line %u", before);
+	} else if ((p->object = section->begin(p)) == NULL) {
+		config_error(p, p->line, "too many [%s] sections", kind);
+	} else {
+		p->section = section;
+		p->keys_seen = 0;
+		p->begun[p->begun_count].section = section;
+		p->begun[p->begun_count].line = p->line;
+		memcpy(p->begun[p->begun_count].name, name, strlen(name) + 1);
+		p->begun_count++;
+	}
+}
+
+/* "[KIND NAME]", perhaps with a comment behind it. */
+static void
+config_section_line(struct parser *p, char *line)
+{
+	char *end = strchr(line, ']');
+	const char *rest = end != NULL ? end + 1 + strspn(end + 1, BLANKS) : "";
+	char *name = line + 1;
+	const char *kind;
+
+	config_end_section(p);
+	p->before_first_section = false;
+	if (end == NULL || (*rest != '\0' && *rest != ';' && *rest != '#')) {
+		config_error(p, p->line, "a section is written [KIND] or [KIND NAME]");
+		return;
+	}
+	*end = '\0';
+	kind = strsep(&name, BLANKS);
+	config_begin_section(p, kind, name != NULL ? name + strspn(name, BLANKS) : "");
+}
+
+/* ---- keys ---- */
+
+/* NULL, or what is wrong with the value. */
+static const char *
+config_store(struct parser *p, const struct config_key *key, const char *value)
+{
+	if (value[0] == '\0')
+		return "a value is needed";
+	if (strstr(value, " #") != NULL)
+		return "a comment behind a value starts with ;";
+	return key->parse((char *)p->object + key->offset, key->size, value);
+}
+
+/* libinih's handler: one "name = value". */
+static int
+config_on_key(void *arg, const char *ini_section, const char *name, const char *value)
+{
+	struct parser *p = arg;
+	const struct config_key *key;
+	const char *error;
+	uint64_t bit;
+
+	(void)ini_section;
+	if (p->before_first_section)
+		config_error(p, p->line, "'%s' stands before any [section]", name);
+	if (p->section == NULL)
+		return 1;
+	key = config_key_find(p->section->kind, name);
+	if (key == NULL) {
+		config_error(p, p->line, "unknown key '%s' in [%s]", name, p->section->kind);
+		return 1;
+	}
+	bit = UINT64_C(1) << (key - config_keys);
+	error = p->keys_seen & bit ? "it is given twice" : config_store(p, key, value);
+	if (error != NULL)
+		config_error(p, p->line, "%s = %s: %s", name, value, error);
+	p->keys_seen |= bit;
+	return 1;
+}
+
+/* ---- lines ---- */
+
+/*
+ * libinih splits "name = value ; comment". It is given one line at a time because it tells neither
+ * the line of a key nor a section without keys, and would take an indented line for the
+ * continuation of the one before.
+ */
+static void
+config_line(struct parser *p, char *line)
+{
+	line += strspn(line, BLANKS);
+	if (line[0] == '[')
+		config_section_line(p, line);
+	else if (ini_parse_string(line, config_on_key, p) != 0)
+		config_error(p, p->line, "neither a [section], a 'key = value' nor a # comment");
+}
+
+/* Copies one raw line for config_line(), unless it holds what no line may hold. */
+static void
+config_raw_line(struct parser *p, const char *at, size_t len)
+{
+	char line[CONFIG_LINE_MAX + 1];
+
+	p->line++;
+	if (len > CONFIG_LINE_MAX) {
+		config_error(p, p->line, "longer than %d bytes", CONFIG_LINE_MAX);
+		return;
+	}
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)at[i];
+
+		if ((c < ' ' && c != '\t' && !(c == '\r' && i == len - 1)) || c == 0x7f) {
+			config_error(p, p->line, "control character 0x%02x", c);
+			return;
+		}
+	}
+	memcpy(line, at, len);
+	line[len] = '\0';
+	config_line(p, line);
+}
+
+bool
+config_parse(const char *text, size_t len, struct config *ret, struct config_errors *ret_errors)
+{
+	struct config config;
+	struct parser p = {.config = &config, .errors = ret_errors, .before_first_section = true};
+
+	config_defaults(&config);
+	ret_errors->count = 0;
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t line_len = end != NULL ? (size_t)(end - text) : len;
+		size_t taken = end != NULL ? line_len + 1 : len;
+
+		config_raw_line(&p, text, line_len);
+		text += taken;
+		len -= taken;
+	}
+	config_end_section(&p);
+	if (ret_errors->count > 0)
+		return false;
+	*ret = config;
+	return true;
+}
+
+bool
+config_source_equal(const struct source_config *a, const struct source_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 && a->h == b->h;
+}
+
+bool
+config_device_equal(const struct device_config *a, const struct device_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 && a->via == b->via &&
+	       a->mode == b->mode;
+}

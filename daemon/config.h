@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configuration file: INI, strict. An unknown section or key, a key given twice, a value that
+ * cannot be right, a required key that is missing: each is an error with its line, all are
+ * collected, and the configuration in force is not touched. The keys are in config_keys.c.
+ */
+#ifndef DAEMON_CONFIG_H
+#define DAEMON_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "backend/source.h"
+#include "cuse/device.h"
+
+#define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
+#define CONFIG_FILE_MAX 65536 /* bytes that are read at all */
+#define CONFIG_LINE_MAX 190   /* bytes; libinih's default line buffer holds 200 */
+#define CONFIG_NAME_MAX 32    /* bytes of a NAME in [KIND NAME], with its NUL */
+#define CONFIG_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+#define CONFIG_SOURCES_MAX 16
+#define CONFIG_DEVICES_MAX 16
+#define CONFIG_USER_MAX 32
+#define CONFIG_PATH_MAX 256
+#define CONFIG_SOCKET_MAX 108 /* sun_path */
+
+_Static_assert(CONFIG_NAME_MAX == SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX,
+	       "a section's name is its source's or device's");
+
+struct config {
+	char user[CONFIG_USER_MAX]; /* "": stay who we are */
+	char keyring[CONFIG_PATH_MAX];
+	char control[CONFIG_SOCKET_MAX];
+	mode_t control_mode;
+	size_t pool_size; /* bytes */
+	size_t source_count, device_count;
+	struct source_config sources[CONFIG_SOURCES_MAX];
+	struct device_config devices[CONFIG_DEVICES_MAX];
+};
+
+#define CONFIG_ERRORS_MAX 20
+#define CONFIG_ERROR_TEXT_MAX 160
+
+struct config_errors {
+	size_t count; /* all there were; the first CONFIG_ERRORS_MAX are in `at` */
+	struct {
+		unsigned line; /* from 1 */
+		char text[CONFIG_ERROR_TEXT_MAX];
+	} at[CONFIG_ERRORS_MAX];
+};
+
+/* Reads a whole file's text. True with *ret, false with *ret_errors. */
+bool config_parse(const char *text, size_t len, struct config *ret,
+		  struct config_errors *ret_errors);
+
+/* The same source or device in every respect: it may keep running. */
+bool config_source_equal(const struct source_config *a, const struct source_config *b);
+bool config_device_equal(const struct device_config *a, const struct device_config *b);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/config_keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "ctl/protocol.h"
+
+#define DEFAULT_KEYRING "/etc/ekey-random/keyring"
+#define DEFAULT_CONTROL_MODE 0600
+#define DEFAULT_DEVICE_MODE 0444
+#define DEFAULT_POOL_SIZE (1U << 20) /* ekeyd's: six minutes of one key */
+#define POOL_SIZE_MAX (1U << 30)     /* locked memory: more is surely a mistake */
+
+static const char *
+parse_text(void *field, size_t size, const char *value)
+{
+	if (strlen(value) >= size)
+		return "it is too long";
+	memcpy(field, value, strlen(value) + 1);
+	return NULL;
+}
+
+static const char *
+parse_path(void *field, size_t size, const char *value)
+{
+	if (value[0] != '/')
+		return "an absolute path is needed";
+	return parse_text(field, size, value);
+}
+
+static const char *
+parse_user(void *field, size_t size, const char *value)
+{
+	if (value[0] == '-' || value[strspn(value, CONFIG_NAME_CHARS)] != '\0')
+		return "a user name is needed";
+	return parse_text(field, size, value);
+}
+
+static const char *
+parse_address(void *field, size_t size, const char *value)
+{
+	const char *error = source_address_error(value);
+
+	return error != NULL ? error : parse_text(field, size, value);
+}
+
+/* Octal permission bits, all of them within `allowed`. */
+static const char *
+parse_mode(mode_t *field, mode_t allowed, const char *value, const char *error)
+{
+	mode_t mode = 0;
+
+	if (strlen(value) > 4)
+		return error;
+	for (const char *at = value; *at != '\0'; at++) {
+		if (*at < '0' || *at > '7')
+			return error;
+		mode = mode << 3 | (mode_t)(*at - '0');
+	}
+	if ((mode & ~allowed) != 0)
+		return error;
+	*field = mode;
+	return NULL;
+}
+
+static const char *
+parse_control_mode(void *field, size_t size, const char *value)
+{
+	(void)size;
+	return parse_mode(field, 0666, value, "an octal mode within 0666 is needed");
+}
+
+static const char *
+parse_device_mode(void *field, size_t size, const char *value)
+{
+	(void)size;
+	return parse_mode(field, 0444, value, "an octal mode within 0444 is needed: none may write");
+}
+
+static const char *
+parse_pool_size(void *field, size_t size, const char *value)
+{
+	uint64_t bytes;
+
+	(void)size;
+	if (!num_parse_size(value, POOL_SIZE_MAX, &bytes) || bytes < POOL_SIZE_MIN)
+		return "a size from 4KiB to 1GiB is needed";
+	*(size_t *)field = bytes;
+	return NULL;
+}
+
+static const char *
+parse_h(void *field, size_t size, const char *value)
+{
+	uint64_t h;
+
+	(void)size;
+	if (!num_parse(value, HEALTH_H_MAX, &h) || h < HEALTH_H_MIN)
+		return "1 to 8 bits per byte are possible";
+	*(unsigned *)field = (unsigned)h;
+	return NULL;
+}
+
+static const char *
+parse_via(void *field, size_t size, const char *value)
+{
+	static const struct {
+		const char *name;
+		enum device_via via;
+	} ways[] = {{"auto", DEVICE_VIA_AUTO}, {"cuse", DEVICE_VIA_CUSE}, {"fuse", DEVICE_VIA_FUSE}};
+
+	(void)size;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		if (strcmp(value, ways[i].name) == 0) {
+			*(enum device_via *)field = ways[i].via;
+			return NULL;
+		}
+	}
+	return "auto, cuse or fuse is needed";
+}
+
+static const char *
+check_source_type(void *field, size_t size, const char *value)
+{
+	(void)field, (void)size;
+	return strcmp(value, "ekey") == 0 ? NULL : "the only type is ekey";
+}
+
+static const char *
+check_device_class(void *field, size_t size, const char *value)
+{
+	(void)field, (void)size;
+	return strcmp(value, "direct") == 0 ? NULL : "the only class is direct";
+}
+
+#define IN(type, field) offsetof(struct type, field), sizeof(((struct type *)NULL)->field)
+#define ONLY_CHECKED 0, 0
+#define REQUIRED true
+#define OPTIONAL false
+
+const struct config_key config_keys[] = {
+	{"daemon", "user", parse_user, IN(config, user), OPTIONAL,
+	 "become this user once devices and sockets are open; absent: stay who started us"},
+	{"daemon", "keyring", parse_path, IN(config, keyring), OPTIONAL,
+	 "file of long-term keys; default " DEFAULT_KEYRING},
+	{"daemon", "control", parse_path, IN(config, control), OPTIONAL,
+	 "control socket for ekeyctl; default " CTL_SOCKET_PATH},
+	{"daemon", "control-mode", parse_control_mode, IN(config, control_mode), OPTIONAL,
+	 "permission bits of the control socket, octal; default 0600"},
+	{"source", "type", check_source_type, ONLY_CHECKED, REQUIRED,
+	 "what it is: ekey, an Entropy Key"},
+	{"source", "address", parse_address, IN(source_config, address), REQUIRED,
+	 "where it is: /dev/ttyACM0, or unix:PATH of a stream socket"},
+	{"source", "h", parse_h, IN(source_config, h), OPTIONAL,
+	 "min-entropy that its health tests assume, bits per byte, 1 to 8; default 7"},
+	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
+	 "what readers open, for example /dev/ekey-random"},
+	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
+	 "what it serves: direct, each byte of the sources once; default direct"},
+	{"device", "via", parse_via, IN(device_config, via), OPTIONAL,
+	 "carrier: auto, cuse or fuse; default auto"},
+	{"device", "mode", parse_device_mode, IN(device_config, mode), OPTIONAL,
+	 "permission bits of the device, octal; default 0444"},
+	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
+	 "bytes kept ready, with a unit: 4KiB to 1GiB; default 1MiB"},
+	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},
+};
+
+const struct config_key *
+config_key_find(const char *section, const char *name)
+{
+	for (const struct config_key *key = config_keys; key->section != NULL; key++)
+		if (strcmp(section, key->section) == 0 && strcmp(name, key->name) == 0)
+			return key;
+	return NULL;
+}
+
+void
+config_defaults(struct config *config)
+{
+	*config = (struct config){.keyring = DEFAULT_KEYRING,
+				  .control = CTL_SOCKET_PATH,
+				  .control_mode = DEFAULT_CONTROL_MODE,
+				  .pool_size = DEFAULT_POOL_SIZE};
+}
+
+void
+config_source_defaults(struct source_config *source)
+{
+	*source = (struct source_config){.h = HEALTH_H_DEFAULT};
+}
+
+void
+config_device_defaults(struct device_config *device)
+{
+	*device = (struct device_config){.via = DEVICE_VIA_AUTO, .mode = DEFAULT_DEVICE_MODE};
+}
