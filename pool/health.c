@@ -47,8 +47,8 @@ health_restart(struct health *t)
 static enum health_verdict
 fail(struct health *t, enum health_verdict verdict)
 {
-	uint64_t *failures = verdict == HEALTH_REPETITION ? &t->repetition_failures
-							  : &t->proportion_failures;
+	uint64_t *failures =
+		verdict == HEALTH_REPETITION ? &t->repetition_failures : &t->proportion_failures;
 
 	(*failures)++;
 	health_restart(t);
