@@ -102,13 +102,16 @@ skein_begin_type(struct skein *s, const struct skein_state *from, uint64_t type)
 }
 
 void
-skein_state_keyed(const uint8_t *key, size_t key_len, const uint8_t personal[static 64],
-		  struct skein_state *ret)
+skein_state_mac(const uint8_t *key, size_t key_len, struct skein_state *ret)
 {
 	static const struct skein_state zero;
 	struct skein s;
 	uint8_t chain[SKEIN_LEN];
 
+	if (key_len == 0) {
+		skein_state_plain(ret);
+		return;
+	}
 	skein_begin_type(&s, &zero, TYPE_KEY);
 	skein_update(&s, key, key_len);
 	skein_final_pad(&s, chain);
@@ -116,6 +119,13 @@ skein_state_keyed(const uint8_t *key, size_t key_len, const uint8_t personal[sta
 		ret->chain[i] = load_le64(chain + 8 * i);
 	secret_wipe(chain, sizeof(chain));
 	ubi_config(ret);
+}
+
+void
+skein_state_keyed(const uint8_t *key, size_t key_len, const uint8_t personal[static 64],
+		  struct skein_state *ret)
+{
+	skein_state_mac(key, key_len, ret);
 	ubi(ret, SKEIN_LEN, TYPE_PERSONAL | FLAG_FIRST, personal);
 	ubi(ret, 2 * SKEIN_LEN, TYPE_PERSONAL, personal + SKEIN_LEN);
 }

@@ -28,6 +28,9 @@ struct skein {
 /* The state of the plain hash: no key, no personalisation. */
 void skein_state_plain(struct skein_state *ret);
 
+/* The state of the keyed hash, Skein-MAC: no personalisation. An empty key is the plain hash. */
+void skein_state_mac(const uint8_t *key, size_t key_len, struct skein_state *ret);
+
 /*
  * The device's keyed state: `key`, the configuration block, then the first 64 of the
  * 96 personalisation bytes without a final block (the firmware drops the rest; PROTOCOL 3.3).

@@ -11,17 +11,25 @@
 #define FRAME_LEN 64         /* bytes, fixed: "* ", content, MAC, CR LF */
 #define FRAME_CONTENT_AT 2   /* what the MAC covers starts here... */
 #define FRAME_CONTENT_LEN 52 /* ...and is this long */
-#define FRAME_MAC_AT 54      /* 8 characters */
+#define FRAME_TYPE_AT 2
+#define FRAME_CLASS_AT 3
+#define FRAME_TEXT_AT 4    /* text: 50 characters */
+#define FRAME_SUBCODE_AT 4 /* binary: 2 characters... */
+#define FRAME_BYTES_AT 6   /* ...then up to 48 */
+#define FRAME_MAC_AT 54    /* 8 characters */
 
 struct framer {
 	uint8_t held[FRAME_LEN]; /* the start of a frame whose end has not come yet */
 	size_t held_len;
 	uint64_t frames;     /* well-formed frames given */
 	uint64_t bad_frames; /* frame starts whose end was not where it must be */
-	uint64_t junk_bytes; /* bytes that belonged to no frame */
+	uint64_t junk_bytes; /* bytes that belonged to no frame: in = 64 * frames + junk + held */
 };
 
 void framer_init(struct framer *f);
+
+/* Another stream begins: what is held becomes junk, the counters go on. */
+void framer_reset(struct framer *f);
 
 /*
  * Moves `in` forward to the end of the next well-formed frame and returns it, or returns NULL when

@@ -34,16 +34,21 @@
 #define SESSION_SUSPECT_MS 500   /* the same, after an S or k frame under the zero key */
 #define SESSION_RETRY_MIN_MS 250 /* first wait before another reset; doubles up to... */
 #define SESSION_RETRY_MAX_MS 60000
+#define SESSION_ASK_MS 500       /* between nonces while a key has given no entropy */
+
+/* Frames in a row, and none good, until the long-term key is called wrong: chance is 2^-48 each. */
+#define SESSION_WRONG_KEY_FRAMES 16
 
 enum session_state {
 	SESSION_CLOSED,      /* no transport, or not yet started */
 	SESSION_RESETTING,   /* reset sent (or about to be): everything but S is ignored */
 	SESSION_IDENTIFIED,  /* S seen, long-term key found: waiting for k */
-	SESSION_REKEYING,    /* nonce sent: waiting for the device's answer */
+	SESSION_REKEYING,    /* nonce sent: waiting for the answer, then for a frame that proves it */
 	SESSION_KEYED,       /* entropy flows */
 	SESSION_UNKNOWN_KEY, /* the serial is not in the keyring; retried when it is reloaded */
 	SESSION_WRONG_KEY,   /* answered, but nothing it sends verifies: the long-term key is wrong */
 	SESSION_UNSUPPORTED, /* protocol version other than 0, or not the serial we insist on */
+	SESSION_GENERATORS_BAD, /* the device says so itself (B): retried, slowly */
 };
 
 enum session_event {
@@ -85,13 +90,19 @@ struct session {
 	struct keyed mac_key;     /* of the key in force */
 	struct keyed zero_mac_key;
 	struct keyed pad_key;
-	bool have_serial, have_pad, suspect, paused;
+	bool have_serial;
+	bool have_pad;            /* mac_key and pad_key are of a session, not the zero key */
+	bool proven;              /* the device has sent a frame under that session's key */
+	bool suspect;             /* S or k under the zero key came since the last good frame */
+	bool paused;
 	int last_sequence;        /* -1: none yet under this key */
 	unsigned unverified;      /* bad MACs since the key last changed, none good */
 	uint32_t nonce_count;
 	uint8_t nonce[SESSION_NONCE_LEN];
 	uint64_t deadline_ms;     /* UINT64_MAX: none */
+	uint64_t reset_at_ms;     /* of the last reset */
 	uint64_t retry_ms;        /* present wait between resets */
+	uint64_t next_ask_ms;     /* no nonce before, unless the present key gave entropy */
 	uint8_t block[SESSION_BLOCK_LEN];
 	uint8_t send[SESSION_SEND_MAX];
 	size_t send_len;

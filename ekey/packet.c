@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "ekey/packet.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+#include "crypto/pem64.h"
+
+#define MAC_TEXT_LEN PEM64_TEXT_LEN(KEYED_MAC_LEN)
+
+/* The class that a type must have, and how many bytes a binary one carries: exactly. */
+struct form {
+	char class;
+	uint8_t len;
+};
+
+static const struct form *
+form_of(char type)
+{
+	static const struct form text = {'>', 0}, serial = {'!', 12}, secret = {'!', 32};
+
+	switch (type) {
+	case 'E':
+	case 'K':
+	case 'L':
+		return &secret;
+	case 'S':
+		return &serial;
+	case 'I':
+	case 'k':
+	case 'M':
+	case 'l':
+	case 'W':
+	case 'B':
+		return &text;
+	}
+	return NULL;
+}
+
+/*
+ * Compares the characters, not the bytes that they decode to: one spelling of a MAC is good, and
+ * nothing of an unauthenticated frame is decoded.
+ */
+static bool
+mac_matches(const uint8_t *frame, const struct keyed *mac)
+{
+	uint8_t expected[KEYED_MAC_LEN];
+	char text[MAC_TEXT_LEN];
+
+	keyed_mac(mac, frame + FRAME_CONTENT_AT, FRAME_CONTENT_LEN, expected);
+	pem64_encode(expected, sizeof(expected), text);
+	return secret_equal(text, frame + FRAME_MAC_AT, sizeof(text));
+}
+
+static bool
+only_spaces(const uint8_t *from, const uint8_t *end)
+{
+	for (; from < end; from++)
+		if (*from != ' ')
+			return false;
+	return true;
+}
+
+static bool
+decode_bytes(const uint8_t *frame, size_t len, struct packet *ret)
+{
+	const char *content = (const char *)frame;
+	size_t text_len = PEM64_TEXT_LEN(len);
+
+	memcpy(ret->subcode_text, content + FRAME_SUBCODE_AT, sizeof(ret->subcode_text));
+	return pem64_subcode_decode(ret->subcode_text, &ret->subcode) &&
+	       pem64_decode(content + FRAME_BYTES_AT, text_len, PACKET_BYTES_LEN, ret->payload,
+			    &ret->len) &&
+	       ret->len == len &&
+	       only_spaces(frame + FRAME_BYTES_AT + text_len, frame + FRAME_MAC_AT);
+}
+
+static bool
+decode_text(const uint8_t *frame, struct packet *ret)
+{
+	for (size_t i = 0; i < PACKET_TEXT_LEN; i++) {
+		uint8_t c = frame[FRAME_TEXT_AT + i];
+
+		if (c < ' ' || c > '~')
+			return false;
+		ret->payload[i] = c;
+		if (c != ' ')
+			ret->len = i + 1;
+	}
+	return true;
+}
+
+static bool
+decode(const uint8_t *frame, struct packet *ret)
+{
+	const struct form *form = form_of((char)frame[FRAME_TYPE_AT]);
+
+	if (form == NULL || (char)frame[FRAME_CLASS_AT] != form->class)
+		return false;
+	ret->type = (char)frame[FRAME_TYPE_AT];
+	ret->text = form->len == 0;
+	return ret->text ? decode_text(frame, ret) : decode_bytes(frame, form->len, ret);
+}
+
+enum packet_verdict
+packet_open(const uint8_t frame[static FRAME_LEN], const struct keyed *mac, struct packet *ret)
+{
+	struct packet packet = {0};
+
+	if (!mac_matches(frame, mac))
+		return PACKET_BAD_MAC;
+	if (!decode(frame, &packet))
+		return PACKET_MALFORMED;
+	*ret = packet;
+	return PACKET_OK;
+}
