@@ -15,17 +15,17 @@ crypto_src  := keyed masterkey pem64 skein
 priv_src    := device
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src :=
+backend_src := appear fd_transport source source_log tty
 cuse_src    :=
-ctl_src     :=
-daemon_src  :=
+ctl_src     := client server
+daemon_src  := config config_keys daemon files privileges reload status
 sim_src     :=
 
 unit_tests  :=
 fuzz_tests  :=
 
 have = $(wildcard $(1)/$(2).c)
-lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
+lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
 lib_obj := $(lib_src:%.c=$(BUILD)/%.o)
 lib     := $(BUILD)/libekey-random.a
 
@@ -54,7 +54,7 @@ $(lib): $(lib_obj)
 
 link = $(SAY) LD $@ ; $(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
 
-$(BUILD)/ekey-randomd: $(daemon_src:%=$(BUILD)/daemon/%.o) $(lib)
+$(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
 $(BUILD)/ekeyctl: $(BUILD)/ctl/ekeyctl.o $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
 $(programs):

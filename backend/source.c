@@ -30,7 +30,12 @@ struct source {
 	struct event *timer;
 	uint64_t timer_ms; /* when it fires; UINT64_MAX: not armed */
 	uint64_t retry_at_ms, retry_ms;
-	bool keyed;  /* entropy may come: room for it must be had before the next frame is read */
+	/*
+	 * Entropy may come: room for it must be had before the next frame is read. Not before, so
+	 * that a key is greeted while the pool is full. (The first block comes with KEYED itself;
+	 * the intake then starts up, and holds it.)
+	 */
+	bool keyed;
 	bool paused; /* the pool is full */
 	unsigned silent_ticks;
 	uint64_t connects, undecoded_bytes;
@@ -92,9 +97,13 @@ source_on_state(struct source *s)
 	const uint8_t *serial = session_serial(&s->session);
 	char text[KEYRING_SERIAL_TEXT_LEN + 1] = "";
 
-	s->keyed = state == SESSION_KEYED || (state == SESSION_REKEYING && s->keyed);
+	bool was_keyed = s->keyed;
+
+	s->keyed = state == SESSION_KEYED || (state == SESSION_REKEYING && was_keyed);
 	if (s->keyed)
 		s->retry_ms = RETRY_MIN_MS;
+	else if (was_keyed)
+		intake_restart(&s->intake); /* the device was reset, or is another */
 	if (serial != NULL)
 		keyring_serial_text(serial, text);
 	source_log_state(&s->log, state, text);

@@ -86,7 +86,7 @@ parse_pool_size(void *field, size_t size, const char *value)
 
 	(void)size;
 	if (!num_parse_size(value, POOL_SIZE_MAX, &bytes) || bytes < POOL_SIZE_MIN)
-		return "a size from 4KiB to 1GiB is needed";
+		return "a size from 8KiB to 1GiB is needed";
 	*(size_t *)field = bytes;
 	return NULL;
 }
@@ -164,7 +164,7 @@ const struct config_key config_keys[] = {
 	{"device", "mode", parse_device_mode, IN(device_config, mode), OPTIONAL,
 	 "permission bits of the device, octal; default 0444"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
-	 "bytes kept ready, with a unit: 4KiB to 1GiB; default 1MiB"},
+	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
 	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},
 };
 

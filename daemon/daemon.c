@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/version.h"
+#include "daemon/files.h"
+#include "daemon/privileges.h"
+#include "daemon/reload.h"
+#include "daemon/status.h"
+
+/* Open devices and connections at once, and how many of them may wait. 100 bytes and 400 each. */
+#define HANDLES_MAX 4096
+#define WAITERS_MAX 4096
+
+/* ---- parts ---- */
+
+static void
+on_pool_room(void *arg)
+{
+	struct daemon *d = arg;
+
+	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
+		if (d->sources[i] != NULL)
+			source_room(d->sources[i]);
+}
+
+static bool
+start_pool(struct daemon *d)
+{
+	const struct pool_config config = {.size = d->config.pool_size,
+					   .max_handles = HANDLES_MAX,
+					   .max_waiters = WAITERS_MAX};
+
+	d->pool = pool_new(&config);
+	if (d->pool == NULL) {
+		log_err("no memory for a pool of %zu bytes", config.size);
+		return false;
+	}
+	d->pool_size = config.size;
+	pool_on_room(d->pool, on_pool_room, d);
+	log_info("pool: %zu bytes", d->pool_size);
+	return true;
+}
+
+static bool
+start_keyring(struct daemon *d)
+{
+	d->keyring = files_read_keyring(d->config.keyring);
+	d->keyring_seen = d->keyring;
+	d->source_env = (struct source_env){.base = d->base,
+					    .pool = d->pool,
+					    .keyring = &d->keyring_seen,
+					    .keyring_path = d->config.keyring};
+	return d->keyring != NULL;
+}
+
+static const char *
+on_status(void *arg, struct evbuffer *out)
+{
+	status_write(arg, out);
+	return NULL;
+}
+
+static bool
+start_control(struct daemon *d)
+{
+	static const struct ctl_command commands[] = {{"Status", on_status}, {NULL, NULL}};
+	int result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
+				    &d->control);
+
+	if (result == -EADDRINUSE)
+		log_err("control socket %s: another daemon answers there", d->config.control);
+	else if (result < 0)
+		log_err("control socket %s: %s", d->config.control, strerror(-result));
+	else
+		log_info("control socket %s", d->config.control);
+	return result == 0;
+}
+
+/* A kernel that cannot carry a device stops nothing else; any other failure is an error. */
+static bool
+start_devices(struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.device_count; i++) {
+		int result = device_start(d->base, d->pool, &d->config.devices[i], &d->devices[i]);
+
+		if (result < 0 && result != -ENODEV)
+			return false;
+	}
+	if (d->config.device_count == 0)
+		log_info("no [device] in %s: nothing is published", d->config_path);
+	return true;
+}
+
+static void
+note_if_lost(const char *path, int how, const char *consequence)
+{
+	if (faccessat(AT_FDCWD, path, how, AT_EACCESS) != 0)
+		log_info("%s: %s for this user: %s", path, strerror(errno), consequence);
+}
+
+static bool
+drop_privileges(struct daemon *d)
+{
+	int result;
+
+	if (d->config.user[0] == '\0')
+		return true;
+	result = privileges_drop(d->config.user);
+	if (result < 0) {
+		log_err("cannot become user %s: %s", d->config.user,
+			result == -ENOENT ? "no such user" : strerror(-result));
+		return false;
+	}
+	log_info("now user %s; devices added later need a restart", d->config.user);
+	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
+	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
+	return true;
+}
+
+static bool
+start_sources(struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.source_count; i++) {
+		d->sources[i] = source_new(&d->source_env, &d->config.sources[i]);
+		if (d->sources[i] == NULL)
+			return false;
+		log_info("source %s: %s", d->config.sources[i].name, d->config.sources[i].address);
+	}
+	if (d->config.source_count == 0)
+		log_info("no [source] in %s: readers will wait", d->config_path);
+	return true;
+}
+
+/* ---- signals ---- */
+
+static void
+on_stop_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)what;
+	log_info("%s: stopping", number == SIGTERM ? "SIGTERM" : "SIGINT");
+	event_base_loopbreak(d->base);
+}
+
+static void
+on_reload_signal(evutil_socket_t number, short what, void *arg)
+{
+	(void)number, (void)what;
+	reload(arg);
+}
+
+static bool
+start_loop(struct daemon *d)
+{
+	static const struct {
+		int number;
+		event_callback_fn fn;
+	} signals[DAEMON_SIGNALS] = {
+		{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
+
+	signal(SIGPIPE, SIG_IGN);
+	d->base = event_base_new();
+	if (d->base == NULL)
+		return false;
+	for (size_t i = 0; i < DAEMON_SIGNALS; i++) {
+		d->signals[i] = evsignal_new(d->base, signals[i].number, signals[i].fn, d);
+		if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* ---- the whole ---- */
+
+/* Said once, when all memory for secrets that will ever be needed is there. */
+static void
+warn_if_unlocked(void)
+{
+	size_t bytes = secret_unlocked_bytes();
+
+	if (bytes > 0)
+		log_warn("%zu bytes of entropy and keys could not be locked and may be swapped:"
+			 " raise RLIMIT_MEMLOCK (LimitMEMLOCK=)", bytes);
+}
+
+/* Sources last: with the first byte all is there that it needs. */
+static bool
+daemon_start(struct daemon *d)
+{
+	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
+	       start_devices(d) && drop_privileges(d) && start_sources(d);
+}
+
+static void
+daemon_stop(struct daemon *d)
+{
+	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
+		source_free(&d->sources[i]);
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+		device_stop(&d->devices[i]);
+	ctl_server_free(&d->control);
+	files_free_keyring(&d->keyring);
+	pool_free(&d->pool);
+	for (size_t i = 0; i < DAEMON_SIGNALS; i++)
+		if (d->signals[i] != NULL)
+			event_free(d->signals[i]);
+	if (d->base != NULL)
+		event_base_free(d->base);
+}
+
+int
+daemon_run(const char *config_path)
+{
+	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
+	bool started;
+
+	privileges_shield();
+	if (!files_read_config(config_path, &d.config))
+		return 1;
+	log_info("ekey-randomd %s: %s", VERSION, config_path);
+	started = daemon_start(&d);
+	if (started) {
+		warn_if_unlocked();
+		event_base_dispatch(d.base);
+	}
+	daemon_stop(&d);
+	log_info("stopped");
+	return started ? 0 : 1;
+}
+
+bool
+daemon_check(const char *config_path)
+{
+	struct config config;
+	struct keyring *ring;
+
+	if (!files_read_config(config_path, &config))
+		return false;
+	ring = files_read_keyring(config.keyring);
+	if (ring == NULL)
+		return false;
+	files_free_keyring(&ring);
+	return true;
+}

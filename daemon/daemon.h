@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* The running daemon: starts all parts in order, stops them in reverse, changes them on reload. */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "backend/source.h"
+#include "ctl/server.h"
+#include "cuse/device.h"
+#include "daemon/config.h"
+#include "ekey/keyring.h"
+#include "pool/pool.h"
+
+#define DAEMON_SIGNALS 3
+
+struct daemon {
+	const char *config_path;
+	struct config config; /* in force */
+	uint64_t started_ms;
+	struct event_base *base;
+	struct event *signals[DAEMON_SIGNALS];
+	struct pool *pool;
+	size_t pool_size; /* bytes; config.pool_size may have changed since */
+	struct keyring *keyring;
+	const struct keyring *keyring_seen; /* the same; what sources look at */
+	struct source_env source_env;
+	struct source *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
+	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
+	struct ctl_server *control;
+};
+
+/*
+ * Runs with the configuration in `config_path` until a signal ends it. The exit status: 0, or 1
+ * when it could not start, after the line in the log that says why.
+ */
+int daemon_run(const char *config_path);
+
+/* Reads the configuration and the keyring it names; the log has what is wrong. */
+bool daemon_check(const char *config_path);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/files.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+/* Permission bits that a keyring must not have; its group may read it, that is us. */
+#define KEYRING_MODE_BAD 0037
+
+bool
+files_read_config(const char *path, struct config *ret)
+{
+	struct config_errors errors;
+	struct file_text file;
+	int result = file_read(path, CONFIG_FILE_MAX, &file);
+	bool good;
+
+	if (result < 0) {
+		log_err("%s: %s", path, strerror(-result));
+		return false;
+	}
+	good = config_parse(file.text, file.len, ret, &errors);
+	file_finish(&file);
+	if (good)
+		return true;
+	for (size_t i = 0; i < errors.count && i < CONFIG_ERRORS_MAX; i++)
+		log_err("%s:%u: %s", path, errors.at[i].line, errors.at[i].text);
+	if (errors.count > CONFIG_ERRORS_MAX)
+		log_err("%s: and %zu more errors", path, errors.count - CONFIG_ERRORS_MAX);
+	return false;
+}
+
+static bool
+files_parse_keyring(const char *path, const struct file_text *file, struct keyring *ret)
+{
+	struct keyring_error error;
+
+	if ((file->mode & KEYRING_MODE_BAD) != 0)
+		log_warn("%s: mode %04o lets others read or change the keys: chmod 0640 it", path,
+			 (unsigned)file->mode);
+	if (!keyring_parse(file->text, file->len, ret, &error)) {
+		log_err("%s:%u: %s", path, error.line, error.why);
+		return false;
+	}
+	log_info("%s: %zu long-term key%s", path, ret->len, ret->len == 1 ? "" : "s");
+	return true;
+}
+
+struct keyring *
+files_read_keyring(const char *path)
+{
+	struct keyring *ring = secret_new(sizeof(*ring));
+	struct file_text file;
+	int result = ring != NULL ? file_read(path, KEYRING_FILE_MAX, &file) : -ENOMEM;
+
+	if (result == -ENOENT) {
+		log_warn("%s: no keyring yet, so no key can be used: copy /etc/entropykey/keyring,"
+			 " or make one with ekey-setkey -f, then reload", path);
+		return ring;
+	}
+	if (result < 0) {
+		log_err("%s: %s", path, strerror(-result));
+		files_free_keyring(&ring);
+		return NULL;
+	}
+	if (!files_parse_keyring(path, &file, ring))
+		files_free_keyring(&ring);
+	file_finish(&file);
+	return ring;
+}
+
+void
+files_free_keyring(struct keyring **ring)
+{
+	secret_free(*ring, sizeof(**ring));
+	*ring = NULL;
+}

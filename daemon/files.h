@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads the configuration and the keyring from their files, and says in the log what is wrong. */
+#ifndef DAEMON_FILES_H
+#define DAEMON_FILES_H
+
+#include <stdbool.h>
+
+#include "daemon/config.h"
+#include "ekey/keyring.h"
+
+/* False after one line "FILE:LINE: ..." for each error; *ret is then not touched. */
+bool files_read_config(const char *path, struct config *ret);
+
+/*
+ * A ring in secret memory, to be freed with files_free_keyring(). A missing file is an empty ring
+ * and one line that says how to come by keys. NULL after a line for what is wrong.
+ */
+struct keyring *files_read_keyring(const char *path);
+
+/* NULLs the pointer. */
+void files_free_keyring(struct keyring **ring);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+#include <getopt.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/version.h"
+#include "daemon/daemon.h"
+
+static void
+usage(FILE *to)
+{
+	fprintf(to, "usage: ekey-randomd [-c FILE] [-n] [-v] [-V] [-h]\n"
+		    "  -c FILE  configuration; default " CONFIG_PATH "\n"
+		    "  -n       check configuration and keyring, then end\n"
+		    "  -v       say more in the log\n"
+		    "  -V       version\n"
+		    "  -h       this\n");
+}
+
+static int
+check(const char *config_path)
+{
+	if (!daemon_check(config_path))
+		return 1;
+	printf("%s is good\n", config_path);
+	return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *config_path = CONFIG_PATH;
+	int only_check = 0;
+
+	for (int option; (option = getopt(argc, argv, "c:nvVh")) != -1;) {
+		switch (option) {
+		case 'c':
+			config_path = optarg;
+			break;
+		case 'n':
+			only_check = 1;
+			break;
+		case 'v':
+			log_set_level(LOG_LEVEL_DEBUG);
+			break;
+		case 'V':
+			printf("ekey-randomd %s\n", VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 1;
+		}
+	}
+	if (optind != argc) {
+		usage(stderr);
+		return 1;
+	}
+	return only_check ? check(config_path) : daemon_run(config_path);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/privileges.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdbool.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+void
+privileges_shield(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* All three uids and gids are those of `user`, and there is no way back. */
+static bool
+privileges_held(const struct passwd *user)
+{
+	uid_t uid[3];
+	gid_t gid[3];
+
+	if (getresuid(&uid[0], &uid[1], &uid[2]) != 0 || getresgid(&gid[0], &gid[1], &gid[2]) != 0)
+		return false;
+	for (int i = 0; i < 3; i++)
+		if (uid[i] != user->pw_uid || gid[i] != user->pw_gid)
+			return false;
+	return user->pw_uid == 0 || setuid(0) != 0;
+}
+
+int
+privileges_drop(const char *name)
+{
+	const struct passwd *user;
+
+	errno = 0;
+	user = getpwnam(name);
+	if (user == NULL)
+		return errno != 0 ? -errno : -ENOENT;
+	if (geteuid() != 0)
+		return geteuid() == user->pw_uid ? 0 : -EPERM;
+	if (initgroups(name, user->pw_gid) != 0 ||
+	    setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
+		return -errno;
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+	privileges_shield(); /* changing the uid makes a process dumpable again */
+	return privileges_held(user) ? 0 : -EPERM;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The control socket's command "Status": one row "*\tKIND\tNAME\tKEY\tVALUE" for each figure. The
+ * names are an interface: they stay; units are in them.
+ */
+#ifndef DAEMON_STATUS_H
+#define DAEMON_STATUS_H
+
+#include <event2/buffer.h>
+
+#include "daemon/daemon.h"
+
+void status_write(const struct daemon *d, struct evbuffer *out);
+
+#endif
