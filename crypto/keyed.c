@@ -41,7 +41,7 @@ keyed_mac(const struct keyed *k, const void *message, size_t len,
 	skein_final_pad(&s, hash);
 	memcpy(ret_mac, hash, 3);
 	memcpy(ret_mac + 3, hash + SKEIN_LEN - 3, 3);
-	secret_wipe(hash, sizeof(hash)); /* a chaining value: the other bytes are nobody's business */
+	secret_wipe(hash, sizeof(hash));
 }
 
 void

@@ -83,7 +83,7 @@ identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
 static void
 suspect_reset(struct session *s, const uint8_t *frame, uint64_t now_ms)
 {
-		uint8_t type = frame[FRAME_TYPE_AT];
+	uint8_t type = frame[FRAME_TYPE_AT];
 	struct packet p;
 
 	if (s->state != SESSION_KEYED || s->suspect || (type != 'S' && type != 'k') ||
