@@ -12,11 +12,11 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := bytes clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device
+priv_src    := device fusermount lock mount mountinfo
 ekey_src    := frame keyring packet session telemetry
 pool_src    := health intake pool
 backend_src :=
-cuse_src    :=
+cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog
 ctl_src     :=
 daemon_src  :=
 sim_src     :=
