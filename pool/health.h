@@ -36,6 +36,9 @@ void health_init(struct health *t, unsigned h);
 unsigned health_rct_cutoff(unsigned h);
 unsigned health_apt_cutoff(unsigned h);
 
+/* Starts both tests afresh, as after a failure or before another stream; the counters stay. */
+void health_restart(struct health *t);
+
 /* Judges `len` bytes in order; ends at the first failure and starts both tests afresh. */
 enum health_verdict health_test(struct health *t, const uint8_t *bytes, size_t len);
 

@@ -20,6 +20,7 @@
 #define INTAKE_STARTUP_LEN 1024   /* bytes; SP 800-90B 4.3: at least 1,024 samples */
 #define INTAKE_PROBATION_LEN 4096 /* stricter: four times as many without a failure */
 #define INTAKE_QUARANTINE_MS 60000
+#define INTAKE_BLOCK_MAX 1024 /* bytes in one intake_put() */
 
 enum intake_state { INTAKE_STARTUP, INTAKE_ACTIVE, INTAKE_QUARANTINE, INTAKE_PROBATION };
 
@@ -30,7 +31,7 @@ enum intake_cause { INTAKE_CAUSE_NONE, INTAKE_CAUSE_REPETITION, INTAKE_CAUSE_PRO
 struct intake_counters {
 	uint64_t in;       /* bytes */
 	uint64_t pooled;   /* bytes the pool took */
-	uint64_t rejected; /* bytes wiped: unhealthy, quarantined */
+	uint64_t rejected; /* bytes wiped: unhealthy, quarantined, or put without room */
 	uint64_t held;     /* bytes waiting for the start-up test to end */
 	uint64_t alarms;   /* times quarantine began */
 };
@@ -53,20 +54,29 @@ void intake_init(struct intake *in, struct pool *pool, unsigned h);
 
 /*
  * Room for one more block? When false the source must stop being read: intake_put() would have to
- * drop bytes. pool_on_room() tells when to go on.
+ * drop bytes. pool_on_room() tells when to ask again. While bytes are held, or rejected, the pool's
+ * room does not matter until it is time to release: what is held and the block are then asked for
+ * together, so that a release is never partial.
  */
 bool intake_has_room(const struct intake *in, size_t len);
 
 /*
- * Judges and pools `len` bytes; the caller has asked intake_has_room() and wipes its own copy.
- * True when state or cause changed: the edge logs it.
+ * Judges and pools `len` bytes (at most INTAKE_BLOCK_MAX); the caller has asked intake_has_room()
+ * and wipes its own copy. A block in which a test fails is rejected whole. True when the state
+ * changed or quarantine began: the edge logs it.
  */
 bool intake_put(struct intake *in, const uint8_t *bytes, size_t len, uint64_t now_ms);
 
-/* The source's authenticated opinion of itself. True when the state changed. */
+/*
+ * The source's authenticated opinion of itself: other than '0' quarantines, and keeps it there
+ * after its time. True when the state changed.
+ */
 bool intake_badness(struct intake *in, char badness, uint64_t now_ms);
 
-/* A new connection to the same or another key: start-up again, held bytes wiped. */
+/*
+ * A new connection to the same or another key: start-up again, held bytes wiped, no opinion yet.
+ * But quarantine and probation are not left by reconnecting; probation starts again.
+ */
 void intake_restart(struct intake *in);
 
 const char *intake_state_text(enum intake_state state);

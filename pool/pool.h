@@ -7,6 +7,9 @@
  * Fair at two levels: identities (a uid, an address) take turns, and within one its handles (open
  * files, connections) take turns. A turn is POOL_QUANTUM bytes and is kept across refills, so that
  * neither big requests nor many requests win. No I/O, no clock, no allocation after pool_new().
+ *
+ * Between calls either nobody waits or the ring is empty. One thread. A callback may call anything
+ * here but pool_free(), for its own handle and for others.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -16,9 +19,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_QUANTUM 64    /* bytes of one turn */
-#define POOL_GATHER_MAX 256 /* bytes that a blocked request may collect before it is answered */
-#define POOL_SIZE_MIN 4096
+#define POOL_QUANTUM 64      /* bytes of one turn */
+#define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
+#define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
+#define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
+#define POOL_ASK_MAX (POOL_SIZE_MIN - POOL_GATHER_MAX)
 
 struct pool;
 
@@ -33,24 +38,31 @@ struct pool_account {
 /* One who shares: found by kind and number, kept while it has handles. */
 struct pool_identity;
 
+/* One blocked request. Opaque; lives in the pool's locked memory. */
+struct pool_waiter;
+TAILQ_HEAD(pool_waiters, pool_waiter);
+
 /*
- * One open file or connection. Owned by the outlet, which calls handle_open/close.
- * `stash` are bytes granted to its armed poll, waiting for its next read.
+ * One open file or connection. Owned by the outlet, which calls handle_open/close; the fields are
+ * the pool's. `stash` are bytes granted to its armed poll, waiting for its next read.
  */
 struct pool_handle {
 	struct pool_identity *identity;
 	struct pool_account *account;
-	TAILQ_ENTRY(pool_handle) turn;         /* in identity->waiting, while it waits */
-	TAILQ_HEAD(, pool_waiter) waiters;     /* its blocked requests, oldest first */
-	struct pool_waiter *poll;              /* armed poll in the queue, or NULL */
-	uint16_t stash_len;
-	uint8_t *stash;                        /* POOL_QUANTUM bytes in the pool's memory */
+	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
+	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
+	unsigned turn_left;            /* bytes, while it waits */
+	struct pool_waiters waiters;   /* its blocked requests and its poll, oldest first */
+	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
+	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
+	size_t stash_len;
+	uint8_t *stash;                /* POOL_QUANTUM bytes in the pool's memory */
 };
 
-/* One blocked request. Opaque; lives in the pool's locked memory. */
-struct pool_waiter;
-
-/* Called when a waiter has what it needs; see pool_wait(). Must not wait, may call the pool. */
+/*
+ * Called when a waiter has what it needs (`waiter` is NULL for a poll); see pool_wait(). Must not
+ * block. Only ever called from pool_put(): the source's bytes are what wakes readers.
+ */
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
@@ -62,6 +74,7 @@ struct pool_config {
 
 struct pool_totals {
 	uint64_t in, delivered, lost; /* bytes since start */
+	uint64_t wiped;               /* of the lost: in the ring, so in nobody's account */
 	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
 	uint64_t waiters;             /* blocked requests and armed polls now */
 	uint64_t handles;
@@ -70,7 +83,7 @@ struct pool_totals {
 /* NULL when memory cannot be had. */
 struct pool *pool_new(const struct pool_config *config);
 
-/* Wipes everything; waiters and handles must be gone. NULLs the pointer. */
+/* Wipes everything; waiters and handles must be gone. NULLs the pointer. NULL is fine. */
 void pool_free(struct pool **pool);
 
 /* ---- filling ---- */
@@ -79,13 +92,24 @@ void pool_free(struct pool **pool);
 size_t pool_room(const struct pool *pool);
 
 /*
- * Copies in at most pool_room() bytes and returns how many; first the waiters are served, in
+ * True when pool_put() would take `len` bytes (at most POOL_ASK_MAX) now. When false, the function
+ * of pool_on_room() will be called.
+ */
+bool pool_ask_room(struct pool *pool, size_t len);
+
+/*
+ * `fn` is called once after pool_ask_room() said no, when there is room for the smallest request
+ * refused and for POOL_ROOM_AGAIN: a reader of a full pool does not start and stop the source for
+ * every block. Everybody refused must then ask again. It is called at the end of whatever made the
+ * room, perhaps inside another source's pool_put(): best note it there and read the source later.
+ */
+void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
+
+/*
+ * Copies in at most pool_room() bytes and returns how many. Those who wait are served at once, in
  * fairness order, and their ready functions called.
  */
 size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
-
-/* `fn` is called once each time the ring, having been full, has POOL_ROOM_AGAIN free. */
-void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
 
 /* ---- taking ---- */
 
@@ -93,7 +117,10 @@ void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
 bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
 		      unsigned kind, uint64_t identity);
 
-/* Cancels its waiters (no ready call), wipes its stash, counts what was granted as lost. */
+/*
+ * Cancels its waiters, answered or not (no ready call), wipes its stash, counts what was granted
+ * as lost.
+ */
 void pool_handle_close(struct pool *pool, struct pool_handle *h);
 
 /*
@@ -111,9 +138,10 @@ size_t pool_ready(const struct pool *pool, const struct pool_handle *h);
 size_t pool_level(const struct pool *pool);
 
 /*
- * Queues a request for `need` bytes (1..POOL_GATHER_MAX) that pool_take() could not serve whole,
- * NULL when the limits are reached. When they are gathered `ready` is called once; it must then
- * end the waiter with pool_waiter_done(). The handle's stash is used first.
+ * Queues a request for `need` bytes (1..POOL_GATHER_MAX), NULL when the limits are reached. Only
+ * for more than pool_ready() bytes: what could be had now is pool_take()'s. The stash is used
+ * first. When all is gathered `ready` is called once, never from here; the waiter must then be
+ * ended with pool_waiter_done(), there or later.
  */
 struct pool_waiter *pool_wait(struct pool *pool, struct pool_handle *h, size_t need,
 			      pool_ready_fn *ready, void *arg);
@@ -129,15 +157,19 @@ void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
 
 /*
  * Arms this handle's poll: it waits its turn like a read of POOL_QUANTUM bytes; what it is granted
- * goes to the stash, `ready` is called once and the poll is no longer armed. Arming again replaces
- * `ready`. False at the limits.
+ * goes to the stash (a read in the meantime finds it there). When the stash is full the poll is no
+ * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
+ * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash.
  */
 bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
 void pool_poll_disarm(struct pool *pool, struct pool_handle *h);
 
 void pool_totals(const struct pool *pool, struct pool_totals *ret);
 
-/* Wipes the ring and counts its bytes as lost: clones, orders, shutdown. */
+/*
+ * Wipes the ring, the stashes and what waiters have gathered, and counts it as lost: clones, orders,
+ * shutdown. Who waits goes on waiting; bytes of answered waiters are on their way and stay.
+ */
 void pool_wipe(struct pool *pool);
 
 #endif
