@@ -12,11 +12,11 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := bytes clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device
+priv_src    := device fusermount lock mount mountinfo
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport source source_log tty
-cuse_src    :=
+cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
 sim_src     :=

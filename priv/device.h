@@ -14,6 +14,12 @@ int priv_open_tty(const char *path);
 /* /dev/cuse, one new connection for each call. fd or -errno (-ENOENT: the kernel has no CUSE). */
 int priv_open_cuse(void);
 
+/*
+ * The sysfs switch of the CUSE device `name`: one byte written to it ends the connection and every
+ * request in it. fd or -errno.
+ */
+int priv_open_cuse_abort(const char *name);
+
 /* chmod of a CUSE node by path: touches devtmpfs only, never the device itself. 0 or -errno. */
 int priv_chmod_node(const char *path, mode_t mode);
 

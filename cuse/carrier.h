@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What carries the kernel's requests to us: a connection to /dev/cuse or /dev/fuse under a libfuse
+ * session. Two kinds, each four functions. Failures leave a text that stands after the path.
+ */
+#ifndef CUSE_CARRIER_H
+#define CUSE_CARRIER_H
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cuse/requests.h"
+
+#define CARRIER_INIT_MS 5000 /* from the connection to the end of the handshake */
+#define CARRIER_BATCH 64     /* requests taken before the other events of the loop get a turn */
+#define CARRIER_PROBLEM_MAX 256
+
+struct carrier;
+
+struct carrier_kind {
+	const char *name; /* "cuse", "fuse" */
+	/* Everything up to the handshake. The fd of a new connection, or -errno. */
+	int (*connect)(struct carrier *c);
+	/* A libfuse session with the operations of this kind and `c` as its user data, or NULL. */
+	struct fuse_session *(*session)(struct carrier *c);
+	/* After the handshake: is the device really there? Sets its mode. 0 or -errno. */
+	int (*publish)(struct carrier *c);
+	/* Undoes connect() and publish(); the connection is closed already. */
+	void (*withdraw)(struct carrier *c);
+};
+
+extern const struct carrier_kind carrier_cuse, carrier_fuse;
+
+struct carrier {
+	const struct carrier_kind *kind;
+	const char *path; /* resolved; outlives the carrier */
+	mode_t mode;
+	struct requests *requests;
+	struct fuse_session *session; /* NULL: closed */
+	int fd;                       /* the session's */
+	int abort_fd;                 /* kernel's switch that ends the connection, or -1 */
+	int null_fd;                  /* takes the place of fd, to end it without that switch */
+	bool initialised;             /* the handshake is over */
+	struct fuse_buf buffer;
+	uint64_t unique;      /* of the request in hand */
+	uint64_t poll_handle; /* of the poll in hand */
+	char problem[CARRIER_PROBLEM_MAX];
+};
+
+/*
+ * Connects, shakes hands (at most CARRIER_INIT_MS) and publishes. 0, or -errno with c->problem and
+ * everything undone. kind, path, mode and requests are set; the rest is zero.
+ */
+int carrier_open(struct carrier *c);
+
+/* Closes the connection, then withdraws. Who is blocked in it gets ECONNABORTED. */
+void carrier_close(struct carrier *c);
+
+/* The parts of carrier_open() and carrier_close() without kind's connect, publish and withdraw. */
+int carrier_attach(struct carrier *c, int fd);
+void carrier_detach(struct carrier *c);
+
+/* Takes and answers what is queued, up to CARRIER_BATCH. 0, or -errno: the connection has ended. */
+int carrier_drain(struct carrier *c);
+
+/*
+ * Ends the connection from any thread, at once, without a lock, although another thread may hang
+ * in the middle of a request. Only carrier_close() may follow.
+ */
+void carrier_abort(const struct carrier *c);
+
+/* Keeps the text for the log and returns `error`. */
+int carrier_fail(struct carrier *c, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

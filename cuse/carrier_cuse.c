@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* A character device by CUSE. The kernel names it after the path: directly below /dev. */
+#include <cuse_lowlevel.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "cuse/carrier.h"
+#include "priv/device.h"
+
+#define CUSE_DIR "/dev/"
+
+static const char *
+cuse_name(const struct carrier *c)
+{
+	return c->path + strlen(CUSE_DIR);
+}
+
+/* ---- operations ---- */
+
+static struct carrier *
+cuse_carrier(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static void
+cuse_init_done(void *userdata)
+{
+	struct carrier *c = userdata;
+
+	c->initialised = true;
+}
+
+static void
+cuse_open(fuse_req_t req, struct fuse_file_info *fi)
+{
+	struct requests *r = cuse_carrier(req)->requests;
+	int error = requests_open(r, fuse_req_ctx(req)->uid, fi->flags, &fi->fh);
+
+	if (error != 0) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	fi->direct_io = 1;
+	fi->nonseekable = 1;
+	if (fuse_reply_open(req, fi) != 0)
+		requests_release(r, fi->fh);
+}
+
+static void
+cuse_release(fuse_req_t req, struct fuse_file_info *fi)
+{
+	requests_release(cuse_carrier(req)->requests, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+static void
+cuse_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	const struct carrier *c = cuse_carrier(req);
+
+	(void)offset;
+	requests_read(c->requests, req, c->unique, fi, size);
+}
+
+static void
+cuse_ioctl(fuse_req_t req, int command, void *arg, struct fuse_file_info *fi, unsigned flags,
+	   const void *in, size_t in_size, size_t out_size)
+{
+	(void)arg, (void)fi, (void)flags, (void)in, (void)in_size;
+	requests_ioctl(cuse_carrier(req)->requests, req, (unsigned)command, out_size);
+}
+
+static void
+cuse_poll(fuse_req_t req, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	const struct carrier *c = cuse_carrier(req);
+
+	requests_poll(c->requests, req, fi, ph, c->poll_handle);
+}
+
+/* No flush: libfuse answers ENOSYS once, and closing a file never waits for us again. */
+static const struct cuse_lowlevel_ops cuse_operations = {
+	.init_done = cuse_init_done,
+	.open = cuse_open,
+	.release = cuse_release,
+	.read = cuse_read,
+	.ioctl = cuse_ioctl,
+	.poll = cuse_poll,
+};
+
+/* ---- the kind ---- */
+
+static int
+cuse_connect(struct carrier *c)
+{
+	int fd;
+
+	if (strncmp(c->path, CUSE_DIR, strlen(CUSE_DIR)) != 0 || strchr(cuse_name(c), '/') != NULL)
+		return carrier_fail(c, -ENODEV, "CUSE makes devices directly below /dev only");
+	fd = priv_open_cuse();
+	if (fd < 0)
+		return carrier_fail(c, -ENODEV, "%s (/dev/cuse: %s)",
+				    fd == -EACCES || fd == -EPERM ? "we may not use CUSE"
+								  : "this kernel has no CUSE",
+				    strerror(-fd));
+	return fd;
+}
+
+static struct fuse_session *
+cuse_session(struct carrier *c)
+{
+	char name[sizeof("DEVNAME=") + 256], program[] = "ekey-random";
+	const char *info[] = {name};
+	struct cuse_info cuse = {.dev_info_argc = 1, .dev_info_argv = info};
+	char *argv[] = {program};
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse_session *session;
+
+	snprintf(name, sizeof(name), "DEVNAME=%s", cuse_name(c));
+	session = cuse_lowlevel_new(&args, &cuse, &cuse_operations, c);
+	fuse_opt_free_args(&args);
+	return session;
+}
+
+/* The number that sysfs gives for our device, to hold the node at our path against. */
+static int
+cuse_sysfs_number(const struct carrier *c, dev_t *ret)
+{
+	char path[sizeof("/sys/class/cuse//dev") + 256];
+	unsigned major_number, minor_number;
+	FILE *file;
+	int fields;
+
+	snprintf(path, sizeof(path), "/sys/class/cuse/%s/dev", cuse_name(c));
+	file = fopen(path, "re");
+	if (file == NULL)
+		return -errno;
+	fields = fscanf(file, "%u:%u", &major_number, &minor_number);
+	fclose(file);
+	if (fields != 2)
+		return -EIO;
+	*ret = makedev(major_number, minor_number);
+	return 0;
+}
+
+/*
+ * CUSE says yes to everything and then ends the connection when it could not make the device. The
+ * node itself is looked at by lstat only, which asks devtmpfs and never the device.
+ */
+static int
+cuse_publish(struct carrier *c)
+{
+	struct stat st;
+	dev_t number;
+	int result = carrier_drain(c);
+
+	if (result < 0)
+		return carrier_fail(c, -EEXIST,
+				    "the kernel refused this name for a CUSE device: another has it, or "
+				    "no device number is left (see dmesg); choose another path");
+	result = cuse_sysfs_number(c, &number);
+	if (result < 0)
+		return carrier_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",
+				    strerror(-result));
+	if (lstat(c->path, &st) != 0 || !S_ISCHR(st.st_mode) || st.st_rdev != number)
+		return carrier_fail(c, -ENODEV,
+				    "the kernel made the device, but its node is not at this path "
+				    "(is /dev a devtmpfs here?); use via = fuse");
+	result = priv_chmod_node(c->path, c->mode);
+	if (result < 0)
+		return carrier_fail(c, result, "cannot set its mode: %s", strerror(-result));
+	c->abort_fd = priv_open_cuse_abort(cuse_name(c));
+	return 0;
+}
+
+/* The node goes with the connection. */
+static void
+cuse_withdraw(struct carrier *c)
+{
+	(void)c;
+}
+
+const struct carrier_kind carrier_cuse = {
+	.name = "cuse",
+	.connect = cuse_connect,
+	.session = cuse_session,
+	.publish = cuse_publish,
+	.withdraw = cuse_withdraw,
+};

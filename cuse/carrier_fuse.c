@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: MIT */
+/* A FUSE file system that is one regular file, mounted over a file at the path. */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "cuse/carrier.h"
+#include "priv/mount.h"
+
+/* Nothing about the file ever changes while it is mounted. */
+#define FUSE_ATTR_TIMEOUT_S 3600.0
+
+static struct carrier *
+fuse_carrier(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static void
+fuse_init(void *userdata, struct fuse_conn_info *connection)
+{
+	struct carrier *c = userdata;
+
+	(void)connection;
+	c->initialised = true;
+}
+
+/*
+ * The size stays 0: with any other, kernels up to 6.18 serve sendfile from the page cache, the same
+ * bytes twice.
+ */
+static void
+fuse_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct stat st = {
+		.st_ino = FUSE_ROOT_ID,
+		.st_mode = S_IFREG | fuse_carrier(req)->mode,
+		.st_nlink = 1,
+		.st_uid = geteuid(),
+		.st_gid = getegid(),
+		.st_blksize = POOL_GATHER_MAX,
+	};
+
+	(void)ino, (void)fi;
+	fuse_reply_attr(req, &st, FUSE_ATTR_TIMEOUT_S);
+}
+
+/* Mode and owner come from the configuration. */
+static void
+fuse_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct fuse_file_info *fi)
+{
+	(void)ino, (void)st, (void)to_set, (void)fi;
+	fuse_reply_err(req, EPERM);
+}
+
+/*
+ * Answered by hand, since libfuse has no way to say STREAM: without it the kernel locks the file
+ * position around a read, and a second reader of a shared descriptor waits where not even SIGKILL
+ * reaches him. NOFLUSH: closing never waits for us.
+ */
+static void
+fuse_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct requests *r = fuse_carrier(req)->requests;
+	struct fuse_open_out out = {.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH};
+	uint64_t fh;
+	int error = requests_open(r, fuse_req_ctx(req)->uid, fi->flags, &fh);
+
+	(void)ino;
+	if (error != 0) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	out.fh = fh;
+	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) != 0)
+		requests_release(r, fh);
+}
+
+static void
+fuse_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	(void)ino;
+	requests_release(fuse_carrier(req)->requests, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+static void
+fuse_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	const struct carrier *c = fuse_carrier(req);
+
+	(void)ino, (void)offset;
+	requests_read(c->requests, req, c->unique, fi, size);
+}
+
+static void
+fuse_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void *arg, struct fuse_file_info *fi,
+	   unsigned flags, const void *in, size_t in_size, size_t out_size)
+{
+	(void)ino, (void)arg, (void)fi, (void)flags, (void)in, (void)in_size;
+	requests_ioctl(fuse_carrier(req)->requests, req, command, out_size);
+}
+
+static void
+fuse_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
+{
+	const struct carrier *c = fuse_carrier(req);
+
+	(void)ino;
+	requests_poll(c->requests, req, fi, ph, c->poll_handle);
+}
+
+static void
+fuse_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct statvfs st = {.f_bsize = POOL_GATHER_MAX, .f_namemax = 255};
+
+	(void)ino;
+	fuse_reply_statfs(req, &st);
+}
+
+static const struct fuse_lowlevel_ops fuse_operations = {
+	.init = fuse_init,
+	.getattr = fuse_getattr,
+	.setattr = fuse_setattr,
+	.open = fuse_open,
+	.release = fuse_release,
+	.read = fuse_read,
+	.ioctl = fuse_ioctl,
+	.poll = fuse_poll,
+	.statfs = fuse_statfs,
+};
+
+/* ---- the kind ---- */
+
+static int
+fuse_connect(struct carrier *c)
+{
+	int fd, result = priv_mount_point_create(c->path);
+
+	if (result < 0)
+		return carrier_fail(c, result, "cannot make the file to mount over: %s",
+				    strerror(-result));
+	fd = priv_mount(c->path);
+	if (fd < 0) {
+		priv_mount_point_remove(c->path);
+		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s",
+				    fd == -ENOENT ? "no /dev/fuse, or without root no fusermount3"
+						  : strerror(-fd));
+	}
+	return fd;
+}
+
+static struct fuse_session *
+fuse_session(struct carrier *c)
+{
+	char program[] = "ekey-random", *argv[] = {program};
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse_session *session =
+		fuse_session_new(&args, &fuse_operations, sizeof(fuse_operations), c);
+
+	fuse_opt_free_args(&args);
+	return session;
+}
+
+static int
+fuse_publish(struct carrier *c)
+{
+	enum priv_mounted mounted;
+	unsigned minor_number;
+
+	if (priv_mount_look(c->path, &mounted, &minor_number) == 0 && mounted == PRIV_MOUNTED_OURS)
+		c->abort_fd = priv_open_fuse_abort(minor_number);
+	return 0;
+}
+
+/* Somebody may have unmounted it already: what is there then is not touched. */
+static void
+fuse_withdraw(struct carrier *c)
+{
+	enum priv_mounted mounted;
+
+	if (priv_mount_look(c->path, &mounted, NULL) != 0)
+		return;
+	if (mounted == PRIV_MOUNTED_OURS && priv_unmount(c->path) == 0)
+		mounted = PRIV_MOUNTED_NOTHING;
+	if (mounted == PRIV_MOUNTED_NOTHING)
+		priv_mount_point_remove(c->path);
+}
+
+const struct carrier_kind carrier_fuse = {
+	.name = "fuse",
+	.connect = fuse_connect,
+	.session = fuse_session,
+	.publish = fuse_publish,
+	.withdraw = fuse_withdraw,
+};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuse/claim.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "priv/lock.h"
+#include "priv/mount.h"
+
+/* Mounts on top of each other that are cleared before we give up. */
+#define CLAIM_MOUNTS_MAX 16
+
+int
+claim_resolve(const char *path, char *ret, size_t size)
+{
+	char dir[PATH_MAX], real[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? "" : slash + 1;
+
+	if (path[0] != '/' || strcmp(name, "") == 0 || strcmp(name, ".") == 0 ||
+	    strcmp(name, "..") == 0) {
+		log_err("%s: the path of a device is absolute and ends with its name", path);
+		return -EINVAL;
+	}
+	snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
+	if (realpath(dir, real) == NULL) {
+		int error = errno;
+
+		log_err("%s: its directory %s: %s%s", path, dir, strerror(error),
+			error == ENOENT ? "; make it, or choose another path" : "");
+		return -error;
+	}
+	if ((size_t)snprintf(ret, size, "%s/%s", strcmp(real, "/") == 0 ? "" : real, name) < size)
+		return 0;
+	log_err("%s: the path is too long", path);
+	return -ENAMETOOLONG;
+}
+
+int
+claim_take(const char *path)
+{
+	pid_t holder = 0;
+	int fd = priv_lock(path, &holder);
+
+	if (fd == -EBUSY && holder != 0)
+		log_err("%s: process %d already serves it: stop that, or choose another path", path,
+			(int)holder);
+	else if (fd == -EBUSY)
+		log_err("%s: another process already serves it", path);
+	else if (fd < 0)
+		log_err("%s: cannot lock it by a file in its directory: %s", path, strerror(-fd));
+	return fd;
+}
+
+/* A mount of ours, while the claim is ours too, has nobody behind it. */
+static int
+claim_clear_mounts(const char *path)
+{
+	for (int i = 0; i < CLAIM_MOUNTS_MAX; i++) {
+		enum priv_mounted mounted;
+		int result = priv_mount_look(path, &mounted, NULL);
+
+		if (result < 0) {
+			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s", path,
+				strerror(-result));
+			return result;
+		}
+		if (mounted == PRIV_MOUNTED_NOTHING)
+			return 0;
+		if (mounted == PRIV_MOUNTED_OTHER)
+			return -EEXIST;
+		log_warn("%s: clearing the dead mount of a process that is gone", path);
+		result = priv_unmount(path);
+		if (result < 0) {
+			log_err("%s: cannot unmount it: %s", path, strerror(-result));
+			return result;
+		}
+	}
+	return -EEXIST;
+}
+
+int
+claim_clear(const char *path)
+{
+	int result = claim_clear_mounts(path);
+
+	if (result < 0 && result != -EEXIST)
+		return result;
+	if (result == 0)
+		result = priv_mount_point_remove(path);
+	if (result == -EEXIST)
+		log_err("%s: exists and is not ours: remove it, or choose another path", path);
+	else if (result < 0)
+		log_err("%s: cannot remove what a former process left: %s", path, strerror(-result));
+	return result;
+}
+
+void
+claim_release(const char *path, int fd)
+{
+	priv_unlock(path, fd);
+}

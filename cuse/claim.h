@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The right to a path: one process at a time, and nothing of a dead one left there. The path itself
+ * is not touched before /proc/self/mountinfo has said that no file system of ours is on it.
+ */
+#ifndef CUSE_CLAIM_H
+#define CUSE_CLAIM_H
+
+#include <stddef.h>
+
+/*
+ * `path` with its directory resolved, in ret[0..size): the form in which the kernel lists mounts.
+ * 0, or -errno after a line in the log.
+ */
+int claim_resolve(const char *path, char *ret, size_t size);
+
+/* Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: it is served). */
+int claim_take(const char *path);
+
+/*
+ * With the claim held: detaches dead mounts of ours and removes the file below them. 0 when nothing
+ * is at the path any more, else -errno after a line in the log (-EEXIST: something not ours).
+ */
+int claim_clear(const char *path);
+
+void claim_release(const char *path, int fd);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuse/device.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cuse/carrier.h"
+#include "cuse/claim.h"
+#include "cuse/requests.h"
+#include "cuse/watchdog.h"
+
+/* One pass of the event loop takes less than 1 ms: after this long it hangs. */
+#define DEVICE_HANG_MS 10000
+
+/* First wait before a device whose connection was ended from outside is published again; doubles. */
+#define DEVICE_RETRY_MIN_MS 1000
+#define DEVICE_RETRY_MAX_MS 60000
+
+struct device {
+	struct event_base *base;
+	struct device_config config; /* path resolved */
+	int claim_fd;
+	struct requests *requests;
+	struct carrier carrier;
+	struct event *readable, *retry; /* `retry` is pending while the device is not published */
+	unsigned retry_ms;
+	struct watchdog *watchdog;
+};
+
+static void device_ended(struct device *d, const char *cause);
+
+/* ---- libfuse's own lines ---- */
+
+static void
+device_fuse_log(enum fuse_log_level level, const char *format, va_list args)
+{
+	static struct log_limit limit;
+	char line[256];
+	unsigned more;
+
+	vsnprintf(line, sizeof(line), format, args);
+	line[strcspn(line, "\n")] = '\0';
+	if (level > FUSE_LOG_WARNING)
+		log_debug("libfuse: %s", line);
+	else if (log_limit_pass(&limit, clock_now_ms(), &more))
+		log_warn("libfuse: %s", line);
+}
+
+/* ---- the watchdog's questions ---- */
+
+static bool
+device_watch_needed(void *arg)
+{
+	const struct device *d = arg;
+
+	return requests_pending(d->requests);
+}
+
+static void
+device_hangs(void *arg)
+{
+	const struct device *d = arg;
+
+	carrier_abort(&d->carrier);
+	log_err("%s: our event loop hangs: the connection was ended, to set its readers free",
+		d->config.path);
+}
+
+static void
+device_revived(void *arg)
+{
+	device_ended(arg, "our event loop turns again");
+}
+
+/* ---- publishing ---- */
+
+static void
+device_readable(evutil_socket_t fd, short events, void *arg)
+{
+	struct device *d = arg;
+	int result;
+
+	(void)fd, (void)events;
+	watchdog_watch(d->watchdog);
+	result = carrier_drain(&d->carrier);
+	if (result < 0)
+		device_ended(d, "the connection was ended from outside (unmounted, aborted)");
+}
+
+static int
+device_serve(struct device *d)
+{
+	const struct watchdog_config watch = {
+		.limit_ms = DEVICE_HANG_MS,
+		.needed = device_watch_needed,
+		.abort = device_hangs,
+		.revived = device_revived,
+		.arg = d,
+	};
+	int result = watchdog_start(d->base, &watch, &d->watchdog);
+
+	if (result < 0)
+		return result;
+	d->readable = event_new(d->base, d->carrier.fd, EV_READ | EV_PERSIST, device_readable, d);
+	return d->readable != NULL && event_add(d->readable, NULL) == 0 ? 0 : -ENOMEM;
+}
+
+static void
+device_withdraw(struct device *d)
+{
+	watchdog_stop(&d->watchdog);
+	if (d->readable != NULL)
+		event_free(d->readable);
+	d->readable = NULL;
+	if (d->carrier.session != NULL)
+		carrier_close(&d->carrier);
+}
+
+static int
+device_open_carrier(struct device *d, const struct carrier_kind *kind)
+{
+	d->carrier = (struct carrier){
+		.kind = kind,
+		.path = d->config.path,
+		.mode = d->config.mode,
+		.requests = d->requests,
+	};
+	return carrier_open(&d->carrier);
+}
+
+/*
+ * CUSE where it can be had, else FUSE. Only a kernel without CUSE is a reason to change over: a
+ * name that CUSE refused would be in the way of FUSE too.
+ */
+static int
+device_choose_carrier(struct device *d)
+{
+	bool forced = d->config.via != DEVICE_VIA_AUTO;
+	char why[CARRIER_PROBLEM_MAX] = "via = fuse";
+	int result = -ENODEV;
+
+	if (d->config.via != DEVICE_VIA_FUSE) {
+		result = device_open_carrier(d, &carrier_cuse);
+		memcpy(why, d->carrier.problem, sizeof(why));
+	}
+	if (d->config.via == DEVICE_VIA_FUSE || (!forced && result == -ENODEV))
+		result = device_open_carrier(d, &carrier_fuse);
+	if (result < 0)
+		log_err("%s: not published: %s", d->config.path, d->carrier.problem);
+	else if (d->carrier.kind == &carrier_fuse)
+		log_info("%s: served by FUSE, because %s", d->config.path,
+			 forced ? "the configuration says so" : why);
+	else
+		log_info("%s: served by CUSE", d->config.path);
+	return result;
+}
+
+static int
+device_publish(struct device *d)
+{
+	int result = claim_clear(d->config.path);
+
+	if (result == 0)
+		result = device_choose_carrier(d);
+	if (result < 0)
+		return result;
+	result = device_serve(d);
+	if (result < 0) {
+		log_err("%s: not published: %s", d->config.path, strerror(-result));
+		device_withdraw(d);
+	}
+	return result;
+}
+
+/* ---- coming back ---- */
+
+static void
+device_retry_later(struct device *d)
+{
+	struct timeval wait = {d->retry_ms / 1000, (d->retry_ms % 1000) * 1000};
+
+	event_add(d->retry, &wait);
+	d->retry_ms = d->retry_ms * 2 < DEVICE_RETRY_MAX_MS ? d->retry_ms * 2 : DEVICE_RETRY_MAX_MS;
+}
+
+static void
+device_retry(evutil_socket_t fd, short events, void *arg)
+{
+	struct device *d = arg;
+
+	(void)fd, (void)events;
+	if (device_publish(d) < 0)
+		device_retry_later(d);
+}
+
+/* Whoever ended it: while we live the device is there. Its open files are dead, new ones will work. */
+static void
+device_ended(struct device *d, const char *cause)
+{
+	log_err("%s: %s: publishing it again", d->config.path, cause);
+	device_withdraw(d);
+	d->retry_ms = DEVICE_RETRY_MIN_MS;
+	device_retry_later(d);
+}
+
+/* ---- the module's calls ---- */
+
+static void
+device_free(struct device *d)
+{
+	device_withdraw(d);
+	if (d->retry != NULL)
+		event_free(d->retry);
+	requests_free(&d->requests);
+	if (d->claim_fd >= 0)
+		claim_release(d->config.path, d->claim_fd);
+	free(d);
+}
+
+static int
+device_prepare(struct device *d, struct pool *pool)
+{
+	d->requests = requests_new(pool, d->config.path);
+	d->retry = evtimer_new(d->base, device_retry, d);
+	if (d->requests == NULL || d->retry == NULL) {
+		log_err("%s: not published: no memory", d->config.path);
+		return -ENOMEM;
+	}
+	d->claim_fd = claim_take(d->config.path);
+	return d->claim_fd < 0 ? d->claim_fd : 0;
+}
+
+int
+device_start(struct event_base *base, struct pool *pool, const struct device_config *config,
+	     struct device **ret)
+{
+	struct device *d = calloc(1, sizeof(*d));
+	int result;
+
+	if (d == NULL)
+		return -ENOMEM;
+	fuse_set_log_func(device_fuse_log);
+	d->base = base;
+	d->config = *config;
+	d->claim_fd = -1;
+	result = claim_resolve(config->path, d->config.path, sizeof(d->config.path));
+	if (result == 0)
+		result = device_prepare(d, pool);
+	if (result == 0)
+		result = device_publish(d);
+	if (result < 0) {
+		device_free(d);
+		return result;
+	}
+	*ret = d;
+	return 0;
+}
+
+void
+device_stop(struct device **device)
+{
+	if (*device != NULL)
+		device_free(*device);
+	*device = NULL;
+}
+
+void
+device_status(const struct device *d, struct device_status *ret)
+{
+	struct requests_status requests;
+
+	requests_status(d->requests, &requests);
+	*ret = (struct device_status){
+		.name = d->config.name,
+		.path = d->config.path,
+		.via = d->carrier.kind->name,
+		.opens = requests.opens,
+		.interrupted = requests.interrupted,
+		.account = requests.account,
+	};
+}

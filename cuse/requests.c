@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: MIT */
+#include "cuse/requests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/random.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+/* What goes with an entry of the table in this process only, under the same index. */
+struct file {
+	struct requests *owner;
+	struct pool_handle pool;
+	struct fuse_pollhandle *ph; /* of its latest poll; NULL: nobody to notify */
+	bool starved;               /* the pool had no place for its poll */
+};
+
+struct read {
+	struct requests *owner;
+	struct pool_waiter *waiter;
+	fuse_req_t req;
+};
+
+struct requests {
+	struct pool *pool;
+	const char *name;
+	uint8_t *reply; /* REQUESTS_REPLY_MAX bytes of secret memory, empty between two answers */
+	uint64_t interrupted;
+	uint32_t starved; /* files that are */
+	struct pool_account account;
+	struct log_limit refused;
+	struct table table;
+	struct file files[TABLE_FILES];
+	struct read reads[TABLE_READS];
+};
+
+struct requests *
+requests_new(struct pool *pool, const char *name)
+{
+	struct requests *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return NULL;
+	r->reply = secret_new(REQUESTS_REPLY_MAX);
+	if (r->reply == NULL) {
+		free(r);
+		return NULL;
+	}
+	r->pool = pool;
+	r->name = name;
+	table_init(&r->table);
+	return r;
+}
+
+void
+requests_free(struct requests **requests)
+{
+	struct requests *r = *requests;
+
+	*requests = NULL;
+	if (r == NULL)
+		return;
+	requests_abandon(r);
+	secret_free(r->reply, REQUESTS_REPLY_MAX);
+	free(r);
+}
+
+/* ---- polls ---- */
+
+static void
+poll_set_starved(struct file *f, bool starved)
+{
+	if (f->starved != starved)
+		f->owner->starved += starved ? 1 : -1U;
+	f->starved = starved;
+}
+
+static void
+poll_forget(struct file *f)
+{
+	struct table_file *entry = &f->owner->table.files[f - f->owner->files];
+
+	if (f->ph != NULL)
+		fuse_pollhandle_destroy(f->ph);
+	f->ph = NULL;
+	entry->poll_wanted = false;
+	poll_set_starved(f, false);
+}
+
+static void poll_arm_starved(struct requests *r);
+
+/* Something is in the file's stash now. A notification is good for one wake-up only. */
+static void
+poll_ready(struct pool_waiter *waiter, void *arg)
+{
+	struct file *f = arg;
+
+	(void)waiter;
+	if (f->ph != NULL)
+		fuse_lowlevel_notify_poll(f->ph);
+	poll_forget(f);
+	poll_arm_starved(f->owner);
+}
+
+static void
+poll_arm(struct file *f)
+{
+	poll_set_starved(f, !pool_poll_arm(f->owner->pool, &f->pool, poll_ready, f));
+}
+
+/* A waiter has gone: polls for which the pool had no place may get one. */
+static void
+poll_arm_starved(struct requests *r)
+{
+	for (uint32_t i = 0; i < r->table.files_used && r->starved > 0; i++) {
+		struct file *f = &r->files[i];
+
+		if (!f->starved)
+			continue;
+		poll_arm(f);
+		if (f->starved)
+			return;
+	}
+}
+
+/*
+ * An edge-triggered epoll asks us once and then relies on notifications: who has emptied us must
+ * hear of the next bytes although he does not ask again.
+ */
+static void
+poll_arm_when_emptied(struct file *f)
+{
+	if (f->ph != NULL && pool_ready(f->owner->pool, &f->pool) == 0)
+		poll_arm(f);
+}
+
+void
+requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *fi,
+	      struct fuse_pollhandle *ph, uint64_t poll_handle)
+{
+	struct table_file *entry = table_file(&r->table, fi->fh);
+	struct file *f;
+	bool ready;
+
+	if (entry == NULL) {
+		if (ph != NULL)
+			fuse_pollhandle_destroy(ph);
+		fuse_reply_err(req, EBADF);
+		return;
+	}
+	f = &r->files[fi->fh];
+	if (ph != NULL) {
+		poll_forget(f);
+		f->ph = ph;
+		entry->poll_wanted = true;
+		entry->poll_handle = poll_handle;
+	}
+	ready = pool_ready(r->pool, &f->pool) > 0;
+	if (!ready && f->ph != NULL)
+		poll_arm(f);
+	fuse_reply_poll(req, ready ? POLLIN | POLLRDNORM : 0);
+}
+
+/* ---- open and release ---- */
+
+int
+requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
+{
+	uint32_t index;
+	struct file *f;
+
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		return EACCES;
+	index = table_file_open(&r->table, uid);
+	if (index == TABLE_NONE)
+		return ENFILE;
+	f = &r->files[index];
+	*f = (struct file){.owner = r};
+	if (!pool_handle_open(r->pool, &f->pool, &r->account, REQUESTS_IDENTITY_UID, uid)) {
+		table_file_close(&r->table, index);
+		return ENFILE;
+	}
+	*ret_fh = index;
+	return 0;
+}
+
+/* ---- reads ---- */
+
+/* Ends a blocked read; its request has been answered, or freed, by the caller. */
+static void
+read_finish(struct read *p, bool delivered)
+{
+	struct requests *r = p->owner;
+	struct pool_waiter *waiter = p->waiter;
+
+	table_read_remove(&r->table, (uint32_t)(p - r->reads));
+	*p = (struct read){0};
+	pool_waiter_done(r->pool, waiter, delivered);
+	poll_arm_starved(r);
+}
+
+/* Copies what a blocked read has gathered into the reply, and for a long one what else is there. */
+static void
+read_answer(struct read *p, bool with_more)
+{
+	struct requests *r = p->owner;
+	struct table_read *entry = &r->table.reads[p - r->reads];
+	struct pool_handle *handle = &r->files[entry->file].pool;
+	size_t gathered, more = 0;
+	const uint8_t *bytes = pool_waiter_bytes(p->waiter, &gathered);
+	bool delivered;
+
+	memcpy(r->reply, bytes, gathered);
+	if (with_more && entry->asked > gathered)
+		more = pool_take(r->pool, handle, r->reply + gathered, entry->asked - gathered);
+	delivered = fuse_reply_buf(p->req, (const char *)r->reply, gathered + more) == 0;
+	secret_wipe(r->reply, gathered + more);
+	if (!delivered && more > 0)
+		pool_delivery_failed(r->pool, handle, more);
+	read_finish(p, delivered);
+}
+
+static void
+read_ready(struct pool_waiter *waiter, void *arg)
+{
+	struct read *p = arg;
+
+	p->waiter = waiter;
+	read_answer(p, true);
+}
+
+/* Ends a blocked read before its time: with what it has, or with `error`. */
+static void
+read_cut_short(struct read *p, int error)
+{
+	size_t gathered;
+
+	pool_waiter_bytes(p->waiter, &gathered);
+	if (gathered > 0) {
+		read_answer(p, false);
+	} else {
+		fuse_reply_err(p->req, error);
+		read_finish(p, false);
+	}
+}
+
+/* The kernel holds even a killed reader until this is answered: it must never be put off. */
+static void
+read_interrupted(fuse_req_t req, void *data)
+{
+	struct read *p = data;
+
+	(void)req;
+	p->owner->interrupted++;
+	read_cut_short(p, EINTR);
+}
+
+/* Too many wait already. EAGAIN is the one error that every reader bears. */
+static void
+read_refuse(struct requests *r, fuse_req_t req)
+{
+	unsigned more;
+
+	if (log_limit_pass(&r->refused, clock_now_ms(), &more))
+		log_warn("%s: too many blocked reads, one of uid %u was refused (and %u before)",
+			 r->name, (unsigned)fuse_req_ctx(req)->uid, more);
+	fuse_reply_err(req, EAGAIN);
+}
+
+static void
+read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, uint32_t asked)
+{
+	size_t need = asked < POOL_GATHER_MAX ? asked : POOL_GATHER_MAX;
+	uint32_t index = table_read_add(&r->table, file, unique, asked);
+	struct read *p;
+
+	if (index == TABLE_NONE) {
+		read_refuse(r, req);
+		return;
+	}
+	p = &r->reads[index];
+	*p = (struct read){.owner = r, .req = req};
+	p->waiter = pool_wait(r->pool, &r->files[file].pool, need, read_ready, p);
+	if (p->waiter == NULL) {
+		table_read_remove(&r->table, index);
+		read_refuse(r, req);
+		return;
+	}
+	fuse_req_interrupt_func(req, read_interrupted, p);
+}
+
+static void
+read_now(struct requests *r, fuse_req_t req, struct pool_handle *handle, size_t asked)
+{
+	size_t len = pool_take(r->pool, handle, r->reply, asked);
+	bool delivered = fuse_reply_buf(req, (const char *)r->reply, len) == 0;
+
+	secret_wipe(r->reply, len);
+	if (!delivered)
+		pool_delivery_failed(r->pool, handle, len);
+}
+
+void
+requests_read(struct requests *r, fuse_req_t req, uint64_t unique, const struct fuse_file_info *fi,
+	      size_t asked)
+{
+	size_t ready, need = asked < POOL_GATHER_MAX ? asked : POOL_GATHER_MAX;
+	bool wait = (fi->flags & O_NONBLOCK) == 0;
+	struct file *f;
+
+	if (table_file(&r->table, fi->fh) == NULL) {
+		fuse_reply_err(req, EBADF);
+		return;
+	}
+	f = &r->files[fi->fh];
+	if (asked > REQUESTS_REPLY_MAX)
+		asked = REQUESTS_REPLY_MAX;
+	ready = pool_ready(r->pool, &f->pool);
+	if (ready >= need || (!wait && ready > 0))
+		read_now(r, req, &f->pool, asked);
+	else if (!wait)
+		fuse_reply_err(req, EAGAIN);
+	else if (fuse_req_interrupted(req))
+		fuse_reply_err(req, EINTR);
+	else
+		read_wait(r, req, unique, (uint32_t)fi->fh, (uint32_t)asked);
+	if (!wait)
+		poll_arm_when_emptied(f);
+}
+
+void
+requests_release(struct requests *r, uint64_t fh)
+{
+	struct table_file *entry = table_file(&r->table, fh);
+	struct file *f;
+
+	if (entry == NULL)
+		return;
+	f = &r->files[fh];
+	/* The kernel releases a file after its last read has ended; this loop trusts nobody. */
+	for (uint32_t i = 0; i < r->table.reads_used && entry->reads > 0; i++) {
+		if (r->reads[i].req != NULL && r->table.reads[i].file == fh)
+			read_cut_short(&r->reads[i], EINTR);
+	}
+	poll_forget(f);
+	pool_handle_close(r->pool, &f->pool);
+	table_file_close(&r->table, (uint32_t)fh);
+	poll_arm_starved(r);
+}
+
+/* ---- the rest ---- */
+
+void
+requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t out_size)
+{
+	int bits = (int)(pool_level(r->pool) * 8);
+	bool root = fuse_req_ctx(req)->uid == 0;
+
+	switch (command) {
+	case RNDGETENTCNT:
+		if (out_size >= sizeof(bits))
+			fuse_reply_ioctl(req, 0, &bits, sizeof(bits));
+		else
+			fuse_reply_err(req, EINVAL);
+		return;
+	case RNDADDTOENTCNT:
+	case RNDADDENTROPY:
+	case RNDZAPENTCNT:
+	case RNDCLEARPOOL:
+	case RNDRESEEDCRNG:
+		fuse_reply_err(req, root ? EINVAL : EPERM);
+		return;
+	default:
+		fuse_reply_err(req, EINVAL);
+	}
+}
+
+bool
+requests_pending(const struct requests *r)
+{
+	return r->table.reads_pending > 0;
+}
+
+void
+requests_abandon(struct requests *r)
+{
+	for (uint32_t i = 0; i < r->table.reads_used; i++) {
+		if (r->reads[i].req == NULL)
+			continue;
+		fuse_reply_none(r->reads[i].req);
+		read_finish(&r->reads[i], false);
+	}
+	for (uint32_t i = 0; i < r->table.files_used; i++)
+		requests_release(r, i);
+}
+
+struct table *
+requests_table(struct requests *r)
+{
+	return &r->table;
+}
+
+void
+requests_status(const struct requests *r, struct requests_status *ret)
+{
+	*ret = (struct requests_status){
+		.opens = r->table.files_open,
+		.interrupted = r->interrupted,
+		.account = r->account,
+	};
+}

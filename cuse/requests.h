@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What open, read, poll, ioctl, interrupt and release mean on our device, the same for both
+ * carriers: requests of the kernel come in, the pool is asked, answers go out by libfuse.
+ *
+ * A blocking read of up to POOL_GATHER_MAX bytes is answered whole; a longer one with at least that
+ * many. O_NONBLOCK gets what is there, else EAGAIN. A signal ends a wait with what was gathered, or
+ * with EINTR. An answer that the kernel does not take is lost, never served again.
+ */
+#ifndef CUSE_REQUESTS_H
+#define CUSE_REQUESTS_H
+
+#include <fuse_lowlevel.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cuse/table.h"
+#include "pool/pool.h"
+
+/* Longest answer to one read, in bytes; more would only keep more entropy in one place at once. */
+#define REQUESTS_REPLY_MAX 65536
+
+/* The pool's kind of identity of those who open a device: their uid. */
+#define REQUESTS_IDENTITY_UID 1
+
+struct requests;
+
+struct requests_status {
+	uint64_t opens;       /* open files now */
+	uint64_t interrupted; /* reads ended by a signal */
+	struct pool_account account;
+};
+
+/* NULL: no memory. `name` is for the log; both outlive the requests. */
+struct requests *requests_new(struct pool *pool, const char *name);
+
+/* Ends everything as requests_abandon() does. NULLs the pointer. */
+void requests_free(struct requests **requests);
+
+/*
+ * 0 with the number of the open file in *ret_fh, or the errno for the caller: EACCES for any kind of
+ * writing, ENFILE when no more files can be open. When the kernel does not take the answer, it will
+ * not send a release: the carrier then calls requests_release().
+ */
+int requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh);
+void requests_release(struct requests *r, uint64_t fh);
+
+/* `unique`: the kernel's number of this request. Answers at once or later. */
+void requests_read(struct requests *r, fuse_req_t req, uint64_t unique,
+		   const struct fuse_file_info *fi, size_t asked);
+
+/*
+ * Answers at once. `ph`, when not NULL, is owned from here on, and is notified once as soon as
+ * there is something; `poll_handle` is the kernel's number for it.
+ */
+void requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *fi,
+		   struct fuse_pollhandle *ph, uint64_t poll_handle);
+
+/*
+ * RNDGETENTCNT answers the bits in the pool. The calls of random(4) that add or discard entropy are
+ * EPERM, as there; for root they are EINVAL and not a success without effect: nothing enters or
+ * leaves the pool that way, and a program that credits entropy must not believe it did.
+ */
+void requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t out_size);
+
+/* Reads that the kernel waits for now. */
+bool requests_pending(const struct requests *r);
+
+/* The connection is going: frees what is pending without an answer, closes all files. */
+void requests_abandon(struct requests *r);
+
+struct table *requests_table(struct requests *r);
+void requests_status(const struct requests *r, struct requests_status *ret);
+
+#endif

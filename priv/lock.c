@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/lock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int
+lock_path(const char *path, char *ret, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	int n = snprintf(ret, size, "%.*s.%s.lock", (int)(name - path), path, name);
+
+	return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static pid_t
+lock_holder(int fd)
+{
+	char text[16] = "";
+	long pid = pread(fd, text, sizeof(text) - 1, 0) > 0 ? strtol(text, NULL, 10) : 0;
+
+	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
+}
+
+/* The holder before us unlinks the file as it goes: what we have locked may be out of the directory. */
+static bool
+lock_is_at(int fd, const char *path)
+{
+	struct stat mine, there;
+
+	return fstat(fd, &mine) == 0 && lstat(path, &there) == 0 && mine.st_dev == there.st_dev &&
+	       mine.st_ino == there.st_ino;
+}
+
+/* Writes our pid; an fd that cannot even hold that is no lock to rely on. */
+static int
+lock_sign(int fd)
+{
+	char text[16];
+	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+
+	if (ftruncate(fd, 0) != 0)
+		return -errno;
+	return pwrite(fd, text, (size_t)len, 0) == len ? 0 : -EIO;
+}
+
+int
+priv_lock(const char *path, pid_t *ret_holder)
+{
+	char file[PATH_MAX];
+	int fd, result = lock_path(path, file, sizeof(file));
+
+	if (result < 0)
+		return result;
+	for (;;) {
+		fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (fd < 0)
+			return -errno;
+		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+			result = errno == EWOULDBLOCK ? -EBUSY : -errno;
+			*ret_holder = lock_holder(fd);
+			break;
+		}
+		if (lock_is_at(fd, file)) {
+			result = lock_sign(fd);
+			break;
+		}
+		close(fd);
+	}
+	if (result < 0) {
+		close(fd);
+		return result;
+	}
+	return fd;
+}
+
+void
+priv_unlock(const char *path, int fd)
+{
+	char file[PATH_MAX];
+
+	if (lock_path(path, file, sizeof(file)) == 0)
+		unlink(file);
+	close(fd);
+}

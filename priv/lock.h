@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A lock file beside a path: says that a process serves the path, and which, without a look at the
+ * path itself. It ends with its holder, however that ends.
+ */
+#ifndef PRIV_LOCK_H
+#define PRIV_LOCK_H
+
+#include <sys/types.h>
+
+/*
+ * Takes "DIR/.NAME.lock" for "DIR/NAME" and writes our pid into it. Returns the fd that holds it;
+ * -EBUSY when somebody else does (*ret_holder: its pid, or 0 when it cannot be read), or -errno.
+ */
+int priv_lock(const char *path, pid_t *ret_holder);
+
+/* Removes the file and gives the lock back. */
+void priv_unlock(const char *path, int fd);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/mount.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "priv/fusermount.h"
+#include "priv/mountinfo.h"
+
+/* fusermount3 insists on write permission on the mount point, root needs none. */
+#define MOUNT_POINT_MODE_ROOT 0000
+#define MOUNT_POINT_MODE_USER 0200
+
+static bool
+is_root(void)
+{
+	return geteuid() == 0;
+}
+
+int
+priv_mount_look(const char *path, enum priv_mounted *ret, unsigned *ret_minor)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	enum priv_mounted seen = PRIV_MOUNTED_NOTHING;
+	struct mountinfo m;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (file == NULL)
+		return -errno;
+	/* Mounts on one path are listed bottom first: the last one is on top. */
+	while (getline(&line, &size, file) >= 0) {
+		if (!mountinfo_parse(line, &m) || strcmp(m.point, path) != 0)
+			continue;
+		seen = strcmp(m.type, PRIV_MOUNT_TYPE) == 0 ? PRIV_MOUNTED_OURS : PRIV_MOUNTED_OTHER;
+		if (seen == PRIV_MOUNTED_OURS && ret_minor != NULL)
+			*ret_minor = m.minor;
+	}
+	free(line);
+	fclose(file);
+	*ret = seen;
+	return 0;
+}
+
+int
+priv_mount_point_create(const char *path)
+{
+	mode_t mode = is_root() ? MOUNT_POINT_MODE_ROOT : MOUNT_POINT_MODE_USER;
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+
+	if (fd < 0)
+		return -errno;
+	close(fd);
+	return 0;
+}
+
+static bool
+is_mount_point_file(const struct stat *st)
+{
+	mode_t mode = st->st_mode & 07777;
+
+	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_nlink == 1 &&
+	       st->st_uid == geteuid() &&
+	       (mode == MOUNT_POINT_MODE_ROOT || mode == MOUNT_POINT_MODE_USER);
+}
+
+int
+priv_mount_point_remove(const char *path)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!is_mount_point_file(&st))
+		return -EEXIST;
+	return unlink(path) == 0 ? 0 : -errno;
+}
+
+/* Everybody may use it as far as the file's own mode allows; nothing in it can run or be a device. */
+static int
+mount_as_root(const char *path)
+{
+	char options[128];
+	int fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int result;
+
+	if (fd < 0)
+		return -errno;
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", fd, S_IFREG);
+	if (mount(PRIV_MOUNT_SOURCE, path, PRIV_MOUNT_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC,
+		  options) == 0)
+		return fd;
+	result = -errno;
+	close(fd);
+	return result;
+}
+
+int
+priv_mount(const char *path)
+{
+	return is_root() ? mount_as_root(path) : fusermount_mount(path);
+}
+
+int
+priv_unmount(const char *path)
+{
+	if (!is_root())
+		return fusermount_unmount(path);
+	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : -errno;
+}
+
+int
+priv_open_fuse_abort(unsigned minor)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", minor);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
