@@ -19,7 +19,7 @@ backend_src :=
 cuse_src    :=
 ctl_src     :=
 daemon_src  :=
-sim_src     :=
+sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
 unit_tests  :=
 fuzz_tests  :=
