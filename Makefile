@@ -19,7 +19,7 @@ backend_src := appear fd_transport source source_log tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
-sim_src     :=
+sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
 unit_tests  :=
 fuzz_tests  :=

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What can go wrong between a key and its host, on order: each fault has one setting, is drawn from
+ * one seed, and is counted. The engine asks about its own (skip, wrong serial, ...); those of the
+ * wire are applied to every frame on its way out.
+ */
+#ifndef SIM_FAULTS_H
+#define SIM_FAULTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "sim/frames.h"
+
+enum fault {
+	/* Of the wire; setting: every so many frames. At most one of the first three hits a frame.
+	 */
+	FAULT_BAD_MAC,
+	FAULT_DROP,	 /* a byte of the frame is missing */
+	FAULT_FLIP,	 /* a bit of it is wrong */
+	FAULT_GARBAGE,	 /* up to FAULTS_GARBAGE_MAX random bytes before it */
+	FAULT_REPLAY,	 /* one of the entropy frames before the last follows it once more */
+	FAULT_DUPLICATE, /* the last entropy frame follows it once more */
+	/* Of the wire; setting: after so many frames. */
+	FAULT_HANG,  /* nothing is ever sent again */
+	FAULT_CLOSE, /* unplugged, and plugged in again */
+	/* Of the device; setting: every so many entropy frames. */
+	FAULT_SKIP, /* a sequence number is left out */
+	/* Of the device; setting: the first so many times. */
+	FAULT_WRONG_SERIAL,
+	FAULT_NO_KEY_ANSWER,
+	FAULT_BAD_KEY_LENGTH,
+	/* Of the device; setting: so many frames of the old session after each reset. */
+	FAULT_STALE,
+	FAULT_KINDS
+};
+
+#define FAULTS_STALE_MAX 16
+#define FAULTS_GARBAGE_MAX 40
+#define FAULTS_HISTORY 8 /* entropy frames that a replay can choose from */
+/* What one frame can become: garbage, itself, a replay and a duplicate. */
+#define FAULTS_ROOM (FAULTS_GARBAGE_MAX + 3 * FRAMES_LEN)
+
+struct faults {
+	uint64_t setting[FAULT_KINDS]; /* 0: never */
+	uint64_t seen[FAULT_KINDS];    /* occasions */
+	uint64_t done[FAULT_KINDS];    /* faults made */
+	uint64_t frames;	       /* passed since plugged in */
+	uint64_t blocks_damaged;       /* entropy frames among those that became unreadable */
+	uint64_t random;	       /* state; its first value is the seed */
+	bool wire;		       /* some setting of the wire is on */
+	size_t history_len;	       /* entropy frames ever remembered */
+	uint8_t history[FAULTS_HISTORY][FRAMES_LEN];
+};
+
+/* `settings` by enum fault. */
+void faults_init(struct faults *f, const uint64_t settings[static FAULT_KINDS], uint64_t seed);
+
+/* Is this occasion the N-th (setting: every)? Counts it. */
+bool faults_every(struct faults *f, enum fault kind);
+
+/* Is this occasion one of the first N (setting: times)? Counts it. */
+bool faults_first(struct faults *f, enum fault kind);
+
+/*
+ * The frame at `at` goes out: leaves there what the wire makes of it and returns how many bytes
+ * that are, at most FAULTS_ROOM. Not to be called while hanging or closing.
+ */
+size_t faults_pass(struct faults *f, uint8_t *at);
+
+/* No frame may pass: never again, or not before faults_replug(). */
+bool faults_hanging(const struct faults *f);
+bool faults_closing(const struct faults *f);
+
+/* Closed and open again: counts the close. */
+void faults_replug(struct faults *f);
+
+/* The short name of a fault in the counters' line. */
+const char *faults_name(enum fault kind);
+
+#endif

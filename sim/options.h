@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of ekey-sim. */
+#ifndef SIM_OPTIONS_H
+#define SIM_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/engine.h"
+#include "sim/faults.h"
+
+struct options {
+	const char *listen;	    /* pty:PATH or unix:PATH */
+	const char *keyring, *seed; /* or NULL */
+	uint64_t first_block;
+	uint64_t split; /* most bytes of one write */
+	uint64_t fault_seed;
+	uint64_t faults[FAULT_KINDS];
+	bool quiet, stats, print_ltk;
+	bool have_ltk, have_master, have_fault_seed;
+	struct engine_config device; /* without its callbacks; secret */
+};
+
+enum options_verdict { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };
+
+/* Reads the command line; what is wrong is said on stderr. Pointers go into `argv`. */
+enum options_verdict options_parse(int argc, char **argv, struct options *ret);
+
+#endif

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/port.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+int
+port_open(struct port *p, const char *address)
+{
+	static const struct port_kind *const kinds[] = {&port_pty, &port_unix};
+
+	*p = (struct port){.arrivals = -1, .fd = -1, .terminal = -1};
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		size_t len = strlen(kinds[i]->prefix);
+
+		if (strncmp(address, kinds[i]->prefix, len) != 0 || address[len] == '\0')
+			continue;
+		p->kind = kinds[i];
+		p->path = address + len;
+		return p->kind->open(p);
+	}
+	return -EINVAL;
+}
+
+void
+port_finish(struct port *p)
+{
+	p->kind->finish(p);
+}
+
+int
+port_replug(struct port *p)
+{
+	return p->kind->replug(p);
+}
+
+void
+port_pollfds(const struct port *p, bool want_read, bool want_write,
+	     struct pollfd ret[static PORT_POLLFDS])
+{
+	short events = (short)((want_read ? POLLIN : 0) | (want_write ? POLLOUT : 0));
+
+	ret[0] = (struct pollfd){.fd = p->arrivals, .events = POLLIN};
+	ret[1] = (struct pollfd){.fd = p->connected ? p->fd : -1, .events = events};
+}
+
+void
+port_arrivals(struct port *p)
+{
+	p->kind->arrivals(p);
+}
+
+/* The meaning of what read() or write() returned. */
+static ssize_t
+port_moved(struct port *p, ssize_t n)
+{
+	if (n > 0)
+		return n;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return PORT_LATER;
+	p->kind->left(p);
+	return PORT_GONE;
+}
+
+ssize_t
+port_read(struct port *p, uint8_t *ret, size_t cap)
+{
+	return port_moved(p, read(p->fd, ret, cap));
+}
+
+ssize_t
+port_write(struct port *p, const uint8_t *bytes, size_t len)
+{
+	return port_moved(p, write(p->fd, bytes, len));
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where the simulated key is plugged in: a pseudo-terminal, as its serial port would be, or a Unix
+ * stream socket, as ekey-ulusbd offers. One host at a time; hosts may come and go.
+ */
+#ifndef SIM_PORT_H
+#define SIM_PORT_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define PORT_POLLFDS 2
+#define PORT_LATER 0   /* no byte can be moved now */
+#define PORT_GONE (-1) /* the host is gone: the port waits for the next */
+
+struct port;
+
+/* The two kinds of port, by what differs. */
+struct port_kind {
+	const char *prefix;	     /* of the address, "pty:" */
+	int (*open)(struct port *p); /* 0 or -errno */
+	void (*finish)(struct port *p);
+	int (*replug)(struct port *p); /* 0 or -errno */
+	void (*arrivals)(struct port *p);
+	void (*left)(struct port *p); /* nobody is connected any more */
+};
+
+extern const struct port_kind port_pty, port_unix;
+
+struct port {
+	const struct port_kind *kind;
+	const char *path; /* of the socket, or of the symbolic link to the terminal */
+	int arrivals;	  /* fd that tells of hosts: the listening socket, or inotify */
+	int fd;		  /* to the host: the connection, or the terminal's master side */
+	int terminal;	  /* pty: our hold on the host's side */
+	unsigned hosts;	  /* open handles to it */
+	bool connected;
+	char terminal_path[64];
+};
+
+/* `address` is pty:PATH or unix:PATH and must outlive the port. 0 or -errno (-EINVAL: neither). */
+int port_open(struct port *p, const char *address);
+
+/* Hangs up and removes PATH, if it is still ours. */
+void port_finish(struct port *p);
+
+/* Unplugged and plugged in again: the host sees its port vanish. 0 or -errno. */
+int port_replug(struct port *p);
+
+/* What to poll for; `want_read` and `want_write` are about the connection. */
+void port_pollfds(const struct port *p, bool want_read, bool want_write,
+		  struct pollfd ret[static PORT_POLLFDS]);
+
+/* Hosts that came or went: call it when the first of port_pollfds() is ready. */
+void port_arrivals(struct port *p);
+
+/* Bytes moved, or PORT_LATER or PORT_GONE. Only while p->connected. */
+ssize_t port_read(struct port *p, uint8_t *ret, size_t cap);
+ssize_t port_write(struct port *p, const uint8_t *bytes, size_t len);
+
+#endif
