@@ -18,7 +18,7 @@ enum exit_code {
 	EXIT_CANNOT_CONNECT = 5, /* also: connected, but got no whole answer */
 };
 
-#define STATUS_KEY_WIDTH 24
+#define STATUS_KEY_WIDTH 32
 
 /* What a row is about: "source" and "k1" of "source\tk1\tstate\tkeyed". */
 struct status_subject {
