@@ -21,8 +21,8 @@ ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
 sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
-unit_tests  :=
-fuzz_tests  :=
+unit_tests  := config ctl source
+fuzz_tests  := config
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))

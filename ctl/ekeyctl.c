@@ -35,7 +35,8 @@ print_status_row(char *row, struct status_subject *last)
 	if (value == NULL)
 		return; /* of a newer daemon: not ours to understand */
 	if (strcmp(kind, last->kind) != 0 || strcmp(name, last->name) != 0) {
-		printf("%s%s %s\n", last->kind[0] != '\0' ? "\n" : "", kind, name);
+		printf("%s%s %s\n", last->kind[0] != '\0' ? "\n" : "", kind,
+		       strcmp(name, "-") == 0 ? "" : name);
 		snprintf(last->kind, sizeof(last->kind), "%s", kind);
 		snprintf(last->name, sizeof(last->name), "%s", name);
 	}

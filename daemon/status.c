@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/version.h"
 
+#define ONLY_ONE "-" /* the name of what has none */
+
 /* Whose rows are being written. */
 struct subject {
 	struct evbuffer *out;
@@ -34,7 +36,7 @@ row_bool(const struct subject *s, const char *key, bool value)
 static void
 status_daemon(const struct daemon *d, struct evbuffer *out)
 {
-	const struct subject s = {out, "daemon", "ekey-randomd"};
+	const struct subject s = {out, "daemon", ONLY_ONE};
 
 	row_text(&s, "version", VERSION);
 	row_number(&s, "pid", (uint64_t)getpid());
@@ -45,16 +47,16 @@ status_daemon(const struct daemon *d, struct evbuffer *out)
 static void
 status_pool(const struct daemon *d, struct evbuffer *out)
 {
-	const struct subject s = {out, "pool", "direct"};
+	const struct subject s = {out, "pool", ONLY_ONE};
 	struct pool_totals totals;
 
 	pool_totals(d->pool, &totals);
 	row_number(&s, "level_bytes", pool_level(d->pool));
 	row_number(&s, "size_bytes", d->pool_size);
-	row_number(&s, "in_bytes", totals.in);
-	row_number(&s, "delivered_bytes", totals.delivered);
-	row_number(&s, "lost_bytes", totals.lost);
-	row_number(&s, "held_bytes", totals.held);
+	row_number(&s, "in", totals.in);
+	row_number(&s, "delivered", totals.delivered);
+	row_number(&s, "lost", totals.lost);
+	row_number(&s, "held", totals.held);
 	row_number(&s, "waiters", totals.waiters);
 	row_number(&s, "handles", totals.handles);
 }
@@ -82,10 +84,10 @@ status_intake(const struct subject *s, const struct source_status *status)
 	row_text(s, "health", intake_state_text(status->health));
 	row_text(s, "health_cause", intake_cause_text(status->cause));
 	row_number(s, "health_alarms", status->intake.alarms);
-	row_number(s, "in_bytes", status->intake.in);
-	row_number(s, "pooled_bytes", status->intake.pooled);
-	row_number(s, "rejected_bytes", status->intake.rejected);
-	row_number(s, "held_bytes", status->intake.held);
+	row_number(s, "in", status->intake.in);
+	row_number(s, "pooled", status->intake.pooled);
+	row_number(s, "rejected", status->intake.rejected);
+	row_number(s, "held", status->intake.held);
 }
 
 /* Figures that the key has not told yet are left out. */
@@ -155,8 +157,8 @@ status_device(const struct device *device, struct evbuffer *out)
 	row_text(&s, "class", "direct");
 	row_text(&s, "via", status.via);
 	row_number(&s, "opens", status.opens);
-	row_number(&s, "delivered_bytes", status.account.delivered);
-	row_number(&s, "lost_bytes", status.account.lost);
+	row_number(&s, "delivered", status.account.delivered);
+	row_number(&s, "lost", status.account.lost);
 	row_number(&s, "requests", status.account.requests);
 	row_number(&s, "waited", status.account.waited);
 	row_number(&s, "interrupted", status.interrupted);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket's command "Status": one row "*\tKIND\tNAME\tKEY\tVALUE" for each figure. The
- * names are an interface: they stay; units are in them.
+ * names are an interface: they stay. Units are in them, but for the accounts, which count bytes:
+ *     pool:   in = delivered + lost + held
+ *     source: in = pooled + rejected + held
  */
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H

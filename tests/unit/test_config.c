@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/config.h"
+#include "daemon/config_keys.h"
+
+static const char whole[] = "# a comment\n"
+			    "[daemon]\n"
+			    "user = ekey-random\n"
+			    "keyring = /etc/keys ; with a comment\n"
+			    "control=/run/control\n"
+			    "control-mode = 0660\r\n"
+			    "\n"
+			    "[source desk] ; the one on the desk\n"
+			    "  type = ekey\n"
+			    "\taddress = /dev/ttyACM0\n"
+			    "h = 5\n"
+			    "[source other]\n"
+			    "address = unix:/run/key\n"
+			    "type = ekey\n"
+			    "[device random]\n"
+			    "path = /dev/ekey-random\n"
+			    "class = direct\n"
+			    "via = fuse\n"
+			    "mode = 0440\n"
+			    "[pool]\n"
+			    "size = 64KiB"; /* the last line may lack its end */
+
+static void
+every_key_arrives_where_it_belongs(void **state)
+{
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse(whole, strlen(whole), &c, &errors));
+	assert_string_equal(c.user, "ekey-random");
+	assert_string_equal(c.keyring, "/etc/keys");
+	assert_string_equal(c.control, "/run/control");
+	assert_int_equal(c.control_mode, 0660);
+	assert_int_equal(c.pool_size, 65536);
+	assert_int_equal(c.source_count, 2);
+	assert_string_equal(c.sources[0].name, "desk");
+	assert_string_equal(c.sources[0].address, "/dev/ttyACM0");
+	assert_int_equal(c.sources[0].h, 5);
+	assert_string_equal(c.sources[1].name, "other");
+	assert_string_equal(c.sources[1].address, "unix:/run/key");
+	assert_int_equal(c.sources[1].h, HEALTH_H_DEFAULT);
+	assert_int_equal(c.device_count, 1);
+	assert_string_equal(c.devices[0].name, "random");
+	assert_string_equal(c.devices[0].path, "/dev/ekey-random");
+	assert_int_equal(c.devices[0].via, DEVICE_VIA_FUSE);
+	assert_int_equal(c.devices[0].mode, 0440);
+}
+
+static void
+empty_file_has_defaults_and_publishes_nothing(void **state)
+{
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse("", 0, &c, &errors));
+	assert_string_equal(c.user, "");
+	assert_string_equal(c.keyring, "/etc/ekey-random/keyring");
+	assert_string_equal(c.control, "/run/ekey-random/control");
+	assert_int_equal(c.control_mode, 0600);
+	assert_int_equal(c.pool_size, 1 << 20);
+	assert_int_equal(c.source_count, 0);
+	assert_int_equal(c.device_count, 0);
+}
+
+/* One error each, in that line, with that in its text. */
+static const struct {
+	const char *text;
+	unsigned line;
+	const char *error;
+} bad[] = {
+	{"[sauce]\nx = 1\n", 1, "unknown section [sauce]"},
+	{"[listen x]\naddress = tcp:1\n", 1, "unknown section [listen]"},
+	{"[]\n", 1, "unknown section []"},
+	{"\n[daemon x]\n", 2, "[daemon] takes no name"},
+	{"[source]\n", 1, "[source NAME] needs a name"},
+	{"[source a b]\n", 1, "[source NAME] needs a name"},
+	{"[source a/b]\n", 1, "[source NAME] needs a name"},
+	{"[source abcdefghijabcdefghijabcdefghijab]\n", 1, "[source NAME] needs a name"},
+	{"[pool]\n[daemon]\n[pool]\n", 3, "this section has begun in line 1"},
+	{"[source a]\ntype=ekey\naddress=/x\n[source a]\n", 4, "this section has begun in line 1"},
+	{"[pool\n", 1, "a section is written [KIND] or [KIND NAME]"},
+	{"[pool] size = 8KiB\n", 1, "a section is written [KIND] or [KIND NAME]"},
+	{"size = 8KiB\n[pool]\n", 1, "'size' stands before any [section]"},
+	{"[pool]\nsize\n", 2, "neither a [section], a 'key = value' nor a # comment"},
+	{"[pool]\nSize = 8KiB\n", 2, "unknown key 'Size' in [pool]"},
+	{"[pool]\npath = /x\n", 2, "unknown key 'path' in [pool]"},
+	{"[daemon]\nadmin-group = wheel\n", 2, "unknown key 'admin-group' in [daemon]"},
+	{"[pool]\nsize = 8KiB\n\nsize = 8KiB\n", 4, "size = 8KiB: it is given twice"},
+	{"[pool]\nsize =\n", 2, "size = : a value is needed"},
+	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value starts with ;"},
+	{"[pool]\nsize = 8KB\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nsize = 8191\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nsize = 1025MiB\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nsize = -1\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[daemon]\nuser = a b\n", 2, "a user name is needed"},
+	{"[daemon]\nuser = -x\n", 2, "a user name is needed"},
+	{"[daemon]\nuser = abcdefghijabcdefghijabcdefghijab\n", 2, "it is too long"},
+	{"[daemon]\nkeyring = keyring\n", 2, "an absolute path is needed"},
+	{"[daemon]\ncontrol = run/control\n", 2, "an absolute path is needed"},
+	{"[daemon]\ncontrol-mode = 0777\n", 2, "an octal mode within 0666 is needed"},
+	{"[daemon]\ncontrol-mode = rw\n", 2, "an octal mode within 0666 is needed"},
+	{"[daemon]\ncontrol-mode = 00600\n", 2, "an octal mode within 0666 is needed"},
+	{"[source a]\ntype = ekey\n", 1, "[source] lacks 'address'"},
+	{"[source a]\naddress = /dev/ttyACM0\n", 1, "[source] lacks 'type'"},
+	{"[source a]\ntype = egd\naddress = /x\n", 2, "the only type is ekey"},
+	{"[source a]\ntype=ekey\naddress = usb\n", 3, "/dev/... of a tty, or unix:/PATH"},
+	{"[source a]\ntype=ekey\naddress = unix:key\n", 3, "an absolute path is needed after unix:"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "1 to 8 bits per byte"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 9\n", 4, "1 to 8 bits per byte"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 7.5\n", 4, "1 to 8 bits per byte"},
+	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,
+	 "[source a] already has /x"},
+	{"[device a]\nclass = direct\n", 1, "[device] lacks 'path'"},
+	{"[device a]\npath = random\n", 2, "an absolute path is needed"},
+	{"[device a]\npath = /x\nclass = expanded\n", 3, "the only class is direct"},
+	{"[device a]\npath = /x\nvia = usb\n", 3, "auto, cuse or fuse is needed"},
+	{"[device a]\npath = /x\nmode = 0666\n", 3, "an octal mode within 0444 is needed"},
+	{"[device a]\npath=/x\n[device b]\npath=/x\n", 3, "[device a] already has /x"},
+	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
+	{"\x7f[pool]\n", 1, "control character 0x7f"},
+	{"[pool]\rsize = 8KiB\n", 1, "control character 0x0d"},
+};
+
+static void
+each_error_is_found_in_its_line_and_changes_nothing(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct config c = {.pool_size = 4711};
+		struct config_errors errors;
+
+		if (config_parse(bad[i].text, strlen(bad[i].text), &c, &errors) ||
+		    errors.count != 1 || errors.at[0].line != bad[i].line ||
+		    strstr(errors.at[0].text, bad[i].error) == NULL)
+			fail_msg("%s-> %zu errors, the first in line %u: %s; wanted 1 in line %u: %s",
+				 bad[i].text, errors.count, errors.at[0].line, errors.at[0].text,
+				 bad[i].line, bad[i].error);
+		assert_int_equal(c.pool_size, 4711);
+	}
+}
+
+static void
+nul_byte_is_an_error(void **state)
+{
+	static const char text[] = "[pool]\nsize = 8KiB\0\n";
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_false(config_parse(text, sizeof(text) - 1, &c, &errors));
+	assert_int_equal(errors.at[0].line, 2);
+	assert_string_equal(errors.at[0].text, "control character 0x00");
+}
+
+static void
+all_errors_are_collected_in_order(void **state)
+{
+	static const char text[] = "[pool]\nsize = 1\n[nix]\nx = 1\n[source a]\nh = 0\n";
+	static const unsigned lines[] = {2, 3, 6, 5, 5}; /* what lacks is known at the end */
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_false(config_parse(text, strlen(text), &c, &errors));
+	assert_int_equal(errors.count, 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_int_equal(errors.at[i].line, lines[i]);
+}
+
+static void
+more_errors_than_fit_are_counted(void **state)
+{
+	char text[CONFIG_ERRORS_MAX * 2 + 10] = "";
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	for (int i = 0; i < CONFIG_ERRORS_MAX + 5; i++)
+		strcat(text, "x\n");
+	assert_false(config_parse(text, strlen(text), &c, &errors));
+	assert_int_equal(errors.count, CONFIG_ERRORS_MAX + 5);
+	assert_int_equal(errors.at[CONFIG_ERRORS_MAX - 1].line, CONFIG_ERRORS_MAX);
+}
+
+/* Writes "[KIND nN]" sections, `count` of them. */
+static size_t
+many_sections(char *text, const char *kind, const char *key, unsigned count)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++)
+		len += (size_t)sprintf(text + len, "[%s n%u]\n%s = /x%u\n%s", kind, i, key, i,
+				       strcmp(kind, "source") == 0 ? "type = ekey\n" : "");
+	return len;
+}
+
+static void
+sections_up_to_their_limit_are_taken_and_no_more(void **state)
+{
+	struct config c;
+	struct config_errors errors;
+	char text[4096];
+	size_t len = many_sections(text, "source", "address", CONFIG_SOURCES_MAX);
+
+	(void)state;
+	len += many_sections(text + len, "device", "path", CONFIG_DEVICES_MAX);
+	assert_true(config_parse(text, len, &c, &errors));
+	assert_int_equal(c.source_count, CONFIG_SOURCES_MAX);
+	assert_int_equal(c.device_count, CONFIG_DEVICES_MAX);
+	assert_string_equal(c.devices[CONFIG_DEVICES_MAX - 1].name, "n15");
+	len = many_sections(text, "source", "address", CONFIG_SOURCES_MAX + 1);
+	assert_false(config_parse(text, len, &c, &errors));
+	assert_int_equal(errors.count, 1);
+	assert_int_equal(errors.at[0].line, 3 * CONFIG_SOURCES_MAX + 1);
+	assert_string_equal(errors.at[0].text, "too many [source] sections");
+}
+
+static void
+longest_line_is_whole_and_one_more_byte_an_error(void **state)
+{
+	struct config c;
+	struct config_errors errors;
+	char text[CONFIG_LINE_MAX + 32];
+	int len = sprintf(text, "[daemon]\nkeyring = /%0*d\n", CONFIG_LINE_MAX - 11, 0);
+
+	(void)state;
+	assert_true(config_parse(text, (size_t)len, &c, &errors));
+	assert_int_equal(strlen(c.keyring), CONFIG_LINE_MAX - 10);
+	len = sprintf(text, "[daemon]\nkeyring = /%0*d\n", CONFIG_LINE_MAX - 10, 0);
+	assert_false(config_parse(text, (size_t)len, &c, &errors));
+	assert_int_equal(errors.at[0].line, 2);
+	assert_string_equal(errors.at[0].text, "longer than 190 bytes");
+}
+
+static void
+truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond(void **state)
+{
+	(void)state;
+	for (size_t len = 0; len <= strlen(whole); len++) {
+		struct config c;
+		struct config_errors errors;
+		bool good = config_parse(whole, len, &c, &errors);
+
+		assert_int_equal(good, errors.count == 0);
+		for (size_t i = 0; i < errors.count; i++)
+			assert_in_range(errors.at[i].line, 1, 21);
+	}
+}
+
+static void
+every_key_has_a_help_and_a_place_of_its_own(void **state)
+{
+	(void)state;
+	for (const struct config_key *key = config_keys; key->section != NULL; key++) {
+		assert_true(strlen(key->help) > 10);
+		assert_ptr_equal(config_key_find(key->section, key->name), key);
+	}
+}
+
+static void
+sources_and_devices_differ_by_any_key(void **state)
+{
+	const struct source_config s = {.name = "a", .address = "/x", .h = 7};
+	const struct device_config d = {.name = "a", .path = "/x", .mode = 0444};
+	struct source_config s2 = s;
+	struct device_config d2 = d;
+
+	(void)state;
+	assert_true(config_source_equal(&s, &s2));
+	s2.h = 6;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.address[1] = 'y';
+	assert_false(config_source_equal(&s, &s2));
+	assert_true(config_device_equal(&d, &d2));
+	d2.mode = 0400;
+	assert_false(config_device_equal(&d, &d2));
+	d2 = d;
+	d2.via = DEVICE_VIA_CUSE;
+	assert_false(config_device_equal(&d, &d2));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_key_arrives_where_it_belongs),
+		cmocka_unit_test(empty_file_has_defaults_and_publishes_nothing),
+		cmocka_unit_test(each_error_is_found_in_its_line_and_changes_nothing),
+		cmocka_unit_test(nul_byte_is_an_error),
+		cmocka_unit_test(all_errors_are_collected_in_order),
+		cmocka_unit_test(more_errors_than_fit_are_counted),
+		cmocka_unit_test(sections_up_to_their_limit_are_taken_and_no_more),
+		cmocka_unit_test(longest_line_is_whole_and_one_more_byte_an_error),
+		cmocka_unit_test(truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond),
+		cmocka_unit_test(every_key_has_a_help_and_a_place_of_its_own),
+		cmocka_unit_test(sources_and_devices_differ_by_any_key),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
