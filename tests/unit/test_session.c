@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+/* The ordinary life of a session: what is said to whom, in which order, and when. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+#include "tests/unit/host.h"
+#include "tests/unit/vectors.h"
+
+static struct host h;
+
+static int
+setup(void **unused)
+{
+	(void)unused;
+	host_init(&h);
+	return 0;
+}
+
+static int
+teardown(void **unused)
+{
+	(void)unused;
+	host_finish(&h);
+	return 0;
+}
+
+static const struct session_counters *
+counted(void)
+{
+	return session_counters(h.session);
+}
+
+static void
+assert_state(enum session_state state)
+{
+	assert_string_equal(session_state_text(session_state(h.session)),
+			    session_state_text(state));
+}
+
+/* ---- the recorded session: every byte both ways ---- */
+
+static uint8_t transcript_nonce[SESSION_NONCE_LEN];
+
+static bool
+transcript_random(void *arg, uint8_t *ret, size_t len)
+{
+	(void)arg;
+	assert_int_equal(len, 8);
+	memcpy(ret, transcript_nonce + 4, 8);
+	return true;
+}
+
+static void
+play_step(const json_t *step, uint64_t *entropy_frames)
+{
+	uint8_t bytes[128], block[SESSION_BLOCK_LEN];
+	size_t len = vector_hex(step, "hex", sizeof(bytes), bytes), sent_len;
+	const char *note = vector_string(step, "note");
+	struct cursor in = cursor_over(bytes, len);
+	const uint8_t *sent;
+	enum session_event event;
+
+	if (strcmp(vector_string(step, "dir"), "host") == 0) {
+		sent = session_send(h.session, &sent_len);
+		assert_int_equal(sent_len, len);
+		assert_memory_equal(sent, bytes, len);
+		return;
+	}
+	while ((event = session_next(h.session, &in, 0)) != SESSION_MORE) {
+		if (event != SESSION_ENTROPY)
+			continue;
+		assert_memory_equal(note, "entropy ", strlen("entropy "));
+		for (size_t i = 0; i < sizeof(block); i++)
+			assert_int_equal(
+				sscanf(note + strlen("entropy ") + 2 * i, "%2hhx", &block[i]), 1);
+		assert_memory_equal(session_block(h.session), block, sizeof(block));
+		++*entropy_frames;
+	}
+}
+
+static void
+recorded_session_is_played_to_the_byte(void **unused)
+{
+	json_t *t = vectors("transcript_session"), *step;
+	uint64_t entropy_frames = 0;
+	size_t i;
+
+	(void)unused;
+	vector_serial(t, "serial", h.ring->entries[0].serial);
+	vector_hex_exact(t, "ltk_hex", KEYED_SECRET_LEN, h.ring->entries[0].ltk);
+	vector_hex_exact(t, "nonce_hex", SESSION_NONCE_LEN, transcript_nonce);
+	h.env.random = transcript_random;
+	session_open(h.session, 0);
+	json_array_foreach(json_object_get(t, "steps"), i, step)
+	{
+		play_step(step, &entropy_frames);
+	}
+	assert_int_equal(entropy_frames, 3);
+	assert_state(SESSION_KEYED);
+}
+
+/* ---- keying ---- */
+
+static void
+opening_sends_one_reset_and_waits_for_the_serial(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed(&h, "", 0);
+	assert_string_equal(h.events, "C");
+	assert_state(SESSION_RESETTING);
+	assert_int_equal(h.sent_len, 1);
+	assert_int_equal(h.sent[0], 3);
+	assert_null(session_serial(h.session));
+}
+
+static void
+a_key_goes_from_reset_to_entropy(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	assert_state(SESSION_IDENTIFIED);
+	assert_memory_equal(session_serial(h.session), h.device.serial, KEYED_SERIAL_LEN);
+	host_feed_ask(&h);
+	assert_state(SESSION_REKEYING);
+	host_feed_answer(&h);
+	assert_state(SESSION_REKEYING);
+	host_feed_entropy(&h);
+	assert_state(SESSION_KEYED);
+	assert_string_equal(h.events, "CCCEC");
+	assert_int_equal(h.blocks[0], 0);
+	assert_int_equal(counted()->resets, 1);
+	assert_int_equal(counted()->nonces, 1);
+	assert_int_equal(counted()->rekeys, 1);
+	assert_int_equal(counted()->bytes_in, 4 * FRAME_LEN);
+	assert_int_equal(counted()->bytes_out, 1 + 18);
+}
+
+static void
+nonces_count_up_and_differ(void **unused)
+{
+	uint8_t first[SESSION_NONCE_LEN], second[SESSION_NONCE_LEN];
+
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	host_feed_ask(&h);
+	host_last_nonce(&h, first);
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	host_feed_ask(&h);
+	host_last_nonce(&h, second);
+	assert_memory_equal(first, ((uint8_t[]){0, 0, 0, 0}), 4);
+	assert_memory_equal(second, ((uint8_t[]){1, 0, 0, 0}), 4);
+	assert_memory_not_equal(first + 4, second + 4, 8);
+}
+
+static void
+the_last_sequence_number_asks_for_a_key_at_once(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	while (h.device.sequence < 4095)
+		host_feed_entropy(&h);
+	assert_int_equal(h.sent_len, 0);
+	host_feed_entropy(&h);
+	assert_int_equal(h.sent_len, 18);
+	assert_state(SESSION_REKEYING);
+	assert_string_equal(h.events + h.events_len - 2, "EC"); /* the block, then the change */
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	assert_state(SESSION_KEYED);
+	assert_int_equal(counted()->blocks, 4097);
+	assert_int_equal(counted()->frames_skipped, 0);
+}
+
+static void
+entropy_under_the_old_key_is_good_until_the_answer(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	host_feed_ask(&h);
+	assert_state(SESSION_REKEYING);
+	host_feed_entropy(&h);
+	host_feed_entropy(&h);
+	assert_int_equal(h.blocks_len, 2);
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	assert_state(SESSION_KEYED);
+	assert_int_equal(h.blocks_len, 3);
+}
+
+static void
+a_change_is_told_between_the_frames_around_it(void **unused)
+{
+	uint8_t stream[4 * FRAME_LEN];
+
+	(void)unused;
+	host_key(&h);
+	device_entropy(&h.device, stream);
+	device_ask(&h.device, stream + FRAME_LEN);
+	device_entropy(&h.device, stream + 2 * FRAME_LEN);
+	device_text(&h.device, 'I', "T03143 V03254", stream + 3 * FRAME_LEN);
+	host_feed(&h, stream, sizeof(stream));
+	assert_string_equal(h.events, "ECET");
+}
+
+static void
+a_taker_that_is_full_loses_nothing(void **unused)
+{
+	uint8_t stream[3 * FRAME_LEN];
+	struct cursor in = cursor_over(stream, sizeof(stream));
+
+	(void)unused;
+	host_key(&h);
+	for (int i = 0; i < 3; i++)
+		device_entropy(&h.device, stream + i * FRAME_LEN);
+	assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_ENTROPY);
+	assert_int_equal(in.left, 2 * FRAME_LEN);
+	host_feed(&h, in.at, in.left);
+	assert_int_equal(h.blocks_len, 2);
+	assert_int_equal(h.blocks[0], 2);
+}
+
+static void
+a_block_is_wiped_by_the_next_call(void **unused)
+{
+	static const uint8_t zero[SESSION_BLOCK_LEN];
+	uint8_t frame[FRAME_LEN];
+	struct cursor in;
+
+	(void)unused;
+	host_key(&h);
+	device_entropy(&h.device, frame);
+	in = cursor_over(frame, sizeof(frame));
+	assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_ENTROPY);
+	assert_memory_not_equal(session_block(h.session), zero, sizeof(zero));
+	assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_MORE);
+	assert_memory_equal(session_block(h.session), zero, sizeof(zero));
+}
+
+static void
+closing_wipes_the_keys_and_keeps_the_counters(void **unused)
+{
+	static const struct keyed zero;
+
+	(void)unused;
+	host_key(&h);
+	session_close(h.session);
+	host_feed(&h, "", 0);
+	assert_string_equal(h.events, "C");
+	assert_state(SESSION_CLOSED);
+	assert_memory_equal(&h.session->pad_key, &zero, sizeof(zero));
+	assert_memory_equal(&h.session->mac_key, &zero, sizeof(zero));
+	assert_int_equal(counted()->blocks, 1);
+	assert_true(session_deadline(h.session) == UINT64_MAX);
+	host_key(&h);
+	assert_int_equal(counted()->blocks, 2);
+}
+
+/* ---- telemetry ---- */
+
+static void
+telemetry_counts_under_a_session_key_only(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	host_feed_text(&h, 'I', "T00001");
+	assert_false(session_telemetry(h.session)->have_temperature);
+	host_key(&h);
+	host_feed_text(&h, 'I', "T03143 V03254");
+	assert_string_equal(h.events, "T");
+	assert_int_equal(session_telemetry(h.session)->temp_decikelvin, 3143);
+	assert_int_equal(session_telemetry(h.session)->voltage_mv, 3254);
+}
+
+static void
+telemetry_that_makes_no_sense_changes_nothing(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	host_feed_text(&h, 'I', "T03143");
+	host_feed_text(&h, 'I', "T1 S12:");
+	assert_string_equal(h.events, "T");
+	assert_int_equal(session_telemetry(h.session)->temp_decikelvin, 3143);
+	assert_int_equal(counted()->frames_malformed, 1);
+}
+
+/* ---- time ---- */
+
+static void
+reading_that_was_paused_is_no_silence(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	session_pause(h.session);
+	assert_true(session_deadline(h.session) == UINT64_MAX);
+	session_tick(h.session, h.now_ms + 3600000);
+	assert_state(SESSION_KEYED);
+	h.now_ms += 3600000;
+	session_resume(h.session, h.now_ms);
+	host_pass(&h, SESSION_SILENCE_MS - 1);
+	assert_state(SESSION_KEYED);
+	host_feed_entropy(&h);
+	assert_int_equal(h.blocks_len, 1);
+	host_pass(&h, SESSION_SILENCE_MS);
+	assert_state(SESSION_RESETTING);
+}
+
+static void
+any_authentic_frame_ends_the_silence(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	for (int i = 0; i < 5; i++) {
+		host_pass(&h, SESSION_SILENCE_MS - 1);
+		host_feed_text(&h, 'W', "Unknown Input Character 0x65");
+	}
+	assert_state(SESSION_KEYED);
+	assert_int_equal(counted()->frames_ignored, 5);
+}
+
+/* ---- which keys ---- */
+
+static void
+a_key_that_is_added_to_the_keyring_starts_without_a_reset(void **unused)
+{
+	struct keyring *empty = secret_new(sizeof(*empty));
+
+	(void)unused;
+	h.current_ring = empty;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	assert_state(SESSION_UNKNOWN_KEY);
+	host_forget(&h);
+	for (int i = 0; i < 100; i++) {
+		host_feed_ask(&h);
+		host_pass(&h, 60000);
+	}
+	assert_int_equal(h.sent_len, 0);
+	h.current_ring = h.ring;
+	session_keyring_changed(h.session, h.now_ms);
+	host_feed_ask(&h);
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	assert_state(SESSION_KEYED);
+	assert_int_equal(counted()->resets, 1);
+	secret_free(empty, sizeof(*empty));
+}
+
+static void
+a_key_that_is_taken_from_the_keyring_gets_no_new_session(void **unused)
+{
+	struct keyring *empty = secret_new(sizeof(*empty));
+
+	(void)unused;
+	host_key(&h);
+	h.current_ring = empty;
+	session_keyring_changed(h.session, h.now_ms);
+	host_feed_ask(&h);
+	host_feed_answer(&h);
+	assert_state(SESSION_UNKNOWN_KEY);
+	host_feed_entropy(&h);
+	assert_int_equal(h.blocks_len, 0);
+	secret_free(empty, sizeof(*empty));
+}
+
+static void
+another_serial_than_the_wanted_one_is_refused(void **unused)
+{
+	static const uint8_t other[KEYED_SERIAL_LEN] = {1};
+
+	(void)unused;
+	h.env.want_serial = other;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	assert_state(SESSION_UNSUPPORTED);
+	host_forget(&h);
+	host_feed_ask(&h);
+	assert_int_equal(h.sent_len, 0);
+	h.env.want_serial = h.device.serial;
+	host_feed_serial(&h);
+	assert_state(SESSION_IDENTIFIED);
+}
+
+static void
+every_state_has_a_phrase_of_its_own(void **unused)
+{
+	(void)unused;
+	for (int a = SESSION_CLOSED; a <= SESSION_GENERATORS_BAD; a++) {
+		assert_string_not_equal(session_state_text((enum session_state)a), "unknown");
+		for (int b = SESSION_CLOSED; b < a; b++)
+			assert_string_not_equal(session_state_text((enum session_state)a),
+						session_state_text((enum session_state)b));
+	}
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(recorded_session_is_played_to_the_byte),
+		TEST(opening_sends_one_reset_and_waits_for_the_serial),
+		TEST(a_key_goes_from_reset_to_entropy),
+		TEST(nonces_count_up_and_differ),
+		TEST(the_last_sequence_number_asks_for_a_key_at_once),
+		TEST(entropy_under_the_old_key_is_good_until_the_answer),
+		TEST(a_change_is_told_between_the_frames_around_it),
+		TEST(a_taker_that_is_full_loses_nothing),
+		TEST(a_block_is_wiped_by_the_next_call),
+		TEST(closing_wipes_the_keys_and_keeps_the_counters),
+		TEST(telemetry_counts_under_a_session_key_only),
+		TEST(telemetry_that_makes_no_sense_changes_nothing),
+		TEST(reading_that_was_paused_is_no_silence),
+		TEST(any_authentic_frame_ends_the_silence),
+		TEST(a_key_that_is_added_to_the_keyring_starts_without_a_reset),
+		TEST(a_key_that_is_taken_from_the_keyring_gets_no_new_session),
+		TEST(another_serial_than_the_wanted_one_is_refused),
+		TEST(every_state_has_a_phrase_of_its_own),
+	};
+
+	return cmocka_run_group_tests_name("session", tests, NULL, NULL);
+}
