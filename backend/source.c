@@ -206,18 +206,6 @@ source_disconnect(struct source *s)
 }
 
 static void
-source_on_gone(void *arg, int error)
-{
-	struct source *s = arg;
-	bool was_known = session_serial(&s->session) != NULL;
-
-	source_disconnect(s);
-	if (was_known)
-		source_log_gone(&s->log, error);
-	source_wait(s, error);
-}
-
-static void
 source_on_appear(void *arg)
 {
 	struct source *s = arg;
@@ -228,14 +216,33 @@ source_on_appear(void *arg)
 }
 
 static void
+source_watch(struct source *s)
+{
+	if (s->appear == NULL)
+		s->appear = appear_new(s->env.base, s->where, source_on_appear, s);
+}
+
+static void
+source_on_gone(void *arg, int error)
+{
+	struct source *s = arg;
+	bool was_known = session_serial(&s->session) != NULL;
+
+	source_disconnect(s);
+	if (was_known)
+		source_log_gone(&s->log, error);
+	source_watch(s);
+	source_wait(s, error);
+}
+
+static void
 source_connect(struct source *s)
 {
 	const struct transport_events events = {source_on_bytes, source_on_gone, s};
 	int result;
 
 	/* Watched before it is tried: it cannot appear unseen in between. */
-	if (s->appear == NULL)
-		s->appear = appear_new(s->env.base, s->where, source_on_appear, s);
+	source_watch(s);
 	result = s->kind->open(s->env.base, s->where, &events, &s->transport);
 	if (result < 0) {
 		source_wait(s, -result);
