@@ -111,6 +111,8 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 	}
 	if (c->closing)
 		ctl_client_close(c);
+	else if (evbuffer_get_length(out) >= CTL_ANSWERS_MAX)
+		bufferevent_disable(stream, EV_READ); /* else libevent calls us again, for ever */
 }
 
 /* All answers have left: go on with lines that had to wait, or end. */
@@ -119,10 +121,13 @@ ctl_on_output_sent(struct bufferevent *stream, void *arg)
 {
 	struct ctl_client *c = arg;
 
-	if (c->closing)
+	if (c->closing) {
 		ctl_client_free(c);
-	else
-		ctl_on_input(stream, c);
+		return;
+	}
+	if (!c->ended)
+		bufferevent_enable(stream, EV_READ);
+	ctl_on_input(stream, c);
 }
 
 static void
