@@ -21,7 +21,7 @@ ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
 sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
-unit_tests  := base config ctl frame keyring masterkey packet pem64 session session_damage session_faults skein source telemetry
+unit_tests  := base config ctl frame keyring masterkey packet pem64 session session_damage session_faults skein source telemetry tty
 fuzz_tests  := config frame keyring packet session
 
 have = $(wildcard $(1)/$(2).c)
@@ -68,7 +68,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
