@@ -300,6 +300,26 @@ full_pool_stops_the_reading_and_all_timers(void **state)
 }
 
 static void
+bytes_read_before_the_pause_are_decoded_after_it(void **state)
+{
+	const unsigned more = 10; /* blocks than the pool holds */
+	struct bench *b = *state;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	turn_until_blocks(b, 1);
+	assert_int_equal(give(b, POOL_SIZE / BLOCK - 1 + more), POOL_SIZE / BLOCK - 1 + more);
+	turn_until_paused(b);
+	assert_int_equal(unread_by_host(b), 0);
+	assert_int_equal(status(b).undecoded_bytes, more * FRAME_LEN);
+	take_in_order(b);
+	turn_until_blocks(b, POOL_SIZE / BLOCK + more);
+	take_in_order(b);
+	assert_int_equal(b->taken, POOL_SIZE / BLOCK + more);
+}
+
+static void
 nothing_is_lost_between_pauses(void **state)
 {
 	const unsigned total = 4000; /* fifteen pools full, within one session */
@@ -486,6 +506,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(blocks_arrive_in_the_pool_whole_and_in_order),
 		TEST(full_pool_stops_the_reading_and_all_timers),
+		TEST(bytes_read_before_the_pause_are_decoded_after_it),
 		TEST(nothing_is_lost_between_pauses),
 		TEST(removal_is_noticed_while_nothing_is_read),
 		TEST(key_is_greeted_while_the_pool_is_full),
