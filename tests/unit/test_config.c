@@ -185,7 +185,7 @@ all_errors_are_collected_in_order(void **state)
 static void
 more_errors_than_fit_are_counted(void **state)
 {
-	char text[CONFIG_ERRORS_MAX * 2 + 10] = "";
+	char text[(CONFIG_ERRORS_MAX + 5) * 2 + 1] = "";
 	struct config c;
 	struct config_errors errors;
 
