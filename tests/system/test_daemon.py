@@ -444,12 +444,23 @@ def ticks(pid):
     return sum(int(n) for n in re.findall(r"ctxt_switches:\t(\d+)", text))
 
 
+def settled(pid):
+    """ticks() when it has gone to sleep after its last work."""
+
+    def twice():
+        first = ticks(pid)
+        time.sleep(0.1)
+        return first == ticks(pid) and first
+
+    return wait_until(twice, "the daemon sleeps")
+
+
 def test_full_pool_stops_the_reading_and_all_wake_ups(place):
     place.start_sim()
     place.write_config(place.source(), place.device_section(), pool="8KiB")
     daemon = place.start_daemon()
     place.wait_full()
-    before, woken = place.status(), ticks(daemon.pid)
+    before, woken = place.status(), settled(daemon.pid)
     time.sleep(2)  # the time in which nothing must happen
     assert ticks(daemon.pid) == woken
     after = place.status()
