@@ -11,9 +11,10 @@
 #include "base/net.h"
 #include "base/secret.h"
 
-#define FD_IN_LEN 65536    /* bytes of one read: as much as a Unix socket's sender can queue */
+#define FD_IN_LEN 65536	   /* bytes of one read: as much as a Unix socket's sender can queue */
 #define FD_TURN_LEN 262144 /* bytes read in one wake-up before others have their turn: 2 ms */
-#define FD_OUT_LEN 256     /* bytes that the device has not accepted; it is sent 18 at a time */
+#define FD_SHORT_LEN 2048  /* a read of less has emptied the queue: another would say EAGAIN */
+#define FD_OUT_LEN 256	   /* bytes that the device has not accepted; it is sent 18 at a time */
 #define FD_UNIX_PATH_MAX 107
 
 struct fd_transport {
@@ -23,7 +24,7 @@ struct fd_transport {
 	int removal_fd; /* readable when `fd` has hung up */
 	struct event *readable, *writable, *removal;
 	bool reading;
-	int error; /* found while sending; told by the loop */
+	int error;   /* found while sending; told by the loop */
 	uint8_t *in; /* FD_IN_LEN bytes, secret; in_len of them at in_at are not yet taken */
 	size_t in_at, in_len;
 	uint8_t out[FD_OUT_LEN];
@@ -69,7 +70,7 @@ fd_on_readable(evutil_socket_t fd, short what, void *arg)
 		}
 		t->in_at = 0;
 		t->in_len = (size_t)n;
-		had += t->in_len;
+		had += t->in_len < FD_SHORT_LEN ? FD_TURN_LEN : t->in_len;
 	}
 }
 

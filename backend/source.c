@@ -14,15 +14,15 @@
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
 #define RETRY_BLIND_MAX_MS 2000 /* where nothing tells us that the path has appeared */
-#define SILENT_TICKS 3          /* resets without an answer before we say so */
+#define SILENT_TICKS 3		/* resets without an answer before we say so */
 
 struct source {
 	struct source_env env;
 	struct source_config config;
 	const struct transport_kind *kind;
-	const char *where; /* config.address after the kind's prefix */
+	const char *where;	     /* config.address after the kind's prefix */
 	struct transport *transport; /* NULL: not open */
-	struct appear *appear;       /* while it is not open */
+	struct appear *appear;	     /* while it is not open */
 	struct session_env session_env;
 	struct session session;
 	struct intake intake;

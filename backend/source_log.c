@@ -66,7 +66,8 @@ source_log_state(struct source_log *l, enum session_state state, const char *ser
 		log_info("source %s: key %s: in session, entropy flows", l->name, serial);
 	else if (state == SESSION_RESETTING)
 		log_warn("source %s: key %s: nothing authentic comes any more; starting its session"
-			 " again", l->name, serial);
+			 " again",
+			 l->name, serial);
 	else if (state == SESSION_UNKNOWN_KEY)
 		log_warn("source %s: key %s: its long-term key is not in the keyring %s: add its"
 			 " line (`ekey-setkey -n` makes it, with this daemon stopped) and reload",
@@ -88,8 +89,8 @@ source_log_health(const struct source_log *l, const struct intake *intake)
 		log_info("source %s: %s", l->name, state);
 	else if (intake->cause == INTAKE_CAUSE_BADNESS)
 		log_warn("source %s: %s: the key says: %s; nothing of it is used until it"
-			 " is well (a power cycle clears its fail mode)", l->name, state,
-			 telemetry_badness_text(intake->badness));
+			 " is well (a power cycle clears its fail mode)",
+			 l->name, state, telemetry_badness_text(intake->badness));
 	else
 		log_warn("source %s: %s: %s; nothing of it is used", l->name, state,
 			 intake_cause_text(intake->cause));

@@ -114,8 +114,10 @@ run_subcommand(const struct subcommand *subcommand, const char *socket_path)
 	int result = ctl_open(&c, socket_path);
 
 	if (result == -EPROTO) {
-		fprintf(stderr, "ekeyctl: %s: no greeting; is this ekey-randomd's socket, and may you"
-				" use it?\n", socket_path);
+		fprintf(stderr,
+			"ekeyctl: %s: no greeting; is this ekey-randomd's socket, and may you"
+			" use it?\n",
+			socket_path);
 		return EXIT_CANNOT_CONNECT;
 	}
 	if (result < 0) {

@@ -17,8 +17,8 @@
 #include "ctl/protocol.h"
 
 #define CTL_CLIENTS_MAX 32
-#define CTL_IDLE_S 300      /* a monitor may ask every few minutes */
-#define CTL_WRITE_S 10      /* a client that does not read its answers */
+#define CTL_IDLE_S 300	      /* a monitor may ask every few minutes */
+#define CTL_WRITE_S 10	      /* a client that does not read its answers */
 #define CTL_ANSWERS_MAX 65536 /* bytes not yet read by a client before we stop reading it */
 
 struct ctl_client {
@@ -182,8 +182,8 @@ ctl_client_new(struct ctl_server *server, struct event_base *base, int fd)
 }
 
 static void
-ctl_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int len,
-	      void *arg)
+ctl_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+	      int len, void *arg)
 {
 	struct ctl_server *server = arg;
 	struct ctl_client *c = NULL;
@@ -232,8 +232,8 @@ ctl_server_listen(struct ctl_server *server, struct event_base *base)
 	if (fd < 0)
 		return fd;
 	/* Backlog 0: it listens already. */
-	server->listener = evconnlistener_new(base, ctl_on_accept, server, LEV_OPT_CLOSE_ON_FREE |
-					      LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	server->listener = evconnlistener_new(base, ctl_on_accept, server,
+					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	if (server->listener == NULL) {
 		close(fd);
 		unlink(server->path);

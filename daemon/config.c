@@ -20,7 +20,7 @@ struct section {
 	const char *kind;
 	bool named;
 	void *(*begin)(struct parser *p); /* makes what its keys are stored in; NULL: no more */
-	void (*end)(struct parser *p);    /* looks at what they made of it; may be NULL */
+	void (*end)(struct parser *p);	  /* looks at what they made of it; may be NULL */
 };
 
 struct parser {
@@ -28,8 +28,8 @@ struct parser {
 	struct config_errors *errors;
 	unsigned line;
 	const struct section *section; /* the open one; NULL: none, or one that was refused */
-	void *object;                  /* what its keys are stored in */
-	uint64_t keys_seen;            /* bits by place in config_keys[] */
+	void *object;		       /* what its keys are stored in */
+	uint64_t keys_seen;	       /* bits by place in config_keys[] */
 	bool before_first_section;
 	/* All sections begun, the open one last. */
 	size_t begun_count;
@@ -179,8 +179,11 @@ config_begin_section(struct parser *p, const char *kind, const char *name)
 	if (section == NULL) {
 		config_error(p, p->line, "unknown section [%s]", kind);
 	} else if (!config_name_good(section, name)) {
-		config_error(p, p->line, section->named ? "[%s NAME] needs a name: up to 31"
-			     " letters, digits and ._-" : "[%s] takes no name", kind);
+		config_error(p, p->line,
+			     section->named ? "[%s NAME] needs a name: up to 31"
+					      " letters, digits and ._-"
+					    : "[%s] takes no name",
+			     kind);
 	} else if ((before = config_begun_before(p, section, name)) != 0) {
 		config_error(p, p->line, "this section has begun in line %u", before);
 	} else if ((p->object = section->begin(p)) == NULL) {

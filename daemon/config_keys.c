@@ -76,7 +76,8 @@ static const char *
 parse_device_mode(void *field, size_t size, const char *value)
 {
 	(void)size;
-	return parse_mode(field, 0444, value, "an octal mode within 0444 is needed: none may write");
+	return parse_mode(field, 0444, value,
+			  "an octal mode within 0444 is needed: none may write");
 }
 
 static const char *
@@ -109,7 +110,8 @@ parse_via(void *field, size_t size, const char *value)
 	static const struct {
 		const char *name;
 		enum device_via via;
-	} ways[] = {{"auto", DEVICE_VIA_AUTO}, {"cuse", DEVICE_VIA_CUSE}, {"fuse", DEVICE_VIA_FUSE}};
+	} ways[] = {
+		{"auto", DEVICE_VIA_AUTO}, {"cuse", DEVICE_VIA_CUSE}, {"fuse", DEVICE_VIA_FUSE}};
 
 	(void)size;
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {

@@ -12,7 +12,8 @@ struct config_key {
 	const char *section, *name;
 	/* Stores `value` in its `size` bytes; NULL, or what is wrong with it and nothing stored. */
 	const char *(*parse)(void *field, size_t size, const char *value);
-	/* In struct config; for [source] and [device] in their own structs. Size 0: only checked. */
+	/* In struct config; for [source] and [device] in their own structs. Size 0: only checked.
+	 */
 	size_t offset, size;
 	bool required;
 	const char *help;

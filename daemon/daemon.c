@@ -190,7 +190,8 @@ warn_if_unlocked(void)
 
 	if (bytes > 0)
 		log_warn("%zu bytes of entropy and keys could not be locked and may be swapped:"
-			 " raise RLIMIT_MEMLOCK (LimitMEMLOCK=)", bytes);
+			 " raise RLIMIT_MEMLOCK (LimitMEMLOCK=)",
+			 bytes);
 }
 
 /* Sources last: with the first byte all is there that it needs. */

@@ -59,7 +59,8 @@ files_read_keyring(const char *path)
 
 	if (result == -ENOENT) {
 		log_warn("%s: no keyring yet, so no key can be used: copy /etc/entropykey/keyring,"
-			 " or make one with ekey-setkey -f, then reload", path);
+			 " or make one with ekey-setkey -f, then reload",
+			 path);
 		return ring;
 	}
 	if (result < 0) {

@@ -7,7 +7,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Whatever the file holds: good, or errors with a line and a text; what is good is in its bounds. */
+/* Whatever the file holds: good, or errors with a line and a text; what is good is in its bounds.
+ */
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

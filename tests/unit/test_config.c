@@ -119,7 +119,8 @@ static const struct {
 	{"[source a]\naddress = /dev/ttyACM0\n", 1, "[source] lacks 'type'"},
 	{"[source a]\ntype = egd\naddress = /x\n", 2, "the only type is ekey"},
 	{"[source a]\ntype=ekey\naddress = usb\n", 3, "/dev/... of a tty, or unix:/PATH"},
-	{"[source a]\ntype=ekey\naddress = unix:key\n", 3, "an absolute path is needed after unix:"},
+	{"[source a]\ntype=ekey\naddress = unix:key\n", 3,
+	 "an absolute path is needed after unix:"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "1 to 8 bits per byte"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 9\n", 4, "1 to 8 bits per byte"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 7.5\n", 4, "1 to 8 bits per byte"},
@@ -147,7 +148,8 @@ each_error_is_found_in_its_line_and_changes_nothing(void **state)
 		if (config_parse(bad[i].text, strlen(bad[i].text), &c, &errors) ||
 		    errors.count != 1 || errors.at[0].line != bad[i].line ||
 		    strstr(errors.at[0].text, bad[i].error) == NULL)
-			fail_msg("%s-> %zu errors, the first in line %u: %s; wanted 1 in line %u: %s",
+			fail_msg("%s-> %zu errors, the first in line %u: %s; wanted 1 in line %u: "
+				 "%s",
 				 bad[i].text, errors.count, errors.at[0].line, errors.at[0].text,
 				 bad[i].line, bad[i].error);
 		assert_int_equal(c.pool_size, 4711);

@@ -50,8 +50,7 @@ run_fail(void *arg, struct evbuffer *out)
 	return "no luck";
 }
 
-static const struct ctl_command commands[] = {
-	{"Rows", run_rows}, {"Fail", run_fail}, {NULL, NULL}};
+static const struct ctl_command commands[] = {{"Rows", run_rows}, {"Fail", run_fail}, {NULL, NULL}};
 
 static int
 set_up(void **state)
@@ -155,8 +154,8 @@ says_what_failed_and_goes_on(void **state)
 static void
 commands_are_exact_words(void **state)
 {
-	static const char *const wrong[] = {"rows", "ROWS", "Rows ", " Rows", "Row", "Rowss", "",
-					    "Rows Rows", "Shutdown"};
+	static const char *const wrong[] = {"rows",  "ROWS", "Rows ",	  " Rows",   "Row",
+					    "Rowss", "",     "Rows Rows", "Shutdown"};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		char line[32];

@@ -415,9 +415,8 @@ device_that_went_is_taken_again(void **state)
 		assert_string_equal(status(b).serial, "NwBvBlg3OTBJORFD");
 		plug(b);
 	}
-	assert_int_equal(status(b).intake.in,
-			 status(b).intake.pooled + status(b).intake.rejected +
-				 status(b).intake.held);
+	assert_int_equal(status(b).intake.in, status(b).intake.pooled + status(b).intake.rejected +
+						      status(b).intake.held);
 }
 
 static void
