@@ -129,13 +129,16 @@ ask_for_key(struct session *s, uint64_t now_ms)
 	session_enter(s, SESSION_REKEYING, now_ms);
 }
 
-/* A key that has given nothing yet is not replaced faster than the device asks when it is well. */
+/*
+ * Asked for again before any entropy came, a key is not given at once: a device that is well asks
+ * about once a second.
+ */
 static void
 key_wanted(struct session *s, uint64_t now_ms)
 {
 	bool fruitless = s->last_sequence < 0 && now_ms < s->next_ask_ms;
 
-	if (s->state == SESSION_IDENTIFIED || (s->state == SESSION_KEYED && !fruitless))
+	if ((s->state == SESSION_IDENTIFIED || s->state == SESSION_KEYED) && !fruitless)
 		ask_for_key(s, now_ms);
 	else
 		s->counters.frames_ignored++;
