@@ -65,7 +65,7 @@ $(programs):
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
 
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults): \
