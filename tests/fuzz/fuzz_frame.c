@@ -15,7 +15,8 @@ feed(struct result *r, const uint8_t *bytes, size_t len)
 	const uint8_t *frame;
 
 	while ((frame = framer_next(&r->framer, &in)) != NULL) {
-		promise(frame[0] == '*' && frame[1] == ' ' && frame[62] == '\r' && frame[63] == '\n',
+		promise(frame[0] == '*' && frame[1] == ' ' && frame[62] == '\r' &&
+				frame[63] == '\n',
 			"a frame has its start and its end");
 		for (size_t i = 0; i < FRAME_LEN; i++)
 			r->digest = (r->digest ^ frame[i]) * UINT64_C(0x100000001b3);

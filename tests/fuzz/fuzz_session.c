@@ -45,7 +45,8 @@ check_sent(struct play *p, uint64_t resets, uint64_t nonces)
 	promise(c->nonces == nonces || !p->host.random_fails, "no nonce without randomness");
 	if (c->resets == resets)
 		return;
-	promise(p->host.now_ms - p->last_reset_ms >= SESSION_RETRY_MIN_MS, "resets keep their pace");
+	promise(p->host.now_ms - p->last_reset_ms >= SESSION_RETRY_MIN_MS,
+		"resets keep their pace");
 	p->last_reset_ms = p->host.now_ms;
 }
 
@@ -61,7 +62,8 @@ answer(struct play *p)
 {
 	struct host *h = &p->host;
 
-	if (h->sent_len >= K_COMMAND_LEN && h->sent[h->sent_len - K_COMMAND_LEN] == 'K')
+	if (h->sent_len >= K_COMMAND_LEN && h->sent[h->sent_len - K_COMMAND_LEN] == 'K' &&
+	    h->sent[h->sent_len - 1] == '.')
 		host_feed_answer(h);
 }
 

@@ -90,8 +90,8 @@ invalid_frames_are_not_and_say_why(void **unused)
 			assert_int_equal(verdict, PACKET_OK);
 			continue;
 		}
-		assert_int_equal(verdict, strcmp(level, "mac") == 0 ? PACKET_BAD_MAC
-								     : PACKET_MALFORMED);
+		assert_int_equal(verdict,
+				 strcmp(level, "mac") == 0 ? PACKET_BAD_MAC : PACKET_MALFORMED);
 		assert_int_equal(p.type, '?'); /* nothing was written */
 		bad_macs += verdict == PACKET_BAD_MAC;
 		malformed += verdict == PACKET_MALFORMED;
@@ -188,8 +188,8 @@ only_known_types_in_their_class_are_opened(void **unused)
 		assert_int_equal(verdict_with(frame, FRAME_TYPE_AT, (uint8_t)type),
 				 text ? PACKET_OK : PACKET_MALFORMED);
 	}
-	for (unsigned class = 0; class < 256; class++)
-		assert_int_equal(verdict_with(frame, FRAME_CLASS_AT, (uint8_t)class),
+	for (unsigned class = 0; class < 256; class ++)
+		assert_int_equal(verdict_with(frame, FRAME_CLASS_AT, (uint8_t) class),
 				 class == '>' ? PACKET_OK : PACKET_MALFORMED);
 }
 

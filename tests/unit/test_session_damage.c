@@ -15,7 +15,7 @@
 #include "tests/unit/host.h"
 
 #define HANDSHAKE_FRAMES 4 /* S, k, K, and one E so that the key is proven */
-#define FRAMES 24          /* after it; every eighth is telemetry */
+#define FRAMES 24	   /* after it; every eighth is telemetry */
 #define STREAM_LEN ((HANDSHAKE_FRAMES + FRAMES) * FRAME_LEN)
 #define BODY (recording + HANDSHAKE_FRAMES * FRAME_LEN)
 #define BODY_LEN (FRAMES * FRAME_LEN)
@@ -178,7 +178,7 @@ damage(uint8_t *stream, size_t len)
 		memmove(stream + at, stream + at + 1, len - at - 1);
 		return len - 1;
 	case 2:
-		copy[0] = (uint8_t)"* \r\nE!A\x80"[random_below(8)];
+		copy[0] = (uint8_t) "* \r\nE!A\x80"[random_below(8)];
 		return insert(stream, len, at, copy, 1);
 	default:
 		n = 1 + (size_t)random_below(sizeof(copy));
