@@ -144,11 +144,14 @@ key_wanted(struct session *s, uint64_t now_ms)
 		s->counters.frames_ignored++;
 }
 
-/* Only the answer to our latest nonce, taken whole by the device; once. */
+/*
+ * Only the answer to our latest nonce, taken whole by the device; and once: what comes after it
+ * under the new key has proven that key, and we are not REKEYING any more.
+ */
 static void
 key_answered(struct session *s, const struct packet *p, uint64_t now_ms)
 {
-	if (s->state != SESSION_REKEYING || session_unproven(s) || p->subcode != SESSION_NONCE_LEN)
+	if (s->state != SESSION_REKEYING || p->subcode != SESSION_NONCE_LEN)
 		s->counters.frames_ignored++;
 	else if (session_keys_answer(s, p->payload))
 		session_arm(s, now_ms);

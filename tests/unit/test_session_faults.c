@@ -443,6 +443,8 @@ frames_under_the_zero_key_alone_end_nothing(void **unused)
 	assert_int_equal(h.blocks_len, 1000);
 	assert_int_equal(counted()->resets, 1);
 	assert_still_keyed();
+	host_pass(&h, SESSION_SILENCE_MS - 1); /* the suspicion is gone, too */
+	assert_still_keyed();
 }
 
 static void
@@ -612,7 +614,10 @@ a_session_that_gave_entropy_is_restarted_without_a_wait(void **unused)
 	(void)unused;
 	session_open(h.session, h.now_ms);
 	host_pass(&h, HOUR_MS);
-	host_key(&h);
+	host_feed_serial(&h);
+	host_feed_ask(&h);
+	host_feed_answer(&h);
+	assert_still_keyed();
 	host_pass(&h, SESSION_SILENCE_MS);
 	assert_int_equal(h.sent_len, 1);
 }
