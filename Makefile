@@ -65,7 +65,7 @@ $(programs):
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
 
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
@@ -73,6 +73,26 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_fa
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done
+
+# ---- fuzzing: with replay.o a target runs the files it is given, with libFuzzer it makes its own ----
+fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
+$(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(lib)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(FUZZER) $(OUR_LIBS)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet session): \
+	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+
+fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
+	$(Q)for t in $(fuzz_tests); do $(BUILD)/tests/fuzz/fuzz_$$t tests/fuzz/corpus/$$t/* || exit 1; done
+
+fuzz: ## clang's libFuzzer on each target for SECONDS (else a minute in all)
+	$(Q)$(MAKE) BUILD=build-fuzz CC=clang FUZZER=-fsanitize=fuzzer \
+		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzz-run
+
+fuzz-run: $(fuzzers)
+	$(Q)for t in $(fuzz_tests); do mkdir -p $(BUILD)/corpus/$$t && \
+		$(BUILD)/tests/fuzz/fuzz_$$t -max_total_time=$(or $(SECONDS),$$((60 / $(words $(fuzz_tests))))) \
+		-artifact_prefix=$(BUILD)/ -print_final_stats=1 $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
 floors: ## includes point down the floors only
 	$(Q)tests/check_floors.sh
@@ -86,6 +106,6 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all unit floors headers help clean
+.PHONY: all unit fuzz fuzz-replay fuzz-run floors headers help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -78,11 +78,10 @@ fill_held(struct framer *f, struct cursor *in)
 {
 	size_t missing = FRAME_LEN - f->held_len;
 	size_t len = in->left < missing ? in->left : missing;
-	const uint8_t *at;
+	const uint8_t *at = in->at;
 
 	cursor_take(in, len, &at);
-	if (len > 0)
-		memcpy(f->held + f->held_len, at, len);
+	memcpy(f->held + f->held_len, at, len);
 	f->held_len += len;
 	return f->held_len == FRAME_LEN;
 }

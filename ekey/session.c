@@ -84,6 +84,7 @@ send_reset(struct session *s, uint64_t now_ms)
 	s->send_len = 1;
 	s->counters.resets++;
 	s->reset_at_ms = now_ms;
+	s->next_ask_ms = now_ms;
 	session_enter(s, SESSION_RESETTING, now_ms);
 }
 

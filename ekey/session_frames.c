@@ -129,23 +129,29 @@ ask_for_key(struct session *s, uint64_t now_ms)
 	session_enter(s, SESSION_REKEYING, now_ms);
 }
 
-/* A key that has given nothing yet is not replaced faster than the device asks when it is well. */
+/*
+ * Asked for again before any entropy came, a key is not given at once: a device that is well asks
+ * about once a second.
+ */
 static void
 key_wanted(struct session *s, uint64_t now_ms)
 {
 	bool fruitless = s->last_sequence < 0 && now_ms < s->next_ask_ms;
 
-	if (s->state == SESSION_IDENTIFIED || (s->state == SESSION_KEYED && !fruitless))
+	if ((s->state == SESSION_IDENTIFIED || s->state == SESSION_KEYED) && !fruitless)
 		ask_for_key(s, now_ms);
 	else
 		s->counters.frames_ignored++;
 }
 
-/* Only the answer to our latest nonce, taken whole by the device; once. */
+/*
+ * Only the answer to our latest nonce, taken whole by the device; and once: what comes after it
+ * under the new key has proven that key, and we are not REKEYING any more.
+ */
 static void
 key_answered(struct session *s, const struct packet *p, uint64_t now_ms)
 {
-	if (s->state != SESSION_REKEYING || session_unproven(s) || p->subcode != SESSION_NONCE_LEN)
+	if (s->state != SESSION_REKEYING || p->subcode != SESSION_NONCE_LEN)
 		s->counters.frames_ignored++;
 	else if (session_keys_answer(s, p->payload))
 		session_arm(s, now_ms);

@@ -265,6 +265,36 @@ closing_wipes_the_keys_and_keeps_the_counters(void **unused)
 	assert_int_equal(counted()->blocks, 2);
 }
 
+static void
+what_was_not_sent_is_void_after_a_reset_or_a_close(void **unused)
+{
+	const uint8_t *sent;
+	size_t len;
+
+	(void)unused;
+	host_key(&h);
+	session_open(h.session, h.now_ms);
+	session_tick(h.session, h.now_ms + SESSION_SERIAL_MS);
+	sent = session_send(h.session, &len);
+	assert_int_equal(len, 1); /* one reset, though two were due */
+	assert_int_equal(sent[0], 3);
+	assert_null(session_send(h.session, &len));
+	session_open(h.session, h.now_ms);
+	session_close(h.session);
+	assert_null(session_send(h.session, &len));
+	assert_int_equal(len, 0);
+}
+
+static void
+a_new_connection_is_not_paused(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	session_pause(h.session);
+	session_open(h.session, h.now_ms);
+	assert_true(session_deadline(h.session) == h.now_ms + SESSION_SERIAL_MS);
+}
+
 /* ---- telemetry ---- */
 
 static void
@@ -326,6 +356,12 @@ any_authentic_frame_ends_the_silence(void **unused)
 	}
 	assert_state(SESSION_KEYED);
 	assert_int_equal(counted()->frames_ignored, 5);
+	for (int i = 0; i < 5; i++) {
+		host_pass(&h, SESSION_SILENCE_MS - 1);
+		host_feed_text(&h, 'Z', "authentic, though of no known type");
+	}
+	assert_state(SESSION_KEYED);
+	assert_int_equal(counted()->frames_malformed, 5);
 }
 
 /* ---- which keys ---- */
@@ -418,6 +454,8 @@ main(void)
 		TEST(a_taker_that_is_full_loses_nothing),
 		TEST(a_block_is_wiped_by_the_next_call),
 		TEST(closing_wipes_the_keys_and_keeps_the_counters),
+		TEST(what_was_not_sent_is_void_after_a_reset_or_a_close),
+		TEST(a_new_connection_is_not_paused),
 		TEST(telemetry_counts_under_a_session_key_only),
 		TEST(telemetry_that_makes_no_sense_changes_nothing),
 		TEST(reading_that_was_paused_is_no_silence),

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/bytes.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "base/secret.h"
+
+/* ---- bytes ---- */
+
+static void
+a_cursor_never_passes_its_end(void **unused)
+{
+	uint8_t bytes[10];
+	struct cursor c = cursor_over(bytes, sizeof(bytes));
+	const uint8_t *at = NULL;
+
+	(void)unused;
+	assert_true(cursor_take(&c, 4, &at));
+	assert_ptr_equal(at, bytes);
+	assert_int_equal(c.left, 6);
+	at = NULL;
+	assert_false(cursor_take(&c, 7, &at));
+	assert_false(cursor_take(&c, SIZE_MAX, &at));
+	assert_null(at);
+	assert_int_equal(c.left, 6);
+	assert_true(cursor_take(&c, 6, &at));
+	assert_ptr_equal(at, bytes + 4);
+	assert_true(cursor_take(&c, 0, &at));
+	assert_false(cursor_take(&c, 1, &at));
+}
+
+static void
+words_are_little_endian(void **unused)
+{
+	static const uint8_t bytes[8] = {0x08, 0x07, 0x06, 0x05, 0x04, 0x03, 0x02, 0xf1};
+	uint8_t stored[8];
+
+	(void)unused;
+	assert_true(load_le64(bytes) == UINT64_C(0xf102030405060708));
+	store_le64(stored, UINT64_C(0xf102030405060708));
+	assert_memory_equal(stored, bytes, sizeof(bytes));
+}
+
+/* ---- num ---- */
+
+static void
+numbers_are_whole_and_within_bounds(void **unused)
+{
+	uint64_t n = 77;
+
+	(void)unused;
+	assert_true(num_parse("0", 10, &n) && n == 0);
+	assert_true(num_parse("10", 10, &n) && n == 10);
+	assert_true(num_parse("18446744073709551615", UINT64_MAX, &n) && n == UINT64_MAX);
+	n = 77;
+	assert_false(num_parse("11", 10, &n));
+	assert_false(num_parse("18446744073709551616", UINT64_MAX, &n));
+	assert_false(num_parse("99999999999999999999999", UINT64_MAX, &n));
+	assert_false(num_parse("", 10, &n));
+	assert_false(num_parse("-1", 10, &n));
+	assert_false(num_parse("+1", 10, &n));
+	assert_false(num_parse(" 1", 10, &n));
+	assert_false(num_parse("1 ", 10, &n));
+	assert_false(num_parse("1x", 10, &n));
+	assert_false(num_parse("0x1", 10, &n));
+	assert_true(n == 77);
+}
+
+static void
+sizes_have_binary_units(void **unused)
+{
+	uint64_t n = 77;
+
+	(void)unused;
+	assert_true(num_parse_size("4096", UINT64_MAX, &n) && n == 4096);
+	assert_true(num_parse_size("5B", UINT64_MAX, &n) && n == 5);
+	assert_true(num_parse_size("64KiB", UINT64_MAX, &n) && n == 65536);
+	assert_true(num_parse_size("2MiB", 2097152, &n) && n == 2097152);
+	assert_true(num_parse_size("1GiB", UINT64_MAX, &n) && n == 1073741824);
+	n = 77;
+	assert_false(num_parse_size("2MiB", 2097151, &n));
+	assert_false(num_parse_size("18446744073709551615KiB", UINT64_MAX, &n));
+	assert_false(num_parse_size("1kB", UINT64_MAX, &n));
+	assert_false(num_parse_size("KiB", UINT64_MAX, &n));
+	assert_false(num_parse_size("1 KiB", UINT64_MAX, &n));
+	assert_true(n == 77);
+}
+
+static void
+durations_need_their_unit(void **unused)
+{
+	uint64_t ms = 77;
+
+	(void)unused;
+	assert_true(num_parse_duration("5ms", UINT64_MAX, &ms) && ms == 5);
+	assert_true(num_parse_duration("60s", UINT64_MAX, &ms) && ms == 60000);
+	assert_true(num_parse_duration("2min", UINT64_MAX, &ms) && ms == 120000);
+	assert_true(num_parse_duration("1h", 3600000, &ms) && ms == 3600000);
+	ms = 77;
+	assert_false(num_parse_duration("60", UINT64_MAX, &ms));
+	assert_false(num_parse_duration("1h", 3599999, &ms));
+	assert_false(num_parse_duration("1d", UINT64_MAX, &ms));
+	assert_true(ms == 77);
+}
+
+/* ---- secret ---- */
+
+static void
+secret_memory_is_zeroed_and_writable_to_its_end(void **unused)
+{
+	static const uint8_t zero[5000];
+	uint8_t *bytes = secret_new(sizeof(zero));
+
+	(void)unused;
+	assert_non_null(bytes);
+	assert_memory_equal(bytes, zero, sizeof(zero));
+	memset(bytes, 0xff, sizeof(zero));
+	secret_free(bytes, sizeof(zero));
+	secret_free(NULL, 1);
+}
+
+/* What secret_free() leaves cannot be looked at; its wipe can. */
+static void
+a_wipe_leaves_zeros_and_touches_nothing_else(void **unused)
+{
+	uint8_t bytes[4] = {1, 2, 3, 4};
+
+	(void)unused;
+	secret_wipe(bytes + 1, 2);
+	assert_memory_equal(bytes, ((uint8_t[]){1, 0, 0, 4}), sizeof(bytes));
+}
+
+static void
+a_child_does_not_inherit_secrets(void **unused)
+{
+	uint8_t *secret = secret_new(1);
+	int status;
+	pid_t child;
+
+	(void)unused;
+	assert_non_null(secret);
+	*secret = 42;
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(*secret);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	secret_free(secret, 1);
+}
+
+static void
+every_differing_bit_makes_secrets_unequal(void **unused)
+{
+	uint8_t a[9] = {0}, b[9] = {0};
+
+	(void)unused;
+	assert_true(secret_equal(a, b, sizeof(a)));
+	assert_true(secret_equal(a, "x", 0));
+	for (size_t bit = 0; bit < 8 * sizeof(a); bit++) {
+		b[bit / 8] = (uint8_t)(1U << bit % 8);
+		assert_false(secret_equal(a, b, sizeof(a)));
+		b[bit / 8] = 0;
+	}
+}
+
+/* ---- log ---- */
+
+static void
+a_limited_line_passes_once_in_its_time_and_counts_the_rest(void **unused)
+{
+	struct log_limit limit = {0};
+	unsigned suppressed = 99;
+
+	(void)unused;
+	assert_true(log_limit_pass(&limit, 500, &suppressed));
+	assert_int_equal(suppressed, 0);
+	assert_false(log_limit_pass(&limit, 500, &suppressed));
+	assert_false(log_limit_pass(&limit, 500 + LOG_LIMIT_MS - 1, &suppressed));
+	assert_true(log_limit_pass(&limit, 500 + LOG_LIMIT_MS, &suppressed));
+	assert_int_equal(suppressed, 2);
+	assert_true(log_limit_pass(&limit, 500 + 2 * LOG_LIMIT_MS, &suppressed));
+	assert_int_equal(suppressed, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_cursor_never_passes_its_end),
+		cmocka_unit_test(words_are_little_endian),
+		cmocka_unit_test(numbers_are_whole_and_within_bounds),
+		cmocka_unit_test(sizes_have_binary_units),
+		cmocka_unit_test(durations_need_their_unit),
+		cmocka_unit_test(secret_memory_is_zeroed_and_writable_to_its_end),
+		cmocka_unit_test(a_wipe_leaves_zeros_and_touches_nothing_else),
+		cmocka_unit_test(a_child_does_not_inherit_secrets),
+		cmocka_unit_test(every_differing_bit_makes_secrets_unequal),
+		cmocka_unit_test(a_limited_line_passes_once_in_its_time_and_counts_the_rest),
+	};
+
+	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/secret.h"
+#include "crypto/pem64.h"
+#include "ekey/keyring.h"
+#include "tests/unit/vectors.h"
+
+#define SERIAL "NwBvBlg3OTBJORFD"
+#define LTK "YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYU="
+#define SERIAL2 "AAECAxAREhOrrK2u"
+
+static struct keyring *ring;
+static struct keyring_error error;
+
+static int
+setup(void **unused)
+{
+	(void)unused;
+	ring = secret_new(sizeof(*ring));
+	return ring == NULL;
+}
+
+static int
+teardown(void **unused)
+{
+	(void)unused;
+	secret_free(ring, sizeof(*ring));
+	return 0;
+}
+
+static void
+assert_keys(const char *text, size_t count)
+{
+	error = (struct keyring_error){0, "none"};
+	if (!keyring_parse(text, strlen(text), ring, &error))
+		fail_msg("line %u: %s: \"%s\"", error.line, error.why, text);
+	assert_int_equal(ring->len, count);
+}
+
+static void
+assert_error(const char *text, unsigned line, const char *why)
+{
+	static const struct keyring empty;
+
+	assert_false(keyring_parse(text, strlen(text), ring, &error));
+	assert_int_equal(error.line, line);
+	assert_non_null(strstr(error.why, why));
+	assert_memory_equal(ring, &empty, sizeof(empty));
+}
+
+static void
+lines_of_ekeyd_are_read(void **unused)
+{
+	json_t *all = vectors("keyring"), *v;
+	unsigned read = 0;
+	size_t i;
+
+	(void)unused;
+	json_array_foreach(all, i, v)
+	{
+		const char *line = vector_string(v, "line");
+		uint8_t serial[12], ltk[32];
+
+		if (!json_is_true(json_object_get(v, "ok")) || strchr(line, ' ') == NULL)
+			continue; /* without a space between the fields we refuse it, on purpose */
+		assert_keys(line, 1);
+		vector_hex_exact(v, "serial_hex", sizeof(serial), serial);
+		vector_hex_exact(v, "ltk_hex", sizeof(ltk), ltk);
+		assert_memory_equal(keyring_find(ring, serial), ltk, sizeof(ltk));
+		read++;
+	}
+	assert_true(read > 0);
+}
+
+static void
+blanks_comments_and_crlf_are_fine(void **unused)
+{
+	(void)unused;
+	assert_keys("", 0);
+	assert_keys("\n\n", 0);
+	assert_keys("# comment\n", 0);
+	assert_keys("   # indented comment", 0);
+	assert_keys(SERIAL " " LTK, 1);
+	assert_keys(SERIAL " " LTK "\n", 1);
+	assert_keys("\t " SERIAL " \t " LTK " \t\r\n\r\n", 1);
+	assert_keys("# two\n" SERIAL " " LTK "\n \n" SERIAL2 " " LTK "\n", 2);
+}
+
+static void
+errors_name_the_line_and_the_reason(void **unused)
+{
+	(void)unused;
+	assert_error(SERIAL, 1, "no key after");
+	assert_error("\n" SERIAL "\n", 2, "no key after");
+	assert_error(SERIAL LTK, 1, "serial number is not 16");
+	assert_error("NwBvBlg3OTBJORF= " LTK, 1, "serial number is not base64 of 12");
+	assert_error("NwBvBlg3OTBJOR%D " LTK, 1, "serial number is not base64 of 12");
+	assert_error("# ok\n\n" SERIAL " YhBx", 3, "key is not 44");
+	assert_error(SERIAL " " LTK "=", 1, "key is not 44");
+	assert_error(SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjQ==", 1, "not 32 bytes");
+	assert_error(SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYV=", 1, "not base64");
+	assert_error(SERIAL " 6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m", 1, "master key");
+	assert_error(SERIAL " " LTK " # mine", 1, "more text");
+	assert_error(SERIAL " " LTK "\n" SERIAL " " LTK "\n", 2, "already");
+	assert_error("<html>", 1, "serial number");
+}
+
+static void
+bytes_that_are_no_text_are_errors(void **unused)
+{
+	char text[] = SERIAL " " LTK "\n";
+
+	(void)unused;
+	for (size_t at = 0; at + 1 < strlen(text); at++) {
+		char was = text[at];
+
+		text[at] = '\0';
+		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &error));
+		text[at] = '\xff';
+		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &error));
+		text[at] = was;
+	}
+	assert_keys(text, 1);
+}
+
+static void
+truncated_at_every_length_it_is_an_error_or_empty(void **unused)
+{
+	static const char text[] = SERIAL " " LTK;
+
+	(void)unused;
+	for (size_t len = 0; len < strlen(text); len++) {
+		assert_int_equal(keyring_parse(text, len, ring, &error), len == 0);
+		assert_int_equal(ring->len, 0);
+	}
+}
+
+static size_t
+write_keys(unsigned count, char *ret)
+{
+	size_t len = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		uint8_t serial[12] = {(uint8_t)i, (uint8_t)(i >> 8)};
+
+		pem64_encode(serial, sizeof(serial), ret + len);
+		len += KEYRING_SERIAL_TEXT_LEN;
+		len += (size_t)sprintf(ret + len, " %s\n", LTK);
+	}
+	return len;
+}
+
+static void
+a_full_keyring_is_read_and_one_key_more_is_refused(void **unused)
+{
+	static char text[(KEYRING_MAX + 1) * 64];
+	uint8_t last[12] = {KEYRING_MAX - 1};
+
+	(void)unused;
+	assert_true(keyring_parse(text, write_keys(KEYRING_MAX, text), ring, &error));
+	assert_int_equal(ring->len, KEYRING_MAX);
+	assert_non_null(keyring_find(ring, last));
+	assert_false(keyring_parse(text, write_keys(KEYRING_MAX + 1, text), ring, &error));
+	assert_int_equal(error.line, KEYRING_MAX + 1);
+}
+
+static void
+unknown_serials_have_no_key(void **unused)
+{
+	uint8_t serial[12];
+
+	(void)unused;
+	assert_keys(SERIAL " " LTK, 1);
+	assert_true(keyring_serial_parse(SERIAL2, serial));
+	assert_null(keyring_find(ring, serial));
+	assert_true(keyring_serial_parse(SERIAL, serial));
+	assert_non_null(keyring_find(ring, serial));
+}
+
+static void
+serials_survive_the_round_trip_and_bad_ones_are_refused(void **unused)
+{
+	char text[KEYRING_SERIAL_TEXT_LEN + 1];
+	uint8_t serial[12] = {0};
+
+	(void)unused;
+	assert_true(keyring_serial_parse(SERIAL, serial));
+	keyring_serial_text(serial, text);
+	assert_string_equal(text, SERIAL);
+	assert_false(keyring_serial_parse("", serial));
+	assert_false(keyring_serial_parse(SERIAL "A", serial));
+	assert_false(keyring_serial_parse("NwBvBlg3OTBJORF", serial));
+	assert_false(keyring_serial_parse("NwBvBlg3OTBJOR==", serial));
+	keyring_serial_text(serial, text);
+	assert_string_equal(text, SERIAL); /* untouched */
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(lines_of_ekeyd_are_read),
+		TEST(blanks_comments_and_crlf_are_fine),
+		TEST(errors_name_the_line_and_the_reason),
+		TEST(bytes_that_are_no_text_are_errors),
+		TEST(truncated_at_every_length_it_is_an_error_or_empty),
+		TEST(a_full_keyring_is_read_and_one_key_more_is_refused),
+		TEST(unknown_serials_have_no_key),
+		TEST(serials_survive_the_round_trip_and_bad_ones_are_refused),
+	};
+
+	return cmocka_run_group_tests_name("keyring", tests, NULL, NULL);
+}
