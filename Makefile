@@ -21,8 +21,8 @@ ctl_src     :=
 daemon_src  :=
 sim_src     :=
 
-unit_tests  :=
-fuzz_tests  :=
+unit_tests  := health intake pool pool_fair
+fuzz_tests  := pool
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))

@@ -52,7 +52,7 @@ struct pool_handle {
 	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
 	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
 	unsigned turn_left;            /* bytes, while it waits */
-	struct pool_waiters waiters;   /* its blocked requests and its poll, oldest first */
+	struct pool_waiters waiters;   /* its blocked requests, oldest first, then its poll */
 	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
 	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
 	size_t stash_len;
@@ -156,8 +156,9 @@ const uint8_t *pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len);
 void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
 
 /*
- * Arms this handle's poll: it waits its turn like a read of POOL_QUANTUM bytes; what it is granted
- * goes to the stash (a read in the meantime finds it there). When the stash is full the poll is no
+ * Arms this handle's poll: it waits its turn, after the handle's blocked requests, like a read of
+ * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
+ * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
  * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
  * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash.
  */

@@ -2,7 +2,8 @@
 /*
  * Whose turn it is: deficit round robin at two levels. Identities that wait stand in a circle, and
  * within each its handles that wait do; a handle's own requests are served in the order in which
- * they came. A turn is POOL_QUANTUM bytes at either level: what is left of it is kept while there
+ * they came, its poll after them (a program that polled and then reads must not wait for both, and
+ * shall read in the stream's order). A turn is POOL_QUANTUM bytes at either level: what is left of it is kept while there
  * is nothing to give, and gone when its owner has nothing to wait for.
  */
 #ifndef POOL_QUEUE_H
@@ -43,7 +44,7 @@ queue_is_empty(const struct queue *q)
 	return TAILQ_EMPTY(&q->waiting);
 }
 
-/* `w` joins its handle's requests; a handle or an identity that did not wait goes last. */
+/* `w` joins its handle's waiters; a handle or an identity that did not wait goes last. */
 void queue_join(struct queue *q, struct pool_waiter *w);
 
 /* `w` leaves, wherever it stands. */

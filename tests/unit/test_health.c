@@ -97,7 +97,8 @@ repetition_fails_exactly_at_its_cutoff(void **state)
 			assert_int_equal(health_test(&t, bytes, sizeof(bytes)), HEALTH_OK);
 			bytes[at + cutoff - 1] = 0;
 			health_init(&t, h);
-			assert_int_equal(fails_at(&t, bytes, sizeof(bytes), &verdict), at + cutoff - 1);
+			assert_int_equal(fails_at(&t, bytes, sizeof(bytes), &verdict),
+					 at + cutoff - 1);
 			assert_int_equal(verdict, HEALTH_REPETITION);
 			assert_int_equal(t.repetition_failures, 1);
 			assert_int_equal(t.proportion_failures, 0);
@@ -105,7 +106,8 @@ repetition_fails_exactly_at_its_cutoff(void **state)
 	}
 }
 
-/* A window whose first byte, 0, is there `count` times, never twice in a row; the last is at *end. */
+/* A window whose first byte, 0, is there `count` times, never twice in a row; the last is at *end.
+ */
 static void
 fill_proportion(uint8_t *bytes, unsigned count, size_t *ret_end)
 {
