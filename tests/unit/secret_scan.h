@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Times `pattern` is found. secret_new()'s mappings are known by their flags: no dump, wipe on fork. */
+/* Times `pattern` is found. secret_new()'s mappings are known by their flags: no dump, wipe on
+ * fork. */
 static inline unsigned
 secret_scan(const void *pattern, size_t len)
 {
@@ -27,8 +28,8 @@ secret_scan(const void *pattern, size_t len)
 		if (strncmp(line, "VmFlags:", 8) != 0 || strstr(line, " dd") == NULL ||
 		    strstr(line, " wf") == NULL)
 			continue;
-		for (at = (const uint8_t *)from; (at = memmem(at, to - (uintptr_t)at, pattern, len));
-		     at++)
+		for (at = (const uint8_t *)from;
+		     (at = memmem(at, to - (uintptr_t)at, pattern, len)); at++)
 			found++;
 	}
 	if (smaps != NULL)
