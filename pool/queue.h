@@ -3,8 +3,8 @@
  * Whose turn it is: deficit round robin at two levels. Identities that wait stand in a circle, and
  * within each its handles that wait do; a handle's own requests are served in the order in which
  * they came, its poll after them (a program that polled and then reads must not wait for both, and
- * shall read in the stream's order). A turn is POOL_QUANTUM bytes at either level: what is left of it is kept while there
- * is nothing to give, and gone when its owner has nothing to wait for.
+ * shall read in the stream's order). A turn is POOL_QUANTUM bytes at either level: what is left of
+ * it is kept while there is nothing to give, and gone when its owner has nothing to wait for.
  */
 #ifndef POOL_QUEUE_H
 #define POOL_QUEUE_H
@@ -16,7 +16,7 @@ struct pool_waiter {
 	TAILQ_ENTRY(pool_waiter) order; /* in handle->waiters or handle->answered */
 	pool_ready_fn *ready;
 	void *arg;
-	bool answered;    /* out of the queue: its outlet has to end it */
+	bool answered;	  /* out of the queue: its outlet has to end it */
 	size_t need, len; /* bytes wanted, gathered; a poll gathers in its handle's stash */
 	uint8_t bytes[POOL_GATHER_MAX];
 };
@@ -24,9 +24,9 @@ struct pool_waiter {
 struct pool_identity {
 	unsigned kind;
 	uint64_t number;
-	unsigned handles;                    /* open */
-	unsigned waiters;                    /* slots that its handles hold */
-	unsigned turn_left;                  /* bytes, while it waits */
+	unsigned handles;		     /* open */
+	unsigned waiters;		     /* slots that its handles hold */
+	unsigned turn_left;		     /* bytes, while it waits */
 	TAILQ_HEAD(, pool_handle) waiting;   /* in turn; not empty: it stands in the queue */
 	TAILQ_ENTRY(pool_identity) turn;     /* in queue->waiting */
 	LIST_ENTRY(pool_identity) neighbour; /* in its bucket of `struct identities` */

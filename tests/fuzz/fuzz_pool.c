@@ -22,7 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	world_begin(&world, pick, &in);
 	while (in.left > 0)
 		world_step(&world);
-	world_check_wiped(&world);
+	if (size % 16 == 0) /* it is slow */
+		world_check_wiped(&world);
 	world_end(&world);
 	return 0;
 }

@@ -335,6 +335,24 @@ tests_start_afresh_with_each_connection(void **state)
 }
 
 static void
+tests_start_afresh_after_badness(void **state)
+{
+	struct rig *rig = *state;
+	uint64_t later = T0 + INTAKE_QUARANTINE_MS;
+	uint8_t block[BLOCK];
+
+	harmless(rig, block, sizeof(block));
+	memset(block + BLOCK - 4, 0, 4);
+	put(rig, block, sizeof(block), T0);
+	intake_badness(rig->in, '1', T0);
+	intake_badness(rig->in, '0', later);
+	harmless(rig, block, sizeof(block));
+	memset(block, 0, 4);
+	assert_false(put(rig, block, sizeof(block), later));
+	assert_int_equal(rig->in->state, INTAKE_PROBATION);
+}
+
+static void
 a_full_pool_stops_the_source_and_a_drained_one_calls_it(void **state)
 {
 	struct rig *rig = *state;
@@ -441,6 +459,7 @@ main(void)
 		promise(a_new_connection_starts_up_again),
 		promise(reconnecting_does_not_leave_quarantine_or_probation),
 		promise(tests_start_afresh_with_each_connection),
+		promise(tests_start_afresh_after_badness),
 		promise(a_full_pool_stops_the_source_and_a_drained_one_calls_it),
 		promise(a_release_waits_for_room_for_all_of_it),
 		promise(the_smallest_pool_lets_a_probation_end),

@@ -498,6 +498,19 @@ on_room_waits_for_what_was_asked(void **state)
 	assert_true(pool_ask_room(rig->pool, POOL_ASK_MAX));
 }
 
+static void
+on_room_comes_for_the_smallest_who_was_refused(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t bytes[POOL_ROOM_AGAIN];
+
+	put(rig, 0, SIZE);
+	assert_false(pool_ask_room(rig->pool, 32));
+	assert_false(pool_ask_room(rig->pool, POOL_ASK_MAX));
+	pool_take(rig->pool, &rig->a, bytes, sizeof(bytes));
+	assert_int_equal(rig->rooms, 1);
+}
+
 /* Taken inside the ready function, as a reader does who wants more than it waited for. */
 static void
 take_all(struct pool_waiter *w, void *arg)
@@ -815,6 +828,7 @@ main(void)
 		promise(handles_are_limited_and_given_back),
 		promise(on_room_comes_once_and_not_for_every_block),
 		promise(on_room_waits_for_what_was_asked),
+		promise(on_room_comes_for_the_smallest_who_was_refused),
 		promise(on_room_comes_when_waiters_made_the_room),
 		promise(wiping_leaves_nothing_and_makes_room),
 		promise(ready_may_close_its_own_handle_and_the_next_in_turn),
