@@ -11,7 +11,7 @@
 #include "tests/unit/pool_world.h"
 #include "tests/unit/secret_scan.h"
 
-#define SIZE 16384
+#define SIZE 20480 /* more than four times POOL_ROOM_AGAIN */
 #define WAITERS 16 /* four for each identity */
 
 /* One outlet with three open files of three users, and a note of what it was told. */
