@@ -24,16 +24,17 @@ struct pool_waiter {
 struct pool_identity {
 	unsigned kind;
 	uint64_t number;
-	unsigned handles;		     /* open */
-	unsigned waiters;		     /* slots that its handles hold */
-	unsigned turn_left;		     /* bytes, while it waits */
-	TAILQ_HEAD(, pool_handle) waiting;   /* in turn; not empty: it stands in the queue */
+	unsigned handles;   /* open */
+	unsigned waiters;   /* slots that its handles hold */
+	unsigned turn_left; /* bytes, while it waits */
+	TAILQ_HEAD(waiting_handles, pool_handle)
+	waiting;			     /* in turn; not empty: it stands in the queue */
 	TAILQ_ENTRY(pool_identity) turn;     /* in queue->waiting */
 	LIST_ENTRY(pool_identity) neighbour; /* in its bucket of `struct identities` */
 };
 
 struct queue {
-	TAILQ_HEAD(, pool_identity) waiting; /* in turn */
+	TAILQ_HEAD(waiting_identities, pool_identity) waiting; /* in turn */
 };
 
 void queue_init(struct queue *q);
