@@ -27,8 +27,8 @@ struct pool_identity {
 	unsigned handles;   /* open */
 	unsigned waiters;   /* slots that its handles hold */
 	unsigned turn_left; /* bytes, while it waits */
-	TAILQ_HEAD(waiting_handles, pool_handle)
-	waiting;			     /* in turn; not empty: it stands in the queue */
+	/* In turn; when not empty the identity itself stands in the queue. */
+	TAILQ_HEAD(waiting_handles, pool_handle) waiting;
 	TAILQ_ENTRY(pool_identity) turn;     /* in queue->waiting */
 	LIST_ENTRY(pool_identity) neighbour; /* in its bucket of `struct identities` */
 };
