@@ -21,8 +21,8 @@ ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
 sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
-unit_tests  := base config ctl frame keyring masterkey packet pem64 session session_damage session_faults skein source telemetry tty
-fuzz_tests  := config frame keyring packet session
+unit_tests  := base config ctl frame health intake keyring masterkey packet pem64 pool pool_fair session session_damage session_faults skein source telemetry tty
+fuzz_tests  := config frame keyring packet pool session
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))

@@ -17,9 +17,9 @@ identities_finish(struct identities *ids)
 
 /* Knuth's multiplier: uids and addresses that follow each other land in different buckets. */
 static size_t
-bucket_of(unsigned kind, uint64_t number)
+bucket_of(uint64_t number)
 {
-	return (number + kind) * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDENTITIES_BUCKETS - 1);
+	return number * UINT64_C(0x9e3779b97f4a7c15) >> 32 & (IDENTITIES_BUCKETS - 1);
 }
 
 static struct pool_identity *
@@ -32,7 +32,7 @@ identity_new(struct identities *ids, unsigned kind, uint64_t number)
 	identity->kind = kind;
 	identity->number = number;
 	TAILQ_INIT(&identity->waiting);
-	LIST_INSERT_HEAD(&ids->buckets[bucket_of(kind, number)], identity, neighbour);
+	LIST_INSERT_HEAD(&ids->buckets[bucket_of(number)], identity, neighbour);
 	return identity;
 }
 
@@ -41,7 +41,7 @@ identities_join(struct identities *ids, unsigned kind, uint64_t number)
 {
 	struct pool_identity *identity;
 
-	LIST_FOREACH(identity, &ids->buckets[bucket_of(kind, number)], neighbour)
+	LIST_FOREACH(identity, &ids->buckets[bucket_of(number)], neighbour)
 	if (identity->kind == kind && identity->number == number)
 		break;
 	if (identity == NULL)

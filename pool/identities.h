@@ -9,7 +9,7 @@
 #define IDENTITIES_BUCKETS 64 /* 10,000 identities: 160 steps to open a handle, none elsewhere */
 
 struct identities {
-	LIST_HEAD(, pool_identity) buckets[IDENTITIES_BUCKETS];
+	LIST_HEAD(bucket, pool_identity) buckets[IDENTITIES_BUCKETS];
 	struct slots slots;
 };
 

@@ -14,14 +14,14 @@
 struct pool {
 	struct ring ring;
 	struct queue queue;
-	bool serving; /* pool_serve() is at work: whoever calls from inside it leaves the queue to it */
+	bool serving; /* pool_serve() is at work: calls from inside it leave the queue to it */
 	struct slots waiters, stashes; /* one stash for each open handle */
 	struct identities identities;
 	unsigned identity_share; /* waiters that one identity may hold */
-	LIST_HEAD(, pool_handle) handles;
+	LIST_HEAD(open_handles, pool_handle) handles;
 	uint64_t in, delivered, lost, wiped; /* as in pool_totals */
-	uint64_t granted;                    /* bytes with waiters and in stashes */
-	size_t room_wanted;                  /* smallest that was refused, or POOL_ROOM_NOT_WANTED */
+	uint64_t granted;		     /* bytes with waiters and in stashes */
+	size_t room_wanted; /* smallest that was refused, or POOL_ROOM_NOT_WANTED */
 	void (*on_room)(void *arg);
 	void *on_room_arg;
 };

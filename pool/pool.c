@@ -198,6 +198,8 @@ pool_stash_take(struct pool_handle *h, uint8_t *ret, size_t len)
 {
 	size_t n = len < h->stash_len ? len : h->stash_len;
 
+	if (n == 0)
+		return 0; /* even wiping nothing costs 100 ns where a page was never touched */
 	memcpy(ret, h->stash, n);
 	h->stash_len -= n;
 	memmove(h->stash, h->stash + n, h->stash_len);

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_QUANTUM 64      /* bytes of one turn */
+#define POOL_QUANTUM 64	     /* bytes of one turn */
 #define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
 #define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
 #define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
@@ -30,7 +30,7 @@ struct pool;
 /* What the pool has done for one outlet (a device, a listener). Owned by the outlet. */
 struct pool_account {
 	uint64_t delivered; /* bytes handed over */
-	uint64_t lost;      /* bytes granted to it and then wiped */
+	uint64_t lost;	    /* bytes granted to it and then wiped */
 	uint64_t requests;  /* that were given at least one byte */
 	uint64_t waited;    /* requests and polls that had to wait */
 };
@@ -51,12 +51,12 @@ struct pool_handle {
 	struct pool_account *account;
 	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
 	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
-	unsigned turn_left;            /* bytes, while it waits */
-	struct pool_waiters waiters;   /* its blocked requests and its poll, oldest first */
+	unsigned turn_left;	       /* bytes, while it waits */
+	struct pool_waiters waiters;   /* its blocked requests, oldest first, then its poll */
 	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
 	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
 	size_t stash_len;
-	uint8_t *stash;                /* POOL_QUANTUM bytes in the pool's memory */
+	uint8_t *stash; /* POOL_QUANTUM bytes in the pool's memory */
 };
 
 /*
@@ -66,17 +66,17 @@ struct pool_handle {
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
-	size_t size;          /* bytes of the ring, >= POOL_SIZE_MIN */
+	size_t size;	      /* bytes of the ring, >= POOL_SIZE_MIN */
 	unsigned max_handles; /* open handles at once, all outlets together */
 	unsigned max_waiters; /* blocked requests and armed polls at once; one identity may
-	                         hold at most a quarter of them */
+				 hold at most a quarter of them */
 };
 
 struct pool_totals {
 	uint64_t in, delivered, lost; /* bytes since start */
-	uint64_t wiped;               /* of the lost: in the ring, so in nobody's account */
-	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
-	uint64_t waiters;             /* blocked requests and armed polls now */
+	uint64_t wiped;		      /* of the lost: in the ring, so in nobody's account */
+	uint64_t held;		      /* bytes in the ring, with waiters and in stashes */
+	uint64_t waiters;	      /* blocked requests and armed polls now */
 	uint64_t handles;
 };
 
@@ -156,8 +156,9 @@ const uint8_t *pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len);
 void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
 
 /*
- * Arms this handle's poll: it waits its turn like a read of POOL_QUANTUM bytes; what it is granted
- * goes to the stash (a read in the meantime finds it there). When the stash is full the poll is no
+ * Arms this handle's poll: it waits its turn, after the handle's blocked requests, like a read of
+ * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
+ * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
  * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
  * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash.
  */
@@ -167,8 +168,8 @@ void pool_poll_disarm(struct pool *pool, struct pool_handle *h);
 void pool_totals(const struct pool *pool, struct pool_totals *ret);
 
 /*
- * Wipes the ring, the stashes and what waiters have gathered, and counts it as lost: clones, orders,
- * shutdown. Who waits goes on waiting; bytes of answered waiters are on their way and stay.
+ * Wipes the ring, the stashes and what waiters have gathered, and counts it as lost: clones,
+ * orders, shutdown. Who waits goes on waiting; bytes of answered waiters are on their way and stay.
  */
 void pool_wipe(struct pool *pool);
 

@@ -32,7 +32,10 @@ queue_join(struct queue *q, struct pool_waiter *w)
 		identity_join(q, h->identity);
 	if (TAILQ_EMPTY(&h->waiters))
 		handle_join(h);
-	TAILQ_INSERT_TAIL(&h->waiters, w, order);
+	if (h->poll != NULL && h->poll != w)
+		TAILQ_INSERT_BEFORE(h->poll, w, order);
+	else
+		TAILQ_INSERT_TAIL(&h->waiters, w, order);
 }
 
 void

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A pool with outlets that do anything an outlet may do, at any moment, also inside the pool's
+ * callbacks; what they do comes from a seed or from a fuzzer. The stream is numbers of 8 bytes,
+ * all different, and every request is for whole numbers: so each one can be followed. What is
+ * checked after every step is the manual's first paragraph.
+ */
+#ifndef TESTS_UNIT_POOL_WORLD_H
+#define TESTS_UNIT_POOL_WORLD_H
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pool/pool.h"
+#include "tests/unit/secret_scan.h"
+
+#define WORLD_HANDLES 12
+#define WORLD_ACCOUNTS 3
+#define WORLD_WAITERS 24
+#define WORLD_SIZE (POOL_SIZE_MIN + 8)
+#define WORLD_WORDS (1U << 18) /* of the stream */
+#define WORLD_DEPTH 4	       /* of calls from inside callbacks */
+#define WORLD_TAG 0xe76b3359U  /* in the upper half of every number */
+
+struct world;
+
+struct world_read {
+	struct world *world;
+	struct pool_waiter *waiter; /* NULL: free */
+	unsigned handle;
+	bool answered;
+};
+
+struct world_poll {
+	struct world *world;
+	bool armed;
+};
+
+struct world {
+	unsigned (*pick)(void *arg, unsigned below); /* where decisions come from */
+	void *arg;
+	struct pool *pool;
+	struct pool_account accounts[WORLD_ACCOUNTS];
+	struct pool_handle handles[WORLD_HANDLES];
+	bool open[WORLD_HANDLES];
+	struct world_poll polls[WORLD_HANDLES];
+	struct world_read reads[WORLD_WAITERS];
+	bool plenty; /* or dearth: the ring is mostly full, or mostly empty */
+	unsigned depth;
+	size_t wanted; /* smallest room that was refused, 0: none */
+	uint32_t next; /* number of the stream */
+	uint64_t delivered;
+	unsigned answered, polled, rooms, nested; /* times it happened: a world must be lively */
+	bool seen[WORLD_WORDS];
+};
+
+static inline void
+world_check(bool good, const char *promise)
+{
+	if (good)
+		return;
+	fprintf(stderr, "broken: %s\n", promise);
+	abort();
+}
+
+/* Numbers that came out, in one request, for good or to be lost. */
+static inline void
+world_see(struct world *w, const uint8_t *bytes, size_t len)
+{
+	uint32_t last = 0;
+
+	world_check(len % 8 == 0, "whole numbers");
+	for (size_t i = 0; i < len; i += 8) {
+		uint32_t n, tag;
+
+		memcpy(&n, bytes + i, 4);
+		memcpy(&tag, bytes + i + 4, 4);
+		world_check(tag == WORLD_TAG && n < w->next, "only what was put in comes out");
+		world_check(!w->seen[n], "never twice");
+		world_check(i == 0 || n > last, "a request's bytes are in the stream's order");
+		w->seen[n] = true;
+		last = n;
+	}
+}
+
+static inline void world_step(struct world *w);
+
+static inline void
+world_maybe_step(struct world *w)
+{
+	if (w->depth >= WORLD_DEPTH || w->pick(w->arg, 3) != 0)
+		return;
+	w->depth++;
+	w->nested++;
+	world_step(w);
+	w->depth--;
+}
+
+/* ---- what the pool calls ---- */
+
+static inline void
+world_on_room(void *arg)
+{
+	struct world *w = arg;
+
+	world_check(w->wanted != 0, "on_room is for those who were refused");
+	world_check(pool_room(w->pool) >= w->wanted, "on_room when there is room");
+	w->wanted = 0;
+	w->rooms++;
+	world_maybe_step(w);
+}
+
+static inline void
+world_read_end(struct world *w, struct world_read *r, bool delivered)
+{
+	struct pool_waiter *waiter = r->waiter;
+	const uint8_t *bytes;
+	size_t len;
+
+	bytes = pool_waiter_bytes(waiter, &len);
+	world_see(w, bytes, len);
+	w->delivered += delivered ? len : 0;
+	r->waiter = NULL;
+	pool_waiter_done(w->pool, waiter, delivered);
+}
+
+static inline void
+world_ready(struct pool_waiter *waiter, void *arg)
+{
+	struct world_read *r = arg;
+	struct world *w = r->world;
+
+	world_check(waiter == r->waiter && !r->answered, "ready once, for the right one");
+	r->answered = true;
+	w->answered++;
+	if (w->pick(w->arg, 4) != 0)
+		world_read_end(w, r, w->pick(w->arg, 8) != 0);
+	world_maybe_step(w);
+}
+
+static inline void
+world_poll_ready(struct pool_waiter *waiter, void *arg)
+{
+	struct world_poll *poll = arg;
+
+	world_check(waiter == NULL && poll->armed, "a poll is ready once, while armed");
+	poll->armed = false;
+	poll->world->polled++;
+	world_maybe_step(poll->world);
+}
+
+/* ---- what outlets and sources do ---- */
+
+static inline void
+world_put(struct world *w)
+{
+	uint8_t bytes[8 * 200];
+	size_t len = 8 * (1 + w->pick(w->arg, 8) + (w->plenty ? 190 : 0)), n;
+	uint32_t tag = WORLD_TAG;
+
+	if (w->next + len / 8 > WORLD_WORDS)
+		return;
+	if (!pool_ask_room(w->pool, len)) {
+		size_t wanted = len > WORLD_SIZE / 4 ? len : WORLD_SIZE / 4;
+
+		w->wanted = w->wanted == 0 || wanted < w->wanted ? wanted : w->wanted;
+	}
+	len = len < pool_room(w->pool) ? len : pool_room(w->pool);
+	for (size_t i = 0; i < len; i += 8, w->next++) {
+		memcpy(bytes + i, &w->next, 4);
+		memcpy(bytes + i + 4, &tag, 4);
+	}
+	n = pool_put(w->pool, bytes, len);
+	world_check(n == len, "pool_put takes what pool_room promises");
+}
+
+static inline void
+world_open(struct world *w, unsigned i)
+{
+	if (!w->open[i])
+		w->open[i] =
+			pool_handle_open(w->pool, &w->handles[i], &w->accounts[i % WORLD_ACCOUNTS],
+					 i % 2, w->pick(w->arg, 3));
+}
+
+static inline void
+world_close(struct world *w, unsigned i)
+{
+	for (unsigned k = 0; k < WORLD_WAITERS; k++)
+		if (w->reads[k].handle == i)
+			w->reads[k].waiter = NULL;
+	w->open[i] = false;
+	w->polls[i].armed = false;
+	pool_handle_close(w->pool, &w->handles[i]);
+}
+
+static inline void
+world_take(struct world *w, unsigned i)
+{
+	uint8_t bytes[8 * 300];
+	size_t len = 8 * (1 + w->pick(w->arg, 8) + (w->pick(w->arg, 4) == 0 ? 290 : 0));
+	size_t promised = pool_ready(w->pool, &w->handles[i]), n;
+	struct pool_handle *h = &w->handles[i];
+
+	n = pool_take(w->pool, h, bytes, len);
+	world_check(n == (promised < len ? promised : len), "pool_take keeps pool_ready's word");
+	world_see(w, bytes, n);
+	if (w->open[i] && w->pick(w->arg, 8) == 0) /* on_room may have closed it */
+		pool_delivery_failed(w->pool, h, n);
+	else
+		w->delivered += n;
+}
+
+static inline void
+world_wait(struct world *w, unsigned i)
+{
+	size_t need = 8 * (1 + w->pick(w->arg, POOL_GATHER_MAX / 8));
+	struct world_read *r = NULL;
+
+	for (unsigned k = 0; k < WORLD_WAITERS; k++)
+		if (w->reads[k].waiter == NULL)
+			r = &w->reads[k];
+	if (need <= pool_ready(w->pool, &w->handles[i]) || r == NULL)
+		return;
+	*r = (struct world_read){.world = w, .handle = i};
+	r->waiter = pool_wait(w->pool, &w->handles[i], need, world_ready, r);
+}
+
+static inline void
+world_cancel(struct world *w)
+{
+	struct world_read *r = &w->reads[w->pick(w->arg, WORLD_WAITERS)];
+
+	if (r->waiter != NULL)
+		world_read_end(w, r, w->pick(w->arg, 2) == 0);
+}
+
+static inline void
+world_arm(struct world *w, unsigned i)
+{
+	bool nothing = pool_ready(w->pool, &w->handles[i]) == 0;
+	bool armed = pool_poll_arm(w->pool, &w->handles[i], world_poll_ready, &w->polls[i]);
+
+	world_check(armed ? nothing || w->polls[i].armed : !w->polls[i].armed,
+		    "arms when nothing is ready");
+	w->polls[i].armed = armed;
+}
+
+static inline void
+world_disarm(struct world *w, unsigned i)
+{
+	pool_poll_disarm(w->pool, &w->handles[i]);
+	w->polls[i].armed = false;
+}
+
+/* ---- what must hold ---- */
+
+static inline void
+world_check_accounts(const struct world *w, const struct pool_totals *t)
+{
+	uint64_t delivered = 0, lost = t->wiped;
+
+	for (unsigned i = 0; i < WORLD_ACCOUNTS; i++) {
+		delivered += w->accounts[i].delivered;
+		lost += w->accounts[i].lost;
+	}
+	world_check(t->in == 8 * (uint64_t)w->next, "in is what was put");
+	world_check(t->in == t->delivered + t->lost + t->held, "in = delivered + lost + held");
+	world_check(t->delivered == delivered && t->lost == lost, "accounts sum up to the totals");
+	world_check(t->delivered == w->delivered, "delivered is what came out");
+}
+
+/* Where held bytes are, and who waits. */
+static inline void
+world_check_held(const struct world *w, const struct pool_totals *t)
+{
+	uint64_t held = pool_level(w->pool), slots = 0, waiting = 0, open = 0;
+
+	for (unsigned i = 0; i < WORLD_HANDLES; i++) {
+		held += w->open[i] ? w->handles[i].stash_len : 0;
+		open += w->open[i];
+		slots += w->polls[i].armed;
+	}
+	waiting = slots;
+	for (unsigned i = 0; i < WORLD_WAITERS; i++) {
+		size_t len;
+
+		if (w->reads[i].waiter == NULL)
+			continue;
+		pool_waiter_bytes(w->reads[i].waiter, &len);
+		held += len;
+		slots++;
+		waiting += !w->reads[i].answered;
+	}
+	world_check(t->held == held && t->handles == open && t->waiters == slots,
+		    "held, handles and waiters are what is there");
+	world_check(waiting == 0 || pool_level(w->pool) == 0, "nobody waits beside a filled ring");
+	world_check(w->wanted == 0 || pool_room(w->pool) < w->wanted, "on_room was called");
+}
+
+static inline void
+world_check_all(const struct world *w)
+{
+	struct pool_totals totals;
+
+	pool_totals(w->pool, &totals);
+	world_check_accounts(w, &totals);
+	world_check_held(w, &totals);
+}
+
+/* All that is held is in secret memory once; all that was handed over or lost is not. */
+static inline void
+world_check_wiped(const struct world *w)
+{
+	const uint32_t tag = WORLD_TAG;
+	struct pool_totals totals;
+
+	pool_totals(w->pool, &totals);
+	world_check(secret_scan(&tag, sizeof(tag)) == totals.held / 8, "what left is wiped");
+}
+
+/* ---- its life ---- */
+
+static inline void
+world_handle_step(struct world *w, unsigned what, unsigned i)
+{
+	if (!w->open[i])
+		world_open(w, i);
+	else if (what < 3)
+		world_take(w, i);
+	else if (what < 8)
+		world_wait(w, i);
+	else if (what < 10)
+		world_arm(w, i);
+	else if (what < 11)
+		world_disarm(w, i);
+	else if (w->pick(w->arg, 2) == 0)
+		world_close(w, i);
+}
+
+static inline void
+world_step(struct world *w)
+{
+	unsigned what = w->pick(w->arg, 24), i = w->pick(w->arg, WORLD_HANDLES);
+
+	if (what < 12)
+		world_handle_step(w, what, i);
+	else if (what < 14)
+		world_cancel(w);
+	else if (what == 14 && w->pick(w->arg, 16) == 0)
+		pool_wipe(w->pool);
+	else if (what == 15 && w->pick(w->arg, 4) == 0)
+		w->plenty = !w->plenty;
+	else
+		world_put(w);
+	if (w->depth == 0)
+		world_check_all(w);
+}
+
+static inline void
+world_begin(struct world *w, unsigned (*pick)(void *arg, unsigned below), void *arg)
+{
+	const struct pool_config config = {
+		.size = WORLD_SIZE, .max_handles = WORLD_HANDLES - 1, .max_waiters = WORLD_WAITERS};
+
+	memset(w, 0, sizeof(*w));
+	w->pick = pick;
+	w->arg = arg;
+	w->pool = pool_new(&config);
+	world_check(w->pool != NULL, "memory");
+	pool_on_room(w->pool, world_on_room, w);
+	for (unsigned i = 0; i < WORLD_HANDLES; i++)
+		w->polls[i].world = w;
+}
+
+static inline void
+world_end(struct world *w)
+{
+	for (unsigned i = 0; i < WORLD_HANDLES; i++)
+		if (w->open[i])
+			world_close(w, i);
+	world_check_all(w);
+	pool_free(&w->pool);
+}
+
+#endif
