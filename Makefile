@@ -67,6 +67,11 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
 
+# A device over an empty pool, for the system tests of the device.
+$(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
+
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done
 

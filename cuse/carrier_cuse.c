@@ -155,7 +155,7 @@ static int
 cuse_publish(struct carrier *c)
 {
 	struct stat st;
-	dev_t number;
+	dev_t number = 0;
 	int result = carrier_drain(c);
 
 	if (result < 0)

@@ -92,20 +92,16 @@ poll_forget(struct file *f)
 	poll_set_starved(f, false);
 }
 
-static void poll_arm_starved(struct requests *r);
-
-/* Something is in the file's stash now. A notification is good for one wake-up only. */
+/* A notification is good for one wake-up only: whoever goes on waiting asks us again. */
 static void
-poll_ready(struct pool_waiter *waiter, void *arg)
+poll_notify(struct file *f)
 {
-	struct file *f = arg;
-
-	(void)waiter;
 	if (f->ph != NULL)
 		fuse_lowlevel_notify_poll(f->ph);
 	poll_forget(f);
-	poll_arm_starved(f->owner);
 }
+
+static void poll_ready(struct pool_waiter *waiter, void *arg);
 
 static void
 poll_arm(struct file *f)
@@ -122,10 +118,25 @@ poll_arm_starved(struct requests *r)
 
 		if (!f->starved)
 			continue;
-		poll_arm(f);
+		if (pool_ready(r->pool, &f->pool) > 0)
+			poll_notify(f);
+		else
+			poll_arm(f);
 		if (f->starved)
 			return;
 	}
+}
+
+/* Something is in the file's stash now. */
+static void
+poll_ready(struct pool_waiter *waiter, void *arg)
+{
+	struct file *f = arg;
+	struct requests *r = f->owner;
+
+	(void)waiter;
+	poll_notify(f);
+	poll_arm_starved(r);
 }
 
 /*
