@@ -21,7 +21,7 @@ ctl_src     :=
 daemon_src  :=
 sim_src     :=
 
-unit_tests  :=
+unit_tests  := device mountinfo table watchdog
 fuzz_tests  :=
 
 have = $(wildcard $(1)/$(2).c)

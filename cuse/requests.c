@@ -298,6 +298,7 @@ read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, ui
 	*p = (struct read){.owner = r, .req = req};
 	p->waiter = pool_wait(r->pool, &r->files[file].pool, need, read_ready, p);
 	if (p->waiter == NULL) {
+		*p = (struct read){0};
 		table_read_remove(&r->table, index);
 		read_refuse(r, req);
 		return;
