@@ -160,8 +160,8 @@ cuse_publish(struct carrier *c)
 
 	if (result < 0)
 		return carrier_fail(c, -EEXIST,
-				    "the kernel refused this name for a CUSE device: another has it, or "
-				    "no device number is left (see dmesg); choose another path");
+				    "the kernel refused CUSE this name: another device has it, or no "
+				    "number is left (see dmesg); choose another path");
 	result = cuse_sysfs_number(c, &number);
 	if (result < 0)
 		return carrier_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device and a pool without any source, for tests of the device: device_server PATH auto|cuse|fuse
- * [MODE]. The pool is fed on order, with a stream of 64-bit little-endian counters, so that a reader
- * can tell which byte it got. Orders come on stdin, one a line, each is answered by a line:
- *     put N        N bytes (of those that fit) into the pool
- *     feed N MS    the same every MS milliseconds; "feed 0 0" ends it
- *     status       opens interrupted delivered lost waited in held waiters
- *     hang MS      the loop does not turn for so long
- * The end of stdin, SIGTERM and SIGINT stop it.
+ * A device and a pool without any source, for tests of the device: device_server PATH
+ * auto|cuse|fuse [MODE]. The pool is fed on order, with a stream of 64-bit little-endian counters,
+ * so that a reader can tell which byte it got. Orders come on stdin, one a line, each is answered
+ * by a line: put N        N bytes (of those that fit) into the pool feed N MS    the same every MS
+ * milliseconds; "feed 0 0" ends it status       opens interrupted delivered lost waited in held
+ * waiters hang MS      the loop does not turn for so long The end of stdin, SIGTERM and SIGINT stop
+ * it.
  */
 #include <event2/event.h>
 #include <signal.h>
@@ -85,7 +84,8 @@ server_tell_status(const struct server *s)
 
 	device_status(s->device, &d);
 	pool_totals(s->pool, &p);
-	printf("via=%s opens=%llu interrupted=%llu delivered=%llu lost=%llu waited=%llu in=%llu held=%llu "
+	printf("via=%s opens=%llu interrupted=%llu delivered=%llu lost=%llu waited=%llu in=%llu "
+	       "held=%llu "
 	       "waiters=%llu\n",
 	       d.via, (unsigned long long)d.opens, (unsigned long long)d.interrupted,
 	       (unsigned long long)d.account.delivered, (unsigned long long)d.account.lost,

@@ -34,11 +34,11 @@ struct kernel {
 	int real_fd;        /* the carrier's end, while it is put aside */
 	int stderr_fd;      /* the same for stderr */
 	uint64_t unique;
-	uint64_t position;                  /* of the stream, bytes put */
-	uint8_t seen[STREAM_MAX / 16];      /* blocks that came out */
-	uint8_t message[MESSAGE_MAX];       /* last answer */
-	const struct fuse_out_header *out;  /* in message */
-	const uint8_t *body;                /* in message */
+	uint64_t position;                 /* of the stream, bytes put */
+	uint8_t seen[STREAM_MAX / 16];     /* blocks that came out */
+	uint8_t message[MESSAGE_MAX];      /* last answer */
+	const struct fuse_out_header *out; /* in message */
+	const uint8_t *body;               /* in message */
 	size_t body_len;
 };
 
@@ -801,10 +801,10 @@ nothing_comes_out_twice_whatever_happens(void **state)
 	assert_int_equal(t.handles, 0);
 }
 
-#define BOTH(test)                                                                                 \
-	{#test " (CUSE)", test, set_up, tear_down, (void *)(uintptr_t)&kinds[0]},                  \
-	{                                                                                          \
-		#test " (FUSE)", test, set_up, tear_down, (void *)(uintptr_t)&kinds[1]             \
+#define BOTH(test) \
+	{#test " (CUSE)", test, set_up, tear_down, (void *)(uintptr_t)&kinds[0]}, \
+	{ \
+#test " (FUSE)", test, set_up, tear_down, (void *)(uintptr_t)&kinds[1] \
 	}
 
 int

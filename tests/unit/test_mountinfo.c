@@ -40,8 +40,8 @@ skips_any_number_of_optional_fields(void **state)
 	struct mountinfo m;
 
 	(void)state;
-	assert_true(parse("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:7 - ext3 /dev/root rw", line,
-			  &m));
+	assert_true(parse("36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 shared:7 - ext3 /dev/root rw",
+			  line, &m));
 	assert_int_equal(m.major, 98);
 	assert_string_equal(m.point, "/mnt2");
 	assert_string_equal(m.type, "ext3");

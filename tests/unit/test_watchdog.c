@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The watchdog's whole subject is time: these tests wait for what must happen, never for a while. */
+/* The watchdog's whole subject is time: these tests wait for what must happen, never for a while.
+ */
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -50,8 +51,11 @@ revived(void *arg)
 static struct watchdog *
 scene_start(struct scene *s, unsigned limit_ms)
 {
-	const struct watchdog_config config = {
-		.limit_ms = limit_ms, .needed = needed, .abort = aborted, .revived = revived, .arg = s};
+	const struct watchdog_config config = {.limit_ms = limit_ms,
+					       .needed = needed,
+					       .abort = aborted,
+					       .revived = revived,
+					       .arg = s};
 	struct watchdog *w = NULL;
 
 	s->base = event_base_new();
