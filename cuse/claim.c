@@ -65,7 +65,8 @@ claim_clear_mounts(const char *path)
 		int result = priv_mount_look(path, &mounted, NULL);
 
 		if (result < 0) {
-			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s",
+			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s "
+				"(is /proc mounted?)",
 				path, strerror(-result));
 			return result;
 		}
