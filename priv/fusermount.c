@@ -86,7 +86,7 @@ fusermount_mount(const char *path)
 {
 	const char *const argv[] = {FUSERMOUNT, "-o", FUSERMOUNT_OPTIONS, "--", path, NULL};
 	int pair[2], result, fd;
-	pid_t pid;
+	pid_t pid = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return -errno;
@@ -110,7 +110,7 @@ int
 fusermount_unmount(const char *path)
 {
 	const char *const argv[] = {FUSERMOUNT, "-u", "-z", "-q", "--", path, NULL};
-	pid_t pid;
+	pid_t pid = 0;
 	int result = fusermount_spawn(argv, -1, &pid);
 
 	return result < 0 ? result : fusermount_wait(pid);
