@@ -159,9 +159,10 @@ cuse_publish(struct carrier *c)
 	int result = carrier_drain(c);
 
 	if (result < 0)
-		return carrier_fail(c, -EEXIST,
-				    "the kernel refused CUSE this name: another device has it, or no "
-				    "number is left (see dmesg); choose another path");
+		return carrier_fail(
+			c, -EEXIST,
+			"the kernel refused CUSE this name: another device has it, or no "
+			"number is left (see dmesg); choose another path");
 	result = cuse_sysfs_number(c, &number);
 	if (result < 0)
 		return carrier_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",
