@@ -16,12 +16,12 @@ priv_src    := device fusermount lock mount mountinfo
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport source source_log tty
-cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog
+cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog polls
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
 sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
 
-unit_tests  := base config ctl frame health intake keyring masterkey packet pem64 pool pool_fair session session_damage session_faults skein source telemetry tty
+unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults skein source table telemetry tty watchdog
 fuzz_tests  := config frame keyring packet pool session
 
 have = $(wildcard $(1)/$(2).c)
@@ -70,6 +70,11 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+
+# A device over an empty pool, for the system tests of the device.
+$(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done

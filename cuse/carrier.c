@@ -107,7 +107,10 @@ carrier_drain(struct carrier *c)
 	return 0;
 }
 
-/* Until the session has answered the kernel's INIT. */
+/*
+ * Until the session has answered the kernel's INIT. A connection that ends right after that is for
+ * publish() to explain.
+ */
 static int
 carrier_shake_hands(struct carrier *c)
 {
@@ -123,7 +126,7 @@ carrier_shake_hands(struct carrier *c)
 		if (poll(&p, 1, (int)(deadline_ms - now_ms)) <= 0)
 			continue;
 		result = carrier_drain(c);
-		if (result < 0)
+		if (result < 0 && !c->initialised)
 			return carrier_fail(c, result, "the kernel ended the connection: %s",
 					    strerror(-result));
 	}

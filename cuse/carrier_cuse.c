@@ -155,13 +155,14 @@ static int
 cuse_publish(struct carrier *c)
 {
 	struct stat st;
-	dev_t number;
+	dev_t number = 0;
 	int result = carrier_drain(c);
 
 	if (result < 0)
-		return carrier_fail(c, -EEXIST,
-				    "the kernel refused this name for a CUSE device: another has it, or "
-				    "no device number is left (see dmesg); choose another path");
+		return carrier_fail(
+			c, -EEXIST,
+			"the kernel refused CUSE this name: another device has it, or no "
+			"number is left (see dmesg); choose another path");
 	result = cuse_sysfs_number(c, &number);
 	if (result < 0)
 		return carrier_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",

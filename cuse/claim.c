@@ -65,8 +65,9 @@ claim_clear_mounts(const char *path)
 		int result = priv_mount_look(path, &mounted, NULL);
 
 		if (result < 0) {
-			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s", path,
-				strerror(-result));
+			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s "
+				"(is /proc mounted?)",
+				path, strerror(-result));
 			return result;
 		}
 		if (mounted == PRIV_MOUNTED_NOTHING)
@@ -95,7 +96,8 @@ claim_clear(const char *path)
 	if (result == -EEXIST)
 		log_err("%s: exists and is not ours: remove it, or choose another path", path);
 	else if (result < 0)
-		log_err("%s: cannot remove what a former process left: %s", path, strerror(-result));
+		log_err("%s: cannot remove what a former process left: %s", path,
+			strerror(-result));
 	return result;
 }
 

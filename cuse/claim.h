@@ -14,7 +14,7 @@
  */
 int claim_resolve(const char *path, char *ret, size_t size);
 
-/* Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: it is served). */
+/* Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: served). */
 int claim_take(const char *path);
 
 /*

@@ -17,7 +17,7 @@
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
 #define DEVICE_HANG_MS 10000
 
-/* First wait before a device whose connection was ended from outside is published again; doubles. */
+/* First wait before a device that was ended from outside is published again; it doubles. */
 #define DEVICE_RETRY_MIN_MS 1000
 #define DEVICE_RETRY_MAX_MS 60000
 
@@ -198,7 +198,7 @@ device_retry(evutil_socket_t fd, short events, void *arg)
 		device_retry_later(d);
 }
 
-/* Whoever ended it: while we live the device is there. Its open files are dead, new ones will work. */
+/* Whoever ended it: while we live the device is there. Its open files are dead, new ones work. */
 static void
 device_ended(struct device *d, const char *cause)
 {
@@ -278,7 +278,7 @@ device_status(const struct device *d, struct device_status *ret)
 	*ret = (struct device_status){
 		.name = d->config.name,
 		.path = d->config.path,
-		.via = d->carrier.kind->name,
+		.via = d->carrier.session == NULL ? "none" : d->carrier.kind->name,
 		.opens = requests.opens,
 		.interrupted = requests.interrupted,
 		.account = requests.account,

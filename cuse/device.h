@@ -29,8 +29,8 @@ struct device;
 
 struct device_status {
 	const char *name, *path;
-	const char *via;     /* "cuse" or "fuse" */
-	uint64_t opens;      /* open files now */
+	const char *via;      /* "cuse" or "fuse"; "none" while it is to be published again */
+	uint64_t opens;       /* open files now */
 	uint64_t interrupted; /* reads ended by a signal */
 	struct pool_account account;
 };

@@ -4,40 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/secret.h"
-
-/* What goes with an entry of the table in this process only, under the same index. */
-struct file {
-	struct requests *owner;
-	struct pool_handle pool;
-	struct fuse_pollhandle *ph; /* of its latest poll; NULL: nobody to notify */
-	bool starved;               /* the pool had no place for its poll */
-};
-
-struct read {
-	struct requests *owner;
-	struct pool_waiter *waiter;
-	fuse_req_t req;
-};
-
-struct requests {
-	struct pool *pool;
-	const char *name;
-	uint8_t *reply; /* REQUESTS_REPLY_MAX bytes of secret memory, empty between two answers */
-	uint64_t interrupted;
-	uint32_t starved; /* files that are */
-	struct pool_account account;
-	struct log_limit refused;
-	struct table table;
-	struct file files[TABLE_FILES];
-	struct read reads[TABLE_READS];
-};
+#include "cuse/inside.h"
 
 struct requests *
 requests_new(struct pool *pool, const char *name)
@@ -68,102 +40,6 @@ requests_free(struct requests **requests)
 	requests_abandon(r);
 	secret_free(r->reply, REQUESTS_REPLY_MAX);
 	free(r);
-}
-
-/* ---- polls ---- */
-
-static void
-poll_set_starved(struct file *f, bool starved)
-{
-	if (f->starved != starved)
-		f->owner->starved += starved ? 1 : -1U;
-	f->starved = starved;
-}
-
-static void
-poll_forget(struct file *f)
-{
-	struct table_file *entry = &f->owner->table.files[f - f->owner->files];
-
-	if (f->ph != NULL)
-		fuse_pollhandle_destroy(f->ph);
-	f->ph = NULL;
-	entry->poll_wanted = false;
-	poll_set_starved(f, false);
-}
-
-static void poll_arm_starved(struct requests *r);
-
-/* Something is in the file's stash now. A notification is good for one wake-up only. */
-static void
-poll_ready(struct pool_waiter *waiter, void *arg)
-{
-	struct file *f = arg;
-
-	(void)waiter;
-	if (f->ph != NULL)
-		fuse_lowlevel_notify_poll(f->ph);
-	poll_forget(f);
-	poll_arm_starved(f->owner);
-}
-
-static void
-poll_arm(struct file *f)
-{
-	poll_set_starved(f, !pool_poll_arm(f->owner->pool, &f->pool, poll_ready, f));
-}
-
-/* A waiter has gone: polls for which the pool had no place may get one. */
-static void
-poll_arm_starved(struct requests *r)
-{
-	for (uint32_t i = 0; i < r->table.files_used && r->starved > 0; i++) {
-		struct file *f = &r->files[i];
-
-		if (!f->starved)
-			continue;
-		poll_arm(f);
-		if (f->starved)
-			return;
-	}
-}
-
-/*
- * An edge-triggered epoll asks us once and then relies on notifications: who has emptied us must
- * hear of the next bytes although he does not ask again.
- */
-static void
-poll_arm_when_emptied(struct file *f)
-{
-	if (f->ph != NULL && pool_ready(f->owner->pool, &f->pool) == 0)
-		poll_arm(f);
-}
-
-void
-requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *fi,
-	      struct fuse_pollhandle *ph, uint64_t poll_handle)
-{
-	struct table_file *entry = table_file(&r->table, fi->fh);
-	struct file *f;
-	bool ready;
-
-	if (entry == NULL) {
-		if (ph != NULL)
-			fuse_pollhandle_destroy(ph);
-		fuse_reply_err(req, EBADF);
-		return;
-	}
-	f = &r->files[fi->fh];
-	if (ph != NULL) {
-		poll_forget(f);
-		f->ph = ph;
-		entry->poll_wanted = true;
-		entry->poll_handle = poll_handle;
-	}
-	ready = pool_ready(r->pool, &f->pool) > 0;
-	if (!ready && f->ph != NULL)
-		poll_arm(f);
-	fuse_reply_poll(req, ready ? POLLIN | POLLRDNORM : 0);
 }
 
 /* ---- open and release ---- */
@@ -287,6 +163,7 @@ read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, ui
 	*p = (struct read){.owner = r, .req = req};
 	p->waiter = pool_wait(r->pool, &r->files[file].pool, need, read_ready, p);
 	if (p->waiter == NULL) {
+		*p = (struct read){0};
 		table_read_remove(&r->table, index);
 		read_refuse(r, req);
 		return;

@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 #define TABLE_VERSION 1
-#define TABLE_FILES 4096 /* open files of one device */
-#define TABLE_READS 4096 /* blocked reads of one device */
+#define TABLE_FILES 4096   /* open files of one device */
+#define TABLE_READS 4096   /* blocked reads of one device */
 #define TABLE_INIT_MAX 128 /* bytes; fuse_init_in has 64 in protocol 7.45 */
 #define TABLE_NONE UINT32_MAX
 

@@ -57,7 +57,8 @@ watchdog_ask(struct watchdog *w)
 	const uint64_t one = 1;
 
 	w->answered = false;
-	if (write(w->question_fd, &one, sizeof(one)) != sizeof(one) || !watchdog_sleep(w, &w->answered))
+	if (write(w->question_fd, &one, sizeof(one)) != sizeof(one) ||
+	    !watchdog_sleep(w, &w->answered))
 		return false;
 	if (w->answered)
 		return true;
@@ -160,7 +161,8 @@ watchdog_start(struct event_base *base, const struct watchdog_config *config, st
 	pthread_condattr_destroy(&monotonic);
 	w->question_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (w->question_fd >= 0)
-		w->question = event_new(base, w->question_fd, EV_READ | EV_PERSIST, watchdog_answer, w);
+		w->question =
+			event_new(base, w->question_fd, EV_READ | EV_PERSIST, watchdog_answer, w);
 	if (w->question != NULL && event_add(w->question, NULL) == 0)
 		result = watchdog_spawn(w);
 	if (result < 0) {

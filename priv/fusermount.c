@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define FUSERMOUNT "fusermount3"
-#define FUSERMOUNT_OPTIONS                                                                         \
+#define FUSERMOUNT_OPTIONS \
 	"fsname=ekey-random,subtype=ekey-random,nosuid,nodev,noexec,default_permissions"
 #define FUSERMOUNT_PATH "PATH=/usr/local/bin:/usr/bin:/bin"
 
@@ -32,7 +32,8 @@ fusermount_spawn(const char *const argv[], int comm_fd, pid_t *ret_pid)
 	if (comm_fd >= 0)
 		error = posix_spawn_file_actions_adddup2(&actions, comm_fd, comm_fd);
 	if (error == 0)
-		error = posix_spawnp(ret_pid, argv[0], &actions, NULL, (char *const *)(uintptr_t)argv, env);
+		error = posix_spawnp(ret_pid, argv[0], &actions, NULL,
+				     (char *const *)(uintptr_t)argv, env);
 	posix_spawn_file_actions_destroy(&actions);
 	return -error;
 }
@@ -73,7 +74,8 @@ fusermount_receive(int socket)
 	if (n < 0)
 		return -errno;
 	c = CMSG_FIRSTHDR(&message);
-	if (n == 0 || c == NULL || c->cmsg_type != SCM_RIGHTS || c->cmsg_len != CMSG_LEN(sizeof(fd)))
+	if (n == 0 || c == NULL || c->cmsg_type != SCM_RIGHTS ||
+	    c->cmsg_len != CMSG_LEN(sizeof(fd)))
 		return -EPERM;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
 	return fd;
@@ -84,7 +86,7 @@ fusermount_mount(const char *path)
 {
 	const char *const argv[] = {FUSERMOUNT, "-o", FUSERMOUNT_OPTIONS, "--", path, NULL};
 	int pair[2], result, fd;
-	pid_t pid;
+	pid_t pid = 0;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return -errno;
@@ -108,7 +110,7 @@ int
 fusermount_unmount(const char *path)
 {
 	const char *const argv[] = {FUSERMOUNT, "-u", "-z", "-q", "--", path, NULL};
-	pid_t pid;
+	pid_t pid = 0;
 	int result = fusermount_spawn(argv, -1, &pid);
 
 	return result < 0 ? result : fusermount_wait(pid);

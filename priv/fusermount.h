@@ -6,10 +6,10 @@
 #ifndef PRIV_FUSERMOUNT_H
 #define PRIV_FUSERMOUNT_H
 
-/* fd (non-blocking, close-on-exec) or -errno: -ENOENT without the helper, -EPERM when it refused. */
+/* fd (non-blocking, close-on-exec), or -errno: -ENOENT without the helper, -EPERM: it refused. */
 int fusermount_mount(const char *path);
 
-/* 0, or -errno as above. The helper may look at `path`: whoever serves it must not wait for this. */
+/* 0, or -errno as above. The helper may look at `path`: who serves that must not wait for it. */
 int fusermount_unmount(const char *path);
 
 #endif

@@ -31,7 +31,7 @@ lock_holder(int fd)
 	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
-/* The holder before us unlinks the file as it goes: what we have locked may be out of the directory. */
+/* The holder before us unlinks the file as it goes: what we locked may have no name any more. */
 static bool
 lock_is_at(int fd, const char *path)
 {

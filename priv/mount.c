@@ -39,7 +39,8 @@ priv_mount_look(const char *path, enum priv_mounted *ret, unsigned *ret_minor)
 	while (getline(&line, &size, file) >= 0) {
 		if (!mountinfo_parse(line, &m) || strcmp(m.point, path) != 0)
 			continue;
-		seen = strcmp(m.type, PRIV_MOUNT_TYPE) == 0 ? PRIV_MOUNTED_OURS : PRIV_MOUNTED_OTHER;
+		seen = strcmp(m.type, PRIV_MOUNT_TYPE) == 0 ? PRIV_MOUNTED_OURS
+							    : PRIV_MOUNTED_OTHER;
 		if (seen == PRIV_MOUNTED_OURS && ret_minor != NULL)
 			*ret_minor = m.minor;
 	}
@@ -83,7 +84,7 @@ priv_mount_point_remove(const char *path)
 	return unlink(path) == 0 ? 0 : -errno;
 }
 
-/* Everybody may use it as far as the file's own mode allows; nothing in it can run or be a device. */
+/* Everybody may use it as far as the file's own mode allows; nothing in it runs or is a device. */
 static int
 mount_as_root(const char *path)
 {
@@ -94,7 +95,8 @@ mount_as_root(const char *path)
 	if (fd < 0)
 		return -errno;
 	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", fd, S_IFREG);
+		 "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", fd,
+		 S_IFREG);
 	if (mount(PRIV_MOUNT_SOURCE, path, PRIV_MOUNT_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  options) == 0)
 		return fd;

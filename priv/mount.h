@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A FUSE mount of one regular file: the privileged acts, each one function. With root by mount(2),
- * without it by fusermount3. `path` is always the resolved path (no symbolic link in it), since that
- * is what /proc/self/mountinfo shows. None of these ever touches what is mounted at `path`.
+ * without it by fusermount3. `path` is always the resolved path (no symbolic link in it), since
+ * that is what /proc/self/mountinfo shows. None of these ever touches what is mounted at `path`.
  */
 #ifndef PRIV_MOUNT_H
 #define PRIV_MOUNT_H

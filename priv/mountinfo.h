@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line of /proc/self/mountinfo (proc_pid_mountinfo(5)): the only way to learn what is mounted at
- * a path without touching the path, which is what a dead or a hanging FUSE server forbids.
+ * One line of /proc/self/mountinfo (proc_pid_mountinfo(5)): the only way to learn what is mounted
+ * at a path without touching the path, which is what a dead or a hanging FUSE server forbids.
  */
 #ifndef PRIV_MOUNTINFO_H
 #define PRIV_MOUNTINFO_H

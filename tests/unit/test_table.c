@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "cuse/table.h"
+
+static int
+set_up(void **state)
+{
+	struct table *t = calloc(1, sizeof(*t));
+
+	table_init(t);
+	*state = t;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	free(*state);
+	return 0;
+}
+
+static void
+gives_every_file_once_and_then_none(void **state)
+{
+	struct table *t = *state;
+
+	for (uint32_t i = 0; i < TABLE_FILES; i++)
+		assert_int_equal(table_file_open(t, i), i);
+	assert_int_equal(table_file_open(t, 0), TABLE_NONE);
+	table_file_close(t, 17);
+	assert_int_equal(t->files_open, TABLE_FILES - 1);
+	assert_int_equal(table_file_open(t, 99), 17);
+	assert_int_equal(t->files[17].uid, 99);
+	assert_int_equal(table_file_open(t, 0), TABLE_NONE);
+}
+
+static void
+gives_every_read_once_and_then_none(void **state)
+{
+	struct table *t = *state;
+	uint32_t file = table_file_open(t, 0);
+
+	for (uint32_t i = 0; i < TABLE_READS; i++)
+		assert_int_equal(table_read_add(t, file, i + 1, 16), i);
+	assert_int_equal(table_read_add(t, file, 1, 16), TABLE_NONE);
+	assert_int_equal(t->files[file].reads, TABLE_READS);
+	table_read_remove(t, 5);
+	table_read_remove(t, 3);
+	assert_int_equal(t->reads_pending, TABLE_READS - 2);
+	assert_int_equal(table_read_add(t, file, 77, 16), 3);
+	assert_int_equal(table_read_add(t, file, 78, 16), 5);
+	assert_int_equal(t->reads[5].unique, 78);
+}
+
+static void
+knows_open_files_only(void **state)
+{
+	struct table *t = *state;
+	uint32_t file = table_file_open(t, 7);
+
+	assert_ptr_equal(table_file(t, file), &t->files[file]);
+	assert_null(table_file(t, file + 1));
+	assert_null(table_file(t, UINT64_MAX));
+	table_file_close(t, file);
+	assert_null(table_file(t, file));
+}
+
+static void
+keeps_no_more_of_the_handshake_than_fits(void **state)
+{
+	struct table *t = *state;
+	uint8_t init[TABLE_INIT_MAX + 8];
+
+	memset(init, 0xa5, sizeof(init));
+	table_keep_init(t, 26, init, 64);
+	assert_int_equal(t->init_len, 64);
+	table_keep_init(t, 26, init, sizeof(init));
+	assert_int_equal(t->init_len, TABLE_INIT_MAX);
+	assert_int_equal(t->files[0].next_free, 0); /* what follows is as it was */
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(gives_every_file_once_and_then_none, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(gives_every_read_once_and_then_none, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(knows_open_files_only, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(keeps_no_more_of_the_handshake_than_fits, set_up,
+						tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
