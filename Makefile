@@ -19,10 +19,14 @@ backend_src :=
 cuse_src    :=
 ctl_src     :=
 daemon_src  :=
-sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
+sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
+               stream
 
-unit_tests  :=
-fuzz_tests  :=
+unit_tests  := sim_engine sim_faults
+fuzz_tests  := sim_engine
+
+# The simulated device without its main(), for tests that look inside.
+sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
@@ -65,7 +69,11 @@ $(programs):
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(lib) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+
+$(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
+	$(BUILD)/tests/unit/simrig.o $(sim_obj)
+$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done

@@ -68,8 +68,8 @@ sim_choose_key(const struct options *o, const char *name, uint8_t ret[static KEY
 static bool
 sim_choose_keys(struct options *o)
 {
-	return (o->have_ltk || sim_choose_key(o, "LTK", o->device.ltk)) &&
-	       (o->have_master || sim_choose_key(o, "MK", o->device.master)) &&
+	return (o->have_ltk || sim_choose_key(o, "LTK", o->device.identity.ltk)) &&
+	       (o->have_master || sim_choose_key(o, "MK", o->device.identity.master)) &&
 	       (o->have_fault_seed ||
 		sim_random(NULL, (uint8_t *)&o->fault_seed, sizeof(o->fault_seed)));
 }
@@ -98,7 +98,7 @@ sim_print_ltk(struct sim *s)
 {
 	char line[IDENTITY_LINE_LEN];
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	printf("%s\n", line);
 	fflush(stdout);
 	secret_wipe(line, sizeof(line));
@@ -111,7 +111,7 @@ sim_write_keyring(struct sim *s)
 	char line[IDENTITY_LINE_LEN];
 	int result;
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	result = identity_write_keyring(s->options.keyring, line);
 	secret_wipe(line, sizeof(line));
 	if (result < 0)
@@ -124,7 +124,7 @@ sim_greet(const struct sim *s)
 {
 	char line[IDENTITY_LINE_LEN];
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	log_info("SIMULATED Entropy Key %.16s on %s, fault seed %" PRIu64, line, s->options.listen,
 		 s->options.fault_seed);
 	secret_wipe(line, sizeof(line));
