@@ -134,11 +134,13 @@ static void
 sim_report(struct sim *s)
 {
 	s->bytes.waiting = s->out_len - s->out_at;
+	s->bytes.hosts = s->port.hosts;
 	report(stderr, &s->engine.counters, &s->faults, &s->bytes);
 }
 
 /* ---- one turn of the loop ---- */
 
+/* What the host that went did not get, the next must not get: it may begin inside a frame. */
 static void
 sim_drop_output(struct sim *s)
 {
@@ -181,6 +183,8 @@ sim_read(struct sim *s)
 	uint8_t packet[ENGINE_PACKET_MAX];
 	ssize_t len = port_read(&s->port, packet, sizeof(packet));
 
+	if (len == PORT_GONE)
+		sim_drop_output(s);
 	if (len <= 0)
 		return;
 	engine_feed(&s->engine, clock_now_ms(), packet, (size_t)len);
@@ -198,6 +202,8 @@ sim_write(struct sim *s)
 	if (len > s->options.split)
 		len = s->options.split;
 	written = port_write(&s->port, s->out + s->out_at, len);
+	if (written == PORT_GONE)
+		sim_drop_output(s);
 	if (written <= 0)
 		return;
 	s->out_at += (size_t)written;
@@ -234,9 +240,10 @@ static void
 sim_turn(struct sim *s)
 {
 	struct pollfd fds[PORT_POLLFDS + 1];
-	bool was_connected = s->port.connected, readable = engine_ready(&s->engine);
+	bool readable;
 
 	sim_fill(s);
+	readable = engine_ready(&s->engine);
 	port_pollfds(&s->port, readable, s->out_at < s->out_len, fds);
 	fds[PORT_POLLFDS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	if (poll(fds, PORT_POLLFDS + 1, sim_timeout(s)) <= 0)
@@ -249,7 +256,6 @@ sim_turn(struct sim *s)
 		sim_write(s);
 	if (fds[0].revents != 0)
 		port_arrivals(&s->port);
-	s->bytes.hosts += s->port.connected && !was_connected;
 }
 
 /* ---- life ---- */
