@@ -69,7 +69,7 @@ $(programs):
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
 	@mkdir -p $(@D)
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(lib) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
 
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
