@@ -19,10 +19,13 @@ backend_src := appear fd_transport source source_log tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog polls
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
-sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream
+sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream keys \
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults skein source table telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool session
+unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults sim_engine sim_faults skein source table telemetry tty watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine
+               stream
+# The simulated device without its main(), for tests that look inside.
+sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
@@ -75,6 +78,9 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_fa
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
+$(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
+	$(BUILD)/tests/unit/simrig.o $(sim_obj)
+$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done

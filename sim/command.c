@@ -58,11 +58,23 @@ command_idle(struct command_parser *p, uint8_t c)
 	}
 }
 
+/* A digit anywhere, or padding where it may stand: a wrong character is told at once. */
+static bool
+command_quad_takes(const struct command_parser *p, uint8_t c)
+{
+	const char pair[2] = {(char)c, 'A'};
+	unsigned value;
+
+	return pem64_subcode_decode(pair, &value) || (c == '=' && p->quad_len >= 2);
+}
+
 /* Adds a character; with the fourth the quad is decoded to at most `cap` bytes. False: not PEM. */
 static bool
 command_quad(struct command_parser *p, uint8_t c, size_t cap, uint8_t *ret, size_t *ret_len)
 {
 	*ret_len = 0;
+	if (!command_quad_takes(p, c))
+		return false;
 	p->quad[p->quad_len++] = (char)c;
 	if (p->quad_len < sizeof(p->quad))
 		return true;

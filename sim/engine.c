@@ -53,43 +53,10 @@ engine_reply(struct engine *e)
 static void
 engine_say(struct engine *e, char type, const char *text)
 {
-	frames_text(&e->mac, type, text, engine_reply(e));
+	frames_text(&e->keys.mac, type, text, engine_reply(e));
 }
 
-/* ---- keys ---- */
-
-/* Before the first session key, frames are MACed with a key of zeros: a checksum. */
-static void
-engine_forget_session(struct engine *e)
-{
-	static const uint8_t zero[KEYED_SECRET_LEN];
-
-	keyed_prepare(&e->mac, KEYED_FRAME_MAC, e->config.serial, zero);
-	secret_wipe(&e->pad, sizeof(e->pad));
-	e->keyed = e->unlocked = false;
-	e->infos_left = e->block_at = 0;
-}
-
-static void
-engine_take_session_key(struct engine *e, const uint8_t key[static KEYED_SECRET_LEN])
-{
-	keyed_prepare(&e->mac, KEYED_FRAME_MAC, e->config.serial, key);
-	keyed_prepare(&e->pad, KEYED_ENTROPY_PAD, e->config.serial, key);
-	e->keyed = true;
-	e->sequence = e->block_at = 0;
-}
-
-/* The key that follows from `secret`, the device's 32 bytes and the host's nonce. */
-static void
-engine_derive(struct engine *e, enum keyed_purpose purpose, const uint8_t *secret,
-	      const uint8_t device[static 32], uint8_t ret[static KEYED_SECRET_LEN])
-{
-	struct keyed k;
-
-	keyed_prepare(&k, purpose, e->config.serial, secret);
-	keyed_derive(&k, device, 32, e->parser.nonce, e->parser.nonce_len, ret);
-	secret_wipe(&k, sizeof(k));
-}
+/* ---- commands ---- */
 
 /* The device's own 32 bytes for a new key; without them it says B and all stays as it is. */
 static bool
@@ -102,8 +69,6 @@ engine_draw(struct engine *e, uint8_t ret[static 32])
 	return false;
 }
 
-/* ---- commands ---- */
-
 static void
 engine_say_serial(struct engine *e)
 {
@@ -111,7 +76,7 @@ engine_say_serial(struct engine *e)
 	static const uint8_t zero[KEYED_SECRET_LEN];
 	struct keyed mac;
 
-	memcpy(serial, e->config.serial, sizeof(serial));
+	memcpy(serial, e->config.identity.serial, sizeof(serial));
 	serial[KEYED_SERIAL_LEN - 1] ^= faults_first(e->faults, FAULT_WRONG_SERIAL);
 	keyed_prepare(&mac, KEYED_FRAME_MAC, serial, zero);
 	frames_binary(&mac, 'S', 0, serial, sizeof(serial), engine_reply(e));
@@ -121,11 +86,11 @@ engine_say_serial(struct engine *e)
 static void
 engine_say_stale(struct engine *e)
 {
-	uint64_t count = e->keyed ? e->faults->setting[FAULT_STALE] : 0;
+	uint64_t count = e->keys.in_session ? e->faults->setting[FAULT_STALE] : 0;
 	uint8_t block[32] = {0};
 
 	for (uint64_t i = 0; i < count; i++)
-		frames_entropy(&e->mac, &e->pad, e->sequence++ % ENGINE_SEQUENCES, block,
+		frames_entropy(&e->keys.mac, &e->keys.pad, e->sequence++ % ENGINE_SEQUENCES, block,
 			       engine_reply(e));
 	e->faults->done[FAULT_STALE] += count;
 }
@@ -138,7 +103,8 @@ engine_reset(struct engine *e, uint64_t now_ns)
 	e->counters.resets++;
 	e->replies_len = 0;
 	engine_say_stale(e);
-	engine_forget_session(e);
+	keys_forget_session(&e->keys);
+	e->infos_left = e->block_at = 0;
 	engine_say_serial(e);
 	e->due_ns = now_ns + soon;
 }
@@ -146,18 +112,19 @@ engine_reset(struct engine *e, uint64_t now_ns)
 static void
 engine_rekey(struct engine *e, uint64_t now_ns)
 {
-	uint8_t device[32], key[KEYED_SECRET_LEN];
-	unsigned len = (unsigned)e->parser.nonce_len;
+	const struct command_parser *in = &e->parser;
+	unsigned len = (unsigned)in->nonce_len;
+	uint8_t device[32];
 
 	e->counters.nonces++;
 	if (faults_first(e->faults, FAULT_NO_KEY_ANSWER) || !engine_draw(e, device))
 		return;
 	if (faults_first(e->faults, FAULT_BAD_KEY_LENGTH))
 		len ^= 1;
-	frames_binary(&e->mac, 'K', len, device, sizeof(device), engine_reply(e));
-	engine_derive(e, KEYED_SESSION_KEY, e->config.ltk, device, key);
-	engine_take_session_key(e, key);
-	secret_wipe(key, sizeof(key));
+	/* The answer still carries the MAC of the key before. */
+	frames_binary(&e->keys.mac, 'K', len, device, sizeof(device), engine_reply(e));
+	keys_start_session(&e->keys, device, in->nonce, in->nonce_len);
+	e->sequence = e->block_at = 0;
 	e->counters.rekeys++;
 	e->due_ns = now_ns;
 }
@@ -165,22 +132,9 @@ engine_rekey(struct engine *e, uint64_t now_ns)
 static void
 engine_unlock(struct engine *e)
 {
-	memcpy(e->nonce_mac, e->parser.mac, sizeof(e->nonce_mac));
-	e->unlocked = true;
+	keys_unlock(&e->keys, e->parser.mac);
 	e->counters.lt_macs++;
 	engine_say(e, 'M', "Long-term rekey unlocked");
-}
-
-static bool
-engine_nonce_proven(struct engine *e)
-{
-	struct keyed k;
-	uint8_t mac[KEYED_MAC_LEN];
-
-	keyed_prepare(&k, KEYED_NONCE_MAC, e->config.serial, e->config.master);
-	keyed_mac(&k, e->parser.nonce, e->parser.nonce_len, mac);
-	secret_wipe(&k, sizeof(k));
-	return secret_equal(mac, e->nonce_mac, sizeof(mac));
 }
 
 static void
@@ -190,23 +144,30 @@ engine_refuse(struct engine *e, const char *why)
 	engine_say(e, 'l', why);
 }
 
-/* One try for each M: whatever comes of it, the lock falls shut. */
+static void
+engine_change_long_term(struct engine *e)
+{
+	const struct command_parser *in = &e->parser;
+	uint8_t device[32];
+
+	if (!engine_draw(e, device))
+		return;
+	frames_binary(&e->keys.mac, 'L', (unsigned)in->nonce_len, device, sizeof(device),
+		      engine_reply(e));
+	keys_change_long_term(&e->keys, device, in->nonce, in->nonce_len);
+	e->counters.lt_rekeys++;
+}
+
 static void
 engine_lt_rekey(struct engine *e)
 {
-	uint8_t device[32];
-	bool unlocked = e->unlocked;
-
-	e->unlocked = false;
-	if (!unlocked)
-		engine_refuse(e, "Long-term rekey locked-out");
-	else if (!engine_nonce_proven(e))
-		engine_refuse(e, "Nonce MAC does not match");
-	else if (engine_draw(e, device)) {
-		frames_binary(&e->mac, 'L', (unsigned)e->parser.nonce_len, device, sizeof(device),
-			      engine_reply(e));
-		engine_derive(e, KEYED_LONG_TERM_KEY, e->config.master, device, e->config.ltk);
-		e->counters.lt_rekeys++;
+	switch (keys_prove(&e->keys, e->parser.nonce, e->parser.nonce_len)) {
+	case KEYS_LOCKED:
+		return engine_refuse(e, "Long-term rekey locked-out");
+	case KEYS_MISMATCH:
+		return engine_refuse(e, "Nonce MAC does not match");
+	case KEYS_PROVEN:
+		return engine_change_long_term(e);
 	}
 }
 
@@ -284,7 +245,7 @@ engine_entropy(struct engine *e, const uint8_t block[static 32], uint8_t ret[sta
 {
 	if (e->sequence + 1 < ENGINE_SEQUENCES && faults_every(e->faults, FAULT_SKIP))
 		e->sequence++;
-	frames_entropy(&e->mac, &e->pad, e->sequence++, block, ret);
+	frames_entropy(&e->keys.mac, &e->keys.pad, e->sequence++, block, ret);
 	e->counters.blocks++;
 	engine_age(e);
 	e->due_ns += period_ns(e);
@@ -295,7 +256,7 @@ engine_entropy(struct engine *e, const uint8_t block[static 32], uint8_t ret[sta
 static void
 engine_ask(struct engine *e, uint64_t now_ns, uint8_t ret[static FRAMES_LEN])
 {
-	frames_text(&e->mac, 'k', "Unable to send entropy. Please re-key session.", ret);
+	frames_text(&e->keys.mac, 'k', "Unable to send entropy. Please re-key session.", ret);
 	e->counters.asks++;
 	e->due_ns = now_ns + ask_ns(e);
 	engine_end_block(e);
@@ -307,7 +268,7 @@ engine_inform(struct engine *e, uint8_t ret[static FRAMES_LEN])
 	char text[INFO_TEXT_LEN];
 
 	info_text(&e->info, INFO_KINDS - e->infos_left--, text);
-	frames_text(&e->mac, 'I', text, ret);
+	frames_text(&e->keys.mac, 'I', text, ret);
 	e->counters.infos++;
 }
 
@@ -326,9 +287,9 @@ engine_generate(struct engine *e, uint64_t now_ns, uint8_t ret[static FRAMES_LEN
 {
 	uint8_t block[32];
 
-	if (failing(e) || (e->keyed && e->counters.blocks >= e->config.blocks_max)) {
+	if (failing(e) || (e->keys.in_session && e->counters.blocks >= e->config.blocks_max)) {
 		engine_idle(e, now_ns, ret);
-	} else if (!e->keyed || e->sequence == ENGINE_SEQUENCES) {
+	} else if (!e->keys.in_session || e->sequence == ENGINE_SEQUENCES) {
 		engine_ask(e, now_ns, ret);
 	} else if (e->config.entropy(e->config.arg, block)) {
 		engine_entropy(e, block, ret);
@@ -391,6 +352,7 @@ engine_init(struct engine *e, const struct engine_config *config, struct faults 
 	memset(e, 0, sizeof(*e));
 	e->config = *config;
 	e->faults = faults;
+	keys_init(&e->keys, &config->identity);
 	info_init(&e->info);
 	engine_age(e);
 	engine_replug(e);
@@ -400,13 +362,13 @@ void
 engine_replug(struct engine *e)
 {
 	command_init(&e->parser);
-	engine_forget_session(e);
-	e->replies_len = 0;
+	keys_forget_session(&e->keys);
+	e->replies_len = e->infos_left = e->block_at = 0;
 	e->due_ns = 0;
 }
 
 const uint8_t *
 engine_ltk(const struct engine *e)
 {
-	return e->config.ltk;
+	return e->keys.identity.ltk;
 }

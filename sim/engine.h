@@ -11,11 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "crypto/keyed.h"
 #include "sim/command.h"
 #include "sim/faults.h"
 #include "sim/frames.h"
 #include "sim/info.h"
+#include "sim/keys.h"
 
 #define ENGINE_PACKET_MAX 64   /* bytes: the host's USB packet */
 #define ENGINE_REPLIES 64      /* frames: two packets full of "K." */
@@ -30,9 +30,7 @@
 
 /* What the device is born with. Callbacks return false when they cannot: its generators fail. */
 struct engine_config {
-	uint8_t serial[KEYED_SERIAL_LEN];
-	uint8_t ltk[KEYED_SECRET_LEN];
-	uint8_t master[KEYED_SECRET_LEN];
+	struct keys_identity identity;
 	uint64_t rate;	     /* E frames a second; 0: as many as are asked for */
 	uint64_t blocks_max; /* no entropy after so many; UINT64_MAX: no end */
 	char fail_mode;	     /* badness letter, or INFO_BADNESS_OK */
@@ -59,13 +57,11 @@ struct engine {
 	struct engine_counters counters;
 	struct command_parser parser;
 	struct info info;
-	struct keyed mac, pad;
-	bool keyed, unlocked;
-	uint8_t nonce_mac[KEYED_MAC_LEN]; /* of the nonce that may change the long-term key */
-	unsigned sequence;		  /* of the next E frame */
-	unsigned block_at;		  /* E frames sent of the present block */
-	unsigned infos_left;		  /* information frames still to follow it */
-	uint64_t due_ns;		  /* when the next E or k frame may go */
+	struct keys keys;
+	unsigned sequence;   /* of the next E frame */
+	unsigned block_at;   /* E frames sent of the present block */
+	unsigned infos_left; /* information frames still to follow it */
+	uint64_t due_ns;     /* when the next E or k frame may go */
 	size_t replies_at, replies_len;
 	uint8_t replies[ENGINE_REPLIES][FRAMES_LEN];
 };

@@ -68,8 +68,8 @@ sim_choose_key(const struct options *o, const char *name, uint8_t ret[static KEY
 static bool
 sim_choose_keys(struct options *o)
 {
-	return (o->have_ltk || sim_choose_key(o, "LTK", o->device.ltk)) &&
-	       (o->have_master || sim_choose_key(o, "MK", o->device.master)) &&
+	return (o->have_ltk || sim_choose_key(o, "LTK", o->device.identity.ltk)) &&
+	       (o->have_master || sim_choose_key(o, "MK", o->device.identity.master)) &&
 	       (o->have_fault_seed ||
 		sim_random(NULL, (uint8_t *)&o->fault_seed, sizeof(o->fault_seed)));
 }
@@ -98,7 +98,7 @@ sim_print_ltk(struct sim *s)
 {
 	char line[IDENTITY_LINE_LEN];
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	printf("%s\n", line);
 	fflush(stdout);
 	secret_wipe(line, sizeof(line));
@@ -111,7 +111,7 @@ sim_write_keyring(struct sim *s)
 	char line[IDENTITY_LINE_LEN];
 	int result;
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	result = identity_write_keyring(s->options.keyring, line);
 	secret_wipe(line, sizeof(line));
 	if (result < 0)
@@ -124,7 +124,7 @@ sim_greet(const struct sim *s)
 {
 	char line[IDENTITY_LINE_LEN];
 
-	identity_line(s->options.device.serial, engine_ltk(&s->engine), line);
+	identity_line(s->options.device.identity.serial, engine_ltk(&s->engine), line);
 	log_info("SIMULATED Entropy Key %.16s on %s, fault seed %" PRIu64, line, s->options.listen,
 		 s->options.fault_seed);
 	secret_wipe(line, sizeof(line));
@@ -134,11 +134,13 @@ static void
 sim_report(struct sim *s)
 {
 	s->bytes.waiting = s->out_len - s->out_at;
+	s->bytes.hosts = s->port.hosts;
 	report(stderr, &s->engine.counters, &s->faults, &s->bytes);
 }
 
 /* ---- one turn of the loop ---- */
 
+/* What the host that went did not get, the next must not get: it may begin inside a frame. */
 static void
 sim_drop_output(struct sim *s)
 {
@@ -181,6 +183,8 @@ sim_read(struct sim *s)
 	uint8_t packet[ENGINE_PACKET_MAX];
 	ssize_t len = port_read(&s->port, packet, sizeof(packet));
 
+	if (len == PORT_GONE)
+		sim_drop_output(s);
 	if (len <= 0)
 		return;
 	engine_feed(&s->engine, clock_now_ms(), packet, (size_t)len);
@@ -198,6 +202,8 @@ sim_write(struct sim *s)
 	if (len > s->options.split)
 		len = s->options.split;
 	written = port_write(&s->port, s->out + s->out_at, len);
+	if (written == PORT_GONE)
+		sim_drop_output(s);
 	if (written <= 0)
 		return;
 	s->out_at += (size_t)written;
@@ -234,9 +240,10 @@ static void
 sim_turn(struct sim *s)
 {
 	struct pollfd fds[PORT_POLLFDS + 1];
-	bool was_connected = s->port.connected, readable = engine_ready(&s->engine);
+	bool readable;
 
 	sim_fill(s);
+	readable = engine_ready(&s->engine);
 	port_pollfds(&s->port, readable, s->out_at < s->out_len, fds);
 	fds[PORT_POLLFDS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
 	if (poll(fds, PORT_POLLFDS + 1, sim_timeout(s)) <= 0)
@@ -249,7 +256,6 @@ sim_turn(struct sim *s)
 		sim_write(s);
 	if (fds[0].revents != 0)
 		port_arrivals(&s->port);
-	s->bytes.hosts += s->port.connected && !was_connected;
 }
 
 /* ---- life ---- */

@@ -107,7 +107,7 @@ options_default(struct options *o)
 	o->device.rate = RATE_DEFAULT;
 	o->device.blocks_max = UINT64_MAX;
 	o->device.fail_mode = INFO_BADNESS_OK;
-	(void)identity_parse_serial(SERIAL_DEFAULT, o->device.serial);
+	(void)identity_parse_serial(SERIAL_DEFAULT, o->device.identity.serial);
 }
 
 static bool
@@ -157,11 +157,11 @@ options_take(struct options *o, int option, const char *arg)
 		o->seed = arg;
 		return strlen(arg) <= STREAM_SEED_MAX;
 	case SERIAL_OPTION:
-		return identity_parse_serial(arg, o->device.serial);
+		return identity_parse_serial(arg, o->device.identity.serial);
 	case LTK_OPTION:
-		return o->have_ltk = identity_parse_ltk(arg, o->device.ltk);
+		return o->have_ltk = identity_parse_ltk(arg, o->device.identity.ltk);
 	case MASTER_OPTION:
-		return o->have_master = identity_parse_master(arg, o->device.master);
+		return o->have_master = identity_parse_master(arg, o->device.identity.master);
 	case FAIL_MODE_OPTION:
 		o->device.fail_mode = arg[0];
 		return strlen(arg) == 1 && strchr(BADNESS_LETTERS, arg[0]) != NULL;

@@ -36,7 +36,8 @@ struct port {
 	int arrivals;	  /* fd that tells of hosts: the listening socket, or inotify */
 	int fd;		  /* to the host: the connection, or the terminal's master side */
 	int terminal;	  /* pty: our hold on the host's side */
-	unsigned hosts;	  /* open handles to it */
+	unsigned handles; /* pty: how often the host's side is open, but for us */
+	uint64_t hosts;	  /* that came so far */
 	bool connected;
 	char terminal_path[64];
 };

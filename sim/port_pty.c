@@ -81,7 +81,7 @@ pty_close(struct port *p)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	p->arrivals = p->terminal = p->fd = -1;
-	p->hosts = 0;
+	p->handles = 0;
 	p->connected = false;
 }
 
@@ -119,10 +119,12 @@ pty_count(struct port *p, const char *events, size_t len)
 
 	for (size_t at = 0; at + sizeof(event) <= len; at += sizeof(event) + event.len) {
 		memcpy(&event, events + at, sizeof(event));
-		if (event.mask & IN_OPEN)
+		if (event.mask & IN_OPEN) {
+			p->handles++;
 			p->hosts++;
-		if (event.mask & IN_CLOSE && p->hosts > 0)
-			p->hosts--;
+		}
+		if (event.mask & IN_CLOSE && p->handles > 0)
+			p->handles--;
 	}
 }
 
@@ -134,7 +136,7 @@ pty_arrivals(struct port *p)
 
 	while ((len = read(p->arrivals, events, sizeof(events))) > 0)
 		pty_count(p, events, (size_t)len);
-	if (p->hosts == 0)
+	if (p->handles == 0)
 		pty_left(p);
 	else
 		p->connected = true;

@@ -41,6 +41,7 @@ unix_arrivals(struct port *p)
 	}
 	p->fd = fd;
 	p->connected = true;
+	p->hosts++;
 }
 
 static int

@@ -1,0 +1,56 @@
+"""The command line of ekey-sim."""
+
+import re
+import subprocess
+
+import pytest
+
+from simkey import PROGRAM, TOP
+
+SECRET = "6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6A"  # a card's text with a wrong CRC
+
+
+def run(*options):
+    argv = [PROGRAM, *options]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("--rate", "fast"),
+        ("--rate", "-1"),
+        ("--serial", "SHORT"),
+        ("--ltk", "00" * 31),
+        ("--ltk", "0g" * 32),
+        ("--split", "0"),
+        ("--stale-frames", "17"),
+        ("--fail-mode", "6"),
+        ("--fail-mode", "11"),
+        ("--seed", "s" * 65),
+    ],
+)
+def test_wrong_value_is_named_by_its_option(tmp_path, option, value):
+    ended = run("--listen", f"unix:{tmp_path}/key", option, value)
+    assert ended.returncode == 1
+    assert ended.stderr == f"ekey-sim: {option}: not a valid value\n"
+
+
+def test_wrong_master_key_is_not_repeated(tmp_path):
+    ended = run("--listen", f"unix:{tmp_path}/key", "--master-key", SECRET)
+    assert ended.returncode == 1
+    assert SECRET[:8] not in ended.stderr
+
+
+@pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty"])
+def test_unknown_address_is_refused(address):
+    ended = run("--listen", address)
+    assert ended.returncode == 2
+    assert "give pty:PATH or unix:PATH" in ended.stderr
+
+
+def test_help_tells_every_option():
+    source = (TOP / "sim" / "options.c").read_text()
+    known = set(re.findall(r'^\t\{"([a-z-]+)", \w+_argument', source, re.M)) - {"help"}
+    assert len(known) >= 29
+    assert {name for name in known if f"--{name}" in run("--help").stdout} == known
