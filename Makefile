@@ -16,16 +16,16 @@ priv_src    := device fusermount lock mount mountinfo
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport source source_log tty
-cuse_src    := carrier carrier_cuse carrier_fuse claim device requests table watchdog polls
+cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
-sim_src     := command engine faults frames identity info main options port port_pty port_unix report stream keys \
-
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults sim_engine sim_faults skein source table telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine
+sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
                stream
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
+
+unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults sim_engine sim_faults skein source table telemetry tty watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine
 
 have = $(wildcard $(1)/$(2).c)
 lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
