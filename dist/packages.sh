@@ -1,0 +1,67 @@
+#!/bin/sh
+# Puts the Debian packages on the machine that a make target needs: dist/packages.sh GROUP...
+# Silent and quick when nothing is missing; installs as root; otherwise says what to type.
+set -eu
+
+packages_of() {
+	case $1 in
+	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev ;;
+	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
+	test-unit) echo git libcmocka-dev libjansson-dev ;;
+	test) echo python3-pytest ekeyd fuse3 user-mode-linux openssl rng-tools5 dieharder ;;
+	fuzz) echo clang ;;
+	bench) echo python3 ekeyd fuse3 ;;
+	analyze) echo clang-tidy-14 clang-format-14 git ;;
+	*) return 1 ;;
+	esac
+}
+
+wanted=
+for group; do
+	list=$(packages_of "$group") || {
+		echo "packages: no group '$group' (build run test-unit test fuzz bench analyze)" >&2
+		exit 2
+	}
+	wanted="$wanted $list"
+done
+
+if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
+	echo "packages: this is not a Debian system, so nothing is checked or installed." >&2
+	echo "packages: what follows needs the equivalents of:$wanted" >&2
+	exit 0
+fi
+
+# dpkg-query fails when it has never heard of one of them, and still prints the others.
+# shellcheck disable=SC2086
+have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
+	sed -n 's/^installed //p' | tr '\n' ' ')"
+missing=
+for package in $wanted; do
+	case "$have$missing " in
+	*" $package "*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" != 0 ]; then
+	echo "packages: missing:$missing" >&2
+	echo "packages: install them with:  sudo apt-get install --no-install-recommends$missing" >&2
+	exit 1
+fi
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+
+# With the lists of the last install if they will do; fetched anew when they are absent or stale.
+install() {
+	# shellcheck disable=SC2086
+	apt-get install -y --no-install-recommends $missing >>"$log" 2>&1 </dev/null
+}
+echo "packages: installing$missing"
+if ! install && ! { apt-get update >>"$log" 2>&1 </dev/null && install; }; then
+	cat "$log" >&2
+	echo "packages: could not install:$missing" >&2
+	exit 1
+fi
