@@ -1,0 +1,39 @@
+"""make install puts everything where it belongs and takes nothing away that is the user's."""
+
+
+import pytest
+
+from processes import BUILD, TOP, program, run
+
+INSTALLED = {
+    "usr/local/sbin/ekey-randomd",
+    "usr/local/bin/ekeyctl",
+    "usr/local/bin/ekey-sim",
+    "usr/local/share/doc/ekey-random/ekey-random.conf",
+    "etc/ekey-random/ekey-random.conf",
+}
+KEPT = "etc/ekey-random/ekey-random.conf"
+
+
+@pytest.fixture
+def make(place):
+    def start(target):
+        result = run("make", "-C", str(TOP), target, f"DESTDIR={place}", f"BUILD={BUILD}")
+        assert result.returncode == 0, result.stdout
+        return {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
+
+    return start
+
+
+def test_installs_and_uninstalls(make, place):
+    assert make("install") == INSTALLED
+    (place / KEPT).write_text("mine")
+    assert make("install") == INSTALLED
+    assert (place / KEPT).read_text() == "mine"
+    assert make("uninstall") == {KEPT}
+
+
+def test_example_configuration_is_good():
+    example = TOP / "dist/ekey-random.conf"
+    result = run(program("ekey-randomd"), "-n", "-c", str(example))
+    assert result.returncode == 0 and f"{example} is good" in result.stdout, result.stdout
