@@ -1,0 +1,241 @@
+#!/bin/sh
+# Runs as root inside user-mode Linux (tests/rig/test_cuse.py): the real programs and a real CUSE
+# device. Prints "ok NAME" or "not ok NAME: why" for each promise, and what was said as "# ...".
+# rig_build: where the programs are.
+set -u
+cd /run || exit 1
+build=$rig_build
+tools=$build/tests/system
+device=/dev/ekey-random
+limit=60 # seconds for one promise; most take less than one
+
+said() { sed 's/^/# /' "$1"; }
+
+# promise NAME COMMAND...: kept when it exits with 0.
+promise() {
+	name=$1
+	shift
+	if ( "$@" ) >/run/said 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name: exit $?: $(tail -n 1 /run/said)"
+	fi
+	said /run/said
+}
+
+# promises PREFIX COMMAND...: it prints such lines itself.
+promises() {
+	prefix=$1
+	shift
+	timeout 300 "$@" >/run/said 2>&1
+	sed -n "s/^\(not \)\{0,1\}ok /&$prefix./p" /run/said
+	sed -n '/^\(not \)\{0,1\}ok /!s/^/# /p' /run/said
+}
+
+until_true() {
+	left=200
+	until "$@" 2>/dev/null; do
+		[ $((left -= 1)) -gt 0 ] || { echo "never so: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# Without a look at the device, which would wait for the daemon.
+published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }
+withdrawn() { ! published "$1"; }
+
+# start_sim SEED: its pid in $sim.
+start_sim() {
+	rm -f /run/keyring
+	"$build/ekey-sim" --listen unix:/run/key --rate 0 --seed "$1" --keyring /run/keyring \
+		>>/run/sim.log 2>&1 &
+	sim=$!
+	until_true test -s /run/keyring -a -S /run/key
+}
+
+# config NAME DEVICE VIA: writes /run/NAME.conf.
+config() {
+	cat >"/run/$1.conf" <<-END
+		[daemon]
+		keyring = /run/keyring
+		control = /run/$1.control
+		[pool]
+		size = 64KiB
+		[source key]
+		type = ekey
+		address = unix:/run/key
+		[device random]
+		path = $2
+		via = $3
+		mode = 0440
+	END
+}
+
+# start_daemon NAME DEVICE: its pid in $daemon.
+start_daemon() {
+	"$build/ekey-randomd" -c "/run/$1.conf" >>"/run/$1.log" 2>&1 &
+	daemon=$!
+	until_true published "$2"
+	until_true "$build/ekeyctl" --socket "/run/$1.control" status >/dev/null
+}
+
+end() {
+	kill "-${2:-TERM}" "$1"
+	wait "$1"
+}
+
+# count N COMMAND...: it writes exactly N bytes.
+count() {
+	wanted=$1
+	shift
+	got=$(timeout $limit sh -c "$*" | wc -c)
+	[ "$got" -eq "$wanted" ] || { echo "$got bytes, wanted $wanted"; return 1; }
+}
+
+# ---- a device that flows ----
+is_character_device() { [ -c $device ]; }
+mode_is_from_config() { [ "$(stat -c %a $device)" = 440 ]; }
+stream_in_order() { timeout $limit "$tools/readers" one $device one $((2 << 20)); }
+
+never_twice() {
+	timeout 240 "$tools/readers" many $device crowd $((rig_blocks * 16)) 64
+}
+
+# in = delivered + lost + held, to the byte.
+pool_balances() {
+	"$build/ekeyctl" --socket /run/cuse.control status | awk '
+		$1 == "pool" { pool = 1 }
+		NF == 0 { pool = 0 }
+		pool { print; n[$1] = $2 }
+		END { exit !n["in"] || n["in"] != n["delivered"] + n["lost"] + n["held"] }'
+}
+
+rngtest_passes() {
+	# One good block in about 1,200 fails.
+	timeout $limit rngtest -c 200 <$device >/run/rngtest 2>&1
+	good=$(sed -n 's/.*successes: //p' /run/rngtest)
+	[ "${good:-0}" -ge 195 ] || { cat /run/rngtest; return 1; }
+}
+
+dieharder_passes() {
+	timeout $limit dieharder -g 201 -f $device -d 2 -t 200 -p 5 >/run/dieharder 2>&1
+	grep -q 'PASSED\|WEAK' /run/dieharder || { cat /run/dieharder; return 1; }
+}
+
+python_reads() {
+	timeout $limit python3 -c "
+import os
+fd = os.open('$device', os.O_RDONLY)
+assert len(os.read(fd, 200)) == 200
+assert len(open('$device', 'rb').read(5000)) == 5000"
+}
+
+# ---- those that must not start ----
+# refused NAME DEVICE: the daemon says why, with the path, and exits with an error.
+refused() {
+	config "$1" "$2" cuse
+	timeout 20 "$build/ekey-randomd" -c "/run/$1.conf" >/run/refused 2>&1
+	status=$?
+	cat /run/refused
+	[ $status -ne 0 ] && [ $status -ne 124 ] && grep -q "$2" /run/refused
+}
+
+second_instance_is_refused() {
+	refused second $device && count 64 head -c 64 $device
+}
+
+name_of_another_device_is_refused() { refused clash /dev/null && : </dev/null; }
+
+name_of_a_file_is_refused() {
+	echo precious >/dev/plain
+	refused clash /dev/plain && [ "$(cat /dev/plain)" = precious ]
+}
+
+# ---- ends ----
+# Leaves a reader in $reader that waits for a key that is not there.
+block_reader() {
+	od -An -N 32 $device >/run/od 2>&1 &
+	reader=$!
+	until_true grep -q '^State:	[SD]' "/proc/$reader/status"
+	sleep 0.3
+}
+
+# Sees both ends: nothing of a wait is left when the daemon goes.
+reader_ends_with_an_error() { ! wait "$reader"; }
+
+killed_daemon_leaves_no_device() {
+	end "$daemon" KILL
+	reader_ends_with_an_error && until_true withdrawn $device && [ ! -e $device ]
+}
+
+serves_again() { count 64 head -c 64 $device; }
+
+stops_with_a_reader_blocked() {
+	began=$(cut -d. -f1 /proc/uptime)
+	end "$daemon" TERM || { echo "exit $?"; return 1; }
+	took=$(($(cut -d. -f1 /proc/uptime) - began))
+	[ $took -le 2 ] || { echo "took $took s"; return 1; }
+	reader_ends_with_an_error && [ ! -e $device ]
+}
+
+# `promise` tries in a subshell, which has no children of ours to wait for: these run here.
+here() {
+	name=$1
+	if "$@" >/run/said 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name: $(tail -n 1 /run/said)"
+	fi
+	said /run/said
+}
+
+config cuse $device cuse
+start_sim one
+start_daemon cuse $device
+promise is_character_device is_character_device
+promise mode_is_from_config mode_is_from_config
+promise stream_in_order stream_in_order
+promise dd count 16384 "dd if=$device bs=256 count=64 status=none"
+promise dd_fullblock count 262144 "dd if=$device bs=64k count=4 iflag=fullblock status=none"
+promise head count 100000 "head -c 100000 $device"
+promise cat count 100000 "cat $device | head -c 100000"
+promise openssl_rand count 33 "openssl rand -rand $device -hex 16"
+promise rngtest_passes rngtest_passes
+promise dieharder_passes dieharder_passes
+promise python_reads python_reads
+promise second_instance_is_refused second_instance_is_refused
+promise name_of_another_device_is_refused name_of_another_device_is_refused
+promise name_of_a_file_is_refused name_of_a_file_is_refused
+promises cuse "$tools/probe" $device $sim
+end $sim KILL
+end $daemon TERM
+
+start_sim crowd
+start_daemon cuse $device
+promise never_twice never_twice
+promise pool_balances pool_balances
+end $sim KILL
+end $daemon TERM
+
+start_daemon cuse $device
+block_reader
+here killed_daemon_leaves_no_device
+start_sim again
+start_daemon cuse $device
+promise serves_again serves_again
+end $sim KILL
+end $daemon TERM
+start_daemon cuse $device
+block_reader
+here stops_with_a_reader_blocked
+
+mkdir /run/fuse
+start_sim fuse
+config fuse /run/fuse/ekey-random fuse
+start_daemon fuse /run/fuse/ekey-random
+promises fuse "$tools/probe" -f /run/fuse/ekey-random $sim
+end $sim KILL
+end $daemon TERM
+said /run/cuse.log
+said /run/fuse.log
+exit 0

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The first process of a user-mode Linux that runs on its host's own, read-only files:
+ * mounts what a test needs, loads CUSE, runs one command, says how it ended, powers off.
+ *
+ *   linux.uml ... init=.../rig-init rig_modules=DIR rig_job=PROGRAM [rig_NAME=VALUE...]
+ *
+ * The kernel puts such words into our environment; the job finds them there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static _Noreturn void
+power_off(void)
+{
+	fflush(stdout);
+	sync();
+	reboot(RB_POWER_OFF);
+	for (;;)
+		pause();
+}
+
+static _Noreturn void
+give_up(const char *what)
+{
+	printf("rig: %s: %s\n", what, strerror(errno));
+	power_off();
+}
+
+static void
+mount_all(void)
+{
+	static const struct {
+		const char *type, *at;
+	} table[] = {
+		{"proc", "/proc"},
+		{"sysfs", "/sys"},
+		{"devtmpfs", "/dev"},
+		{"tmpfs", "/run"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		/* devtmpfs may have been mounted by the kernel. */
+		if (mount("rig", table[i].at, table[i].type, 0, NULL) != 0 && errno != EBUSY)
+			give_up(table[i].at);
+	}
+	if (mkdir("/run/tmp", 01777) != 0)
+		give_up("/run/tmp");
+	setenv("TMPDIR", "/run/tmp", 1);
+	setenv("HOME", "/run/tmp", 1);
+	setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", 1);
+}
+
+static void
+load_module(const char *name)
+{
+	const char *dir = getenv("rig_modules");
+	char path[512];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/kernel/fs/fuse/%s.ko", dir ? dir : "", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		give_up(path);
+	if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
+		give_up(path);
+	close(fd);
+}
+
+static pid_t
+start_job(const char *job)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		give_up("fork");
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDONLY);
+
+		setsid();
+		dup2(null, STDIN_FILENO);
+		dup2(STDOUT_FILENO, STDERR_FILENO);
+		execl(job, job, (char *)NULL);
+		printf("rig: %s: %s\n", job, strerror(errno));
+		fflush(stdout);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Orphans come to us too; only the job's end ends the run. */
+static int
+wait_for(pid_t job)
+{
+	int status = 0;
+	pid_t pid;
+
+	do {
+		pid = wait(&status);
+	} while (pid != job && (pid > 0 || errno == EINTR));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int
+main(void)
+{
+	const char *job = getenv("rig_job");
+
+	if (getpid() != 1) {
+		fprintf(stderr, "rig-init: is the first process of a user-mode Linux\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	mount_all();
+	load_module("fuse");
+	load_module("cuse");
+	if (!job)
+		give_up("no rig_job");
+	printf("rig: exit %d\n", wait_for(start_job(job)));
+	power_off();
+}
