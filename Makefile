@@ -4,7 +4,9 @@ PREFIX  ?= /usr/local
 CC      ?= cc
 CFLAGS  ?= -O2 -g
 PYTHON  ?= /usr/bin/python3
+SYSCONF ?= /etc
 SECONDS ?=
+CONFIG  ?=
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
@@ -109,7 +111,84 @@ floors: ## includes point down the floors only
 	$(Q)tests/check_floors.sh
 
 headers: ## every header compiles alone
-	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(OUR_CFLAGS) -fsyntax-only -x c $$h || exit 1; done
+	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
+
+# What the system and rig tests run beside the programs; small, and without the programs' libraries.
+test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init
+$(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
+$(BUILD)/tests/system/readers: $(BUILD)/tests/system/stream.o
+$(test_tools): %: %.o
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
+
+test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+
+# These may install packages first; a make of its own then sees them.
+again = $(Q)$(MAKE) --no-print-directory
+suites = $(PYTHON) tests/run.py --build $(BUILD) --checks "$(checks)" --unit "$(unit_tests)"
+checks := floors headers $(if $(fuzz_tests),fuzz-replay)
+san    = BUILD=build-san CFLAGS="-O1 -g" \
+         SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+
+run: ## simulated key, daemon and device until Ctrl-C; SECONDS=5 ends by itself; CONFIG=FILE: yours
+	$(Q)dist/packages.sh build run
+	$(again) all
+	$(Q)dist/demo.sh $(BUILD) "$(SECONDS)" "$(CONFIG)"
+
+check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no root
+	$(Q)dist/packages.sh build test-unit
+	$(again) all unit $(checks)
+
+test: ## everything: check, system tests, and the device in user-mode Linux
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)$(suites) checks unit system rig
+
+check-san: ## unit and system tests under ASan and UBSan
+	$(Q)dist/packages.sh build test-unit test
+	$(again) $(san) all test-programs
+	$(Q)$(MAKE) --no-print-directory $(san) test-san
+
+test-san:
+	$(Q)$(suites) unit system
+
+soak: ## a hundred million 16-byte blocks through 64 readers that are killed and interrupted
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)ROUNDS=50 $(suites) system -k never_twice
+
+test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
+	$(Q)tests/system/fresh_chroot.sh
+
+sources = $$(git ls-files '*.[ch]')
+fmt: ## formats the sources
+	$(Q)dist/packages.sh analyze
+	$(Q)clang-format-14 -i $(sources)
+
+fmt-check: ## says what make fmt would change
+	$(Q)dist/packages.sh analyze
+	$(Q)clang-format-14 --dry-run -Werror $(sources)
+
+analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-tidy
+	$(Q)dist/packages.sh build test-unit analyze
+	$(Q)clang-tidy-14 --quiet $$(git ls-files '*.c' | grep -Ev '^(tests/(unit|fuzz)|bench)/') -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
+
+# ---- install ----
+sbin := $(DESTDIR)$(PREFIX)/sbin
+bin  := $(DESTDIR)$(PREFIX)/bin
+docs := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
+conf := $(DESTDIR)$(SYSCONF)/ekey-random
+
+install: all ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
+	install -d $(sbin) $(bin) $(docs) $(conf)
+	install -m 755 $(BUILD)/ekey-randomd $(sbin)
+	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
+	install -m 644 dist/ekey-random.conf $(docs)
+	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
+
+uninstall: ## leaves the configuration and the keyring
+	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim $(docs)/ekey-random.conf
+	-rmdir $(docs)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -117,6 +196,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all unit fuzz fuzz-replay fuzz-run floors headers help clean
+.PHONY: all unit fuzz fuzz-replay fuzz-run floors headers test-programs run check test check-san \
+        test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
