@@ -13,7 +13,7 @@ import struct
 import subprocess
 import time
 
-BUILD = pathlib.Path(os.environ.get("EKEY_BUILD", "build")).resolve()
+BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
 SERVER = BUILD / "tests/system/device_server"
 PATIENCE_S = 20
 NOBODY = 65534
