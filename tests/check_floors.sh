@@ -2,8 +2,9 @@
 # Holds every #include "folder/file.h" against tests/floors, and floors 2 and 3 against clocks and I/O.
 set -eu
 cd "$(dirname "$0")/.."
-git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null | sort >/tmp/floors.$$ || find . -name '*.[ch]' -path './[a-z]*' | sed 's,^\./,,' | sort >/tmp/floors.$$
-trap 'rm -f /tmp/floors.$$' EXIT
+list=$(mktemp)
+trap 'rm -f "$list"' EXIT
+{ git ls-files -co --exclude-standard "*.c" "*.h" 2>/dev/null || find [a-z]* -name "*.[ch]"; } | sort >"$list"
 xargs awk '
 FILENAME == "tests/floors" {
 	if ($1 == "beside") { for (i = 3; i <= NF; i++) may[$2, $i] = 1; beside[$2] = 1 }
