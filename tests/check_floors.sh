@@ -24,4 +24,4 @@ FNR == 1 { split(FILENAME, at, "/"); from = at[1]
 	print FILENAME ":" FNR ": no clock, I/O or allocation on this floor: " $0; bad = 1
 }
 END { exit bad }
-' tests/floors </tmp/floors.$$
+' tests/floors <"$list"
