@@ -14,6 +14,12 @@
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
 #define RETRY_BLIND_MAX_MS 2000 /* where nothing tells us that the path has appeared */
+/*
+ * While nobody waits, bytes that come in a trickle may lie with the kernel for REST_MS: a key sends
+ * 86 frames a second, and to wake up for each costs more than all the rest. A fast source never rests.
+ */
+#define REST_MS 100
+#define REST_LEN 1024 /* bytes of one read that are no trickle */
 #define SILENT_TICKS 3		/* resets without an answer before we say so */
 
 struct source {
@@ -37,6 +43,7 @@ struct source {
 	 */
 	bool keyed;
 	bool paused; /* the pool is full */
+	uint64_t rest_until_ms; /* UINT64_MAX: not resting */
 	unsigned silent_ticks;
 	uint64_t connects, undecoded_bytes;
 	char waiting[SOURCE_ADDRESS_MAX + 128];
@@ -68,6 +75,16 @@ source_address_error(const char *address)
 
 /* ---- the timer ---- */
 
+static uint64_t
+source_due(const struct source *s)
+{
+	uint64_t deadline_ms = session_deadline(&s->session);
+
+	if (s->transport == NULL)
+		return s->retry_at_ms;
+	return s->rest_until_ms < deadline_ms ? s->rest_until_ms : deadline_ms;
+}
+
 /*
  * One timer for what is due next. Deadlines move away with every frame: the timer is left alone
  * then, and looks again when it fires. With nothing due it is off, and nothing wakes us.
@@ -75,7 +92,7 @@ source_address_error(const char *address)
 static void
 source_arm(struct source *s, uint64_t now_ms)
 {
-	uint64_t due_ms = s->transport == NULL ? s->retry_at_ms : session_deadline(&s->session);
+	uint64_t due_ms = source_due(s);
 	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
 	struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
 			       .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
@@ -137,6 +154,7 @@ static void
 source_pause(struct source *s)
 {
 	s->paused = true;
+	s->rest_until_ms = UINT64_MAX;
 	session_pause(&s->session);
 	s->transport->kind->set_reading(s->transport, false);
 }
@@ -171,10 +189,32 @@ source_take(struct source *s, const uint8_t *bytes, size_t len)
 	return len - in.left;
 }
 
+/* Lets the next frames come together, unless somebody waits for them. */
+static void
+source_rest(struct source *s)
+{
+	s->rest_until_ms = clock_now_ms() + REST_MS;
+	s->transport->kind->set_reading(s->transport, false);
+	source_arm(s, s->rest_until_ms - REST_MS);
+}
+
+static void
+source_wake(struct source *s)
+{
+	s->rest_until_ms = UINT64_MAX;
+	s->transport->kind->set_reading(s->transport, true);
+}
+
 static size_t
 source_on_bytes(void *arg, const uint8_t *bytes, size_t len)
 {
-	return source_take(arg, bytes, len);
+	struct source *s = arg;
+	size_t taken = source_take(s, bytes, len);
+
+	if (len > 0 && len < REST_LEN && !s->paused && !pool_is_wanted(s->env.pool) &&
+	    session_state(&s->session) == SESSION_KEYED)
+		source_rest(s);
+	return taken;
 }
 
 /* ---- coming and going ---- */
@@ -203,6 +243,7 @@ source_disconnect(struct source *s)
 	s->transport = NULL;
 	s->keyed = false;
 	s->paused = false;
+	s->rest_until_ms = UINT64_MAX;
 	s->undecoded_bytes = 0;
 }
 
@@ -276,6 +317,8 @@ source_on_timer(evutil_socket_t fd, short what, void *arg)
 	s->timer_ms = UINT64_MAX;
 	if (s->transport == NULL && now_ms >= s->retry_at_ms)
 		source_connect(s);
+	else if (s->transport != NULL && now_ms >= s->rest_until_ms)
+		source_wake(s);
 	else if (s->transport != NULL && now_ms >= session_deadline(&s->session))
 		source_tick(s, now_ms);
 	source_arm(s, now_ms);
@@ -312,6 +355,7 @@ source_new(const struct source_env *env, const struct source_config *config)
 	session_init(&s->session, &s->session_env);
 	intake_init(&s->intake, env->pool, config->h);
 	s->timer_ms = UINT64_MAX;
+	s->rest_until_ms = UINT64_MAX;
 	s->retry_ms = RETRY_MIN_MS;
 	s->timer = evtimer_new(env->base, source_on_timer, s);
 	if (s->timer == NULL) {
@@ -346,6 +390,13 @@ source_room(struct source *s)
 	s->paused = false;
 	session_resume(&s->session, clock_now_ms());
 	s->transport->kind->set_reading(s->transport, true); /* decodes from the loop, not now */
+}
+
+void
+source_wanted(struct source *s)
+{
+	if (s->rest_until_ms != UINT64_MAX)
+		source_wake(s);
 }
 
 void

@@ -61,6 +61,9 @@ void source_free(struct source **source);
 /* The pool has room again. */
 void source_room(struct source *source);
 
+/* Somebody waits for bytes: what lies with the kernel is read at once. */
+void source_wanted(struct source *source);
+
 /* *env->keyring points to another ring now. */
 void source_keyring_changed(struct source *source);
 

@@ -32,6 +32,16 @@ on_pool_room(void *arg)
 			source_room(d->sources[i]);
 }
 
+static void
+on_pool_wanted(void *arg)
+{
+	struct daemon *d = arg;
+
+	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
+		if (d->sources[i] != NULL)
+			source_wanted(d->sources[i]);
+}
+
 static bool
 start_pool(struct daemon *d)
 {
@@ -46,6 +56,7 @@ start_pool(struct daemon *d)
 	}
 	d->pool_size = config.size;
 	pool_on_room(d->pool, on_pool_room, d);
+	pool_on_wanted(d->pool, on_pool_wanted, d);
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }

@@ -24,6 +24,8 @@ struct pool {
 	size_t room_wanted; /* smallest that was refused, or POOL_ROOM_NOT_WANTED */
 	void (*on_room)(void *arg);
 	void *on_room_arg;
+	void (*on_wanted)(void *arg);
+	void *on_wanted_arg;
 };
 
 /* ---- pool.c ---- */

@@ -105,6 +105,15 @@ bool pool_ask_room(struct pool *pool, size_t len);
  */
 void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
 
+/* True while somebody waits for bytes. */
+bool pool_is_wanted(const struct pool *pool);
+
+/*
+ * `fn` is called when somebody begins to wait and nobody did: a source that takes its time should
+ * hurry. It is called from within a request: best only schedule something there.
+ */
+void pool_on_wanted(struct pool *pool, void (*fn)(void *arg), void *arg);
+
 /*
  * Copies in at most pool_room() bytes and returns how many. Those who wait are served at once, in
  * fairness order, and their ready functions called.

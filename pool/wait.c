@@ -4,6 +4,31 @@
 #include "base/secret.h"
 #include "pool/inside.h"
 
+/* ---- who waits ---- */
+
+bool
+pool_is_wanted(const struct pool *pool)
+{
+	return !queue_is_empty(&pool->queue);
+}
+
+void
+pool_on_wanted(struct pool *pool, void (*fn)(void *arg), void *arg)
+{
+	pool->on_wanted = fn;
+	pool->on_wanted_arg = arg;
+}
+
+static void
+waiter_queue(struct pool *pool, struct pool_waiter *w)
+{
+	bool first = queue_is_empty(&pool->queue);
+
+	queue_join(&pool->queue, w);
+	if (first && pool->on_wanted != NULL)
+		pool->on_wanted(pool->on_wanted_arg);
+}
+
 /* ---- slots ---- */
 
 static struct pool_waiter *
@@ -123,7 +148,7 @@ pool_wait(struct pool *pool, struct pool_handle *h, size_t need, pool_ready_fn *
 		return NULL;
 	w->need = need;
 	w->len = pool_stash_take(h, w->bytes, need);
-	queue_join(&pool->queue, w);
+	waiter_queue(pool, w);
 	/*
 	 * The ring's bytes, when nobody else waits: too few to be answered, and so few that whoever
 	 * could be told about the room (POOL_ASK_MAX) was told before.
@@ -183,7 +208,7 @@ pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, vo
 	h->poll = waiter_new(pool, h, ready, arg);
 	if (h->poll == NULL)
 		return false;
-	queue_join(&pool->queue, h->poll);
+	waiter_queue(pool, h->poll);
 	return true;
 }
 

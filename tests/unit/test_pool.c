@@ -21,6 +21,7 @@ struct rig {
 	struct pool_handle a, b, c;
 	unsigned told; /* calls of ready */
 	unsigned rooms;
+	unsigned wants;
 	struct pool_waiter *last; /* of the last call */
 };
 
@@ -28,6 +29,12 @@ static void
 on_room(void *arg)
 {
 	((struct rig *)arg)->rooms++;
+}
+
+static void
+on_wanted(void *arg)
+{
+	((struct rig *)arg)->wants++;
 }
 
 static int
@@ -41,6 +48,7 @@ set_up(void **state)
 	if (rig.pool == NULL)
 		return -1;
 	pool_on_room(rig.pool, on_room, &rig);
+	pool_on_wanted(rig.pool, on_wanted, &rig);
 	*state = &rig;
 	return pool_handle_open(rig.pool, &rig.a, &rig.account, 0, 1000) &&
 			       pool_handle_open(rig.pool, &rig.b, &rig.account, 0, 1001) &&
@@ -545,6 +553,23 @@ on_room_comes_when_waiters_made_the_room(void **state)
 }
 
 static void
+on_wanted_comes_when_the_first_begins_to_wait(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_false(pool_is_wanted(rig->pool));
+	pool_wait(rig->pool, &rig->a, 8, note, rig);
+	assert_int_equal(rig->wants, 1);
+	pool_poll_arm(rig->pool, &rig->b, note, rig);
+	assert_int_equal(rig->wants, 1);
+	assert_true(pool_is_wanted(rig->pool));
+	put(rig, 0, 8 + POOL_QUANTUM);
+	assert_false(pool_is_wanted(rig->pool));
+	pool_poll_arm(rig->pool, &rig->a, note, rig);
+	assert_int_equal(rig->wants, 2);
+}
+
+static void
 wiping_leaves_nothing_and_makes_room(void **state)
 {
 	struct rig *rig = *state;
@@ -830,6 +855,7 @@ main(void)
 		promise(on_room_waits_for_what_was_asked),
 		promise(on_room_comes_for_the_smallest_who_was_refused),
 		promise(on_room_comes_when_waiters_made_the_room),
+		promise(on_wanted_comes_when_the_first_begins_to_wait),
 		promise(wiping_leaves_nothing_and_makes_room),
 		promise(ready_may_close_its_own_handle_and_the_next_in_turn),
 		promise(a_polls_ready_may_close_its_handle),

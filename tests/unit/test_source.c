@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "backend/source.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "base/secret.h"
@@ -190,6 +191,14 @@ on_room(void *arg)
 }
 
 static void
+on_wanted(void *arg)
+{
+	struct bench *b = arg;
+
+	source_wanted(b->source);
+}
+
+static void
 start_source(struct bench *b)
 {
 	const struct source_env env = {.base = b->base,
@@ -218,6 +227,7 @@ set_up(void **state)
 	b->base = event_base_new();
 	b->pool = pool_new(&config);
 	pool_on_room(b->pool, on_room, b);
+	pool_on_wanted(b->pool, on_wanted, b);
 	pool_handle_open(b->pool, &b->handle, &b->account, 0, 0);
 	device_init(&b->device);
 	b->ring = secret_new(sizeof(*b->ring));
@@ -430,13 +440,66 @@ garbage_between_frames_costs_no_frame(void **state)
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(send(b->fd, "\0\xff* E!\r\n*", 9, MSG_NOSIGNAL), 9);
 		assert_int_equal(give(b, 1), 1);
-		turn(b);
+		if (i % 20 == 19)
+			turn_until_blocks(b, (uint64_t)i + 2);
 	}
 	turn_until_blocks(b, 201);
 	take_in_order(b);
 	assert_int_equal(b->taken, 201);
 	assert_int_equal(status(b).connects, 1);
 	assert_int_equal(status(b).session.resets, 1);
+}
+
+#define REST_MS 100 /* as in source.c */
+
+static void
+trickle_is_read_in_batches_while_nobody_waits(void **state)
+{
+	struct bench *b = *state;
+	uint64_t started_ms, passes = 0;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	turn_until_blocks(b, 1);
+	started_ms = clock_now_ms();
+	for (int i = 0; i < 100; i++) {
+		uint64_t blocks = status(b).session.blocks;
+
+		assert_int_equal(give(b, 1), 1);
+		turn(b);
+		passes += status(b).session.blocks > blocks;
+	}
+	assert_in_range(passes, 0, (clock_now_ms() - started_ms) / REST_MS + 2);
+	turn_until_blocks(b, 101);
+}
+
+static void
+note_ready(struct pool_waiter *waiter, void *arg)
+{
+	*(struct pool_waiter **)arg = waiter;
+}
+
+static void
+who_waits_is_served_without_a_rest(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready = NULL;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	assert_int_equal(give(b, 99), 99);
+	turn_until_blocks(b, 100);
+	take_in_order(b);
+	for (int i = 0; i < 100; i++, ready = NULL) {
+		assert_non_null(pool_wait(b->pool, &b->handle, BLOCK, note_ready, &ready));
+		assert_int_equal(give(b, 1), 1);
+		turn(b);
+		turn(b); /* the first may have been under way */
+		assert_non_null(ready);
+		pool_waiter_done(b->pool, ready, true);
+	}
 }
 
 static void
@@ -512,6 +575,8 @@ main(void)
 		TEST(absent_device_is_waited_for_and_taken_when_it_comes),
 		TEST(device_that_went_is_taken_again),
 		TEST(garbage_between_frames_costs_no_frame),
+		TEST(trickle_is_read_in_batches_while_nobody_waits),
+		TEST(who_waits_is_served_without_a_rest),
 		TEST(unknown_key_is_a_state_until_the_keyring_has_it),
 		TEST(bad_word_of_the_key_quarantines_it),
 		cmocka_unit_test(addresses_are_checked_by_their_form),
