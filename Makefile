@@ -26,13 +26,13 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool pool_fair session session_damage session_faults sim_engine sim_faults skein source table telemetry tty watchdog
+unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+               pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
+               telemetry tty watchdog
 fuzz_tests  := config frame keyring packet pool session sim_engine
 
-have = $(wildcard $(1)/$(2).c)
-lib_src := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$(foreach f,$($(d)_src),$(call have,$(d),$(f))))
-lib_obj := $(lib_src:%.c=$(BUILD)/%.o)
 lib     := $(BUILD)/libekey-random.a
+lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
 packages := fuse3 libevent libcrypto inih
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
@@ -46,7 +46,8 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
 
 all: $(programs)
 
-$(BUILD)/base/%.o $(BUILD)/crypto/%.o $(BUILD)/priv/%.o $(BUILD)/ekey/%.o $(BUILD)/pool/%.o: WARN += -Wconversion
+# Floors 1 to 3.
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o): WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -57,20 +58,22 @@ $(lib): $(lib_obj)
 	$(SAY) AR $@
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-link = $(SAY) LD $@ ; $(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
+# Objects before libraries; the argument: what a test needs beyond them.
+define link
+$(SAY) LD $@
+@mkdir -p $(@D)
+$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(1) $(OUR_LIBS)
+endef
 
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
 $(BUILD)/ekeyctl: $(BUILD)/ctl/ekeyctl.o $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
 $(programs):
-	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
+	$(call link)
 
 # ---- tests ----
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
-	@mkdir -p $(@D)
-	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ -lcmocka -ljansson $(OUR_LIBS)
+	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
@@ -78,8 +81,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_fa
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
-	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o %.a,$^) -o $@ $(OUR_LIBS)
+	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
 $(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
@@ -90,8 +92,7 @@ unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 # ---- fuzzing: with replay.o a target runs the files it is given, with libFuzzer it makes its own ----
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(lib)
-	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(FUZZER) $(OUR_LIBS)
+	$(call link,$(FUZZER))
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet session): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
@@ -110,6 +111,9 @@ fuzz-run: $(fuzzers)
 floors: ## includes point down the floors only
 	$(Q)tests/check_floors.sh
 
+docs: ## the byte of doc/design.md can be followed; each key is in its manual page
+	$(Q)tests/check_docs.sh
+
 headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
@@ -126,7 +130,7 @@ test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory
 suites = $(PYTHON) tests/run.py --build $(BUILD) --checks "$(checks)" --unit "$(unit_tests)"
-checks := floors headers $(if $(fuzz_tests),fuzz-replay)
+checks := floors docs headers fuzz-replay
 san    = BUILD=build-san CFLAGS="-O1 -g" \
          SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
@@ -176,19 +180,22 @@ analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-ti
 # ---- install ----
 sbin := $(DESTDIR)$(PREFIX)/sbin
 bin  := $(DESTDIR)$(PREFIX)/bin
-docs := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
+doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
+man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 
 install: all ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
-	install -d $(sbin) $(bin) $(docs) $(conf)
+	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf $(docs)
+	install -m 644 dist/ekey-random.conf README.md NEWS $(doc)
+	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 
 uninstall: ## leaves the configuration and the keyring
-	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim $(docs)/ekey-random.conf
-	-rmdir $(docs)
+	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
+	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
+	rm -rf $(doc)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -196,7 +203,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all unit fuzz fuzz-replay fuzz-run floors headers test-programs run check test check-san \
+.PHONY: all unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -11,10 +11,10 @@
 #include "base/net.h"
 #include "base/secret.h"
 
-#define FD_IN_LEN 65536	   /* bytes of one read: as much as a Unix socket's sender can queue */
+#define FD_IN_LEN 65536    /* bytes of one read: as much as a Unix socket's sender can queue */
 #define FD_TURN_LEN 262144 /* bytes read in one wake-up before others have their turn: 2 ms */
 #define FD_SHORT_LEN 2048  /* a read of less has emptied the queue: another would say EAGAIN */
-#define FD_OUT_LEN 256	   /* bytes that the device has not accepted; it is sent 18 at a time */
+#define FD_OUT_LEN 256     /* bytes that the device has not accepted; it is sent 18 at a time */
 #define FD_UNIX_PATH_MAX 107
 
 struct fd_transport {

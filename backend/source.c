@@ -16,19 +16,20 @@
 #define RETRY_BLIND_MAX_MS 2000 /* where nothing tells us that the path has appeared */
 /*
  * While nobody waits, bytes that come in a trickle may lie with the kernel for REST_MS: a key sends
- * 86 frames a second, and to wake up for each costs more than all the rest. A fast source never rests.
+ * 86 frames a second, and to wake up for each costs more than all the rest. A fast source never
+ * rests.
  */
 #define REST_MS 100
-#define REST_LEN 1024 /* bytes of one read that are no trickle */
-#define SILENT_TICKS 3		/* resets without an answer before we say so */
+#define REST_LEN 1024  /* bytes of one read that are no trickle */
+#define SILENT_TICKS 3 /* resets without an answer before we say so */
 
 struct source {
 	struct source_env env;
 	struct source_config config;
 	const struct transport_kind *kind;
-	const char *where;	     /* config.address after the kind's prefix */
+	const char *where;           /* config.address after the kind's prefix */
 	struct transport *transport; /* NULL: not open */
-	struct appear *appear;	     /* while it is not open */
+	struct appear *appear;       /* while it is not open */
 	struct session_env session_env;
 	struct session session;
 	struct intake intake;
@@ -42,7 +43,7 @@ struct source {
 	 * the intake then starts up, and holds it.)
 	 */
 	bool keyed;
-	bool paused; /* the pool is full */
+	bool paused;            /* the pool is full */
 	uint64_t rest_until_ms; /* UINT64_MAX: not resting */
 	unsigned silent_ticks;
 	uint64_t connects, undecoded_bytes;
@@ -59,7 +60,7 @@ source_transport_kind(const char *address)
 {
 	size_t i = 0;
 
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the last prefix is "" and ends it. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the last prefix, "", ends it. */
 	while (strncmp(address, kinds[i]->prefix, strlen(kinds[i]->prefix)) != 0)
 		i++;
 	return kinds[i];

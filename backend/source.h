@@ -21,9 +21,9 @@
 struct source;
 
 struct source_config {
-	char name[SOURCE_NAME_MAX];	  /* [source NAME] */
+	char name[SOURCE_NAME_MAX];       /* [source NAME] */
 	char address[SOURCE_ADDRESS_MAX]; /* "/dev/ttyACM0" or "unix:PATH" */
-	unsigned h;			  /* claimed min-entropy, bits per byte */
+	unsigned h;                       /* claimed min-entropy, bits per byte */
 };
 
 /* Shared by all sources; outlives them. */
@@ -31,17 +31,17 @@ struct source_env {
 	struct event_base *base;
 	struct pool *pool;
 	const struct keyring *const *keyring; /* the daemon's current ring */
-	const char *keyring_path;	      /* for the log, which says where a key is missing */
+	const char *keyring_path;             /* for the log, which says where a key is missing */
 };
 
 struct source_status {
 	const char *name, *address;
 	bool connected;
-	bool paused;	   /* the pool is full: we do not read */
+	bool paused;       /* the pool is full: we do not read */
 	const char *state; /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
 	char serial[KEYRING_SERIAL_TEXT_LEN + 1]; /* "" before the first S */
-	uint64_t connects;			  /* times the transport was opened */
-	uint64_t undecoded_bytes;		  /* read, and kept until the pool has room */
+	uint64_t connects;                        /* times the transport was opened */
+	uint64_t undecoded_bytes;                 /* read, and kept until the pool has room */
 	struct session_counters session;
 	struct telemetry telemetry;
 	enum intake_state health;

@@ -63,7 +63,7 @@ void
 tty_close(struct tty *tty)
 {
 	tty->before.c_cflag &= ~(tcflag_t)HUPCL; /* the close() below is still ours */
-	tcflush(tty->fd, TCOFLUSH);		 /* else close() may wait for a device that hangs */
+	tcflush(tty->fd, TCOFLUSH);              /* else close() may wait for a device that hangs */
 	tcsetattr(tty->fd, TCSANOW, &tty->before);
 	ioctl(tty->fd, TIOCNXCL);
 	close(tty->fd);

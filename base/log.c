@@ -28,14 +28,14 @@ log_write(enum log_level level, const char *format, va_list args)
 	fprintf(stderr, "%s\n", line);
 }
 
-#define LOG_FUNCTION(name, level)                                                                  \
-	void name(const char *format, ...)                                                         \
-	{                                                                                          \
-		va_list args;                                                                      \
-                                                                                                   \
-		va_start(args, format);                                                            \
-		log_write(level, format, args);                                                    \
-		va_end(args);                                                                      \
+#define LOG_FUNCTION(name, level) \
+	void name(const char *format, ...) \
+	{ \
+		va_list args; \
+\
+		va_start(args, format); \
+		log_write(level, format, args); \
+		va_end(args); \
 	}
 
 LOG_FUNCTION(log_err, LOG_LEVEL_ERR)

@@ -47,8 +47,8 @@ num_parse(const char *text, uint64_t max, uint64_t *ret)
 bool
 num_parse_size(const char *text, uint64_t max, uint64_t *ret_bytes)
 {
-	static const struct unit units[] = {{"", 1},        {"B", 1},        {"KiB", 1024},
-					    {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
+	static const struct unit units[] = {
+		{"", 1}, {"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}, {NULL, 0}};
 
 	return num_parse_unit(text, units, max, ret_bytes);
 }

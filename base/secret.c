@@ -20,7 +20,8 @@ void *
 secret_new(size_t len)
 {
 	size_t pages_len = secret_pages_len(len);
-	void *bytes = mmap(NULL, pages_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *bytes =
+		mmap(NULL, pages_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (bytes == MAP_FAILED)
 		return NULL;

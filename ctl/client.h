@@ -16,8 +16,8 @@ struct ctl_connection {
 };
 
 enum ctl_reply {
-	CTL_REPLY_ROW,	  /* ctl_row() has it; more follow */
-	CTL_REPLY_OK,	  /* the end */
+	CTL_REPLY_ROW,    /* ctl_row() has it; more follow */
+	CTL_REPLY_OK,     /* the end */
 	CTL_REPLY_ERROR,  /* the end; ctl_error() says what */
 	CTL_REPLY_BROKEN, /* not of this protocol, or cut off, or no answer in time */
 };

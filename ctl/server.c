@@ -17,8 +17,8 @@
 #include "ctl/protocol.h"
 
 #define CTL_CLIENTS_MAX 32
-#define CTL_IDLE_S 300	      /* a monitor may ask every few minutes */
-#define CTL_WRITE_S 10	      /* a client that does not read its answers */
+#define CTL_IDLE_S 300        /* a monitor may ask every few minutes */
+#define CTL_WRITE_S 10        /* a client that does not read its answers */
 #define CTL_ANSWERS_MAX 65536 /* bytes not yet read by a client before we stop reading it */
 
 struct ctl_client {

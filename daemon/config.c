@@ -20,7 +20,7 @@ struct section {
 	const char *kind;
 	bool named;
 	void *(*begin)(struct parser *p); /* makes what its keys are stored in; NULL: no more */
-	void (*end)(struct parser *p);	  /* looks at what they made of it; may be NULL */
+	void (*end)(struct parser *p);    /* looks at what they made of it; may be NULL */
 };
 
 struct parser {
@@ -28,8 +28,8 @@ struct parser {
 	struct config_errors *errors;
 	unsigned line;
 	const struct section *section; /* the open one; NULL: none, or one that was refused */
-	void *object;		       /* what its keys are stored in */
-	uint64_t keys_seen;	       /* bits by place in config_keys[] */
+	void *object;                  /* what its keys are stored in */
+	uint64_t keys_seen;            /* bits by place in config_keys[] */
 	bool before_first_section;
 	/* All sections begun, the open one last. */
 	size_t begun_count;

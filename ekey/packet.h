@@ -20,11 +20,11 @@ enum packet_verdict {
 };
 
 struct packet {
-	char type;           /* one of "SIWEkKMLlB" */
-	bool text;           /* class '>': payload is text; else '!': sub-code and bytes */
+	char type; /* one of "SIWEkKMLlB" */
+	bool text; /* class '>': payload is text; else '!': sub-code and bytes */
 	char subcode_text[2];
-	unsigned subcode;    /* binary: 0..4095 */
-	size_t len;          /* bytes of payload; text without its padding */
+	unsigned subcode; /* binary: 0..4095 */
+	size_t len;       /* bytes of payload; text without its padding */
 	uint8_t payload[PACKET_TEXT_LEN];
 };
 

@@ -22,9 +22,9 @@
 #include "ekey/packet.h"
 #include "ekey/telemetry.h"
 
-#define SESSION_BLOCK_LEN 32  /* bytes of one entropy frame */
-#define SESSION_NONCE_LEN 12  /* ekeyd's length; the device takes 0..4095 */
-#define SESSION_SEND_MAX 32   /* longest thing ever sent: 1 + 16 + 1 */
+#define SESSION_BLOCK_LEN 32 /* bytes of one entropy frame */
+#define SESSION_NONCE_LEN 12 /* ekeyd's length; the device takes 0..4095 */
+#define SESSION_SEND_MAX 32  /* longest thing ever sent: 1 + 16 + 1 */
 
 /* Deadlines. */
 #define SESSION_SERIAL_MS 1500   /* from a reset to the S frame */
@@ -34,20 +34,20 @@
 #define SESSION_SUSPECT_MS 500   /* the same, after an S or k frame under the zero key */
 #define SESSION_RETRY_MIN_MS 250 /* first wait before another reset; doubles up to... */
 #define SESSION_RETRY_MAX_MS 60000
-#define SESSION_ASK_MS 500       /* between nonces while a key has given no entropy */
+#define SESSION_ASK_MS 500 /* between nonces while a key has given no entropy */
 
 /* Frames in a row, and none good, until the long-term key is called wrong: chance is 2^-48 each. */
 #define SESSION_WRONG_KEY_FRAMES 16
 
 enum session_state {
-	SESSION_CLOSED,      /* no transport, or not yet started */
-	SESSION_RESETTING,   /* reset sent (or about to be): everything but S is ignored */
-	SESSION_IDENTIFIED,  /* S seen, long-term key found: waiting for k */
-	SESSION_REKEYING,    /* nonce sent: waiting for the answer, then for a frame that proves it */
-	SESSION_KEYED,       /* entropy flows */
+	SESSION_CLOSED,     /* no transport, or not yet started */
+	SESSION_RESETTING,  /* reset sent (or about to be): everything but S is ignored */
+	SESSION_IDENTIFIED, /* S seen, long-term key found: waiting for k */
+	SESSION_REKEYING, /* nonce sent: waiting for the answer, then for a frame that proves it */
+	SESSION_KEYED,    /* entropy flows */
 	SESSION_UNKNOWN_KEY, /* the serial is not in the keyring; retried when it is reloaded */
-	SESSION_WRONG_KEY,   /* answered, but nothing it sends verifies: the long-term key is wrong */
-	SESSION_UNSUPPORTED, /* protocol version other than 0, or not the serial we insist on */
+	SESSION_WRONG_KEY, /* answered, but nothing it sends verifies: the long-term key is wrong */
+	SESSION_UNSUPPORTED,    /* protocol version other than 0, or not the serial we insist on */
 	SESSION_GENERATORS_BAD, /* the device says so itself (B): retried, slowly */
 };
 
@@ -60,7 +60,7 @@ enum session_event {
 
 struct session_counters {
 	uint64_t bytes_in, bytes_out;
-	uint64_t frames_ok;      /* authenticated */
+	uint64_t frames_ok; /* authenticated */
 	uint64_t frames_bad_mac;
 	uint64_t frames_malformed;
 	uint64_t frames_replayed; /* entropy whose sequence number did not go forward */
@@ -87,22 +87,22 @@ struct session {
 	struct session_counters counters;
 	struct telemetry telemetry;
 	uint8_t serial[KEYED_SERIAL_LEN];
-	struct keyed mac_key;     /* of the key in force */
+	struct keyed mac_key; /* of the key in force */
 	struct keyed zero_mac_key;
 	struct keyed pad_key;
 	bool have_serial;
-	bool have_pad;            /* mac_key and pad_key are of a session, not the zero key */
-	bool proven;              /* the device has sent a frame under that session's key */
-	bool suspect;             /* S or k under the zero key came since the last good frame */
+	bool have_pad; /* mac_key and pad_key are of a session, not the zero key */
+	bool proven;   /* the device has sent a frame under that session's key */
+	bool suspect;  /* S or k under the zero key came since the last good frame */
 	bool paused;
-	int last_sequence;        /* -1: none yet under this key */
-	unsigned unverified;      /* bad MACs since the key last changed, none good */
+	int last_sequence;   /* -1: none yet under this key */
+	unsigned unverified; /* bad MACs since the key last changed, none good */
 	uint32_t nonce_count;
 	uint8_t nonce[SESSION_NONCE_LEN];
-	uint64_t deadline_ms;     /* UINT64_MAX: none */
-	uint64_t reset_at_ms;     /* of the last reset */
-	uint64_t retry_ms;        /* present wait between resets */
-	uint64_t next_ask_ms;     /* no nonce before, unless the present key gave entropy */
+	uint64_t deadline_ms; /* UINT64_MAX: none */
+	uint64_t reset_at_ms; /* of the last reset */
+	uint64_t retry_ms;    /* present wait between resets */
+	uint64_t next_ask_ms; /* no nonce before, unless the present key gave entropy */
 	uint8_t block[SESSION_BLOCK_LEN];
 	uint8_t send[SESSION_SEND_MAX];
 	size_t send_len;

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HEALTH_APT_WINDOW 512 /* samples (bytes); SP 800-90B 4.4.2, non-binary source */
-#define HEALTH_H_MIN 1	      /* bits of min-entropy per byte that a source may claim */
+#define HEALTH_H_MIN 1        /* bits of min-entropy per byte that a source may claim */
 #define HEALTH_H_MAX 8
 #define HEALTH_H_DEFAULT 7
 
@@ -20,7 +20,7 @@ enum health_verdict { HEALTH_OK, HEALTH_REPETITION, HEALTH_PROPORTION };
 
 struct health {
 	unsigned rct_cutoff, apt_cutoff;
-	unsigned run;	    /* equal samples in a row, up to now */
+	unsigned run;       /* equal samples in a row, up to now */
 	unsigned apt_count; /* times apt_sample was seen in this window */
 	unsigned apt_seen;  /* samples of this window; 0: the next starts one */
 	uint8_t last, apt_sample;

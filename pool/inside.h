@@ -20,7 +20,7 @@ struct pool {
 	unsigned identity_share; /* waiters that one identity may hold */
 	LIST_HEAD(open_handles, pool_handle) handles;
 	uint64_t in, delivered, lost, wiped; /* as in pool_totals */
-	uint64_t granted;		     /* bytes with waiters and in stashes */
+	uint64_t granted;                    /* bytes with waiters and in stashes */
 	size_t room_wanted; /* smallest that was refused, or POOL_ROOM_NOT_WANTED */
 	void (*on_room)(void *arg);
 	void *on_room_arg;

@@ -17,7 +17,7 @@
 #include "pool/health.h"
 #include "pool/pool.h"
 
-#define INTAKE_STARTUP_LEN 1024	  /* bytes; SP 800-90B 4.3: at least 1,024 samples */
+#define INTAKE_STARTUP_LEN 1024   /* bytes; SP 800-90B 4.3: at least 1,024 samples */
 #define INTAKE_PROBATION_LEN 4096 /* stricter: four times as many without a failure */
 #define INTAKE_QUARANTINE_MS 60000
 #define INTAKE_BLOCK_MAX 1024 /* bytes in one intake_put() */
@@ -33,10 +33,10 @@ enum intake_cause {
 
 /* in = pooled + rejected + held, always; `in` counts bytes offered by the source. */
 struct intake_counters {
-	uint64_t in;	   /* bytes */
+	uint64_t in;       /* bytes */
 	uint64_t pooled;   /* bytes the pool took */
 	uint64_t rejected; /* bytes wiped: unhealthy, quarantined, or put without room */
-	uint64_t held;	   /* bytes waiting for the start-up test to end */
+	uint64_t held;     /* bytes waiting for the start-up test to end */
 	uint64_t alarms;   /* times quarantine began */
 };
 
@@ -46,8 +46,8 @@ struct intake {
 	struct health health;
 	enum intake_state state;
 	enum intake_cause cause; /* of the last quarantine */
-	char badness;		 /* the source's own word; '0' is good */
-	uint64_t until_ms;	 /* end of quarantine */
+	char badness;            /* the source's own word; '0' is good */
+	uint64_t until_ms;       /* end of quarantine */
 	struct intake_counters counters;
 	size_t held_len;
 	uint8_t held[INTAKE_PROBATION_LEN];

@@ -19,7 +19,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_QUANTUM 64	     /* bytes of one turn */
+#define POOL_QUANTUM 64      /* bytes of one turn */
 #define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
 #define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
 #define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
@@ -30,7 +30,7 @@ struct pool;
 /* What the pool has done for one outlet (a device, a listener). Owned by the outlet. */
 struct pool_account {
 	uint64_t delivered; /* bytes handed over */
-	uint64_t lost;	    /* bytes granted to it and then wiped */
+	uint64_t lost;      /* bytes granted to it and then wiped */
 	uint64_t requests;  /* that were given at least one byte */
 	uint64_t waited;    /* requests and polls that had to wait */
 };
@@ -51,7 +51,7 @@ struct pool_handle {
 	struct pool_account *account;
 	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
 	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
-	unsigned turn_left;	       /* bytes, while it waits */
+	unsigned turn_left;            /* bytes, while it waits */
 	struct pool_waiters waiters;   /* its blocked requests, oldest first, then its poll */
 	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
 	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
@@ -66,7 +66,7 @@ struct pool_handle {
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
-	size_t size;	      /* bytes of the ring, >= POOL_SIZE_MIN */
+	size_t size;          /* bytes of the ring, >= POOL_SIZE_MIN */
 	unsigned max_handles; /* open handles at once, all outlets together */
 	unsigned max_waiters; /* blocked requests and armed polls at once; one identity may
 				 hold at most a quarter of them */
@@ -74,9 +74,9 @@ struct pool_config {
 
 struct pool_totals {
 	uint64_t in, delivered, lost; /* bytes since start */
-	uint64_t wiped;		      /* of the lost: in the ring, so in nobody's account */
-	uint64_t held;		      /* bytes in the ring, with waiters and in stashes */
-	uint64_t waiters;	      /* blocked requests and armed polls now */
+	uint64_t wiped;               /* of the lost: in the ring, so in nobody's account */
+	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
+	uint64_t waiters;             /* blocked requests and armed polls now */
 	uint64_t handles;
 };
 

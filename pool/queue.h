@@ -16,7 +16,7 @@ struct pool_waiter {
 	TAILQ_ENTRY(pool_waiter) order; /* in handle->waiters or handle->answered */
 	pool_ready_fn *ready;
 	void *arg;
-	bool answered;	  /* out of the queue: its outlet has to end it */
+	bool answered;    /* out of the queue: its outlet has to end it */
 	size_t need, len; /* bytes wanted, gathered; a poll gathers in its handle's stash */
 	uint8_t bytes[POOL_GATHER_MAX];
 };

@@ -15,7 +15,7 @@ struct slots {
 	size_t slot_len;
 	unsigned max, used;
 	unsigned fresh; /* slots from here on were never taken */
-	void *free;	/* the others that are free; each begins with the address of the next */
+	void *free;     /* the others that are free; each begins with the address of the next */
 };
 
 /* False when memory cannot be had. */

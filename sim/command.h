@@ -13,10 +13,10 @@
 #define COMMAND_MAC_LEN 6
 
 enum command {
-	COMMAND_NONE,	  /* all input taken, no command complete */
-	COMMAND_RESET,	  /* 03, or R when idle */
-	COMMAND_REKEY,	  /* K quads '.': `nonce` */
-	COMMAND_LT_MAC,	  /* M and 8 characters: `mac` */
+	COMMAND_NONE,     /* all input taken, no command complete */
+	COMMAND_RESET,    /* 03, or R when idle */
+	COMMAND_REKEY,    /* K quads '.': `nonce` */
+	COMMAND_LT_MAC,   /* M and 8 characters: `mac` */
 	COMMAND_LT_REKEY, /* L quads '.': `nonce` */
 	COMMAND_UNKNOWN,  /* `unknown`; the rest of the packet has been thrown away */
 };

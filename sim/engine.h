@@ -31,9 +31,9 @@
 /* What the device is born with. Callbacks return false when they cannot: its generators fail. */
 struct engine_config {
 	struct keys_identity identity;
-	uint64_t rate;	     /* E frames a second; 0: as many as are asked for */
+	uint64_t rate;       /* E frames a second; 0: as many as are asked for */
 	uint64_t blocks_max; /* no entropy after so many; UINT64_MAX: no end */
-	char fail_mode;	     /* badness letter, or INFO_BADNESS_OK */
+	char fail_mode;      /* badness letter, or INFO_BADNESS_OK */
 	uint64_t fail_after; /* blocks before it strikes */
 	bool (*random)(void *arg, uint8_t *ret, size_t len); /* for the keys' 32 bytes */
 	bool (*entropy)(void *arg, uint8_t ret[static 32]);  /* the next block to send */

@@ -17,10 +17,10 @@ enum fault {
 	/* Of the wire; setting: every so many frames. At most one of the first three hits a frame.
 	 */
 	FAULT_BAD_MAC,
-	FAULT_DROP,	 /* a byte of the frame is missing */
-	FAULT_FLIP,	 /* a bit of it is wrong */
-	FAULT_GARBAGE,	 /* up to FAULTS_GARBAGE_MAX random bytes before it */
-	FAULT_REPLAY,	 /* one of the entropy frames before the last follows it once more */
+	FAULT_DROP,      /* a byte of the frame is missing */
+	FAULT_FLIP,      /* a bit of it is wrong */
+	FAULT_GARBAGE,   /* up to FAULTS_GARBAGE_MAX random bytes before it */
+	FAULT_REPLAY,    /* one of the entropy frames before the last follows it once more */
 	FAULT_DUPLICATE, /* the last entropy frame follows it once more */
 	/* Of the wire; setting: after so many frames. */
 	FAULT_HANG,  /* nothing is ever sent again */
@@ -46,11 +46,11 @@ struct faults {
 	uint64_t setting[FAULT_KINDS]; /* 0: never */
 	uint64_t seen[FAULT_KINDS];    /* occasions */
 	uint64_t done[FAULT_KINDS];    /* faults made */
-	uint64_t frames;	       /* passed since plugged in */
+	uint64_t frames;               /* passed since plugged in */
 	uint64_t blocks_damaged;       /* entropy frames among those that became unreadable */
-	uint64_t random;	       /* state; its first value is the seed */
-	bool wire;		       /* some setting of the wire is on */
-	size_t history_len;	       /* entropy frames ever remembered */
+	uint64_t random;               /* state; its first value is the seed */
+	bool wire;                     /* some setting of the wire is on */
+	size_t history_len;            /* entropy frames ever remembered */
 	uint8_t history[FAULTS_HISTORY][FRAMES_LEN];
 };
 

@@ -8,7 +8,7 @@
 
 #include "crypto/keyed.h"
 
-#define FRAMES_LEN 64	   /* bytes of a frame, fixed */
+#define FRAMES_LEN 64      /* bytes of a frame, fixed */
 #define FRAMES_TEXT_MAX 50 /* characters of a text payload */
 #define FRAMES_BYTES_MAX 36
 

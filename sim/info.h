@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define INFO_KINDS 3	 /* information frames that follow a block */
+#define INFO_KINDS 3     /* information frames that follow a block */
 #define INFO_TEXT_LEN 51 /* longest payload and a NUL */
 #define INFO_BADNESS_OK '0'
 

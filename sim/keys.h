@@ -11,7 +11,7 @@
 
 struct keys_identity {
 	uint8_t serial[KEYED_SERIAL_LEN];
-	uint8_t ltk[KEYED_SECRET_LEN];	  /* long-term key */
+	uint8_t ltk[KEYED_SECRET_LEN];    /* long-term key */
 	uint8_t master[KEYED_SECRET_LEN]; /* printed on the card; never changes */
 };
 

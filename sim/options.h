@@ -10,7 +10,7 @@
 #include "sim/faults.h"
 
 struct options {
-	const char *listen;	    /* pty:PATH or unix:PATH */
+	const char *listen;         /* pty:PATH or unix:PATH */
 	const char *keyring, *seed; /* or NULL */
 	uint64_t first_block;
 	uint64_t split; /* most bytes of one write */

@@ -20,7 +20,7 @@ struct port;
 
 /* The two kinds of port, by what differs. */
 struct port_kind {
-	const char *prefix;	     /* of the address, "pty:" */
+	const char *prefix;          /* of the address, "pty:" */
 	int (*open)(struct port *p); /* 0 or -errno */
 	void (*finish)(struct port *p);
 	int (*replug)(struct port *p); /* 0 or -errno */
@@ -33,11 +33,11 @@ extern const struct port_kind port_pty, port_unix;
 struct port {
 	const struct port_kind *kind;
 	const char *path; /* of the socket, or of the symbolic link to the terminal */
-	int arrivals;	  /* fd that tells of hosts: the listening socket, or inotify */
-	int fd;		  /* to the host: the connection, or the terminal's master side */
-	int terminal;	  /* pty: our hold on the host's side */
+	int arrivals;     /* fd that tells of hosts: the listening socket, or inotify */
+	int fd;           /* to the host: the connection, or the terminal's master side */
+	int terminal;     /* pty: our hold on the host's side */
 	unsigned handles; /* pty: how often the host's side is open, but for us */
-	uint64_t hosts;	  /* that came so far */
+	uint64_t hosts;   /* that came so far */
 	bool connected;
 	char terminal_path[64];
 };

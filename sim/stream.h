@@ -17,7 +17,7 @@
 
 struct stream {
 	EVP_MD_CTX *hash; /* NULL: no seed */
-	uint64_t next;	  /* index of the next block */
+	uint64_t next;    /* index of the next block */
 	size_t prefix_len;
 	char message[STREAM_SEED_MAX + 40]; /* prefix, then the decimal index */
 	size_t random_used;

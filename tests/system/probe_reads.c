@@ -40,7 +40,7 @@ small_reads_are_whole(const struct probe *p)
 static const char *
 long_reads_have_256_at_least(const struct probe *p)
 {
-	static const size_t sizes[] = {257,    4095,   4096,   4097,	65536,
+	static const size_t sizes[] = {257,    4095,   4096,   4097,    65536,
 				       131071, 131072, 131073, 1 << 20, (1 << 20) + 1};
 	int fd = probe_open(p, 0);
 

@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 struct stream {
-	uint8_t *bytes;	 /* the first `len` bytes the key sends */
-	uint8_t *taken;	 /* one per byte: times it was delivered */
+	uint8_t *bytes;  /* the first `len` bytes the key sends */
+	uint8_t *taken;  /* one per byte: times it was delivered */
 	uint32_t *index; /* hash table of the 8-byte words at multiples of 8 */
 	size_t len, mask;
 	uint64_t located, loose; /* bytes found; bytes of pieces too short to find */
-	uint64_t duplicate;	 /* bytes in pieces that were delivered before */
-	uint64_t foreign;	 /* bytes in runs too long not to be found */
+	uint64_t duplicate;      /* bytes in pieces that were delivered before */
+	uint64_t foreign;        /* bytes in runs too long not to be found */
 	uint64_t loose_value[256];
 };
 

@@ -10,6 +10,12 @@ INSTALLED = {
     "usr/local/bin/ekeyctl",
     "usr/local/bin/ekey-sim",
     "usr/local/share/doc/ekey-random/ekey-random.conf",
+    "usr/local/share/doc/ekey-random/README.md",
+    "usr/local/share/doc/ekey-random/NEWS",
+    "usr/local/share/man/man1/ekeyctl.1",
+    "usr/local/share/man/man1/ekey-sim.1",
+    "usr/local/share/man/man5/ekey-random.conf.5",
+    "usr/local/share/man/man8/ekey-randomd.8",
     "etc/ekey-random/ekey-random.conf",
 }
 KEPT = "etc/ekey-random/ekey-random.conf"

@@ -68,7 +68,7 @@ static void
 note_event(struct host *h, enum session_event event)
 {
 	assert(h->events_len < HOST_LOG_MAX && h->blocks_len < HOST_LOG_MAX);
-	h->events[h->events_len++] = event == SESSION_ENTROPY	? 'E'
+	h->events[h->events_len++] = event == SESSION_ENTROPY   ? 'E'
 				     : event == SESSION_CHANGED ? 'C'
 								: 'T';
 	h->events[h->events_len] = '\0';

@@ -20,7 +20,7 @@
 #define WORLD_WAITERS 24
 #define WORLD_SIZE (POOL_SIZE_MIN + 8)
 #define WORLD_WORDS (1U << 18) /* of the stream */
-#define WORLD_DEPTH 4	       /* of calls from inside callbacks */
+#define WORLD_DEPTH 4          /* of calls from inside callbacks */
 #define WORLD_TAG 0xe76b3359U  /* in the upper half of every number */
 
 struct world;

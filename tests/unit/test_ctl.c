@@ -154,7 +154,7 @@ says_what_failed_and_goes_on(void **state)
 static void
 commands_are_exact_words(void **state)
 {
-	static const char *const wrong[] = {"rows",  "ROWS", "Rows ",	  " Rows",   "Row",
+	static const char *const wrong[] = {"rows",  "ROWS", "Rows ",     " Rows",   "Row",
 					    "Rowss", "",     "Rows Rows", "Shutdown"};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -19,7 +19,7 @@ struct rig {
 	struct intake *in;
 	struct pool_account account;
 	struct pool_handle handle;
-	uint32_t next;	/* of the harmless stream */
+	uint32_t next;  /* of the harmless stream */
 	unsigned rooms; /* calls of on_room */
 };
 

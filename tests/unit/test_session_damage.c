@@ -15,7 +15,7 @@
 #include "tests/unit/host.h"
 
 #define HANDSHAKE_FRAMES 4 /* S, k, K, and one E so that the key is proven */
-#define FRAMES 24	   /* after it; every eighth is telemetry */
+#define FRAMES 24          /* after it; every eighth is telemetry */
 #define STREAM_LEN ((HANDSHAKE_FRAMES + FRAMES) * FRAME_LEN)
 #define BODY (recording + HANDSHAKE_FRAMES * FRAME_LEN)
 #define BODY_LEN (FRAMES * FRAME_LEN)

@@ -166,7 +166,7 @@ frames_of_no_known_form_cost_themselves(void **unused)
 	host_key(&h);
 	host_feed_text(&h, 'Z', "hello"); /* unknown type */
 	host_feed_text(&h, 'E', "text");  /* wrong class */
-	host_feed_text(&h, 'k', "");	  /* only spaces: asks for a key, as any k */
+	host_feed_text(&h, 'k', "");      /* only spaces: asks for a key, as any k */
 	host_feed_answer(&h);
 	host_feed_entropy(&h);
 	device_bytes(&h.device, 'E', 40, payload, 24, frame); /* too short, too long */

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Holds the documents to the code: the hops of "Follow one byte" in doc/design.md exist, every key of
+# the configuration is in ekey-random.conf(5), every option in its page or its usage.
+set -eu
+cd "$(dirname "$0")/.."
+bad=0
+say() {
+	echo "$*"
+	bad=1
+}
+
+hops=$(sed -n 's/^[0-9]*\. `\([^`]*\)`.*/\1/p' doc/design.md)
+test "$(echo "$hops" | wc -l)" -eq 8 || say "doc/design.md: eight hops, no more and no fewer"
+for hop in $hops; do
+	grep -q "^${hop#*:}(" "${hop%:*}" || say "doc/design.md: no ${hop#*:}() in ${hop%:*}"
+done
+
+keys=$(sed -n 's/^\t{"[a-z]*", "\([a-z-]*\)", .*/\1/p' daemon/config_keys.c)
+test -n "$keys" || say "daemon/config_keys.c: no keys found"
+for key in $keys; do
+	grep -q "^\.B $key\$" doc/man/ekey-random.conf.5 || say "ekey-random.conf(5): no key '$key'"
+done
+
+for letter in $(sed -n 's/.*getopt(argc, argv, "\([a-zA-Z:]*\)").*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g'); do
+	grep -qF "\\-$letter" doc/man/ekey-randomd.8 || say "ekey-randomd(8): no option -$letter"
+done
+for option in $(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/p' sim/options.c); do
+	test "$option" = help || grep -qF -- "--$option" sim/options.c || say "ekey-sim --help: no option --$option"
+done
+exit $bad
