@@ -7,12 +7,13 @@ PYTHON  ?= /usr/bin/python3
 SYSCONF ?= /etc
 SECONDS ?=
 CONFIG  ?=
+BENCH   ?=
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := bytes clock file log net num secret
+base_src    := clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
@@ -100,6 +101,7 @@ fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
 	$(Q)for t in $(fuzz_tests); do $(BUILD)/tests/fuzz/fuzz_$$t tests/fuzz/corpus/$$t/* || exit 1; done
 
 fuzz: ## clang's libFuzzer on each target for SECONDS (else a minute in all)
+	$(Q)dist/packages.sh build test-unit fuzz
 	$(Q)$(MAKE) BUILD=build-fuzz CC=clang FUZZER=-fsanitize=fuzzer \
 		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzz-run
 
@@ -197,13 +199,27 @@ uninstall: ## leaves the configuration and the keyring
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -rf $(doc)
 
+# ---- benchmarks ----
+bench_programs := $(addprefix $(BUILD)/bench/,decode null_host null_server reader wake)
+$(BUILD)/bench/decode: $(addprefix $(BUILD)/bench/,ring.o samples.o)
+$(BUILD)/bench/reader: $(BUILD)/bench/samples.o
+$(BUILD)/bench/wake: $(addprefix $(BUILD)/bench/,key.o ring.o samples.o) \
+                     $(addprefix $(BUILD)/sim/,command.o frames.o)
+$(bench_programs): %: %.o $(lib)
+	$(call link)
+
+bench: ## ours beside Debian's ekeyd and a null server, in ratios; BENCH=decode: one part
+	$(Q)dist/packages.sh build bench
+	$(again) all $(bench_programs) $(BUILD)/tests/rig/init
+	$(Q)$(PYTHON) -B bench/run.py $(BUILD) $(BENCH)
+
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+#include "bench/ring.h"
+
+#include <err.h>
+
+#include "base/file.h"
+#include "base/secret.h"
+
+struct keyring *
+ring_load(const char *path)
+{
+	struct keyring *ring = secret_new(sizeof(*ring));
+	struct keyring_error error;
+	struct file_text file;
+
+	if (ring == NULL || file_read(path, KEYRING_FILE_MAX, &file) != 0)
+		errx(1, "cannot read %s", path);
+	if (!keyring_parse(file.text, file.len, ring, &error))
+		errx(1, "%s:%u: %s", path, error.line, error.why);
+	file_finish(&file);
+	if (ring->len == 0)
+		errx(1, "no key in %s", path);
+	return ring;
+}
+
+void
+ring_free(struct keyring **ring)
+{
+	secret_free(*ring, sizeof(**ring));
+	*ring = NULL;
+}
