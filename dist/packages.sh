@@ -9,7 +9,7 @@ packages_of() {
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
 	test) echo python3-pytest ekeyd fuse3 user-mode-linux openssl rng-tools5 dieharder ;;
-	fuzz) echo clang libclang-rt-14-dev ;;
+	fuzz) echo clang libclang-rt-dev ;;
 	bench) echo python3 ekeyd fuse3 user-mode-linux ;;
 	analyze) echo clang-tidy-14 clang-format-14 git ;;
 	*) return 1 ;;
