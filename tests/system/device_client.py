@@ -13,7 +13,8 @@ import struct
 import subprocess
 import time
 
-BUILD = pathlib.Path(os.environ.get("BUILD", "build")).resolve()
+from processes import BUILD
+
 SERVER = BUILD / "tests/system/device_server"
 PATIENCE_S = 20
 NOBODY = 65534

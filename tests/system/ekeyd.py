@@ -8,11 +8,11 @@ import os
 import shutil
 import socket
 import subprocess
-import time
+
+from processes import PATIENCE_S, wait_until
 
 EKEYD = "/usr/sbin/ekeyd"
 SETKEY = "/usr/sbin/ekey-setkey"
-PATIENCE_S = 30
 
 CONFIG = """\
 Daemonise(false)
@@ -25,15 +25,6 @@ Keyring "{keyring}"
 def missing():
     """What of the package is not there, or None."""
     return next((p for p in (EKEYD, SETKEY) if shutil.which(p) is None), None)
-
-
-def wait_until(condition, what, patience_s=PATIENCE_S):
-    """The first true value of condition(); fails, saying what was awaited, when none comes."""
-    deadline = time.monotonic() + patience_s
-    while not (value := condition()):
-        assert time.monotonic() < deadline, f"waited {patience_s} s for {what}"
-        time.sleep(0.01)
-    return value
 
 
 class Ekeyd:

@@ -1,20 +1,12 @@
 """ekey-sim as a process, for the tests of the simulator itself."""
 
-import hashlib
-import os
 import pathlib
 import signal
 import subprocess
 
-from ekeyd import PATIENCE_S, wait_until
+from processes import PATIENCE_S, program, wait_until
 
-TOP = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = TOP / os.environ.get("BUILD", "build") / "ekey-sim"
 SERIAL = "SIMULATEDKEY0001"
-
-
-def block(seed, index):
-    return hashlib.sha256(f"ekeysim:{seed}:E:{index}".encode()).digest()
 
 
 class SimKey:
@@ -25,7 +17,7 @@ class SimKey:
         self.keyring = place / "keyring"
         self.log = place / "sim.log"
         self.out = place / "sim.out"
-        argv = [PROGRAM, "--listen", f"{kind}:{self.path}", "--keyring", self.keyring, *options]
+        argv = [program("ekey-sim"), "--listen", f"{kind}:{self.path}", "--keyring", self.keyring, *options]
         with open(self.log, "wb") as log, open(self.out, "wb") as out:
             self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=log)
         greeting = f"SIMULATED Entropy Key {SERIAL}"

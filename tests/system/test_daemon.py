@@ -1,9 +1,5 @@
-"""The daemon as its owner meets it: verdicts, reload, stop, sources that come and go, status.
+"""The daemon as its owner meets it: verdicts, reload, stop, sources that come and go, status."""
 
-Self-contained: it needs the built programs (EKEY_BUILD, else build/) and /dev/fuse.
-"""
-
-import hashlib
 import os
 import pathlib
 import re
@@ -15,10 +11,10 @@ import time
 
 import pytest
 
-BUILD = pathlib.Path(os.environ.get("EKEY_BUILD", "build")).resolve()
-PATIENCE_S = 20  # for what takes a moment on a slow machine
+from processes import BUILD, PATIENCE_S, mounted, unmount, wait_until
+from stream import BLOCK, expected
+
 SEED = "daemon"
-BLOCK = 32
 
 CONFIG = """\
 [daemon]
@@ -37,27 +33,6 @@ DEVICE = """\
 path = {path}
 via = fuse
 """
-
-
-def wait_until(true, what):
-    end = time.monotonic() + PATIENCE_S
-    while not (value := true()):
-        assert time.monotonic() < end, f"{what}: not so after {PATIENCE_S} s"
-        time.sleep(0.01)
-    return value
-
-
-def stream(offset, length):
-    """Bytes of the simulated key: block i is SHA-256("ekeysim:SEED:E:i")."""
-    first, last = offset // BLOCK, -(-(offset + length) // BLOCK)
-    blocks = (hashlib.sha256(f"ekeysim:{SEED}:E:{i}".encode()).digest() for i in range(first, last))
-    return b"".join(blocks)[offset - first * BLOCK :][:length]
-
-
-def mounted(path):
-    """Looks at the table only: to touch a mount whose server hangs would hang us too."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as table:
-        return any(line.split()[4] == str(path) for line in table)
 
 
 class Place:
@@ -175,9 +150,8 @@ def place():
         for child in reversed(p.children):
             child.kill()
             child.wait(PATIENCE_S)
-        for left in [m for m in (p.path / n for n in ("random", "second")) if mounted(m)]:
-            umount = ["umount", "-l"] if os.geteuid() == 0 else ["fusermount3", "-u", "-z"]
-            subprocess.run([*umount, str(left)], timeout=PATIENCE_S, check=True)
+        for name in ("random", "second"):
+            unmount(p.path / name)
 
 
 def check(place):
@@ -257,14 +231,14 @@ def test_reader_gets_the_stream_of_the_key(place):
     place.start_sim()
     place.write_config(place.source(), place.device_section())
     place.start_daemon()
-    assert place.read(1_000_000) == stream(0, 1_000_000)
+    assert place.read(1_000_000) == expected(SEED, 0, 1_000_000)
 
 
 def test_reader_gets_the_stream_of_a_key_on_a_tty(place):
     place.start_sim(listen=f"pty:{place.path}/tty")
     place.write_config(place.source(address=f"{place.path}/tty"), place.device_section())
     place.start_daemon()
-    assert place.read(300_000) == stream(0, 300_000)
+    assert place.read(300_000) == expected(SEED, 0, 300_000)
 
 
 def test_stops_within_a_second_with_readers_blocked(place):
@@ -362,7 +336,7 @@ def test_bad_reload_changes_nothing_and_names_the_line(place, bad):
     place.reload(daemon, "SIGHUP: nothing was changed")
     assert place.count(line) == 1
     assert place.status()["source key"]["connects"] == "1"
-    assert place.read(32) == stream(0, 32)
+    assert place.read(32) == expected(SEED, 0, 32)
 
 
 def test_reload_keeps_what_did_not_change(place):
@@ -467,7 +441,7 @@ def test_full_pool_stops_the_reading_and_all_wake_ups(place):
     for key in "read_bytes", "undecoded_bytes":
         assert after["source key"][key] == before["source key"][key]
     assert after["pool -"]["level_bytes"] == "8192"
-    assert place.read(100_000) == stream(0, 100_000)
+    assert place.read(100_000) == expected(SEED, 0, 100_000)
 
 
 def test_removal_is_noticed_while_the_pool_is_full(place):

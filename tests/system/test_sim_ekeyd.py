@@ -3,8 +3,10 @@
 import pytest
 
 import ekeyd
-from ekeyd import Ekeyd, wait_until
-from simkey import SERIAL, SimKey, block
+from ekeyd import Ekeyd
+from processes import wait_until
+from simkey import SERIAL, SimKey
+from stream import block
 
 BLOCKS = 5000  # more than the 4096 that one session key is good for
 FIRST = 123

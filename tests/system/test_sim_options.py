@@ -5,13 +5,13 @@ import subprocess
 
 import pytest
 
-from simkey import PROGRAM, TOP
+from processes import TOP, program
 
 SECRET = "6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6A"  # a card's text with a wrong CRC
 
 
 def run(*options):
-    argv = [PROGRAM, *options]
+    argv = [program("ekey-sim"), *options]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30)
 
 

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from ekeyd import wait_until
+from processes import wait_until
 from simkey import SimKey
 
 FRAME = 64

@@ -342,14 +342,31 @@ an_answer_of_a_wrong_length_gives_no_key(void **unused)
 	session_open(h.session, h.now_ms);
 	host_feed_serial(&h);
 	host_feed_ask(&h);
-	device_bytes(&h.device, 'K', 11, bytes, 32, frame); /* it heard 11 of our 12 bytes */
-	host_feed(&h, frame, sizeof(frame));
-	device_bytes(&h.device, 'K', 12, bytes, 16, frame);
+	device_bytes(&h.device, 'K', 12, bytes, 16, frame); /* malformed */
 	host_feed(&h, frame, sizeof(frame));
 	assert_state(SESSION_REKEYING);
 	assert_int_equal(counted()->rekeys, 0);
 	host_pass(&h, SESSION_ANSWER_MS);
 	assert_state(SESSION_RESETTING);
+}
+
+static void
+a_nonce_that_was_heard_in_part_starts_the_session_again_at_once(void **unused)
+{
+	uint8_t frame[FRAME_LEN], bytes[32] = {0};
+
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	host_feed_ask(&h);
+	host_forget(&h);
+	device_bytes(&h.device, 'K', 11, bytes, 32, frame); /* it heard 11 of our 12 bytes */
+	host_feed(&h, frame, sizeof(frame));
+	assert_state(SESSION_RESETTING);
+	assert_int_equal(counted()->rekeys, 0);
+	host_pass(&h, SESSION_RETRY_MIN_MS); /* at its pace */
+	assert_int_equal(h.sent_len, 1);
+	assert_int_equal(h.sent[0], 3);
 }
 
 static void
@@ -642,6 +659,7 @@ main(void)
 		TEST(damage_right_after_the_answer_is_no_wrong_key),
 		TEST(a_lost_nonce_or_answer_restarts_after_the_deadline),
 		TEST(an_answer_of_a_wrong_length_gives_no_key),
+		TEST(a_nonce_that_was_heard_in_part_starts_the_session_again_at_once),
 		TEST(an_answer_counts_once_and_when_asked_for_only),
 		TEST(a_key_that_falls_silent_is_reset),
 		TEST(damaged_frames_are_no_sign_of_life),
