@@ -145,14 +145,17 @@ key_wanted(struct session *s, uint64_t now_ms)
 }
 
 /*
- * Only the answer to our latest nonce, taken whole by the device; and once: what comes after it
- * under the new key has proven that key, and we are not REKEYING any more.
+ * Only the answer to our latest nonce; and once: what comes after it under the new key has proven
+ * that key, and we are not REKEYING any more. A device that took the nonce with another length has
+ * a key that we cannot know: nothing of it will verify, so there is nothing to wait for.
  */
 static void
 key_answered(struct session *s, const struct packet *p, uint64_t now_ms)
 {
-	if (s->state != SESSION_REKEYING || p->subcode != SESSION_NONCE_LEN)
+	if (s->state != SESSION_REKEYING)
 		s->counters.frames_ignored++;
+	else if (p->subcode != SESSION_NONCE_LEN)
+		session_restart(s, now_ms);
 	else if (session_keys_answer(s, p->payload))
 		session_arm(s, now_ms);
 	else
