@@ -1,6 +1,7 @@
 """The checker of device reads is no use unless it sees what must not be. Here a FIFO is the device."""
 
 import os
+import re
 import threading
 
 import pytest
@@ -48,11 +49,15 @@ def test_accepts_the_stream(read_back, good):
     assert result.returncode == 0, result.stdout
 
 
-@pytest.mark.parametrize("length", [16, 32, 4096])
+# Where a read ends is chance, and less than 15 bytes at either end of a piece cannot be found.
+EDGES = 2 * 14
+
+
+@pytest.mark.parametrize("length", [64, 512, 4096])
 def test_sees_bytes_that_come_twice(read_back, good, length):
     result = read_back(spoilt(good, 999_000, good[100_000:][:length]), "many", "64")
     assert result.returncode == 1, result.stdout
-    assert f" {length} bytes twice" in result.stdout
+    assert length - EDGES <= int(re.search(r"(\d+) bytes twice", result.stdout)[1]) <= length
 
 
 def test_sees_bytes_of_elsewhere(read_back, good):
