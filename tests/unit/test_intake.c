@@ -216,6 +216,20 @@ quarantine_rejects_everything_until_its_time(void **state)
 	assert_int_equal(rig->in->counters.held, BLOCK);
 }
 
+/* Its time would never end: a source that is not read says nothing. */
+static void
+a_quarantined_source_is_read_beside_a_full_pool(void **state)
+{
+	struct rig *rig = *state;
+
+	put_good(rig, 16384, T0);
+	assert_false(intake_has_room(rig->in, BLOCK));
+	intake_badness(rig->in, '1', T0);
+	assert_true(intake_has_room(rig->in, BLOCK));
+	intake_badness(rig->in, '0', T0 + INTAKE_QUARANTINE_MS);
+	assert_int_equal(rig->in->state, INTAKE_PROBATION);
+}
+
 static void
 probation_is_four_times_longer_than_startup(void **state)
 {
@@ -452,6 +466,7 @@ main(void)
 		promise(the_block_that_fails_is_rejected_whole),
 		promise(too_many_of_one_value_quarantines_with_its_cause),
 		promise(quarantine_rejects_everything_until_its_time),
+		promise(a_quarantined_source_is_read_beside_a_full_pool),
 		promise(probation_is_four_times_longer_than_startup),
 		promise(probation_that_fails_is_quarantine_again),
 		promise(badness_quarantines_until_taken_back),

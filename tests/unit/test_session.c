@@ -198,6 +198,21 @@ entropy_under_the_old_key_is_good_until_the_answer(void **unused)
 }
 
 static void
+the_last_number_that_comes_while_an_answer_is_due_asks_no_second_time(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	h.device.sequence = 4095;
+	host_feed_ask(&h);
+	host_feed_entropy(&h);
+	assert_int_equal(h.sent_len, 18);
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	assert_state(SESSION_KEYED);
+	assert_int_equal(h.blocks_len, 2);
+}
+
+static void
 a_change_is_told_between_the_frames_around_it(void **unused)
 {
 	uint8_t stream[4 * FRAME_LEN];
@@ -229,6 +244,35 @@ a_taker_that_is_full_loses_nothing(void **unused)
 	assert_int_equal(h.blocks[0], 2);
 }
 
+/* The calls that may follow a block, one by one; the taker has copied it before. */
+static void
+next_call(unsigned call)
+{
+	struct cursor in = cursor_over("", 0);
+
+	switch (call) {
+	case 0:
+		assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_MORE);
+		return;
+	case 1:
+		session_tick(h.session, h.now_ms);
+		return;
+	case 2:
+		session_pause(h.session);
+		return;
+	case 3:
+		session_resume(h.session, h.now_ms);
+		return;
+	case 4:
+		session_keyring_changed(h.session, h.now_ms);
+		return;
+	case 5:
+		session_close(h.session);
+		return;
+	}
+	session_open(h.session, h.now_ms);
+}
+
 static void
 a_block_is_wiped_by_the_next_call(void **unused)
 {
@@ -237,13 +281,15 @@ a_block_is_wiped_by_the_next_call(void **unused)
 	struct cursor in;
 
 	(void)unused;
-	host_key(&h);
-	device_entropy(&h.device, frame);
-	in = cursor_over(frame, sizeof(frame));
-	assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_ENTROPY);
-	assert_memory_not_equal(session_block(h.session), zero, sizeof(zero));
-	assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_MORE);
-	assert_memory_equal(session_block(h.session), zero, sizeof(zero));
+	for (unsigned call = 0; call <= 6; call++) {
+		host_key(&h);
+		device_entropy(&h.device, frame);
+		in = cursor_over(frame, sizeof(frame));
+		assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_ENTROPY);
+		assert_memory_not_equal(session_block(h.session), zero, sizeof(zero));
+		next_call(call);
+		assert_memory_equal(session_block(h.session), zero, sizeof(zero));
+	}
 }
 
 static void
@@ -283,6 +329,24 @@ what_was_not_sent_is_void_after_a_reset_or_a_close(void **unused)
 	session_close(h.session);
 	assert_null(session_send(h.session, &len));
 	assert_int_equal(len, 0);
+}
+
+static void
+a_new_connection_knows_nothing_of_the_last(void **unused)
+{
+	(void)unused;
+	host_key(&h);
+	host_feed_text(&h, 'I', "T03143 V03254");
+	assert_non_null(session_serial(h.session));
+	session_open(h.session, h.now_ms);
+	assert_null(session_serial(h.session));
+	assert_false(session_telemetry(h.session)->have_temperature);
+	host_pass(&h, 3600000); /* nothing answers: the wait between resets grows */
+	session_open(h.session, h.now_ms);
+	host_feed(&h, "", 0);
+	host_forget(&h);
+	host_pass(&h, SESSION_SERIAL_MS);
+	assert_int_equal(h.sent_len, 1); /* the second reset does not wait as the last one did */
 }
 
 static void
@@ -393,6 +457,23 @@ a_key_that_is_added_to_the_keyring_starts_without_a_reset(void **unused)
 }
 
 static void
+an_unknown_key_that_names_another_serial_is_looked_up_again(void **unused)
+{
+	static const uint8_t other[KEYED_SERIAL_LEN] = {1};
+	struct device known = h.device;
+
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	memcpy(h.device.serial, other, sizeof(other));
+	device_reset(&h.device);
+	host_feed_serial(&h);
+	assert_state(SESSION_UNKNOWN_KEY);
+	h.device = known;
+	host_feed_serial(&h);
+	assert_state(SESSION_IDENTIFIED);
+}
+
+static void
 a_key_that_is_taken_from_the_keyring_gets_no_new_session(void **unused)
 {
 	struct keyring *empty = secret_new(sizeof(*empty));
@@ -450,17 +531,20 @@ main(void)
 		TEST(nonces_count_up_and_differ),
 		TEST(the_last_sequence_number_asks_for_a_key_at_once),
 		TEST(entropy_under_the_old_key_is_good_until_the_answer),
+		TEST(the_last_number_that_comes_while_an_answer_is_due_asks_no_second_time),
 		TEST(a_change_is_told_between_the_frames_around_it),
 		TEST(a_taker_that_is_full_loses_nothing),
 		TEST(a_block_is_wiped_by_the_next_call),
 		TEST(closing_wipes_the_keys_and_keeps_the_counters),
 		TEST(what_was_not_sent_is_void_after_a_reset_or_a_close),
+		TEST(a_new_connection_knows_nothing_of_the_last),
 		TEST(a_new_connection_is_not_paused),
 		TEST(telemetry_counts_under_a_session_key_only),
 		TEST(telemetry_that_makes_no_sense_changes_nothing),
 		TEST(reading_that_was_paused_is_no_silence),
 		TEST(any_authentic_frame_ends_the_silence),
 		TEST(a_key_that_is_added_to_the_keyring_starts_without_a_reset),
+		TEST(an_unknown_key_that_names_another_serial_is_looked_up_again),
 		TEST(a_key_that_is_taken_from_the_keyring_gets_no_new_session),
 		TEST(another_serial_than_the_wanted_one_is_refused),
 		TEST(every_state_has_a_phrase_of_its_own),

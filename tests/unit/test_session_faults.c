@@ -285,6 +285,13 @@ a_wrong_long_term_key_is_retried_slowly_or_on_a_new_keyring(void **unused)
 	meet_wrong_key(); /* the device's key is now as it was: right */
 	assert_state(SESSION_KEYED);
 	meet_wrong_key();
+	host_pass(&h, HOUR_MS); /* silent: the wait between resets grows */
+	device_reset(&h.device);
+	host_feed_serial(&h);
+	host_feed_ask(&h);
+	host_feed_answer(&h);
+	for (int i = 0; i < SESSION_WRONG_KEY_FRAMES; i++)
+		host_feed_entropy(&h);
 	assert_state(SESSION_WRONG_KEY);
 	memcpy(h.ring->entries[0].ltk, h.device.ltk, KEYED_SECRET_LEN);
 	session_keyring_changed(h.session, h.now_ms);
@@ -311,6 +318,28 @@ damage_right_after_the_answer_is_no_wrong_key(void **unused)
 	for (int i = 0; i < SESSION_WRONG_KEY_FRAMES; i++)
 		feed_damaged();
 	assert_still_keyed();
+	host_feed_ask(&h);
+	host_feed_answer(&h);
+	feed_damaged(); /* what came before the new key does not count against it */
+	assert_still_keyed();
+}
+
+static void
+a_session_that_is_given_up_leaves_no_key(void **unused)
+{
+	static const struct keyed zero;
+
+	(void)unused;
+	host_key(&h);
+	host_feed_text(&h, 'B', "Generators have gone bad, rekeying abandoned.");
+	assert_state(SESSION_GENERATORS_BAD);
+	assert_memory_equal(&h.session->pad_key, &zero, sizeof(zero));
+	assert_memory_equal(&h.session->mac_key, &h.session->zero_mac_key, sizeof(zero));
+	host_key(&h);
+	host_pass(&h, SESSION_SILENCE_MS);
+	assert_state(SESSION_RESETTING);
+	assert_memory_equal(&h.session->pad_key, &zero, sizeof(zero));
+	assert_memory_equal(&h.session->mac_key, &h.session->zero_mac_key, sizeof(zero));
 }
 
 /* ---- the device says nothing, or not what we wait for ---- */
@@ -318,6 +347,9 @@ damage_right_after_the_answer_is_no_wrong_key(void **unused)
 static void
 a_lost_nonce_or_answer_restarts_after_the_deadline(void **unused)
 {
+	struct device other;
+	uint8_t frame[FRAME_LEN];
+
 	(void)unused;
 	host_key(&h);
 	host_feed_ask(&h);
@@ -326,6 +358,9 @@ a_lost_nonce_or_answer_restarts_after_the_deadline(void **unused)
 		host_feed_ask(&h); /* ekeyd resets at the sixth */
 	assert_int_equal(h.sent_len, 0);
 	host_pass(&h, SESSION_ANSWER_MS - 1);
+	other = device_behind_our_back();
+	device_serial(&other, frame);
+	host_feed(&h, frame, sizeof(frame)); /* anybody's: puts nothing off */
 	assert_state(SESSION_REKEYING);
 	host_pass(&h, 1);
 	assert_state(SESSION_RESETTING);
@@ -581,6 +616,25 @@ run_hour(void (*device_step)(void))
 	}
 }
 
+/* As resets_for_ever(), but of a device that has given entropy before. */
+static void
+a_device_that_gave_entropy_and_resets_for_ever_gets_no_more_nonces(void **unused)
+{
+	uint64_t before;
+
+	(void)unused;
+	host_key(&h);
+	device_reset(&h.device);
+	host_feed_serial(&h);
+	host_pass(&h, SESSION_SUSPECT_MS);
+	before = counted()->nonces;
+	for (int i = 0; i < 100; i++) {
+		host_feed_serial(&h);
+		host_feed_ask(&h);
+	}
+	assert_int_equal(counted()->nonces, before + 1);
+}
+
 static void
 resets_for_ever(void)
 {
@@ -657,6 +711,7 @@ main(void)
 		TEST(a_wrong_long_term_key_is_told_once_and_never_called_keyed),
 		TEST(a_wrong_long_term_key_is_retried_slowly_or_on_a_new_keyring),
 		TEST(damage_right_after_the_answer_is_no_wrong_key),
+		TEST(a_session_that_is_given_up_leaves_no_key),
 		TEST(a_lost_nonce_or_answer_restarts_after_the_deadline),
 		TEST(an_answer_of_a_wrong_length_gives_no_key),
 		TEST(a_nonce_that_was_heard_in_part_starts_the_session_again_at_once),
@@ -670,6 +725,7 @@ main(void)
 		TEST(bad_generators_are_told_and_retried_slowly),
 		TEST(without_randomness_no_nonce_is_sent),
 		TEST(a_dead_key_is_reset_ever_more_seldom),
+		TEST(a_device_that_gave_entropy_and_resets_for_ever_gets_no_more_nonces),
 		TEST(no_fault_causes_a_storm_of_resets),
 		TEST(a_session_that_gave_entropy_is_restarted_without_a_wait),
 	};
