@@ -67,6 +67,17 @@ requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 
 /* ---- reads ---- */
 
+/* Hands over the first `len` bytes of the reply; false when nobody heard them. */
+static bool
+read_reply(struct requests *r, fuse_req_t req, size_t len)
+{
+	bool delivered = fuse_reply_buf(req, (const char *)r->reply, len) == 0;
+
+	secret_wipe(r->reply, len);
+	r->account.requests += delivered && len > 0;
+	return delivered;
+}
+
 /* Ends a blocked read; its request has been answered, or freed, by the caller. */
 static void
 read_finish(struct read *p, bool delivered)
@@ -94,8 +105,7 @@ read_answer(struct read *p, bool with_more)
 	memcpy(r->reply, bytes, gathered);
 	if (with_more && entry->asked > gathered)
 		more = pool_take(r->pool, handle, r->reply + gathered, entry->asked - gathered);
-	delivered = fuse_reply_buf(p->req, (const char *)r->reply, gathered + more) == 0;
-	secret_wipe(r->reply, gathered + more);
+	delivered = read_reply(r, p->req, gathered + more);
 	if (!delivered && more > 0)
 		pool_delivery_failed(r->pool, handle, more);
 	read_finish(p, delivered);
@@ -175,10 +185,8 @@ static void
 read_now(struct requests *r, fuse_req_t req, struct pool_handle *handle, size_t asked)
 {
 	size_t len = pool_take(r->pool, handle, r->reply, asked);
-	bool delivered = fuse_reply_buf(req, (const char *)r->reply, len) == 0;
 
-	secret_wipe(r->reply, len);
-	if (!delivered)
+	if (!read_reply(r, req, len))
 		pool_delivery_failed(r->pool, handle, len);
 }
 

@@ -57,7 +57,6 @@ count(struct pool *pool, struct pool_account *account, size_t len, bool delivere
 	if (delivered) {
 		pool->delivered += len;
 		account->delivered += len;
-		account->requests += len > 0;
 	} else {
 		pool->lost += len;
 		account->lost += len;

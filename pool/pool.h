@@ -31,7 +31,7 @@ struct pool;
 struct pool_account {
 	uint64_t delivered; /* bytes handed over */
 	uint64_t lost;      /* bytes granted to it and then wiped */
-	uint64_t requests;  /* that were given at least one byte */
+	uint64_t requests;  /* answered with at least one byte: the outlet counts them */
 	uint64_t waited;    /* requests and polls that had to wait */
 };
 

@@ -560,6 +560,29 @@ an_answer_that_fails_is_lost_and_never_served_again(void **state)
 	assert_balanced(k, 256, 384);
 }
 
+/* Neither what a long read takes beside what it gathered, nor what was not heard, is one more. */
+static void
+requests_are_counted_once_and_when_they_were_answered(void **state)
+{
+	struct kernel *k = *state;
+	struct requests_status status;
+	uint64_t unique, fh = kernel_open(k, O_RDONLY, 0);
+
+	assert_read(k, kernel_read(k, fh, 0, O_RDONLY), 0);
+	unique = kernel_read(k, fh, 4096, O_RDONLY);
+	source_put(k, 1024);
+	assert_read(k, unique, 1024);
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.requests, 1);
+	kernel_read(k, fh, 4096, O_RDONLY);
+	kernel_deaf(k, true);
+	source_put(k, 320);
+	kernel_deaf(k, false);
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.requests, 1);
+	assert_balanced(k, 1024, 320);
+}
+
 static void
 poll_is_answered_at_once_and_notified_later(void **state)
 {
@@ -829,6 +852,7 @@ main(void)
 		BOTH(an_interrupt_of_an_answered_read_is_put_off),
 		BOTH(a_release_ends_the_reads_of_its_file),
 		BOTH(an_answer_that_fails_is_lost_and_never_served_again),
+		BOTH(requests_are_counted_once_and_when_they_were_answered),
 		BOTH(poll_is_answered_at_once_and_notified_later),
 		BOTH(an_edge_triggered_poller_hears_of_every_edge),
 		BOTH(an_armed_poll_has_its_bytes_to_itself),
