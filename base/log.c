@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 static enum log_level log_level_max = LOG_LEVEL_INFO;
 
@@ -11,6 +13,21 @@ void
 log_set_level(enum log_level level)
 {
 	log_level_max = level;
+}
+
+/*
+ * The variable names the journal's socket, and all that a service or a desktop starts inherits it,
+ * also where stderr is a terminal, a file or a pipe by then: systemd.exec(5) has it compared.
+ */
+static bool
+log_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	uintmax_t device, inode;
+	struct stat st;
+
+	return stream != NULL && sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
 /* One write of one line, so that lines of several threads or processes never mix. */
@@ -22,7 +39,7 @@ log_write(enum log_level level, const char *format, va_list args)
 
 	if (level > log_level_max)
 		return;
-	if (getenv("JOURNAL_STREAM") != NULL)
+	if (log_to_journal())
 		used = snprintf(line, sizeof(line), "<%d>", (int)level);
 	vsnprintf(line + used, sizeof(line) - (size_t)used, format, args);
 	fprintf(stderr, "%s\n", line);

@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -193,6 +196,48 @@ a_limited_line_passes_once_in_its_time_and_counts_the_rest(void **unused)
 	assert_int_equal(suppressed, 0);
 }
 
+/* What a child, whose stderr is a pipe, writes when JOURNAL_STREAM names inode + `off`. */
+static void
+logged(ino_t off, char ret[static 100])
+{
+	int fds[2], status;
+	struct stat st;
+	char stream[100];
+	ssize_t len;
+	pid_t child;
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(fstat(fds[1], &st), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+		 (uintmax_t)(st.st_ino + off));
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		setenv("JOURNAL_STREAM", stream, 1);
+		dup2(fds[1], STDERR_FILENO);
+		log_warn("a line of %d words", 5);
+		_exit(0);
+	}
+	close(fds[1]);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	len = read(fds[0], ret, 99);
+	assert_true(len > 0);
+	ret[len] = '\0';
+	close(fds[0]);
+}
+
+static void
+levels_are_for_the_journal_only(void **unused)
+{
+	char line[100];
+
+	(void)unused;
+	logged(0, line);
+	assert_string_equal(line, "<4>a line of 5 words\n");
+	logged(1, line); /* inherited: stderr is another's by now */
+	assert_string_equal(line, "a line of 5 words\n");
+}
+
 int
 main(void)
 {
@@ -207,6 +252,7 @@ main(void)
 		cmocka_unit_test(a_child_does_not_inherit_secrets),
 		cmocka_unit_test(every_differing_bit_makes_secrets_unequal),
 		cmocka_unit_test(a_limited_line_passes_once_in_its_time_and_counts_the_rest),
+		cmocka_unit_test(levels_are_for_the_journal_only),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
