@@ -6,6 +6,7 @@ identities_init(struct identities *ids, unsigned max)
 {
 	for (size_t i = 0; i < IDENTITIES_BUCKETS; i++)
 		LIST_INIT(&ids->buckets[i]);
+	ids->share = max / 4 > 0 ? max / 4 : 1;
 	return slots_init(&ids->slots, sizeof(struct pool_identity), max);
 }
 
@@ -46,8 +47,9 @@ identities_join(struct identities *ids, unsigned kind, uint64_t number)
 		break;
 	if (identity == NULL)
 		identity = identity_new(ids, kind, number);
-	if (identity != NULL)
-		identity->handles++;
+	if (identity == NULL || identity->handles >= ids->share)
+		return NULL;
+	identity->handles++;
 	return identity;
 }
 

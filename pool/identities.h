@@ -11,13 +11,14 @@
 struct identities {
 	LIST_HEAD(bucket, pool_identity) buckets[IDENTITIES_BUCKETS];
 	struct slots slots;
+	unsigned share; /* handles that one may have: a quarter */
 };
 
-/* False when memory cannot be had. */
+/* For `max` handles. False when memory cannot be had. */
 bool identities_init(struct identities *ids, unsigned max);
 void identities_finish(struct identities *ids);
 
-/* Counts one more handle; NULL when it would be one identity too many. */
+/* Counts one more handle; NULL when the identity has its share of them, or is one too many. */
 struct pool_identity *identities_join(struct identities *ids, unsigned kind, uint64_t number);
 
 /* One handle less; the last one takes the identity with it. */

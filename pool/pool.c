@@ -158,13 +158,14 @@ bool
 pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
 		 unsigned kind, uint64_t identity)
 {
-	uint8_t *stash = slots_take(&pool->stashes);
-
-	if (stash == NULL)
+	*h = (struct pool_handle){.account = account, .stash = slots_take(&pool->stashes)};
+	if (h->stash == NULL)
 		return false;
-	*h = (struct pool_handle){.account = account, .stash = stash};
 	h->identity = identities_join(&pool->identities, kind, identity);
-	assert(h->identity != NULL); /* there are no more identities than handles */
+	if (h->identity == NULL) {
+		slots_give(&pool->stashes, h->stash);
+		return false;
+	}
 	TAILQ_INIT(&h->waiters);
 	TAILQ_INIT(&h->answered);
 	LIST_INSERT_HEAD(&pool->handles, h, open);

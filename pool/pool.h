@@ -66,10 +66,10 @@ struct pool_handle {
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
-	size_t size;          /* bytes of the ring, >= POOL_SIZE_MIN */
-	unsigned max_handles; /* open handles at once, all outlets together */
-	unsigned max_waiters; /* blocked requests and armed polls at once; one identity may
-				 hold at most a quarter of them */
+	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN */
+	/* At once, all outlets together; one identity may have at most a quarter of either. */
+	unsigned max_handles;
+	unsigned max_waiters; /* blocked requests and armed polls */
 };
 
 struct pool_totals {
@@ -122,7 +122,7 @@ size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
 
 /* ---- taking ---- */
 
-/* False when max_handles are open. `kind` separates uids from addresses and so on. */
+/* False when max_handles or the identity's quarter are open. `kind`: uids are no addresses. */
 bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
 		      unsigned kind, uint64_t identity);
 

@@ -155,7 +155,7 @@ static int
 server_run(struct server *s, const struct device_config *config)
 {
 	const struct pool_config pool = {
-		.size = SERVER_POOL_SIZE, .max_handles = 1024, .max_waiters = 2048};
+		.size = SERVER_POOL_SIZE, .max_handles = 4096, .max_waiters = 2048};
 	struct event *in, *term, *interrupt;
 
 	s->base = event_base_new();

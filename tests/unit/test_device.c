@@ -290,7 +290,8 @@ static const struct carrier_kind *const kinds[] = {&carrier_cuse, &carrier_fuse}
 static int
 set_up(void **state)
 {
-	*state = kernel_new(**(const struct carrier_kind *const **)state, 64, 64);
+	/* Its one user may open 64 files. */
+	*state = kernel_new(**(const struct carrier_kind *const **)state, 4 * 64, 64);
 	return 0;
 }
 

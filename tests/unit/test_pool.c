@@ -40,7 +40,7 @@ on_wanted(void *arg)
 static int
 set_up(void **state)
 {
-	static const struct pool_config config = {SIZE, 4, WAITERS};
+	static const struct pool_config config = {SIZE, 8, WAITERS};
 	static struct rig rig;
 
 	memset(&rig, 0, sizeof(rig));
@@ -440,14 +440,40 @@ static void
 handles_are_limited_and_given_back(void **state)
 {
 	struct rig *rig = *state;
-	struct pool_handle fourth, fifth;
+	struct pool_handle rest[4], last, more;
 
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(pool_handle_open(rig->pool, &rest[i], &rig->account, 3, i));
 	for (unsigned i = 0; i < 100; i++) { /* always another identity */
-		assert_true(pool_handle_open(rig->pool, &fourth, &rig->account, 2, i));
-		assert_false(pool_handle_open(rig->pool, &fifth, &rig->account, 2, 1000));
-		pool_handle_close(rig->pool, &fourth);
+		assert_true(pool_handle_open(rig->pool, &last, &rig->account, 2, i));
+		assert_false(pool_handle_open(rig->pool, &more, &rig->account, 2, 1000));
+		pool_handle_close(rig->pool, &last);
 	}
+	for (unsigned i = 0; i < 4; i++)
+		pool_handle_close(rig->pool, &rest[i]);
 	assert_int_equal(totals(rig).handles, 3);
+}
+
+/* Or one user with many descriptors would keep all others from opening the device. */
+static void
+one_identity_holds_a_quarter_of_the_handles(void **state)
+{
+	const struct pool_config config = {POOL_SIZE_MIN, 16, 16};
+	struct pool *pool = pool_new(&config);
+	struct pool_account account = {0};
+	struct pool_handle mine[5], other;
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(pool_handle_open(pool, &mine[i], &account, 0, 1000));
+	assert_false(pool_handle_open(pool, &mine[4], &account, 0, 1000));
+	assert_true(pool_handle_open(pool, &other, &account, 1, 1000));
+	pool_handle_close(pool, &mine[0]);
+	assert_true(pool_handle_open(pool, &mine[4], &account, 0, 1000));
+	for (unsigned i = 1; i < 5; i++)
+		pool_handle_close(pool, &mine[i]);
+	pool_handle_close(pool, &other);
+	pool_free(&pool);
 }
 
 static void
@@ -816,7 +842,7 @@ odd_episode(struct pool *pool, uint64_t seed)
 static void
 each_byte_once_and_rising_for_each_reader_in_odd_pieces(void **state)
 {
-	const struct pool_config config = {POOL_SIZE_MIN, 3, 16};
+	const struct pool_config config = {POOL_SIZE_MIN, 8, 16};
 	struct pool *pool = pool_new(&config);
 
 	(void)state;
@@ -850,6 +876,7 @@ main(void)
 		promise(arming_again_replaces_whom_to_tell),
 		promise(one_identity_holds_a_quarter_of_the_waiters),
 		promise(handles_are_limited_and_given_back),
+		cmocka_unit_test(one_identity_holds_a_quarter_of_the_handles),
 		promise(on_room_comes_once_and_not_for_every_block),
 		promise(on_room_waits_for_what_was_asked),
 		promise(on_room_comes_for_the_smallest_who_was_refused),

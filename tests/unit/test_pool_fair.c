@@ -34,7 +34,7 @@ struct rig {
 static int
 set_up(void **state)
 {
-	static const struct pool_config config = {65536, READERS, 4 * READERS};
+	static const struct pool_config config = {65536, 4 * READERS, 4 * READERS};
 	static struct rig rig;
 
 	memset(&rig, 0, sizeof(rig));
