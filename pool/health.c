@@ -100,15 +100,3 @@ health_test(struct health *t, const uint8_t *bytes, size_t len)
 	}
 	return verdict;
 }
-
-const char *
-health_verdict_text(enum health_verdict verdict)
-{
-	static const char *const texts[] = {
-		[HEALTH_OK] = "ok",
-		[HEALTH_REPETITION] = "repetition count test failed",
-		[HEALTH_PROPORTION] = "adaptive proportion test failed",
-	};
-
-	return texts[verdict];
-}

@@ -42,6 +42,4 @@ void health_restart(struct health *t);
 /* Judges `len` bytes in order; ends at the first failure and starts both tests afresh. */
 enum health_verdict health_test(struct health *t, const uint8_t *bytes, size_t len);
 
-const char *health_verdict_text(enum health_verdict verdict);
-
 #endif

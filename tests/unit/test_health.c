@@ -229,15 +229,6 @@ both_tests_start_afresh_after_a_failure(void **state)
 	assert_int_equal(t.repetition_failures, 2);
 }
 
-static void
-verdicts_have_words(void **state)
-{
-	(void)state;
-	assert_string_equal(health_verdict_text(HEALTH_OK), "ok");
-	assert_non_null(strstr(health_verdict_text(HEALTH_REPETITION), "repetition"));
-	assert_non_null(strstr(health_verdict_text(HEALTH_PROPORTION), "proportion"));
-}
-
 int
 main(void)
 {
@@ -250,7 +241,6 @@ main(void)
 		cmocka_unit_test(second_window_has_a_reference_of_its_own),
 		cmocka_unit_test(a_run_counts_across_windows_and_calls),
 		cmocka_unit_test(both_tests_start_afresh_after_a_failure),
-		cmocka_unit_test(verdicts_have_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
