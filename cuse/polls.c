@@ -53,9 +53,7 @@ poll_arm_starved(struct requests *r)
 		if (pool_ready(r->pool, &f->pool) > 0)
 			poll_notify(f);
 		else
-			poll_arm(f);
-		if (f->starved)
-			return;
+			poll_arm(f); /* or not yet: its user may hold his share, and others not */
 	}
 }
 
