@@ -5,6 +5,8 @@
  * a tty, a Unix socket, a recording, the fuzzer.
  *
  * One damaged, replayed or unauthenticated frame costs that frame, never the session or the key.
+ * (Until a session key is agreed the protocol authenticates nothing: who can write to the wire
+ * then can delay the agreement.)
  * What restarts a session is time without an authenticated frame (see SESSION_*_MS), paced so that
  * no fault can cause a storm of resets.
  */
