@@ -218,6 +218,43 @@ config_section_line(struct parser *p, char *line)
 	config_begin_section(p, kind, name != NULL ? name + strspn(name, BLANKS) : "");
 }
 
+/* Something of ours that we open by path. */
+static const char *
+config_opens(const struct config *config, const char *path)
+{
+	if (strcmp(config->keyring, path) == 0)
+		return "the keyring";
+	if (strcmp(config->control, path) == 0)
+		return "the control socket";
+	for (size_t i = 0; i < config->source_count; i++) {
+		const char *address = config->sources[i].address;
+		size_t skip = strncmp(address, "unix:", 5) == 0 ? 5 : 0;
+
+		if (strcmp(address + skip, path) == 0)
+			return "the address of a source";
+	}
+	return NULL;
+}
+
+/* A process that opens the device it serves waits for itself, for ever. */
+static void
+config_check_devices(struct parser *p)
+{
+	const struct device_config *device = p->config->devices;
+
+	for (size_t i = 0; i < p->begun_count; i++) {
+		const char *what;
+
+		if (p->begun[i].section->begin != config_begin_device)
+			continue;
+		what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
+		if (what != NULL)
+			config_error(p, p->begun[i].line, "[device %s]: its path %s is also %s",
+				     p->begun[i].name, device->path, what);
+		device++;
+	}
+}
+
 /* ---- keys ---- */
 
 /* NULL, or what is wrong with the value. */
@@ -317,6 +354,7 @@ config_parse(const char *text, size_t len, struct config *ret, struct config_err
 		len -= taken;
 	}
 	config_end_section(&p);
+	config_check_devices(&p);
 	if (ret_errors->count > 0)
 		return false;
 	*ret = config;

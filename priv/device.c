@@ -13,13 +13,16 @@
 int
 priv_open_tty(const char *path)
 {
-	struct stat st;
+	struct statx st;
 	int fd;
 
-	/* Asked first: opening is an act on some devices (a watchdog is armed by it). */
-	if (stat(path, &st) != 0)
+	/*
+	 * Asked first: opening is an act on some devices (a watchdog is armed by it). DONT_SYNC: no
+	 * file server is asked, which might hang, or be ourselves.
+	 */
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &st) != 0)
 		return -errno;
-	if (!S_ISCHR(st.st_mode))
+	if (!S_ISCHR(st.stx_mode))
 		return -ENOTTY;
 	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)

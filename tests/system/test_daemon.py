@@ -252,6 +252,14 @@ def test_stops_within_a_second_with_readers_blocked(place):
     assert not place.control.exists()
 
 
+def test_a_source_that_is_our_own_device_is_never_touched(place):
+    """Under another spelling: the same one is an error of the configuration."""
+    place.write_config(place.source(address=f"{place.path}//random"), place.device_section())
+    daemon = place.start_daemon()
+    place.wait_state("Inappropriate ioctl")
+    assert stop(daemon) < 1
+
+
 def test_interrupt_stops_as_well(place):
     place.write_config()
     daemon = place.start_daemon()

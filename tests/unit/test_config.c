@@ -132,6 +132,12 @@ static const struct {
 	{"[device a]\npath = /x\nvia = usb\n", 3, "auto, cuse or fuse is needed"},
 	{"[device a]\npath = /x\nmode = 0666\n", 3, "an octal mode within 0444 is needed"},
 	{"[device a]\npath=/x\n[device b]\npath=/x\n", 3, "[device a] already has /x"},
+	{"[device a]\npath=/x\n[source b]\ntype=ekey\naddress=/x\n", 1,
+	 "[device a]: its path /x is also the address of a source"},
+	{"[source b]\ntype=ekey\naddress=unix:/x\n[device a]\npath=/x\n", 4,
+	 "its path /x is also the address of a source"},
+	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
+	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
 	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
 	{"\x7f[pool]\n", 1, "control character 0x7f"},
 	{"[pool]\rsize = 8KiB\n", 1, "control character 0x0d"},
@@ -206,8 +212,8 @@ many_sections(char *text, const char *kind, const char *key, unsigned count)
 	size_t len = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		len += (size_t)sprintf(text + len, "[%s n%u]\n%s = /x%u\n%s", kind, i, key, i,
-				       strcmp(kind, "source") == 0 ? "type = ekey\n" : "");
+		len += (size_t)sprintf(text + len, "[%s n%u]\n%s = /%s%u\n%s", kind, i, key, kind,
+				       i, strcmp(kind, "source") == 0 ? "type = ekey\n" : "");
 	return len;
 }
 
