@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/version.h"
@@ -15,6 +17,19 @@ usage(FILE *to)
 		    "  -v       say more in the log\n"
 		    "  -V       version\n"
 		    "  -h       this\n");
+}
+
+/* Else what we open first takes the place of a closed stderr, and the log is written into it. */
+static void
+open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 static int
@@ -32,6 +47,7 @@ main(int argc, char **argv)
 	const char *config_path = CONFIG_PATH;
 	int only_check = 0;
 
+	open_standard_fds();
 	for (int option; (option = getopt(argc, argv, "c:nvVh")) != -1;) {
 		switch (option) {
 		case 'c':

@@ -277,6 +277,16 @@ def test_second_daemon_is_refused_and_the_first_serves_on(place):
     assert place.status()
 
 
+def test_started_without_standard_fds_the_log_goes_into_none_of_ours(place):
+    place.write_config()
+    shell = f"exec {BUILD}/ekey-randomd -c {place.config} 0<&- 1>&- 2>&-"
+    daemon = place.start("sh", "-c", shell, log="daemon.log")
+    wait_until(lambda: place.answers(daemon), "ekey-randomd answers")
+    for fd in range(3):
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{fd}") == "/dev/null"
+    assert stop(daemon) < 1
+
+
 def test_leaves_no_core(place):
     place.write_config()
     daemon = place.start_daemon()
