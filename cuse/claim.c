@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "priv/lock.h"
@@ -45,14 +46,19 @@ claim_take(const char *path)
 {
 	pid_t holder = 0;
 	int fd = priv_lock(path, &holder);
+	const char *name = strrchr(path, '/') + 1;
 
-	if (fd == -EBUSY && holder != 0)
+	if (fd == -EBUSY && holder == getpid())
+		log_err("%s: another [device] of ours already serves it: choose another path",
+			path);
+	else if (fd == -EBUSY && holder != 0)
 		log_err("%s: process %d already serves it: stop that, or choose another path", path,
 			(int)holder);
 	else if (fd == -EBUSY)
 		log_err("%s: another process already serves it", path);
 	else if (fd < 0)
-		log_err("%s: cannot lock it by a file in its directory: %s", path, strerror(-fd));
+		log_err("%s: cannot lock it by the file %.*s.%s.lock: %s", path,
+			(int)(name - path), path, name, strerror(-fd));
 	return fd;
 }
 

@@ -47,10 +47,14 @@ lock_sign(int fd)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	ssize_t n;
 
 	if (ftruncate(fd, 0) != 0)
 		return -errno;
-	return pwrite(fd, text, (size_t)len, 0) == len ? 0 : -EIO;
+	n = pwrite(fd, text, (size_t)len, 0);
+	if (n < 0)
+		return -errno;
+	return n == len ? 0 : -ENOSPC;
 }
 
 int
@@ -72,6 +76,8 @@ priv_lock(const char *path, pid_t *ret_holder)
 		}
 		if (lock_is_at(fd, file)) {
 			result = lock_sign(fd);
+			if (result < 0)
+				unlink(file);
 			break;
 		}
 		close(fd);

@@ -311,6 +311,16 @@ def test_becomes_its_user_for_good(place):
     assert stop(daemon) < 1
 
 
+def test_two_devices_on_one_path_in_two_spellings_are_told(place):
+    twin = place.device_section("twin", f"{place.path}//random")
+    place.write_config(place.device_section(), twin)
+    argv = [BUILD / "ekey-randomd", "-c", place.config]
+    result = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S)
+    assert result.returncode == 1
+    assert f"{place.device}: another [device] of ours already serves it" in result.stderr
+    assert not mounted(place.device)
+
+
 def test_unknown_user_ends_the_start(place):
     place.config.write_text(
         f"[daemon]\nuser = no-such-user\ncontrol = {place.control}\nkeyring = {place.keyring}\n"

@@ -399,6 +399,24 @@ def test_what_is_not_ours_is_left_alone(tmp_path, content, mode):
 
 
 @as_root
+def test_a_full_disk_is_named_and_nothing_is_left_there(tmp_path):
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "full", full], check=True)
+    try:
+        (full / "all").write_bytes(b"x" * 4096)
+        server = Server(tmp_path / "unused")
+        server.end()
+        argv = [server.child.args[-4], full / "device", "fuse"]
+        result = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=20)
+        assert result.returncode == 1
+        assert f"{full}/.device.lock: No space left on device" in result.stderr
+        assert os.listdir(full) == ["all"]
+    finally:
+        subprocess.run(["umount", "-l", full], check=True)
+
+
+@as_root
 def test_somebody_elses_mount_is_left_alone(tmp_path):
     path = tmp_path / "device"
     path.touch(0)
