@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -80,17 +82,42 @@ on_status(void *arg, struct evbuffer *out)
 	return NULL;
 }
 
+/* The socket's directory, without its parents: /run is empty after each boot. */
+static void
+make_control_dir(const char *socket)
+{
+	char dir[CONFIG_SOCKET_MAX];
+
+	snprintf(dir, sizeof(dir), "%s", socket);
+	*strrchr(dir, '/') = '\0';
+	if (mkdir(dir, 0755) == 0)
+		log_info("%s: made, for the control socket", dir);
+}
+
+/* The cure of an error of ctl_server_new(), to stand behind it. */
+static const char *
+control_cure(int error)
+{
+	return error == ENOENT   ? "; make its directory"
+	       : error == EEXIST ? " and is no socket: remove it, or choose another path"
+				 : "";
+}
+
 static bool
 start_control(struct daemon *d)
 {
 	static const struct ctl_command commands[] = {{"Status", on_status}, {NULL, NULL}};
-	int result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
-				    &d->control);
+	int result;
+
+	make_control_dir(d->config.control);
+	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
+				&d->control);
 
 	if (result == -EADDRINUSE)
 		log_err("control socket %s: another daemon answers there", d->config.control);
 	else if (result < 0)
-		log_err("control socket %s: %s", d->config.control, strerror(-result));
+		log_err("control socket %s: %s%s", d->config.control, strerror(-result),
+			control_cure(-result));
 	else
 		log_info("control socket %s", d->config.control);
 	return result == 0;
@@ -142,8 +169,10 @@ start_sources(struct daemon *d)
 {
 	for (size_t i = 0; i < d->config.source_count; i++) {
 		d->sources[i] = source_new(&d->source_env, &d->config.sources[i]);
-		if (d->sources[i] == NULL)
+		if (d->sources[i] == NULL) {
+			log_err("source %s: no memory", d->config.sources[i].name);
 			return false;
+		}
 		log_info("source %s: %s", d->config.sources[i].name, d->config.sources[i].address);
 	}
 	if (d->config.source_count == 0)

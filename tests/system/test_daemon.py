@@ -215,7 +215,28 @@ def test_missing_configuration_ends_the_start(place):
     assert f"{place.config}: No such file or directory" in result.stderr
 
 
+def test_what_is_no_file_is_called_so(place):
+    result = subprocess.run([BUILD / "ekey-randomd", "-n", "-c", place.path], text=True,
+                            stderr=subprocess.PIPE, timeout=PATIENCE_S)
+    assert result.returncode == 1
+    assert f"{place.path}: not a regular file" in result.stderr
+
+
 # ---- running ----
+
+
+def test_the_directory_of_the_control_socket_is_made_and_its_parents_are_not(place):
+    """After a boot /run has no /run/ekey-random."""
+    place.control = place.path / "run" / "control"
+    place.write_config()
+    assert stop(place.start_daemon()) < 1
+    assert os.listdir(place.control.parent) == []
+    place.control = place.path / "no" / "such" / "control"
+    place.write_config()
+    result = subprocess.run([BUILD / "ekey-randomd", "-c", place.config], text=True,
+                            stderr=subprocess.PIPE, timeout=PATIENCE_S)
+    assert result.returncode == 1
+    assert f"{place.control}: No such file or directory; make its directory" in result.stderr
 
 
 def test_runs_without_source_device_and_keyring(place):
