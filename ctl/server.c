@@ -17,6 +17,7 @@
 #include "ctl/protocol.h"
 
 #define CTL_CLIENTS_MAX 32
+#define CTL_STRANGERS_MAX 24  /* of them; the rest is for root and our own user */
 #define CTL_IDLE_S 300        /* a monitor may ask every few minutes */
 #define CTL_WRITE_S 10        /* a client that does not read its answers */
 #define CTL_ANSWERS_MAX 65536 /* bytes not yet read by a client before we stop reading it */
@@ -145,18 +146,32 @@ ctl_on_end(struct bufferevent *stream, short what, void *arg)
 }
 
 /*
- * The kernel has already held connect() against the socket's mode; with a mode that admits only the
- * owner the peer's identity is checked as well, before a byte from it is read.
+ * With how many clients this peer is still taken. The kernel has already held connect() against the
+ * socket's mode; with a mode that admits only the owner the peer's identity is checked as well,
+ * before a byte from it is read. Whom a wider mode lets in cannot shut the owner out.
  */
-static bool
-ctl_peer_allowed(const struct ctl_server *server, int fd)
+static unsigned
+ctl_places_for_peer(const struct ctl_server *server, int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-		return false;
-	return peer.uid == 0 || peer.uid == geteuid() || (server->mode & 0022) != 0;
+		return 0;
+	if (peer.uid == 0 || peer.uid == geteuid())
+		return CTL_CLIENTS_MAX;
+	return (server->mode & 0022) != 0 ? CTL_STRANGERS_MAX : 0;
+}
+
+static void
+ctl_refuse(struct ctl_server *server, int fd)
+{
+	unsigned suppressed;
+
+	if (log_limit_pass(&server->accept_limit, clock_now_ms(), &suppressed))
+		log_warn("control socket %s: a client was refused, with %u there", server->path,
+			 server->client_count);
+	close(fd);
 }
 
 static struct ctl_client *
@@ -189,10 +204,10 @@ ctl_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockad
 	struct ctl_client *c = NULL;
 
 	(void)address, (void)len;
-	if (server->client_count < CTL_CLIENTS_MAX && ctl_peer_allowed(server, fd))
+	if (server->client_count < ctl_places_for_peer(server, fd))
 		c = ctl_client_new(server, evconnlistener_get_base(listener), fd);
 	if (c == NULL) {
-		close(fd);
+		ctl_refuse(server, fd);
 		return;
 	}
 	evbuffer_add_printf(bufferevent_get_output(c->stream), "%s\n", CTL_GREETING);

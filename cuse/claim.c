@@ -57,8 +57,8 @@ claim_take(const char *path)
 	else if (fd == -EBUSY)
 		log_err("%s: another process already serves it", path);
 	else if (fd < 0)
-		log_err("%s: cannot lock it by the file %.*s.%s.lock: %s", path,
-			(int)(name - path), path, name, strerror(-fd));
+		log_err("%s: cannot lock it by the file %.*s.%s.lock: %s", path, (int)(name - path),
+			path, name, strerror(-fd));
 	return fd;
 }
 

@@ -15,6 +15,7 @@ from processes import BUILD, PATIENCE_S, mounted, unmount, wait_until
 from stream import BLOCK, expected
 
 SEED = "daemon"
+NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 
 CONFIG = """\
 [daemon]
@@ -574,6 +575,28 @@ def test_mode_of_the_control_socket_decides_who_may_ask(place, mode, code):
     )
     place.path.chmod(0o755)
     place.start_daemon()
-    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    argv = [*nobody, BUILD / "ekeyctl", "-s", place.control, "status"]
-    assert subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == code
+    result = subprocess.run([*NOBODY, BUILD / "ekeyctl", "-s", place.control, "status"], text=True,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    assert result.returncode == code
+    assert ("unless control-mode is wider" in result.stderr) == (code != 0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to become somebody else")
+def test_strangers_at_the_control_socket_cannot_shut_its_owner_out(place):
+    place.write_config()
+    place.config.write_text(
+        place.config.read_text().replace("[pool]", "control-mode = 0666\n[pool]")
+    )
+    place.path.chmod(0o755)
+    place.start_daemon()
+    crowd = "import socket, sys\n" \
+            "s = [socket.socket(socket.AF_UNIX) for _ in range(40)]\n" \
+            "for one in s: one.connect(sys.argv[1])\n" \
+            "print(sum(one.recv(8) != b'' for one in s), flush=True)\n" \
+            "sys.stdin.read()\n"
+    argv = [*NOBODY, "/usr/bin/python3", "-c", crowd, place.control]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
+        assert held.stdout.readline() == "24\n"
+        assert ekeyctl("-s", place.control, "status").returncode == 0
+        held.stdin.close()
+    assert place.count("a client was refused, with 24 there") == 1
