@@ -42,6 +42,17 @@ requests_free(struct requests **requests)
 	free(r);
 }
 
+/* Somebody asked for more than there is, or than his share. */
+static void
+requests_note_refusal(struct requests *r, const char *what, uid_t uid)
+{
+	unsigned more;
+
+	if (log_limit_pass(&r->refused, clock_now_ms(), &more))
+		log_warn("%s: too many %s, one of uid %u was refused (and %u before)", r->name,
+			 what, (unsigned)uid, more);
+}
+
 /* ---- open and release ---- */
 
 int
@@ -53,12 +64,15 @@ requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return EACCES;
 	index = table_file_open(&r->table, uid);
-	if (index == TABLE_NONE)
+	if (index == TABLE_NONE) {
+		requests_note_refusal(r, "open files", uid);
 		return ENFILE;
+	}
 	f = &r->files[index];
 	*f = (struct file){.owner = r};
 	if (!pool_handle_open(r->pool, &f->pool, &r->account, REQUESTS_IDENTITY_UID, uid)) {
 		table_file_close(&r->table, index);
+		requests_note_refusal(r, "open files", uid);
 		return ENFILE;
 	}
 	*ret_fh = index;
@@ -150,11 +164,7 @@ read_interrupted(fuse_req_t req, void *data)
 static void
 read_refuse(struct requests *r, fuse_req_t req)
 {
-	unsigned more;
-
-	if (log_limit_pass(&r->refused, clock_now_ms(), &more))
-		log_warn("%s: too many blocked reads, one of uid %u was refused (and %u before)",
-			 r->name, (unsigned)fuse_req_ctx(req)->uid, more);
+	requests_note_refusal(r, "blocked reads", fuse_req_ctx(req)->uid);
 	fuse_reply_err(req, EAGAIN);
 }
 

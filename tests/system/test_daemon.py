@@ -353,6 +353,29 @@ def test_unknown_user_ends_the_start(place):
     assert "cannot become user no-such-user: " in result.stderr
 
 
+# ---- many readers ----
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to become somebody else")
+def test_one_user_cannot_shut_the_others_out_of_the_device(place):
+    place.start_sim()
+    place.write_config(place.source(), place.device_section())
+    place.path.chmod(0o755)
+    place.start_daemon()
+    crowd = "import os, sys\n" \
+            "n = 0\n" \
+            "try:\n" \
+            "    while n < 5000: os.open(sys.argv[1], os.O_RDONLY); n += 1\n" \
+            "except OSError as e: print(n, e.errno, flush=True)\n" \
+            "sys.stdin.read()\n"
+    argv = ["prlimit", "--nofile=6000:6000", *NOBODY, "/usr/bin/python3", "-c", crowd, place.device]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
+        assert held.stdout.readline() == "1024 23\n"  # ENFILE
+        assert len(place.read(32)) == 32
+        held.stdin.close()
+    assert place.count("too many open files, one of uid 65534 was refused") == 1
+
+
 # ---- reload ----
 
 
