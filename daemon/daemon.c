@@ -82,16 +82,16 @@ on_status(void *arg, struct evbuffer *out)
 	return NULL;
 }
 
-/* The socket's directory, without its parents: /run is empty after each boot. */
+/* /run is empty after a boot, and who starts us by hand has made no directory there. */
 static void
-make_control_dir(const char *socket)
+make_control_dir(const char *control)
 {
 	char dir[CONFIG_SOCKET_MAX];
+	const char *slash = strrchr(control, '/');
 
-	snprintf(dir, sizeof(dir), "%s", socket);
-	*strrchr(dir, '/') = '\0';
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - control), control);
 	if (mkdir(dir, 0755) == 0)
-		log_info("%s: made, for the control socket", dir);
+		log_info("made %s", dir);
 }
 
 /* The cure of an error of ctl_server_new(), to stand behind it. */
