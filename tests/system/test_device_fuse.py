@@ -319,6 +319,17 @@ def test_nothing_goes_around_read(server):
     assert server.status()["delivered"] == 0
 
 
+def test_cp_copies_what_is_there_although_the_size_is_0(server, tmp_path):
+    server.order("put 4096")
+    copy = subprocess.Popen(["cp", server.path, tmp_path / "copy"])
+    try:
+        server.until_waiting(1)  # for more: it would read for ever
+    finally:
+        copy.kill()
+        copy.wait(20)
+    assert counters((tmp_path / "copy").read_bytes()) == list(range(512))
+
+
 def test_ioctls_count_the_pool_and_change_nothing(server):
     def count(path, command, size):
         return fcntl.ioctl(os.open(path, os.O_RDONLY), command, bytes(size))
