@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cuse/carrier.h"
 #include "priv/mount.h"
 
@@ -182,13 +183,18 @@ static void
 fuse_withdraw(struct carrier *c)
 {
 	enum priv_mounted mounted;
+	int result = priv_mount_look(c->path, &mounted, NULL);
 
-	if (priv_mount_look(c->path, &mounted, NULL) != 0)
-		return;
-	if (mounted == PRIV_MOUNTED_OURS && priv_unmount(c->path) == 0)
+	if (result == 0 && mounted == PRIV_MOUNTED_OURS) {
+		result = priv_unmount(c->path);
 		mounted = PRIV_MOUNTED_NOTHING;
-	if (mounted == PRIV_MOUNTED_NOTHING)
-		priv_mount_point_remove(c->path);
+	}
+	if (result == 0 && mounted == PRIV_MOUNTED_NOTHING)
+		result = priv_mount_point_remove(c->path);
+	if (result < 0)
+		log_err("%s: cannot be removed: %s; readers find it dead until the next start, or"
+			" until root unmounts it (umount -l) and removes the file",
+			c->path, strerror(-result));
 }
 
 const struct carrier_kind carrier_fuse = {

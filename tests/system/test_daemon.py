@@ -333,6 +333,20 @@ def test_becomes_its_user_for_good(place):
     assert stop(daemon) < 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to become somebody else")
+def test_a_user_who_may_not_unmount_the_device_says_so(place):
+    place.write_config(place.device_section())
+    place.config.write_text(place.config.read_text().replace("[daemon]", "[daemon]\nuser = nobody"))
+    place.path.chmod(0o755)
+    assert stop(place.start_daemon()) < 1
+    assert place.count(f"{place.device}: cannot be removed: ") == 1
+    assert mounted(place.device)
+    place.write_config(place.device_section())
+    assert stop(place.start_daemon()) < 1
+    assert place.count("clearing the dead mount") == 1
+    assert not mounted(place.device)
+
+
 def test_two_devices_on_one_path_in_two_spellings_are_told(place):
     twin = place.device_section("twin", f"{place.path}//random")
     place.write_config(place.device_section(), twin)
