@@ -158,7 +158,7 @@ drop_privileges(struct daemon *d)
 			result == -ENOENT ? "no such user" : strerror(-result));
 		return false;
 	}
-	log_info("now user %s; devices added later need a restart", d->config.user);
+	log_info("now user %s; devices added or changed later need a restart", d->config.user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
 	return true;
@@ -209,6 +209,7 @@ start_loop(struct daemon *d)
 		{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
 	d->base = event_base_new();
 	if (d->base == NULL)
 		return false;

@@ -347,6 +347,20 @@ def test_a_user_who_may_not_unmount_the_device_says_so(place):
     assert not mounted(place.device)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to become somebody else")
+@pytest.mark.skipif(not os.path.exists("/etc/mtab"), reason="/etc/mtab is missing, for fusermount3")
+def test_a_start_with_sigchld_ignored_mounts_without_root(place):
+    place.write_config(place.device_section())
+    place.path.chmod(0o755)
+    os.chown(place.path, 65534, 65534)
+    daemon = place.start(*NOBODY, "env", "--ignore-signal=CHLD", BUILD / "ekey-randomd", "-c",
+                         place.config, log="daemon.log")
+    wait_until(lambda: place.answers(daemon), "ekey-randomd answers")
+    assert place.status()["device random"]["via"] == "fuse"
+    assert stop(daemon) < 1
+    assert not mounted(place.device)
+
+
 def test_two_devices_on_one_path_in_two_spellings_are_told(place):
     twin = place.device_section("twin", f"{place.path}//random")
     place.write_config(place.device_section(), twin)
