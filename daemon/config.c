@@ -263,6 +263,8 @@ config_store(struct parser *p, const struct config_key *key, const char *value)
 {
 	if (value[0] == '\0')
 		return "a value is needed";
+	if (strchr(value, '\t') != NULL)
+		return "a tab is not possible"; /* it separates the fields of a status */
 	if (strstr(value, " #") != NULL)
 		return "a comment behind a value starts with ;";
 	return key->parse((char *)p->object + key->offset, key->size, value);

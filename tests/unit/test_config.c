@@ -138,6 +138,7 @@ static const struct {
 	 "its path /x is also the address of a source"},
 	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
+	{"[device a]\npath = /x\ty\n", 2, "a tab is not possible"},
 	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
 	{"\x7f[pool]\n", 1, "control character 0x7f"},
 	{"[pool]\rsize = 8KiB\n", 1, "control character 0x0d"},
