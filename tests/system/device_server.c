@@ -2,11 +2,17 @@
 /*
  * A device and a pool without any source, for tests of the device: device_server PATH
  * auto|cuse|fuse [MODE]. The pool is fed on order, with a stream of 64-bit little-endian counters,
- * so that a reader can tell which byte it got. Orders come on stdin, one a line, each is answered
- * by a line: put N        N bytes (of those that fit) into the pool feed N MS    the same every MS
- * milliseconds; "feed 0 0" ends it status       opens interrupted delivered lost waited in held
- * waiters hang MS      the loop does not turn for so long The end of stdin, SIGTERM and SIGINT stop
- * it.
+ * so that a reader can tell which byte it got. The end of stdin, SIGTERM and SIGINT stop it.
+ *
+ * Orders come on stdin, one a line, each is answered by a line:
+ *
+ * put N: N bytes (of those that fit) into the pool
+ *
+ * feed N MS: the same every MS milliseconds; "feed 0 0" ends it
+ *
+ * status: opens interrupted delivered lost waited in held waiters
+ *
+ * hang MS: the loop does not turn for so long
  */
 #include <event2/event.h>
 #include <signal.h>
