@@ -21,10 +21,14 @@ for key in $keys; do
 	grep -q "^\.B $key\$" doc/man/ekey-random.conf.5 || say "ekey-random.conf(5): no key '$key'"
 done
 
-for letter in $(sed -n 's/.*getopt(argc, argv, "\([a-zA-Z:]*\)").*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g'); do
+letters=$(sed -n 's/.*getopt(argc, argv, "\([a-zA-Z:]*\)").*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')
+test -n "$letters" || say "daemon/main.c: no options found"
+for letter in $letters; do
 	grep -qF "\\-$letter" doc/man/ekey-randomd.8 || say "ekey-randomd(8): no option -$letter"
 done
-for option in $(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/p' sim/options.c); do
+options=$(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/p' sim/options.c)
+test -n "$options" || say "sim/options.c: no options found"
+for option in $options; do
 	test "$option" = help || grep -qF -- "--$option" sim/options.c || say "ekey-sim --help: no option --$option"
 done
 exit $bad
