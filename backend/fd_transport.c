@@ -44,9 +44,12 @@ fd_offer(struct fd_transport *t)
 	return t->in_len == 0 && t->reading;
 }
 
+/* How a socket's other side has closed it depends on who was writing: to the source it is one. */
 static void
 fd_gone(struct fd_transport *t, int error)
 {
+	if (error == EPIPE || error == ECONNRESET)
+		error = 0;
 	event_del(t->readable);
 	event_del(t->writable);
 	event_del(t->removal);

@@ -513,6 +513,23 @@ def test_absent_source_is_said_once_however_often_it_is_tried(place):
     assert place.count("waiting for ") == 1
 
 
+def test_who_hangs_up_at_once_is_said_once(place):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place.key))
+        listener.listen()
+        listener.settimeout(PATIENCE_S)
+        place.write_config(place.source())
+        daemon = place.start_daemon()
+        for how in b"", b"unread", b"", b"unread":  # ECONNRESET, or EPIPE for who writes later
+            caller = listener.accept()[0]
+            if how:
+                wait_until(lambda: caller.recv(1, socket.MSG_PEEK), "it speaks")
+            caller.close()
+        place.wait_state("closed by the other side")
+        assert stop(daemon) < 1
+    assert place.count("waiting for ") == 1
+
+
 def ticks(pid):
     """How often the process has been put to sleep or set aside: its wake-ups."""
     text = pathlib.Path(f"/proc/{pid}/status").read_text()
