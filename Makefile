@@ -22,8 +22,8 @@ backend_src := appear fd_transport source source_log tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
-sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
-               stream
+sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
+               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
