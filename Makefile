@@ -127,7 +127,13 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+# The first program of a guest in QEMU, which has no libraries yet.
+$(BUILD)/tests/rig/boot: tests/rig/boot.c
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
+
+test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory

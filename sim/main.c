@@ -226,6 +226,18 @@ sim_write(struct sim *s)
 	s->bytes.written += (uint64_t)written;
 }
 
+/* On USB each signal does one half of it: unplugs, or plugs in again. */
+static void
+sim_change_plug(struct sim *s)
+{
+	int result = port_change_plug(&s->port);
+
+	if (result == -EOPNOTSUPP)
+		sim_replug(s);
+	else if (result < 0)
+		log_err("%s: %s", s->options.listen, strerror(-result));
+}
+
 static void
 sim_signal(struct sim *s)
 {
@@ -235,6 +247,8 @@ sim_signal(struct sim *s)
 		return;
 	if (info.ssi_signo == SIGUSR1)
 		sim_report(s);
+	else if (info.ssi_signo == SIGUSR2)
+		sim_change_plug(s);
 	else
 		s->stop = true;
 }
@@ -294,6 +308,7 @@ sim_catch_signals(struct sim *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	s->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);

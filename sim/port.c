@@ -36,6 +36,12 @@ port_replug(struct port *p)
 	return p->kind->replug(p);
 }
 
+int
+port_change_plug(struct port *p)
+{
+	return p->kind->change_plug != NULL ? p->kind->change_plug(p) : -EOPNOTSUPP;
+}
+
 void
 port_pollfds(const struct port *p, bool want_read, bool want_write,
 	     struct pollfd ret[static PORT_POLLFDS])

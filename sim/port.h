@@ -32,7 +32,7 @@ struct port_usb {
 	uint64_t unplugs_max;   /* 0: no end */
 };
 
-/* The kinds of port, by what differs. The last five are NULL where bytes move through the fd. */
+/* The kinds of port, by what differs. The last six are NULL where bytes move through the fd. */
 struct port_kind {
 	const char *prefix;          /* of the address, "pty:" */
 	int (*open)(struct port *p); /* 0 or -errno */
@@ -44,6 +44,7 @@ struct port_kind {
 	ssize_t (*write)(struct port *p, const uint8_t *bytes, size_t len);
 	bool (*may_read)(const struct port *p);
 	bool (*may_write)(const struct port *p);
+	int (*change_plug)(struct port *p);
 	const struct usb_counters *(*usb_counters)(const struct port *p);
 };
 
@@ -76,6 +77,9 @@ void port_finish(struct port *p);
 
 /* Unplugged and plugged in again: the host sees its port vanish. 0 or -errno. */
 int port_replug(struct port *p);
+
+/* Unplugs it, or plugs it in if it is unplugged. 0 or -errno (-EOPNOTSUPP: not on USB). */
+int port_change_plug(struct port *p);
 
 /* What to poll for; `want_read` and `want_write` are about the connection. */
 void port_pollfds(const struct port *p, bool want_read, bool want_write,

@@ -122,16 +122,14 @@ plug_in_soon(struct port *p)
 	return result == -EBUSY ? plug_in_after(p, BUSY_RETRY_MS) : result;
 }
 
-/* Pulled out by order, or by the host; whoever tends it plugs it in again, or leaves it. */
+/* Pulled out by order, or by the host: plugged in again after a while, or not at all. */
 static void
 unplugged(struct port *p)
 {
-	struct vhci *v = p->vhci;
-
 	pull_out(p);
 	p->power_cycles++;
-	if (v->usb->replug)
-		(void)plug_in_after(p, v->usb->replug_ms);
+	if (p->usb->replug)
+		(void)plug_in_after(p, p->usb->replug_ms);
 }
 
 /* ---- messages ---- */
@@ -292,6 +290,16 @@ vhci_replug(struct port *p)
 	return plug_in_soon(p);
 }
 
+static int
+vhci_change_plug(struct port *p)
+{
+	if (p->vhci->socket < 0)
+		return plug_in_soon(p);
+	pull_out(p);
+	p->power_cycles++;
+	return 0;
+}
+
 static const struct usb_counters *
 vhci_counters(const struct port *p)
 {
@@ -309,5 +317,6 @@ const struct port_kind port_vhci = {
 	.write = vhci_write,
 	.may_read = vhci_may_read,
 	.may_write = vhci_may_write,
+	.change_plug = vhci_change_plug,
 	.usb_counters = vhci_counters,
 };
