@@ -1,6 +1,7 @@
 """What a service manager, and those who wait for the first byte, hear from the daemon."""
 
 import os
+import shutil
 import signal
 import socket
 
@@ -148,3 +149,57 @@ def test_wait_seeded_does_not_wait_for_permission(place, start_daemon):
 def test_wait_seeded_refuses_what_it_does_not_know(place, options):
     result = wait_seeded(place / "control", *options)
     assert result.returncode == 1 and "usage:" in result.stdout
+
+
+# ---- a daemon that never was root ----
+CONFIG = """\
+[daemon]
+keyring = {place}/keyring
+control = {place}/run/control
+[device random]
+path = {place}/ekey-random
+via = {via}
+"""
+
+
+@pytest.fixture
+def start_as_nobody(place, started):
+    """The daemon, by somebody who may write nowhere but below {place}/run/."""
+    if os.geteuid() != 0:
+        pytest.skip("root is missing, to become somebody else")
+    place.chmod(0o755)
+    (place / "run").mkdir()
+    os.chown(place / "run", 65534, 65534)
+    shutil.copy(program("ekey-randomd"), place)
+
+    def start(via):
+        (place / "conf").write_text(CONFIG.format(place=place, via=via))
+        user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        daemon = [str(place / "ekey-randomd"), "-c", str(place / "conf")]
+        process = Process([*user, *daemon], place / "daemon.log")
+        started.append(process)
+        return process
+
+    return start
+
+
+def test_without_any_right_to_a_device_the_rest_runs(place, start_as_nobody):
+    daemon = start_as_nobody("auto")
+    wait_until((place / "run/control").exists, "the control socket is there")
+    wait_until(lambda: "no [source]" in daemon.log(), "all has started")
+    refusal = f"{place}/ekey-random: not published: CUSE makes devices directly below /dev only;"
+    assert f"{refusal} and cannot make the file to mount over: Permission denied" in daemon.log()
+    assert daemon.stop() == 0
+
+
+def test_a_carrier_asked_for_by_name_must_be_had(start_as_nobody):
+    daemon = start_as_nobody("fuse")
+    assert daemon.wait() == 1
+    assert "cannot make the file to mount over: Permission denied" in daemon.log()
+
+
+def test_makes_the_directory_of_its_control_socket(place, start_daemon):
+    daemon = start_daemon(control=place / "run/control", wait=False)
+    wait_until((place / "run/control").exists, "the control socket is there")
+    assert (place / "run").stat().st_mode & 0o777 == 0o755
+    assert daemon.running()
