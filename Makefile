@@ -12,6 +12,10 @@ V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
+# libsystemd is optional: without it no service manager is told anything.
+systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
+notify  := $(if $(systemd),notify,notify_none)
+
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
@@ -20,22 +24,22 @@ ekey_src    := frame keyring packet session session_frames session_keys telemetr
 pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport source source_log tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-ctl_src     := client server
-daemon_src  := config config_keys daemon files privileges reload status
-sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
-               stream
+ctl_src     := client server wait_seeded
+daemon_src  := config config_keys daemon files $(notify) privileges reload status
+sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
+               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty watchdog
+               telemetry tty watchdog $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool session sim_engine
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih
+packages := fuse3 libevent libcrypto inih $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -127,7 +131,13 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+# The first program of a guest in QEMU, which has no libraries yet.
+$(BUILD)/tests/rig/boot: tests/rig/boot.c
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
+
+test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory
@@ -180,23 +190,43 @@ analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-ti
 	$(Q)clang-tidy-14 --quiet $$(git ls-files '*.c' | grep -Ev '^(tests/(unit|fuzz)|bench)/') -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
 
 # ---- install ----
+# systemd and udev look below /usr and /usr/local; for another PREFIX say where they do.
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+RULESDIR    ?= $(PREFIX)/lib/udev/rules.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+
 sbin := $(DESTDIR)$(PREFIX)/sbin
 bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
+units := ekey-randomd.service ekey-random-wait.service
+place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
-install: all ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
+install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf README.md NEWS $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
+	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
+
+install-service:
+	install -d $(addprefix $(DESTDIR),$(UNITDIR) $(RULESDIR) $(SYSUSERSDIR) $(TMPFILESDIR))
+	for unit in $(units); do \
+		$(place) dist/systemd/$$unit.in | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -m 644 udev/60-ekey-random.rules $(DESTDIR)$(RULESDIR)
+	install -m 644 dist/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf
+	$(place) dist/systemd/tmpfiles.conf.in | install -m 644 /dev/stdin $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 
 uninstall: ## leaves the configuration and the keyring
+	$(if $(DESTDIR),,dist/host.sh uninstall)
 	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 	rm -rf $(doc)
 
 # ---- benchmarks ----
@@ -220,6 +250,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
+        test-san soak test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

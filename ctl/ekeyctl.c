@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ekeyctl: asks the daemon over its control socket. Exit codes are ekeydctl's (PROTOCOL 6). */
+/* ekeyctl: asks the daemon over its control socket. */
 #include <errno.h>
 #include <getopt.h>
 #include <stdbool.h>
@@ -7,16 +7,7 @@
 #include <string.h>
 
 #include "base/version.h"
-#include "ctl/client.h"
-
-enum exit_code {
-	EXIT_OK = 0,
-	EXIT_USAGE = 1,
-	EXIT_UNKNOWN_COMMAND = 2,
-	EXIT_NO_SOCKET = 3,
-	EXIT_ERROR_REPLY = 4,
-	EXIT_CANNOT_CONNECT = 5, /* also: connected, but got no whole answer */
-};
+#include "ctl/commands.h"
 
 #define STATUS_KEY_WIDTH 32
 
@@ -66,22 +57,56 @@ print_status(struct ctl_connection *c)
 	}
 }
 
+/* EXIT_OK with a connection to be closed, or a line on stderr. */
 static enum exit_code
-status(struct ctl_connection *c)
+connect_daemon(struct ctl_connection *c, const char *socket_path)
 {
-	if (ctl_send(c, "Status") != 0) {
-		fprintf(stderr, "ekeyctl: the daemon hung up\n");
+	int result = ctl_open(c, socket_path);
+
+	if (result == 0)
+		return EXIT_OK;
+	if (result == -EPROTO) {
+		fprintf(stderr,
+			"ekeyctl: %s: no greeting; is this ekey-randomd's socket? If so it hangs,"
+			" or refused us: its log says why\n",
+			socket_path);
 		return EXIT_CANNOT_CONNECT;
 	}
-	return print_status(c);
+	fprintf(stderr, "ekeyctl: %s: %s; %s\n", socket_path, strerror(-result),
+		result == -EACCES ? "only root may ask, unless control-mode is wider"
+				  : "is ekey-randomd running?");
+	return result == -ENOENT ? EXIT_NO_SOCKET : EXIT_CANNOT_CONNECT;
+}
+
+static enum exit_code
+status(const char *socket_path, int argc, char **argv)
+{
+	struct ctl_connection c;
+	enum exit_code code;
+
+	(void)argv;
+	if (argc != 1)
+		return EXIT_USAGE;
+	code = connect_daemon(&c, socket_path);
+	if (code != EXIT_OK)
+		return code;
+	if (ctl_send(&c, "Status") == 0) {
+		code = print_status(&c);
+	} else {
+		fprintf(stderr, "ekeyctl: the daemon hung up\n");
+		code = EXIT_CANNOT_CONNECT;
+	}
+	ctl_close(&c);
+	return code;
 }
 
 static const struct subcommand {
 	const char *name;
-	enum exit_code (*run)(struct ctl_connection *c);
+	subcommand_fn *run; /* after EXIT_USAGE main() shows the usage */
 	const char *help;
 } subcommands[] = {
 	{"status", status, "sources, pool and devices: state and counters"},
+	{"wait-seeded", wait_seeded, "[--timeout TIME] until the first healthy byte is there"},
 };
 
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -94,7 +119,7 @@ usage(FILE *to)
 		    "  -V, --version\n  -h, --help\n"
 		    "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(to, "  %-10s %s\n", subcommands[i].name, subcommands[i].help);
+		fprintf(to, "  %-12s %s\n", subcommands[i].name, subcommands[i].help);
 }
 
 static const struct subcommand *
@@ -106,31 +131,6 @@ find_subcommand(const char *name)
 	return NULL;
 }
 
-static enum exit_code
-run_subcommand(const struct subcommand *subcommand, const char *socket_path)
-{
-	struct ctl_connection c;
-	enum exit_code code;
-	int result = ctl_open(&c, socket_path);
-
-	if (result == -EPROTO) {
-		fprintf(stderr,
-			"ekeyctl: %s: no greeting; is this ekey-randomd's socket? If so it hangs,"
-			" or refused us: its log says why\n",
-			socket_path);
-		return EXIT_CANNOT_CONNECT;
-	}
-	if (result < 0) {
-		fprintf(stderr, "ekeyctl: %s: %s; %s\n", socket_path, strerror(-result),
-			result == -EACCES ? "only root may ask, unless control-mode is wider"
-					  : "is ekey-randomd running?");
-		return result == -ENOENT ? EXIT_NO_SOCKET : EXIT_CANNOT_CONNECT;
-	}
-	code = subcommand->run(&c);
-	ctl_close(&c);
-	return code;
-}
-
 int
 main(int argc, char **argv)
 {
@@ -140,8 +140,9 @@ main(int argc, char **argv)
 						{NULL, 0, NULL, 0}};
 	const char *socket_path = CTL_SOCKET_PATH;
 	const struct subcommand *subcommand;
+	enum exit_code code;
 
-	for (int option; (option = getopt_long(argc, argv, "s:Vh", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "+s:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':
 			socket_path = optarg;
@@ -157,7 +158,7 @@ main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
-	if (argc - optind != 1) {
+	if (optind == argc) {
 		usage(stderr);
 		return EXIT_USAGE;
 	}
@@ -166,5 +167,8 @@ main(int argc, char **argv)
 		fprintf(stderr, "ekeyctl: unknown command '%s'\n", argv[optind]);
 		return EXIT_UNKNOWN_COMMAND;
 	}
-	return run_subcommand(subcommand, socket_path);
+	code = subcommand->run(socket_path, argc - optind, argv + optind);
+	if (code == EXIT_USAGE)
+		usage(stderr);
+	return code;
 }

@@ -180,6 +180,33 @@ start_sources(struct daemon *d)
 	return true;
 }
 
+/* ---- the service manager ---- */
+
+static void
+on_service_status(void *arg, char *ret, size_t size)
+{
+	status_line(arg, ret, size);
+}
+
+static bool
+start_watchdog(struct daemon *d)
+{
+	if (notify_watchdog_start(d->base, on_service_status, d, &d->watchdog) == 0)
+		return true;
+	log_err("no memory for the service manager's watchdog");
+	return false;
+}
+
+/* What was asked for is there: whoever was ordered after us may start. */
+static void
+say_ready(const struct daemon *d)
+{
+	char line[NOTIFY_STATUS_MAX];
+
+	status_line(d, line, sizeof(line));
+	notify_ready(line);
+}
+
 /* ---- signals ---- */
 
 static void
@@ -195,8 +222,12 @@ on_stop_signal(evutil_socket_t number, short what, void *arg)
 static void
 on_reload_signal(evutil_socket_t number, short what, void *arg)
 {
+	struct daemon *d = arg;
+
 	(void)number, (void)what;
-	reload(arg);
+	notify_reloading();
+	reload(d);
+	say_ready(d);
 }
 
 static bool
@@ -240,12 +271,14 @@ static bool
 daemon_start(struct daemon *d)
 {
 	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
-	       start_devices(d) && drop_privileges(d) && start_sources(d);
+	       start_devices(d) && drop_privileges(d) && start_sources(d) && start_watchdog(d);
 }
 
 static void
 daemon_stop(struct daemon *d)
 {
+	notify_stopping();
+	notify_watchdog_stop(&d->watchdog);
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
 		source_free(&d->sources[i]);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
@@ -273,6 +306,7 @@ daemon_run(const char *config_path)
 	started = daemon_start(&d);
 	if (started) {
 		warn_if_unlocked();
+		say_ready(&d);
 		event_base_dispatch(d.base);
 	}
 	daemon_stop(&d);

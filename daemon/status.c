@@ -2,6 +2,8 @@
 #include "daemon/status.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -188,4 +190,42 @@ status_write(const struct daemon *d, struct evbuffer *out)
 		else
 			status_no_device(&d->config.devices[i], out);
 	}
+}
+
+/* ---- in one line ---- */
+
+struct key_count {
+	unsigned connected, keyed;
+	const char *state; /* of the only source, or of the one key that is connected */
+};
+
+static void
+count_keys(const struct daemon *d, struct key_count *ret)
+{
+	struct source_status status;
+
+	for (size_t i = 0; i < d->config.source_count; i++) {
+		if (d->sources[i] == NULL)
+			continue;
+		source_status(d->sources[i], &status);
+		ret->connected += status.connected;
+		ret->keyed += strcmp(status.state, session_state_text(SESSION_KEYED)) == 0;
+		if (status.connected || d->config.source_count == 1)
+			ret->state = status.state;
+	}
+}
+
+void
+status_line(const struct daemon *d, char *ret, size_t size)
+{
+	struct key_count keys = {.state = "waiting"};
+	size_t level = pool_level(d->pool);
+
+	count_keys(d, &keys);
+	if (keys.connected > 1)
+		snprintf(ret, size, "%u keys, %u keyed; pool %zu/%zu bytes", keys.connected,
+			 keys.keyed, level, d->pool_size);
+	else
+		snprintf(ret, size, "%s, %s; pool %zu/%zu bytes",
+			 keys.connected == 1 ? "1 key" : "no key", keys.state, level, d->pool_size);
 }
