@@ -67,6 +67,7 @@ count() {
 # `promise` tries in a subshell, which has no children of ours to wait for: these run here.
 here() {
 	name=$1
+	shift
 	if "$@" >/run/said 2>&1; then
 		echo "ok $name"
 	else
