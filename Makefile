@@ -29,8 +29,8 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine
+               telemetry tty usb_descriptors usb_transfers usbip watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine usbip
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -85,7 +85,8 @@ $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib
 	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,usb_descriptors usb_transfers usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done

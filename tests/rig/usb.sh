@@ -124,11 +124,11 @@ survives_unplugging() {
 		[ "$times" -ge "$rig_cycles" ]
 }
 
-full() { [ "$(status_of held)" = "$(status_of size)" ]; }
+full() { [ "$(status_of level_bytes)" -gt $(($(status_of size_bytes) - 64)) ]; }
 woken() { awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$daemon/task/$daemon/status"; }
 
 idle_and_full_sleeps() {
-	until_true full
+	until_true full || return 1
 	sleep 1
 	before=$(woken)
 	sleep 5
@@ -209,6 +209,7 @@ try_two() {
 try_source() {
 	kind=$1
 	seed=$1
+	next_block=0
 	shift
 	write_keyring "$seed" 0 1
 	config usb "$@"
