@@ -1,22 +1,16 @@
 # Simulated keys on USB, for the jobs of the rig that runs Debian's kernel; sourced by them after
 # promises.sh.
 serial=SIMULATEDKEY000 # and one character
-
-# No two keys of a job send the same blocks, so that what the pool still has of one that is gone is
-# not taken for bytes that came twice. The readers know the first 262,144.
-next_block=0
-BLOCKS_OF_A_KEY=16384
+control=/run/usb.control
 
 # start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim.
 start_key() {
 	at=$1
 	rm -f "/run/key$at.ring"
-	sim_options="--serial $serial$at --seed $2 --first-block $next_block --fault-seed 1 --stats"
-	next_block=$((next_block + BLOCKS_OF_A_KEY))
+	seed=$2
 	shift 2
-	# shellcheck disable=SC2086
-	"$build/ekey-sim" --listen "vhci:$at" $sim_options --keyring "/run/key$at.ring" "$@" \
-		>>"/run/key$at.log" 2>&1 &
+	"$build/ekey-sim" --listen "vhci:$at" --serial "$serial$at" --seed "$seed" --stats \
+		--fault-seed 1 --keyring "/run/key$at.ring" "$@" >>"/run/key$at.log" 2>&1 &
 	sim=$!
 	until_true test -s "/run/key$at.ring"
 	until_true key_is_there "$at"
@@ -31,10 +25,12 @@ usb_folder() {
 key_is_there() { usb_folder "$1" >/dev/null; }
 key_is_away() { ! key_is_there "$1"; }
 
-# stop_key PORT PID: unplugs it for good, and waits until the kernel has noticed.
+# stop_key PORT PID: unplugs it for good, and waits until the kernel has noticed. The next one's
+# stream begins anew, so that what the pool still has of this one must not count there.
 stop_key() {
 	end "$2"
 	until_true key_is_away "$1"
+	[ ! -e $device ] || timeout 0.5 cat $device >/dev/null
 }
 
 # counted PID PORT NAME: one of the key's counters, asked of it while it runs.
@@ -52,7 +48,7 @@ config() {
 	name=$1
 	shift
 	{
-		printf '[daemon]\nkeyring = /run/keyring\ncontrol = /run/%s.control\n' "$name"
+		printf '[daemon]\nkeyring = /run/keyring\ncontrol = %s\n' "$control"
 		printf '[pool]\nsize = 16KiB\n[device random]\npath = %s\nvia = cuse\n' $device
 		for address; do
 			printf '[source %s]\ntype = ekey\naddress = %s\n' \
@@ -75,6 +71,54 @@ write_keyring() {
 		: >/run/ltk
 	done >/run/keyring
 	chmod 0640 /run/keyring
+}
+
+# The word in the daemon's status that follows NAME, in its first line with it.
+status_of() { "$build/ekeyctl" --socket "$control" status | awk -v n="$1" '$1 == n { print $2; exit }'; }
+delivered() { status_of delivered; }
+flowing() { [ "$(delivered)" -gt $((delivered_before + 20000)) ]; }
+
+# Bytes of the stream that nobody reads, at most.
+SPARE=1048576
+
+# crowd BYTES: eight readers at once, killed and interrupted too; none may see anything amiss.
+crowd() { "$tools/readers" many $device "$seed" "$1" 8 $SPARE; }
+
+# start_crowd BYTES: in the background, as $readers; returns when it has got some of them.
+start_crowd() {
+	delivered_before=$(delivered)
+	crowd "$1" >/run/readers 2>&1 &
+	readers=$!
+	until_true flowing
+}
+
+# Readers who want more than there will be: they wait, and nothing comes.
+stays_blocked() {
+	sleep 1
+	before=$(delivered)
+	sleep 2
+	after=$(delivered)
+	echo "delivered $before, $after"
+	[ "$before" = "$after" ] && kill -0 $readers
+}
+
+wait_for_crowd() {
+	wait $readers
+	status=$?
+	cat /run/readers
+	return $status
+}
+
+unplugged_key_blocks_readers() {
+	start_crowd 200000
+	kill -USR2 $sim
+	until_true key_is_away 0
+	stays_blocked
+}
+
+replugged_key_serves_them() {
+	kill -USR2 $sim
+	wait_for_crowd
 }
 
 # Hundredths of a second since the guest was started.

@@ -39,37 +39,6 @@ flows_in_order() { timeout $limit "$tools/readers" one $device "$seed" 65536; }
 
 no_line_state_was_sent() { [ "$(counted $sim 0 usb_line_states)" = 0 ]; }
 
-# The word in the daemon's status that follows NAME, in its first line with it.
-status_of() { "$build/ekeyctl" --socket /run/usb.control status | awk -v n="$1" '$1 == n { print $2; exit }'; }
-delivered() { status_of delivered; }
-flowing() { [ "$(delivered)" -gt 20000 ]; }
-
-# crowd BYTES: eight readers at once, killed and interrupted too; none may see anything amiss.
-crowd() { "$tools/readers" many $device "$seed" "$1" 8; }
-
-# Leaves a crowd in $readers that wants more than there will be.
-unplugged_key_blocks_readers() {
-	crowd 400000 >/run/readers 2>&1 &
-	readers=$!
-	until_true flowing
-	kill -USR2 $sim
-	until_true key_is_away 0
-	sleep 1
-	before=$(delivered)
-	sleep 2
-	after=$(delivered)
-	echo "delivered $before, $after"
-	[ "$before" = "$after" ] && kill -0 $readers
-}
-
-replugged_key_serves_them() {
-	kill -USR2 $sim
-	wait $readers
-	status=$?
-	cat /run/readers
-	return $status
-}
-
 # From the plug to the first byte in the hands of a reader that waits.
 plug_to_byte_takes_less_than_3_s() {
 	head -c 1 $device >/run/byte &
@@ -86,7 +55,7 @@ plug_to_byte_takes_less_than_3_s() {
 
 # fault COUNTER: bytes come through, undamaged, while the fault strikes.
 fault() {
-	timeout $limit "$tools/readers" many $device "$seed" 100000 8 || return 1
+	timeout $limit "$tools/readers" many $device "$seed" 50000 8 $SPARE || return 1
 	struck=$(counted $sim 0 "$1")
 	echo "$1=$struck"
 	[ "$struck" -gt 0 ]
@@ -109,14 +78,12 @@ unplugged() { [ "$(counted $sim 0 unplugged)" -ge "$1" ]; }
 # The key comes and goes, each time after other 6 to 12 KB of which half are entropy, under readers
 # who want all that it has between.
 survives_unplugging() {
-	crowd $((rig_cycles * 5000)) >/run/readers 2>&1 &
-	readers=$!
-	until_true unplugged 2
+	start_crowd $((rig_cycles * 5000))
+	until_true unplugged 3
 	files=$(open_files)
 	kb=$(memory)
 	began=$(now)
-	wait $readers || { cat /run/readers; return 1; }
-	cat /run/readers
+	wait_for_crowd || return 1
 	times=$(counted $sim 0 unplugged)
 	echo "unplugged $times times, in $(($(now) - began)) hundredths of a second"
 	echo "open files: $files, $(open_files); memory: $kb, $(memory) KiB"
@@ -125,7 +92,7 @@ survives_unplugging() {
 }
 
 full() { [ "$(status_of level_bytes)" -gt $(($(status_of size_bytes) - 64)) ]; }
-woken() { awk '/ctxt_switches/ { n += $2 } END { print n }' "/proc/$daemon/task/$daemon/status"; }
+woken() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$daemon/task/$daemon/status"; }
 
 idle_and_full_sleeps() {
 	until_true full || return 1
@@ -137,10 +104,10 @@ idle_and_full_sleeps() {
 }
 
 # ---- two keys ----
-# Bytes in five seconds, once the pool is empty.
+# Bytes in four seconds, once the pool is empty.
 flow() {
-	timeout 2 cat $device >/dev/null
-	timeout 5 cat $device | wc -c
+	timeout 1 cat $device >/dev/null
+	timeout 4 cat $device | wc -c
 }
 
 # ratio HUNDREDTHS A B: B is so many hundredths of A, or up to a seventh more or less.
@@ -209,7 +176,6 @@ try_two() {
 try_source() {
 	kind=$1
 	seed=$1
-	next_block=0
 	shift
 	write_keyring "$seed" 0 1
 	config usb "$@"
