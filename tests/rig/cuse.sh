@@ -146,7 +146,7 @@ end $daemon TERM
 
 start_daemon cuse $device
 block_reader
-here killed_daemon_leaves_no_device killed_daemon_leaves_no_device
+here killed_daemon_leaves_no_device
 start_sim again
 start_daemon cuse $device
 promise serves_again serves_again
@@ -154,7 +154,7 @@ end $sim KILL
 end $daemon TERM
 start_daemon cuse $device
 block_reader
-here stops_with_a_reader_blocked stops_with_a_reader_blocked
+here stops_with_a_reader_blocked
 
 mkdir /run/fuse
 start_sim fuse

@@ -58,8 +58,8 @@ sim=$!
 promise enumerates enumerates
 start_daemon usb $device
 promise flows_in_order flows_in_order
-here unplugged_gadget_blocks_readers unplugged_gadget_blocks_readers
-here replugged_gadget_serves_them replugged_gadget_serves_them
+here unplugged_gadget_blocks_readers
+here replugged_gadget_serves_them
 end $daemon TERM
 end $sim TERM
 said /run/usb.log

@@ -71,9 +71,10 @@ count() {
 }
 
 # `promise` tries in a subshell, which has no children of ours to wait for: these run here.
+# here NAME [COMMAND...]: the command is the name, if it is not said.
 here() {
 	name=$1
-	shift
+	[ $# -eq 1 ] || shift
 	tried=$(seconds)
 	if "$@" >/run/said 2>&1; then
 		echo "ok $name"

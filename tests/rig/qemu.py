@@ -130,7 +130,7 @@ def pack(build, tree, to):
             archive.add(job, f"rig/{job.name}")
         for name, library in libraries(programs).items():
             archive.add(library.resolve(), f"rig/lib/{name}")
-        conf = b"/rig/lib\n"
+        conf = b"/usr/lib/x86_64-linux-gnu\n/rig/lib\n"  # the guest's own first
         entry = tarfile.TarInfo("etc/ld.so.conf.d/rig.conf")
         entry.size = len(conf)
         archive.addfile(entry, io.BytesIO(conf))
