@@ -15,10 +15,11 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device fusermount lock mount mountinfo
+priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport source source_log tty
+backend_src := appear fd_transport ladder source source_log sources tty usb usb_descriptor usb_faults \
+               usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
@@ -35,7 +36,7 @@ fuzz_tests  := config frame keyring packet pool session sim_engine
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih
+packages := fuse3 libevent libcrypto inih libusb-1.0
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
