@@ -23,8 +23,8 @@ backend_src := appear fd_transport ladder source source_log sources tty usb usb_
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
-sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
-               stream
+sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
+               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
@@ -128,7 +128,13 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+# The first program of a guest in QEMU, which has no libraries yet.
+$(BUILD)/tests/rig/boot: tests/rig/boot.c
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
+
+test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory

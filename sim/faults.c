@@ -16,8 +16,8 @@ faults_init(struct faults *f, const uint64_t settings[static FAULT_KINDS], uint6
 		f->wire |= f->setting[kind] != 0;
 }
 
-/* SplitMix64: small, and the same on every machine. Below `limit`, which is small too. */
-static size_t
+/* SplitMix64: small, and the same on every machine. */
+size_t
 faults_draw(struct faults *f, size_t limit)
 {
 	uint64_t z = f->random += 0x9e3779b97f4a7c15;
@@ -44,6 +44,16 @@ faults_first(struct faults *f, enum fault kind)
 	f->seen[kind]++;
 	f->done[kind] += due;
 	return due;
+}
+
+bool
+faults_after(struct faults *f, enum fault kind)
+{
+	if (f->setting[kind] == 0 || f->seen[kind]++ < f->setting[kind])
+		return false;
+	f->seen[kind] = 0;
+	f->done[kind]++;
+	return true;
 }
 
 bool
@@ -161,6 +171,13 @@ faults_name(enum fault kind)
 		[FAULT_NO_KEY_ANSWER] = "unanswered_nonces",
 		[FAULT_BAD_KEY_LENGTH] = "bad_key_lengths",
 		[FAULT_STALE] = "stale_frames",
+		[FAULT_USB_STALL] = "usb_stalls",
+		[FAULT_USB_EPROTO] = "usb_eprotos",
+		[FAULT_USB_OVERFLOW] = "usb_overflows",
+		[FAULT_USB_ZERO] = "usb_zero_packets",
+		[FAULT_USB_SHORT] = "usb_short_packets",
+		[FAULT_USB_NAK] = "usb_mutes",
+		[FAULT_USB_UNPLUG] = "unplugged",
 	};
 
 	return names[kind];

@@ -46,7 +46,7 @@ def test_wrong_master_key_is_not_repeated(tmp_path):
 def test_unknown_address_is_refused(address):
     ended = run("--listen", address)
     assert ended.returncode == 2
-    assert "give pty:PATH or unix:PATH" in ended.stderr
+    assert "give pty:PATH, tty:PATH, unix:PATH or vhci:NUMBER" in ended.stderr
 
 
 def test_help_tells_every_option():
