@@ -28,10 +28,10 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+unit_tests  := base config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine
+               telemetry tty usb watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))

@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LADDER_RESETS 3               /* of the session, in vain, for each rung */
-#define LADDER_DEVICE_MIN_MS 60000    /* between two resets of the device; doubles up to... */
+#define LADDER_RESETS 3            /* of the session, in vain, for each rung */
+#define LADDER_DEVICE_MIN_MS 60000 /* between two resets of the device; doubles up to... */
 #define LADDER_DEVICE_MAX_MS 3600000
 
 enum ladder_step {
@@ -21,10 +21,10 @@ enum ladder_step {
 };
 
 struct ladder {
-	unsigned in_vain;     /* resets of the session since the last step */
-	bool alarm;           /* said, and no answer since */
-	uint64_t next_ms;     /* no reset of the device before */
-	uint64_t wait_ms;     /* after the next one */
+	unsigned in_vain; /* resets of the session since the last step */
+	bool alarm;       /* said, and no answer since */
+	uint64_t next_ms; /* no reset of the device before */
+	uint64_t wait_ms; /* after the next one */
 };
 
 void ladder_init(struct ladder *l);

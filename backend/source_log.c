@@ -16,10 +16,17 @@ source_error_text(const struct source_log *l, int error)
 	return error == 0 ? "closed by the other side" : strerror(error);
 }
 
+/* 0 is "nothing said". */
+static int
+source_log_said(int error)
+{
+	return error == 0 ? -1 : error;
+}
+
 void
 source_log_waiting(struct source_log *l, int error)
 {
-	int said = error == 0 ? -1 : error; /* 0 is "nothing said" */
+	int said = source_log_said(error);
 
 	if (l->waiting_error == said)
 		return;
@@ -31,7 +38,7 @@ void
 source_log_gone(struct source_log *l, int error)
 {
 	log_warn("source %s: %s is gone: %s", l->name, l->address, source_error_text(l, error));
-	l->waiting_error = 0;
+	l->waiting_error = source_log_said(error);
 	l->state = SESSION_CLOSED;
 }
 

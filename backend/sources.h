@@ -15,7 +15,7 @@ struct sources;
 
 struct sources_status {
 	const char *name, *address;
-	bool any;         /* it is "usb": its sources are named NAME/SERIAL */
+	bool any;          /* it is "usb": its sources are named NAME/SERIAL */
 	unsigned expected; /* keys; 0: nothing in particular */
 	unsigned present;
 };

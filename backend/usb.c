@@ -9,8 +9,8 @@
 #include "base/log.h"
 #include "priv/usb.h"
 
-#define USB_SCAN_S 2          /* where nothing tells us that a key has come */
-#define USB_TALK_INTERFACE 0  /* the one that the kernel's driver probes; it takes both */
+#define USB_SCAN_S 2         /* where nothing tells us that a key has come */
+#define USB_TALK_INTERFACE 0 /* the one that the kernel's driver probes; it takes both */
 
 struct usb_watch {
 	struct usb_watch *next;
@@ -82,8 +82,8 @@ static void
 usb_remove(struct usb *u, struct usb_key *key)
 {
 	key->left = true;
-	key->driver_waits = false;
-	log_info("usb: key %s is unplugged", key->address.serial);
+	key->was_claimed = false;
+	log_debug("usb: key %s is unplugged", key->address.serial);
 	if (key->fd < 0)
 		usb_forget(u, key);
 	else if (key->on_left != NULL)
@@ -215,11 +215,11 @@ usb_new(struct event_base *base)
 	return u;
 }
 
-/* A key that was retired is nobody's, but had a driver before it was ours. */
+/* A key that was given up is nobody's, but was ours: also of that the kernel may have it again. */
 static void
 usb_return_to_kernel(const struct usb_key *key)
 {
-	int fd = key->driver_waits ? priv_open_usb(key->address.bus, key->address.device) : -1;
+	int fd = key->was_claimed ? priv_open_usb(key->address.bus, key->address.device) : -1;
 	int result_fd = fd >= 0 ? priv_usb_start(fd, PRIV_USB_ATTACH, USB_TALK_INTERFACE) : -1;
 
 	if (result_fd >= 0)
@@ -344,6 +344,7 @@ usb_hold(struct usb *u, const char *serial, struct usb_key **ret)
 {
 	int result = -ENODEV;
 
+	/* Two with one serial number: the second serves when the first is taken. */
 	for (struct usb_key *key = u->keys; key != NULL; key = key->next) {
 		if (key->left || strcmp(key->address.serial, serial) != 0)
 			continue;
@@ -356,7 +357,7 @@ usb_hold(struct usb *u, const char *serial, struct usb_key **ret)
 			return 0;
 		}
 	}
-	return result;
+	return result == -ENOENT ? -ENODEV : result; /* its node went before we heard of it */
 }
 
 void
@@ -364,7 +365,7 @@ usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel)
 {
 	if (to_kernel) {
 		usb_return_to_kernel(key);
-		key->driver_waits = false;
+		key->was_claimed = false;
 	}
 	close(key->fd);
 	key->fd = -1;

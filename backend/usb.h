@@ -21,10 +21,10 @@ struct usb_watch;
 /* One key, from when it is plugged in until it is unplugged and nobody has it any more. */
 struct usb_key {
 	struct usb_address address;
-	bool left;          /* unplugged; here only for its holder */
-	bool driver_waits;  /* the kernel's driver had it, and gets it back */
+	bool left;        /* unplugged; here only for its holder */
+	bool was_claimed; /* by us: the kernel's driver gets it back */
 	/* While it is held: */
-	int fd;                    /* its usbfs node; -1: nobody has it */
+	int fd;                     /* its usbfs node; -1: nobody has it */
 	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */
 	void *arg;
 	struct usb_key *next;

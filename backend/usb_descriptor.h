@@ -12,8 +12,8 @@
 struct usb_endpoints {
 	uint32_t interfaces; /* of the configuration: bit N is interface N */
 	uint8_t data_interface;
-	uint8_t in, out;             /* addresses of its bulk endpoints */
-	uint16_t in_packet_len;      /* longest packet, bytes */
+	uint8_t in, out;        /* addresses of its bulk endpoints */
+	uint16_t in_packet_len; /* longest packet, bytes */
 };
 
 /*

@@ -10,7 +10,8 @@ static const struct {
 } verdicts[] = {
 	{LIBUSB_TRANSFER_COMPLETED, USB_GO_ON, 0},
 	{LIBUSB_TRANSFER_CANCELLED, USB_GO_ON, 0}, /* by ourselves */
-	{LIBUSB_TRANSFER_TIMED_OUT, USB_GO_ON, 0}, /* of a command: the session will miss its answer */
+	{LIBUSB_TRANSFER_TIMED_OUT, USB_GO_ON,
+	 0}, /* of a command: the session will miss its answer */
 	{LIBUSB_TRANSFER_ERROR, USB_AGAIN, EPROTO},
 	{LIBUSB_TRANSFER_OVERFLOW, USB_AGAIN, EOVERFLOW},
 	{LIBUSB_TRANSFER_STALL, USB_UNHALT, EPIPE},
@@ -82,7 +83,7 @@ usb_error_text(int error)
 {
 	switch (error) {
 	case ENODEV:
-		return "it is not plugged in";
+		return "not plugged in";
 	case EACCES:
 	case EPERM:
 		return "no access to its USB node (is the udev rule installed?)";

@@ -9,9 +9,9 @@
 #include <libusb.h>
 #include <stddef.h>
 
-#define USB_FAULTS_MAX 6       /* in a row, and no byte between them: the key is given up */
-#define USB_EMPTY_MAX 64       /* packets without a byte in a row: the key is left alone a while */
-#define USB_PAUSE_MIN_MS 50    /* first wait after a fault; doubles up to... */
+#define USB_FAULTS_MAX 6    /* in a row, and no byte between them: the key is given up */
+#define USB_EMPTY_MAX 64    /* packets without a byte in a row: the key is left alone a while */
+#define USB_PAUSE_MIN_MS 50 /* first wait after a fault; doubles up to... */
 #define USB_PAUSE_MAX_MS 1000
 
 enum usb_verdict {
@@ -35,7 +35,8 @@ enum usb_verdict usb_faults_judge(struct usb_faults *f, enum libusb_transfer_sta
 /* errno for a libusb_... call that returned `result` < 0. */
 int usb_errno(int result);
 
-/* English for an errno of a key on USB, with the cure where there is one; NULL: strerror's will do. */
+/* English for an errno of a key on USB, with the cure where there is one; NULL: strerror's will do.
+ */
 const char *usb_error_text(int error);
 
 #endif

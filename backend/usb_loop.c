@@ -128,8 +128,7 @@ loop_on_hotplug(libusb_context *context, libusb_device *device, libusb_hotplug_e
 static bool
 loop_start_hotplug(struct usb_loop *l, int vendor, int product)
 {
-	const int both =
-		LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED | LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT;
+	const int both = LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED | LIBUSB_HOTPLUG_EVENT_DEVICE_LEFT;
 
 	return libusb_has_capability(LIBUSB_CAP_HAS_HOTPLUG) && access(UDEV_SOCKET, F_OK) == 0 &&
 	       libusb_hotplug_register_callback(l->context, both, LIBUSB_HOTPLUG_ENUMERATE, vendor,
@@ -146,8 +145,8 @@ usb_loop_has_hotplug(const struct usb_loop *l)
 /* ---- life ---- */
 
 int
-usb_loop_new(struct event_base *base, int vendor, int product,
-	     const struct usb_loop_events *events, struct usb_loop **ret)
+usb_loop_new(struct event_base *base, int vendor, int product, const struct usb_loop_events *events,
+	     struct usb_loop **ret)
 {
 	struct usb_loop *l = calloc(1, sizeof(*l));
 	int result;

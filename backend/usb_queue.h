@@ -37,7 +37,8 @@ void usb_queue_unfly(struct usb_queue *q);
 /* The slot's transfer has ended, with `len` bytes. */
 void usb_queue_land(struct usb_queue *q, unsigned slot, size_t len);
 
-/* The oldest packet, as far as it was not taken: bytes [*ret_at, *ret_at + *ret_len) of its slot. */
+/* The oldest packet, as far as it was not taken: bytes [*ret_at, *ret_at + *ret_len) of its slot.
+ */
 bool usb_queue_front(struct usb_queue *q, unsigned *ret_slot, size_t *ret_at, size_t *ret_len);
 
 /* `len` of its bytes were taken. */

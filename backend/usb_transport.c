@@ -13,15 +13,15 @@
 #include "base/secret.h"
 #include "priv/usb.h"
 
-#define USB_DRAIN_MS 50        /* what a key had still to say to somebody else is thrown away */
-#define USB_COMMAND_MS 1000    /* for the key to accept a command */
-#define USB_COMMANDS_LEN 256   /* bytes of commands that wait; one is 18 */
+#define USB_DRAIN_MS 50      /* what a key had still to say to somebody else is thrown away */
+#define USB_COMMAND_MS 1000  /* for the key to accept a command */
+#define USB_COMMANDS_LEN 256 /* bytes of commands that wait; one is 18 */
 #define USB_DESCRIPTORS_LEN 1024
 #define USB_CANCEL_TRIES 100 /* of USB_CANCEL_MS each: the kernel ends a transfer at once */
 #define USB_CANCEL_MS 10
 
 enum usb_phase {
-	USB_DRAINING,  /* until the timer: packets are thrown away, commands wait */
+	USB_DRAINING, /* until the timer: packets are thrown away, commands wait */
 	USB_RUNNING,
 	USB_STOPPING,  /* after a fault: until no transfer flies */
 	USB_UNHALTING, /* until the kernel has done it */
@@ -48,14 +48,14 @@ struct usb_transport {
 	struct usb_endpoints endpoints;
 	uint32_t claimed; /* interfaces */
 	enum usb_phase phase;
-	struct event *work;   /* activated when there is something to do */
-	struct event *timer;  /* of the phase */
-	struct event *act;    /* the kernel is done; NULL: there is no act */
+	struct event *work;  /* activated when there is something to do */
+	struct event *timer; /* of the phase */
+	struct event *act;   /* the kernel is done; NULL: there is no act */
 	int act_fd;
 	bool reading;
-	bool offer; /* reading was switched on: the taker hears of it, with bytes or without */
-	int error;  /* of USB_ENDED */
-	bool told;  /* ... it was */
+	bool offer;     /* reading was switched on: the taker hears of it, with bytes or without */
+	int error;      /* of USB_ENDED */
+	bool told;      /* ... it was */
 	uint8_t halted; /* endpoint, for USB_UNHALTING */
 	struct usb_faults faults;
 	struct usb_queue queue;
@@ -403,11 +403,11 @@ usb_claim(struct usb_transport *t)
 
 		if ((t->endpoints.interfaces >> i & 1) == 0)
 			continue;
-		if (libusb_detach_kernel_driver(t->handle, i) == 0)
-			t->key->driver_waits = true;
+		libusb_detach_kernel_driver(t->handle, i); /* it may not have come yet */
 		result = libusb_claim_interface(t->handle, i);
 		if (result < 0)
 			return -usb_errno(result);
+		t->key->was_claimed = true;
 		t->claimed |= UINT32_C(1) << i;
 	}
 	return 0;
