@@ -15,10 +15,11 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device fusermount lock mount mountinfo
+priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport source source_log tty
+backend_src := appear fd_transport ladder source source_log sources tty usb usb_descriptor usb_faults \
+               usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files privileges reload status
@@ -27,15 +28,15 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+unit_tests  := base config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty usb_descriptors usb_transfers usbip watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine usbip
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih
+packages := fuse3 libevent libcrypto inih libusb-1.0
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -85,8 +86,8 @@ $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib
 	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(patsubst %,$(BUILD)/tests/unit/test_%,usb_descriptors usb_transfers usbip): $(sim_obj)
-$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done

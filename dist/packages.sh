@@ -5,7 +5,7 @@ set -eu
 
 packages_of() {
 	case $1 in
-	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev ;;
+	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev libusb-1.0-0-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
 	test) echo python3-pytest ekeyd fuse3 user-mode-linux openssl rng-tools5 dieharder ;;
