@@ -153,7 +153,7 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no ro
 	$(Q)dist/packages.sh build test-unit
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, and the device in user-mode Linux
+test: ## everything: check, system tests, the device in user-mode Linux, keys on USB in QEMU
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system rig
@@ -170,6 +170,11 @@ soak: ## a hundred million 16-byte blocks through 64 readers that are killed and
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
+
+soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)EKEY_USB_CYCLES=200 $(suites) rig -k usb.survives_unplugging
 
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
@@ -228,6 +233,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
+        test-san soak soak-usb test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -30,7 +30,8 @@ hear(void *arg, const void *bytes, size_t len)
 	}
 	if (len != USBIP_HEADER_LEN || ++host->answered > host->submitted + 2 * host->unlinks)
 		abort();
-	host->payload_left = word((const uint8_t *)bytes) == 3 ? word((const uint8_t *)bytes + 24) : 0;
+	host->payload_left =
+		word((const uint8_t *)bytes) == 3 ? word((const uint8_t *)bytes + 24) : 0;
 	if (host->payload_left > USBIP_DATA_MAX)
 		abort();
 }
@@ -66,7 +67,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint64_t settings[FAULT_KINDS] = {
-		[FAULT_USB_STALL] = 11, [FAULT_USB_EPROTO] = 7, [FAULT_USB_ZERO] = 5, [FAULT_USB_SHORT] = 3,
+		[FAULT_USB_STALL] = 11,
+		[FAULT_USB_EPROTO] = 7,
+		[FAULT_USB_ZERO] = 5,
+		[FAULT_USB_SHORT] = 3,
 	};
 	struct host host = {0};
 	struct faults faults;

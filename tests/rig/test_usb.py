@@ -44,7 +44,9 @@ GADGET = [
 ]
 CASES = {
     ("usb.sh", "tty"): LINUX + [f"tty.{name}" for name in SOURCE],
+    ("usb.sh", "usb"): [f"usb.{name}" for name in [*SOURCE, "mute_until_reset"]],
     ("gadget.sh", "tty"): GADGET,
+    ("gadget.sh", "usb"): GADGET,
 }
 boots = {}
 

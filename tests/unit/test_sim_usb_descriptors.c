@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The key's descriptors, read as a host does: libusb by classes and endpoints, cdc_acm by unions. */
+/* The key's descriptors, read as a host does: libusb by classes and endpoints, cdc_acm by unions.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -47,8 +48,8 @@ device_is_an_entropy_key(void **state)
 	assert_int_equal(get(USB_DESCRIPTOR_DEVICE, 0), 18);
 	assert_int_equal(bytes[0], 18);
 	assert_int_equal(bytes[1], USB_DESCRIPTOR_DEVICE);
-	assert_int_equal(bytes[4], 2);                    /* communications */
-	assert_int_equal(bytes[7], 64);                   /* bytes of endpoint 0's packets */
+	assert_int_equal(bytes[4], 2);  /* communications */
+	assert_int_equal(bytes[7], 64); /* bytes of endpoint 0's packets */
 	assert_int_equal(bytes[8] | bytes[9] << 8, 0x20df);
 	assert_int_equal(bytes[10] | bytes[11] << 8, 0x0001);
 	assert_int_equal(bytes[17], 1);

@@ -31,8 +31,7 @@ static struct {
 
 static uint8_t frames[40 * USB_PACKET_LEN];
 
-static void
-catch(void *arg, const void *some, size_t len)
+static void catch (void *arg, const void *some, size_t len)
 {
 	(void)arg;
 	assert_true(len <= sizeof(rig.bytes) - rig.len);

@@ -14,7 +14,7 @@
 /* CMD_SUBMIT 0x0d05, device 0x10000, in, endpoint 1, room for 64 bytes; from the kernel's own
  * description of the protocol. */
 static const uint8_t submit_in[USBIP_HEADER_LEN] = {
-	0, 0, 0, 1, 0, 0, 0x0d, 0x05, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 2, 0,
+	0, 0, 0, 1,    0,    0,    0x0d, 0x05, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 2, 0,
 	0, 0, 0, 0x40, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0,
 };
 
@@ -94,7 +94,8 @@ static void
 answers_are_as_linux_reads_them(void **state)
 {
 	static const uint8_t returned[USBIP_HEADER_LEN] = {
-		[3] = 3, [6] = 0x0d, [7] = 0x05, [20] = 0xff, [21] = 0xff, [22] = 0xff, [23] = 0xe0, [27] = 7,
+		[3] = 3,     [6] = 0x0d,  [7] = 0x05,  [20] = 0xff,
+		[21] = 0xff, [22] = 0xff, [23] = 0xe0, [27] = 7,
 	};
 	static const uint8_t unlinked[USBIP_HEADER_LEN] = {
 		[3] = 4, [7] = 9, [20] = 0xff, [21] = 0xff, [22] = 0xff, [23] = 0x98,
