@@ -19,10 +19,11 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device fusermount lock mount mountinfo
+priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := frame keyring packet session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport source source_log tty
+backend_src := appear fd_transport ladder source source_log sources tty usb usb_descriptor usb_faults \
+               usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server wait_seeded
 daemon_src  := config config_keys daemon files $(notify) privileges reload status
@@ -31,15 +32,16 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+unit_tests  := base config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty watchdog $(filter notify,$(notify))
-fuzz_tests  := config frame keyring packet pool session sim_engine
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+               $(filter notify,$(notify))
+fuzz_tests  := config frame keyring packet pool session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih $(systemd)
+packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -89,7 +91,8 @@ $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib
 	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done
@@ -155,7 +158,7 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no ro
 	$(Q)dist/packages.sh build test-unit
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, and the device in user-mode Linux
+test: ## everything: check, system tests, the device in user-mode Linux, keys on USB in QEMU
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system rig
@@ -172,6 +175,11 @@ soak: ## a hundred million 16-byte blocks through 64 readers that are killed and
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
+
+soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)EKEY_USB_CYCLES=200 $(suites) rig -k usb.survives_unplugging
 
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
@@ -250,6 +258,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san soak soak-usb test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

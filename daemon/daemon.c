@@ -30,8 +30,8 @@ on_pool_room(void *arg)
 	struct daemon *d = arg;
 
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			source_room(d->sources[i]);
+		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
+			source_room(sources_at(d->sources[i], j));
 }
 
 static void
@@ -40,8 +40,8 @@ on_pool_wanted(void *arg)
 	struct daemon *d = arg;
 
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			source_wanted(d->sources[i]);
+		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
+			source_wanted(sources_at(d->sources[i], j));
 }
 
 static bool
@@ -167,8 +167,11 @@ drop_privileges(struct daemon *d)
 static bool
 start_sources(struct daemon *d)
 {
+	d->usb = d->source_env.usb = usb_new(d->base);
+	if (d->usb == NULL)
+		return false;
 	for (size_t i = 0; i < d->config.source_count; i++) {
-		d->sources[i] = source_new(&d->source_env, &d->config.sources[i]);
+		d->sources[i] = sources_new(&d->source_env, &d->config.sources[i]);
 		if (d->sources[i] == NULL) {
 			log_err("source %s: no memory", d->config.sources[i].name);
 			return false;
@@ -280,7 +283,8 @@ daemon_stop(struct daemon *d)
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		source_free(&d->sources[i]);
+		sources_free(&d->sources[i]);
+	usb_free(&d->usb);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		device_stop(&d->devices[i]);
 	ctl_server_free(&d->control);

@@ -138,6 +138,7 @@ status_source(const struct source *source, struct evbuffer *out)
 	row_text(&s, "state", status.state);
 	row_bool(&s, "connected", status.connected);
 	row_bool(&s, "paused", status.paused);
+	row_bool(&s, "alarm", status.alarm);
 	row_text(&s, "serial", status.serial[0] != '\0' ? status.serial : "-");
 	row_number(&s, "connects", status.connects);
 	row_number(&s, "undecoded_bytes", status.undecoded_bytes);
@@ -145,6 +146,23 @@ status_source(const struct source *source, struct evbuffer *out)
 	status_intake(&s, &status);
 	status_telemetry(&s, &status.telemetry);
 	status_raw_telemetry(&s, &status.telemetry);
+}
+
+/* What a section has that its sources have not. */
+static void
+status_sources(const struct sources *sources, struct evbuffer *out)
+{
+	struct sources_status status;
+	struct subject s = {out, "source", NULL};
+
+	sources_status(sources, &status);
+	s.name = status.name;
+	if (status.any)
+		row_text(&s, "address", status.address);
+	row_number(&s, "expected", status.expected);
+	row_number(&s, "present", status.present);
+	for (size_t i = 0; sources_at(sources, i) != NULL; i++)
+		status_source(sources_at(sources, i), out);
 }
 
 static void
@@ -183,7 +201,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_pool(d, out);
 	for (size_t i = 0; i < d->config.source_count; i++)
 		if (d->sources[i] != NULL)
-			status_source(d->sources[i], out);
+			status_sources(d->sources[i], out);
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		if (d->devices[i] != NULL)
 			status_device(d->devices[i], out);
@@ -195,24 +213,31 @@ status_write(const struct daemon *d, struct evbuffer *out)
 /* ---- in one line ---- */
 
 struct key_count {
-	unsigned connected, keyed;
+	unsigned sources, connected, keyed;
 	const char *state; /* of the only source, or of the one key that is connected */
 };
 
 static void
-count_keys(const struct daemon *d, struct key_count *ret)
+count_key(const struct source *source, struct key_count *keys)
 {
 	struct source_status status;
 
-	for (size_t i = 0; i < d->config.source_count; i++) {
-		if (d->sources[i] == NULL)
-			continue;
-		source_status(d->sources[i], &status);
-		ret->connected += status.connected;
-		ret->keyed += strcmp(status.state, session_state_text(SESSION_KEYED)) == 0;
-		if (status.connected || d->config.source_count == 1)
-			ret->state = status.state;
-	}
+	source_status(source, &status);
+	keys->connected += status.connected;
+	keys->keyed += strcmp(status.state, session_state_text(SESSION_KEYED)) == 0;
+	if (status.connected || keys->sources == 0)
+		keys->state = status.state;
+	keys->sources++;
+}
+
+static void
+count_keys(const struct daemon *d, struct key_count *ret)
+{
+	for (size_t i = 0; i < d->config.source_count; i++)
+		for (size_t j = 0; d->sources[i] != NULL && sources_at(d->sources[i], j) != NULL; j++)
+			count_key(sources_at(d->sources[i], j), ret);
+	if (ret->connected == 0 && ret->sources != 1)
+		ret->state = "waiting";
 }
 
 void

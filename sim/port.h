@@ -26,7 +26,7 @@ struct port_usb {
 	struct faults *faults;
 	const char *serial;
 	bool strict;
-	bool replug;            /* plugged in again, replug_ms after it was unplugged */
+	bool replug; /* plugged in again, replug_ms after it was unplugged */
 	uint64_t replug_ms;
 	uint64_t unplug_jitter; /* up to so many bytes more, drawn, until it is unplugged */
 	uint64_t unplugs_max;   /* 0: no end */
@@ -54,12 +54,12 @@ struct port {
 	const struct port_kind *kind;
 	const char *path; /* of the socket, or of the symbolic link to the terminal */
 	const struct port_usb *usb;
-	struct vhci *vhci; /* vhci: its own */
-	int arrivals;      /* fd that tells of hosts: the listening socket, or inotify */
-	int fd;           /* to the host: the connection, or the terminal's master side */
-	int terminal;     /* pty: our hold on the host's side */
-	unsigned handles; /* pty: how often the host's side is open, but for us */
-	uint64_t hosts;   /* that came so far */
+	struct vhci *vhci;     /* vhci: its own */
+	int arrivals;          /* fd that tells of hosts: the listening socket, or inotify */
+	int fd;                /* to the host: the connection, or the terminal's master side */
+	int terminal;          /* pty: our hold on the host's side */
+	unsigned handles;      /* pty: how often the host's side is open, but for us */
+	uint64_t hosts;        /* that came so far */
 	uint64_t power_cycles; /* vhci: times it was unplugged, other than by port_replug() */
 	bool connected;
 	char terminal_path[64];

@@ -61,7 +61,8 @@ draw_life(struct vhci *v)
 	uint64_t after = usb->faults->setting[FAULT_USB_UNPLUG];
 
 	v->left = UINT64_MAX;
-	if (after == 0 || (usb->unplugs_max != 0 && usb->faults->done[FAULT_USB_UNPLUG] >= usb->unplugs_max))
+	if (after == 0 ||
+	    (usb->unplugs_max != 0 && usb->faults->done[FAULT_USB_UNPLUG] >= usb->unplugs_max))
 		return;
 	v->left = after;
 	if (usb->unplug_jitter > 0)
@@ -213,8 +214,8 @@ static ssize_t
 vhci_write(struct port *p, const uint8_t *bytes, size_t len)
 {
 	struct vhci *v = p->vhci;
-	size_t given = usb_transfers_give(&v->transfers, bytes,
-					  len < v->left ? len : (size_t)v->left);
+	size_t given =
+		usb_transfers_give(&v->transfers, bytes, len < v->left ? len : (size_t)v->left);
 
 	if (v->left == UINT64_MAX)
 		return (ssize_t)given;

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define LE16(value) (uint8_t)((value) & 0xff), (uint8_t)((value) >> 8)
+#define LE16(value) (uint8_t)((value)&0xff), (uint8_t)((value) >> 8)
 
 #define VENDOR 0x20df
 #define PRODUCT 0x0001
