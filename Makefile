@@ -13,15 +13,16 @@ Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := clock file log net num secret
+base_src    := clock file log net num replace secret
 crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport source source_log tty
+backend_src := appear fd_transport rekeying source source_log tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
-daemon_src  := config config_keys daemon files privileges reload status
+daemon_src  := config config_keys daemon files hwreport orders privileges reload status
+tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal
 sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
                stream
 # The simulated device without its main(), for tests that look inside.
@@ -67,7 +68,7 @@ $(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(1) $(OU
 endef
 
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
-$(BUILD)/ekeyctl: $(BUILD)/ctl/ekeyctl.o $(lib)
+$(BUILD)/ekeyctl: $(tool_src:%=$(BUILD)/tool/%.o) $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
 $(programs):
 	$(call link)

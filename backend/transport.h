@@ -44,6 +44,8 @@ struct transport_kind {
 	void (*send)(struct transport *transport, const uint8_t *bytes, size_t len);
 	/* While off nothing wakes us for it but its removal. */
 	void (*set_reading)(struct transport *transport, bool on);
+	/* May be NULL: writes what is known of the hardware, for a report, as lines of text. */
+	void (*describe)(const struct transport *transport, char *ret, size_t cap);
 };
 
 #endif

@@ -143,7 +143,7 @@ replace_prepare(struct replace *r, const char *path, size_t len)
 }
 
 static int
-replace_store(const struct replace *r, const char *text, size_t len)
+replace_store(struct replace *r, const char *text, size_t len)
 {
 	int result;
 
@@ -155,7 +155,8 @@ replace_store(const struct replace *r, const char *text, size_t len)
 	if (ftruncate(r->fd, (off_t)len) != 0 || fsync(r->fd) != 0 ||
 	    renameat(r->dir, r->temporary, r->dir, r->name) != 0)
 		return -errno;
-	return 0;
+	r->temporary[0] = '\0'; /* it has another name now */
+	return fsync(r->dir) == 0 ? 0 : -errno;
 }
 
 int
@@ -163,10 +164,6 @@ replace_commit(struct replace *r, const char *text, size_t len)
 {
 	int result = replace_store(r, text, len);
 
-	if (result == 0) {
-		r->temporary[0] = '\0'; /* it has another name now */
-		(void)fsync(r->dir); /* it is renamed; that a power cut undoes it is no error here */
-	}
 	replace_abandon(r);
 	return result;
 }

@@ -24,8 +24,11 @@ struct replace {
  */
 int replace_prepare(struct replace *r, const char *path, size_t len);
 
-/* Puts `text`, of at most the prepared length, in its place: on the disk when it returns 0. Else
- * -errno, and the old file is as it was. Ends it either way. */
+/*
+ * Puts `text`, of at most the prepared length, in its place; when it returns 0 it is on the disk.
+ * After -errno the file is whole, and the old one, unless only its directory could not be synced.
+ * Ends it either way.
+ */
 int replace_commit(struct replace *r, const char *text, size_t len);
 
 /* Ends it without a trace; also after a commit, or a prepare that failed. */

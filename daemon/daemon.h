@@ -11,6 +11,7 @@
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
+#include "daemon/orders.h"
 #include "ekey/keyring.h"
 #include "pool/pool.h"
 
@@ -30,6 +31,7 @@ struct daemon {
 	struct source *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
 	struct ctl_server *control;
+	struct orders_rekey rekey;
 };
 
 /*

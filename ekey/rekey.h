@@ -29,7 +29,7 @@
 #define REKEY_TRIES 3        /* resets in all */
 #define REKEY_SERIAL_MS 1500 /* from a reset to the S frame */
 #define REKEY_UNLOCK_MS 2000 /* from M to its answer */
-#define REKEY_CHANGE_MS 5000 /* from L to its answer; the device writes its flash */
+#define REKEY_CHANGE_MS 3000 /* from L to its answer; the device writes its flash */
 #define REKEY_HOLD_MS 10000  /* accepted, and nobody says what next; or changed, and not stored */
 
 enum rekey_state {
