@@ -29,9 +29,9 @@ sim_src     := command engine faults frames identity info keys main options port
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
-               pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
+               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
                telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine
+fuzz_tests  := config frame keyring packet pool rekey session sim_engine
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -78,7 +78,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,packet rekey session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 # A device over an empty pool, for the system tests of the device.
@@ -95,7 +95,7 @@ unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(lib)
 	$(call link,$(FUZZER))
-$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet session): \
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet rekey session): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
