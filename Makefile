@@ -28,7 +28,7 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+unit_tests  := base census config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
                pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
                telemetry tty watchdog
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine
@@ -78,7 +78,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,packet rekey session session_damage session_faults source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 # A device over an empty pool, for the system tests of the device.
