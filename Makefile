@@ -191,7 +191,7 @@ install: all ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf README.md NEWS $(doc)
+	install -m 644 dist/ekey-random.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 

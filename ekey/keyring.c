@@ -8,7 +8,8 @@
 #include "crypto/pem64.h"
 
 #define LTK_TEXT_LEN PEM64_TEXT_LEN(KEYED_SECRET_LEN)
-static_assert(KEYRING_LINE_LEN == KEYRING_SERIAL_TEXT_LEN + 1 + LTK_TEXT_LEN, "a line is two words");
+static_assert(KEYRING_LINE_LEN == KEYRING_SERIAL_TEXT_LEN + 1 + LTK_TEXT_LEN,
+	      "a line is two words");
 
 /* Part of a line; the text is the caller's. */
 struct span {

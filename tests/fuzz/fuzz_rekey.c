@@ -25,7 +25,8 @@ check(void)
 	if (sent != NULL && sent[0] == 3)
 		resets++;
 	promise(resets <= REKEY_TRIES, "resets are few");
-	promise(sent == NULL || sent[0] != 'L' || rekey.have_nonce, "no nonce before it was ordered");
+	promise(sent == NULL || sent[0] != 'L' || rekey.have_nonce,
+		"no nonce before it was ordered");
 	promise(rekey_state(&rekey) != REKEY_CHANGED ||
 			memcmp(rekey_answer(&rekey), answer, sizeof(answer)) == 0,
 		"an answer is the device's");

@@ -247,8 +247,7 @@ key_that_is_new_comes_last(void **unused)
 	assert_edited("", SERIAL " " NEW_LTK "\n");
 	assert_edited("# none yet", "# none yet\n" SERIAL " " NEW_LTK "\n");
 	assert_edited(SERIAL2 " " LTK "\n", SERIAL2 " " LTK "\n" SERIAL " " NEW_LTK "\n");
-	assert_edited("#" SERIAL " " LTK "\n",
-		      "#" SERIAL " " LTK "\n" SERIAL " " NEW_LTK "\n");
+	assert_edited("#" SERIAL " " LTK "\n", "#" SERIAL " " LTK "\n" SERIAL " " NEW_LTK "\n");
 }
 
 int
