@@ -17,26 +17,27 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := clock file log net num secret
+base_src    := clock file log net num replace secret
 crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo usb
-ekey_src    := frame keyring packet session session_frames session_keys telemetry
+ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport ladder source source_log sources tty usb usb_descriptor usb_faults \
-               usb_loop usb_queue usb_sysfs usb_transport
+backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor \
+               usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-ctl_src     := client server wait_seeded
-daemon_src  := config config_keys daemon files $(notify) privileges reload status
+ctl_src     := client server
+daemon_src  := config config_keys daemon files hwreport $(notify) orders privileges reload status
+tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet \
+               pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults \
+               skein source table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := config frame keyring packet pool session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -73,7 +74,7 @@ $(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(1) $(OU
 endef
 
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
-$(BUILD)/ekeyctl: $(BUILD)/ctl/ekeyctl.o $(lib)
+$(BUILD)/ekeyctl: $(tool_src:%=$(BUILD)/tool/%.o) $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
 $(programs):
 	$(call link)
@@ -83,7 +84,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,packet session session_damage session_faults source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 # A device over an empty pool, for the system tests of the device.
@@ -101,7 +102,7 @@ unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
 $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZER),,$(BUILD)/tests/fuzz/replay.o) $(lib)
 	$(call link,$(FUZZER))
-$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet session): \
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet rekey session): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
@@ -216,7 +217,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))

@@ -8,6 +8,7 @@
 
 #include "backend/fd_transport.h"
 #include "backend/ladder.h"
+#include "backend/rekeying.h"
 #include "backend/source_log.h"
 #include "backend/usb_transport.h"
 #include "base/clock.h"
@@ -35,6 +36,7 @@ struct source {
 	struct session_env session_env;
 	struct session session;
 	struct intake intake;
+	struct rekeying rekeying; /* while it is active it has the key, and the session is closed */
 	struct source_log log;
 	struct event *timer;
 	uint64_t timer_ms; /* when it fires; UINT64_MAX: not armed */
@@ -88,6 +90,8 @@ source_due(const struct source *s)
 
 	if (s->transport == NULL)
 		return s->retry_at_ms;
+	if (rekeying_active(&s->rekeying))
+		return rekey_deadline(&s->rekeying.rekey);
 	return s->rest_until_ms < deadline_ms ? s->rest_until_ms : deadline_ms;
 }
 
@@ -256,12 +260,87 @@ source_wake(struct source *s)
 	s->transport->kind->set_reading(s->transport, true);
 }
 
+/* ---- a change of the long-term key ---- */
+
+static void
+source_end_session(struct source *s)
+{
+	session_close(&s->session);
+	intake_restart(&s->intake);
+	s->keyed = false;
+	s->paused = false;
+	s->rest_until_ms = UINT64_MAX;
+	s->undecoded_bytes = 0;
+}
+
+static void
+source_back_to_session(struct source *s)
+{
+	rekeying_end(&s->rekeying);
+	session_open(&s->session, clock_now_ms());
+	source_take(s, NULL, 0);
+}
+
+static void
+source_rekey_take(struct source *s, const uint8_t *bytes, size_t len)
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (rekeying_take(&s->rekeying, bytes, len, now_ms))
+		source_back_to_session(s);
+	source_arm(s, now_ms);
+}
+
+static void
+source_rekey_tick(struct source *s, uint64_t now_ms)
+{
+	if (rekeying_tick(&s->rekeying, now_ms))
+		source_back_to_session(s);
+}
+
+bool
+source_rekey(struct source *s, const uint8_t serial[static KEYED_SERIAL_LEN],
+	     const uint8_t mac[static KEYED_MAC_LEN], rekeying_fn *fn, void *arg)
+{
+	const uint8_t *here = session_serial(&s->session);
+	uint64_t now_ms = clock_now_ms();
+
+	if (s->transport == NULL || here == NULL || memcmp(here, serial, KEYED_SERIAL_LEN) != 0 ||
+	    rekeying_active(&s->rekeying))
+		return false;
+	source_end_session(s);
+	s->rekeying =
+		(struct rekeying){.transport = s->transport, .log = &s->log, .fn = fn, .arg = arg};
+	rekeying_begin(&s->rekeying, serial, mac, now_ms);
+	s->transport->kind->set_reading(s->transport, true);
+	source_arm(s, now_ms);
+	return true;
+}
+
+bool
+source_rekey_change(struct source *s, const uint8_t serial[static KEYED_SERIAL_LEN],
+		    const uint8_t nonce[static REKEY_NONCE_LEN])
+{
+	uint64_t now_ms = clock_now_ms();
+
+	if (memcmp(s->rekeying.rekey.serial, serial, KEYED_SERIAL_LEN) != 0 ||
+	    !rekeying_change(&s->rekeying, nonce, now_ms))
+		return false;
+	source_arm(s, now_ms);
+	return true;
+}
+
 static size_t
 source_on_bytes(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct source *s = arg;
-	size_t taken = source_take(s, bytes, len);
+	size_t taken;
 
+	if (rekeying_active(&s->rekeying)) {
+		source_rekey_take(s, bytes, len);
+		return len;
+	}
+	taken = source_take(s, bytes, len);
 	if (s->kind->keeps && len > 0 && len < REST_LEN && !s->paused &&
 	    !pool_is_wanted(s->env.pool) && session_state(&s->session) == SESSION_KEYED)
 		source_rest(s);
@@ -289,14 +368,10 @@ source_wait(struct source *s, int error)
 static void
 source_disconnect(struct source *s)
 {
-	session_close(&s->session);
-	intake_restart(&s->intake);
+	rekeying_end(&s->rekeying);
+	source_end_session(s);
 	s->transport->kind->close(s->transport);
 	s->transport = NULL;
-	s->keyed = false;
-	s->paused = false;
-	s->rest_until_ms = UINT64_MAX;
-	s->undecoded_bytes = 0;
 	if (s->env.presence != NULL)
 		s->env.presence(s->env.presence_arg);
 }
@@ -405,6 +480,8 @@ source_on_timer(evutil_socket_t fd, short what, void *arg)
 	s->timer_ms = UINT64_MAX;
 	if (s->transport == NULL && now_ms >= s->retry_at_ms)
 		source_connect(s);
+	else if (now_ms >= rekey_deadline(&s->rekeying.rekey))
+		source_rekey_tick(s, now_ms);
 	else if (s->transport != NULL && now_ms >= s->rest_until_ms)
 		source_wake(s);
 	else if (s->transport != NULL && now_ms >= session_deadline(&s->session))
@@ -494,9 +571,29 @@ source_wanted(struct source *s)
 void
 source_keyring_changed(struct source *s)
 {
+	if (rekey_state(&s->rekeying.rekey) == REKEY_CHANGED)
+		source_back_to_session(s);
 	session_keyring_changed(&s->session, clock_now_ms());
 	if (s->transport != NULL && !s->paused)
 		source_take(s, NULL, 0);
+}
+
+void
+source_describe(const struct source *s, char *ret, size_t cap)
+{
+	ret[0] = '\0';
+	if (s->transport != NULL && s->kind->describe != NULL)
+		s->kind->describe(s->transport, ret, cap);
+}
+
+static const char *
+source_state_text(const struct source *s)
+{
+	if (s->transport == NULL)
+		return s->waiting;
+	if (rekeying_active(&s->rekeying))
+		return rekey_state_text(rekey_state(&s->rekeying.rekey));
+	return session_state_text(session_state(&s->session));
 }
 
 void
@@ -510,11 +607,11 @@ source_status(const struct source *s, struct source_status *ret)
 		.connected = s->transport != NULL,
 		.paused = s->paused,
 		.alarm = s->ladder.alarm,
-		.state = s->transport != NULL ? session_state_text(session_state(&s->session))
-					      : s->waiting,
+		.state = source_state_text(s),
 		.connects = s->connects,
 		.undecoded_bytes = s->undecoded_bytes,
 		.session = *session_counters(&s->session),
+		.census = session_census(&s->session),
 		.telemetry = *session_telemetry(&s->session),
 		.health = s->intake.state,
 		.cause = s->intake.cause,

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/rekeying.h"
 #include "ekey/keyring.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
@@ -48,6 +49,7 @@ struct source_status {
 	uint64_t connects;                        /* times the transport was opened */
 	uint64_t undecoded_bytes;                 /* read, and kept until the pool has room */
 	struct session_counters session;
+	const struct census *census;
 	struct telemetry telemetry;
 	enum intake_state health;
 	enum intake_cause cause;
@@ -71,6 +73,21 @@ void source_wanted(struct source *source);
 
 /* *env->keyring points to another ring now. */
 void source_keyring_changed(struct source *source);
+
+/*
+ * Changes the long-term key of the source's key: the session ends, and begins again when the
+ * keyring has changed, or when the change has failed. `fn` is told what happens. False when there
+ * is no such key here, or it is at it already.
+ */
+bool source_rekey(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
+		  const uint8_t mac[static KEYED_MAC_LEN], rekeying_fn *fn, void *arg);
+
+/* In REKEY_ACCEPTED, and for this key; see rekey_change(). */
+bool source_rekey_change(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
+			 const uint8_t nonce[static REKEY_NONCE_LEN]);
+
+/* What its transport says about the hardware: a NUL-terminated text of lines, perhaps empty. */
+void source_describe(const struct source *source, char *ret, size_t cap);
 
 /* Pointers in *ret live as long as the source. */
 void source_status(const struct source *source, struct source_status *ret);

@@ -97,15 +97,28 @@ source_log_state(struct source_log *l, enum session_state state, const char *ser
 			 " again",
 			 l->name, serial);
 	else if (state == SESSION_UNKNOWN_KEY)
-		log_warn("source %s: key %s: its long-term key is not in the keyring %s: add its"
-			 " line (`ekey-setkey -n` makes it, with this daemon stopped) and reload",
-			 l->name, serial, l->keyring_path);
+		log_warn("source %s: key %s: no long-term key for it in the keyring %s: have its "
+			 "card"
+			 " at hand and run: ekeyctl rekey %s",
+			 l->name, serial, l->keyring_path, serial);
 	else if (state == SESSION_WRONG_KEY)
-		log_warn("source %s: key %s: its long-term key in the keyring %s is wrong: make a"
-			 " new line (`ekey-setkey -n`, with this daemon stopped) and reload",
-			 l->name, serial, l->keyring_path);
+		log_warn("source %s: key %s: its long-term key in the keyring %s is wrong: have its"
+			 " card at hand and run: ekeyctl rekey %s",
+			 l->name, serial, l->keyring_path, serial);
 	else
 		log_warn("source %s: key %s: %s", l->name, serial, session_state_text(state));
+}
+
+void
+source_log_rekey(const struct source_log *l, enum rekey_state state)
+{
+	if (state == REKEY_RESETTING)
+		log_info("source %s: changing the key's long-term key, as ordered", l->name);
+	else if (state == REKEY_CHANGED)
+		log_info("source %s: the long-term key is changed", l->name);
+	else if (state >= REKEY_REFUSED)
+		log_warn("source %s: changing the long-term key: %s", l->name,
+			 rekey_state_text(state));
 }
 
 void

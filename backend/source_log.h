@@ -3,6 +3,7 @@
 #ifndef BACKEND_SOURCE_LOG_H
 #define BACKEND_SOURCE_LOG_H
 
+#include "ekey/rekey.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
 
@@ -35,6 +36,9 @@ void source_log_reset(struct source_log *l);
 
 /* `serial`: as text, "" before it is known. */
 void source_log_state(struct source_log *l, enum session_state state, const char *serial);
+
+/* The long-term key of the source's key is being changed. */
+void source_log_rekey(const struct source_log *l, enum rekey_state state);
 
 void source_log_health(const struct source_log *l, const struct intake *intake);
 

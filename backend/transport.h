@@ -68,6 +68,8 @@ struct transport_kind {
 	void (*unwatch)(void *watch);
 	/* NULL, or English for an errno; NULL is answered where strerror() says it well. */
 	const char *(*error_text)(int error);
+	/* May be NULL: writes what is known of the hardware, for a report, as lines of text. */
+	void (*describe)(const struct transport *transport, char *ret, size_t cap);
 };
 
 #endif

@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static size_t unlocked_bytes;
@@ -46,6 +48,15 @@ size_t
 secret_unlocked_bytes(void)
 {
 	return unlocked_bytes;
+}
+
+void
+secret_shield(void)
+{
+	const struct rlimit none = {0, 0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+	(void)prctl(PR_SET_DUMPABLE, 0);
 }
 
 void

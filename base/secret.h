@@ -22,6 +22,9 @@ void secret_free(void *bytes, size_t len);
 /* Bytes handed out by secret_new() that could not be locked. */
 size_t secret_unlocked_bytes(void);
 
+/* This process leaves no core dump, and no other of its user may look into it. */
+void secret_shield(void);
+
 /* Overwrites with zeros; never optimised away. */
 void secret_wipe(void *bytes, size_t len);
 

@@ -64,6 +64,14 @@ ctl_open(struct ctl_connection *c, const char *path)
 }
 
 void
+ctl_set_timeout(struct ctl_connection *c, unsigned seconds)
+{
+	const struct timeval limit = {.tv_sec = (time_t)seconds};
+
+	(void)setsockopt(fileno(c->stream), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+}
+
+void
 ctl_close(struct ctl_connection *c)
 {
 	fclose(c->stream);

@@ -10,6 +10,9 @@
 
 #define CTL_CLIENT_TIMEOUT_S 3
 
+/* For commands whose answer waits for a key: longer than all the tries of ekey/rekey.h. */
+#define CTL_CLIENT_PATIENCE_S 40
+
 struct ctl_connection {
 	FILE *stream;
 	char line[CTL_LINE_MAX]; /* the last one, without its end */
@@ -25,6 +28,9 @@ enum ctl_reply {
 /* Connects and checks the greeting. 0 or -errno; -EPROTO: something else answers there. */
 int ctl_open(struct ctl_connection *c, const char *path);
 void ctl_close(struct ctl_connection *c);
+
+/* How long each wait for the other end may last, from now on. */
+void ctl_set_timeout(struct ctl_connection *c, unsigned seconds);
 
 /* Sends one command; its answer is then read with ctl_next(). 0 or -errno. */
 int ctl_send(struct ctl_connection *c, const char *command);

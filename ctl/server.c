@@ -25,8 +25,10 @@
 struct ctl_client {
 	struct ctl_server *server;
 	struct bufferevent *stream;
-	bool ended;   /* it will send nothing more */
-	bool closing; /* when its answers are sent */
+	bool ended;      /* it will send nothing more */
+	bool closing;    /* when its answers are sent */
+	bool admin;      /* root, or our own user */
+	uint64_t ticket; /* of the command whose answer comes later; 0: none */
 	LIST_ENTRY(ctl_client) in_clients;
 };
 
@@ -39,6 +41,7 @@ struct ctl_server {
 	struct event *accept_again; /* after a lack of fds */
 	struct log_limit accept_limit;
 	unsigned client_count;
+	uint64_t tickets; /* given out so far */
 	LIST_HEAD(, ctl_client) clients;
 };
 
@@ -61,13 +64,50 @@ ctl_client_close(struct ctl_client *c)
 		ctl_client_free(c);
 }
 
+/* ---- commands ---- */
+
+const char ctl_later[] = "(later)";
+
+/* The words after the command's name; NULL when the line is another command. */
 static const char *
-ctl_run(const struct ctl_server *server, const char *line, struct evbuffer *out)
+ctl_match(const struct ctl_command *command, const char *line)
 {
-	for (const struct ctl_command *command = server->commands; command->name; command++)
-		if (strcmp(line, command->name) == 0)
-			return command->run(server->arg, out);
+	size_t len = strlen(command->name);
+
+	if (strncmp(line, command->name, len) != 0)
+		return NULL;
+	if (line[len] == '\0')
+		return line + len;
+	return command->words && line[len] == ' ' ? line + len + 1 : NULL;
+}
+
+static const char *
+ctl_run(struct ctl_client *c, const char *line, struct evbuffer *out)
+{
+	struct ctl_server *server = c->server;
+
+	for (const struct ctl_command *command = server->commands; command->name; command++) {
+		struct ctl_request request = {ctl_match(command, line), out, server->tickets + 1};
+
+		if (request.words == NULL)
+			continue;
+		if (command->admin && !c->admin)
+			return "only root and the daemon's user may do this";
+		server->tickets++;
+		c->ticket = request.ticket;
+		return command->run(server->arg, &request);
+	}
 	return "unknown command";
+}
+
+static void
+ctl_end_answer(struct ctl_client *c, const char *error, struct evbuffer *out)
+{
+	c->ticket = 0;
+	if (error == NULL)
+		evbuffer_add_printf(out, "OK\n");
+	else
+		evbuffer_add_printf(out, "ERROR %s\n", error);
 }
 
 static void
@@ -80,11 +120,9 @@ ctl_answer(struct ctl_client *c, const char *line, struct evbuffer *out)
 		c->closing = true;
 		return;
 	}
-	error = ctl_run(c->server, line, out);
-	if (error == NULL)
-		evbuffer_add_printf(out, "OK\n");
-	else
-		evbuffer_add_printf(out, "ERROR %s\n", error);
+	error = ctl_run(c, line, out);
+	if (error != ctl_later)
+		ctl_end_answer(c, error, out);
 }
 
 /* Answers the lines that have come, as far as the client reads our answers. */
@@ -95,7 +133,7 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 	struct evbuffer *in = bufferevent_get_input(stream);
 	struct evbuffer *out = bufferevent_get_output(stream);
 
-	while (!c->closing && evbuffer_get_length(out) < CTL_ANSWERS_MAX) {
+	while (!c->closing && c->ticket == 0 && evbuffer_get_length(out) < CTL_ANSWERS_MAX) {
 		char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
 
 		if (line == NULL) {
@@ -105,7 +143,7 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 		ctl_answer(c, line, out);
 		free(line);
 	}
-	if (!c->closing && evbuffer_get_length(in) >= CTL_LINE_MAX &&
+	if (!c->closing && c->ticket == 0 && evbuffer_get_length(in) >= CTL_LINE_MAX &&
 	    evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF).pos < 0) {
 		evbuffer_add_printf(out, "ERROR line too long\n");
 		c->closing = true;
@@ -114,6 +152,24 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 		ctl_client_close(c);
 	else if (evbuffer_get_length(out) >= CTL_ANSWERS_MAX)
 		bufferevent_disable(stream, EV_READ); /* else libevent calls us again, for ever */
+}
+
+void
+ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const char *error)
+{
+	struct ctl_client *c;
+
+	LIST_FOREACH(c, &server->clients, in_clients)
+	{
+		struct evbuffer *out = bufferevent_get_output(c->stream);
+
+		if (c->ticket != ticket)
+			continue;
+		if (row != NULL)
+			evbuffer_add_printf(out, "*\t%s\n", row);
+		ctl_end_answer(c, error, out); /* its next lines follow when this has left */
+		return;
+	}
 }
 
 /* All answers have left: go on with lines that had to wait, or end. */
@@ -145,6 +201,17 @@ ctl_on_end(struct bufferevent *stream, short what, void *arg)
 	}
 }
 
+/* True when the peer is root or runs as our own user. */
+static bool
+ctl_peer_is_admin(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
 /*
  * With how many clients this peer is still taken. The kernel has already held connect() against the
  * socket's mode; with a mode that admits only the owner the peer's identity is checked as well,
@@ -153,12 +220,7 @@ ctl_on_end(struct bufferevent *stream, short what, void *arg)
 static unsigned
 ctl_places_for_peer(const struct ctl_server *server, int fd)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-		return 0;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	if (ctl_peer_is_admin(fd))
 		return CTL_CLIENTS_MAX;
 	return (server->mode & 0022) != 0 ? CTL_STRANGERS_MAX : 0;
 }
@@ -183,6 +245,7 @@ ctl_client_new(struct ctl_server *server, struct event_base *base, int fd)
 	if (c == NULL)
 		return NULL;
 	c->server = server;
+	c->admin = ctl_peer_is_admin(fd);
 	c->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (c->stream == NULL) {
 		free(c);

@@ -9,15 +9,32 @@
 
 #include <event2/buffer.h>
 #include <event2/event.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct ctl_server;
 
+/* One command, as it was asked. */
+struct ctl_request {
+	const char *words;    /* what follows its name and a space; "" when nothing does */
+	struct evbuffer *out; /* for rows, "*\t...\n" */
+	uint64_t ticket;      /* for ctl_reply() */
+};
+
 struct ctl_command {
 	const char *name;
-	/* Adds "*\t...\n" lines to `out`; NULL: OK, else the text after "ERROR ". */
-	const char *(*run)(void *arg, struct evbuffer *out);
+	bool admin; /* for root and our own user only, whatever the socket's mode */
+	bool words; /* words may follow its name */
+	/* NULL: OK, else the text after "ERROR ", or ctl_later. */
+	const char *(*run)(void *arg, const struct ctl_request *request);
 };
+
+/* The answer comes with ctl_reply(); until then the client's further lines wait. */
+extern const char ctl_later[];
+
+/* Answers with `row` (NULL: none) and OK, or with `error`. A client that has gone gets nothing. */
+void ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const char *error);
 
 /* `commands` ends with a NULL name and outlives the server. 0 with *ret, or -errno. */
 int ctl_server_new(struct event_base *base, const char *path, mode_t mode,

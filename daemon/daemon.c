@@ -14,6 +14,7 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "daemon/files.h"
+#include "daemon/hwreport.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/status.h"
@@ -76,9 +77,9 @@ start_keyring(struct daemon *d)
 }
 
 static const char *
-on_status(void *arg, struct evbuffer *out)
+on_status(void *arg, const struct ctl_request *request)
 {
-	status_write(arg, out);
+	status_write(arg, request->out);
 	return NULL;
 }
 
@@ -106,7 +107,14 @@ control_cure(int error)
 static bool
 start_control(struct daemon *d)
 {
-	static const struct ctl_command commands[] = {{"Status", on_status}, {NULL, NULL}};
+	static const struct ctl_command commands[] = {
+		{.name = "Status", .run = on_status},
+		{.name = "HwReport", .words = true, .run = hwreport_write},
+		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
+		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
+		{.name = "Keyring", .admin = true, .run = orders_keyring},
+		{.name = NULL},
+	};
 	int result;
 
 	make_control_dir(d->config.control);
@@ -303,7 +311,7 @@ daemon_run(const char *config_path)
 	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
 	bool started;
 
-	privileges_shield();
+	secret_shield();
 	if (!files_read_config(config_path, &d.config))
 		return 1;
 	log_info("ekey-randomd %s: %s", VERSION, config_path);

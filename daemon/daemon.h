@@ -13,6 +13,7 @@
 #include "cuse/device.h"
 #include "daemon/config.h"
 #include "daemon/notify.h"
+#include "daemon/orders.h"
 #include "ekey/keyring.h"
 #include "pool/pool.h"
 
@@ -34,6 +35,7 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
+	struct orders_rekey rekey;
 };
 
 /*

@@ -65,8 +65,8 @@ files_read_keyring(const char *path)
 	int result = ring != NULL ? file_read(path, KEYRING_FILE_MAX, &file) : -ENOMEM;
 
 	if (result == -ENOENT) {
-		log_warn("%s: no keyring yet, so no key can be used: copy /etc/entropykey/keyring,"
-			 " or make one with ekey-setkey -f, then reload",
+		log_warn("%s: no keyring yet, so no key can be used: copy /etc/entropykey/keyring"
+			 " and reload, or make one: ekeyctl rekey SERIAL",
 			 path);
 		return ring;
 	}

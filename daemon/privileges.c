@@ -6,17 +6,9 @@
 #include <pwd.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-void
-privileges_shield(void)
-{
-	const struct rlimit none = {0, 0};
-
-	(void)setrlimit(RLIMIT_CORE, &none);
-	(void)prctl(PR_SET_DUMPABLE, 0);
-}
+#include "base/secret.h"
 
 /* All three uids and gids are those of `user`, and there is no way back. */
 static bool
@@ -49,6 +41,6 @@ privileges_drop(const char *name)
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0)
 		return -errno;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-	privileges_shield(); /* changing the uid makes a process dumpable again */
+	secret_shield(); /* changing the uid makes a process dumpable again */
 	return privileges_held(user) ? 0 : -EPERM;
 }

@@ -151,3 +151,13 @@ reload(struct daemon *d)
 	swap_keyring(d, ring);
 	log_info("SIGHUP: %s and %s are in force", d->config_path, d->config.keyring);
 }
+
+bool
+reload_keyring(struct daemon *d)
+{
+	struct keyring *ring = files_read_keyring(d->config.keyring);
+
+	if (ring != NULL)
+		swap_keyring(d, ring);
+	return ring != NULL;
+}

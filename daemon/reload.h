@@ -12,4 +12,7 @@
  */
 void reload(struct daemon *d);
 
+/* The keyring only. False, and nothing has changed, when it is bad: the log says why. */
+bool reload_keyring(struct daemon *d);
+
 #endif

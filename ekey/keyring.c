@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include "ekey/keyring.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/secret.h"
 #include "crypto/pem64.h"
 
 #define LTK_TEXT_LEN PEM64_TEXT_LEN(KEYED_SECRET_LEN)
+static_assert(KEYRING_LINE_LEN == KEYRING_SERIAL_TEXT_LEN + 1 + LTK_TEXT_LEN,
+	      "a line is two words");
 
 /* Part of a line; the text is the caller's. */
 struct span {
@@ -138,6 +141,63 @@ keyring_find(const struct keyring *ring, const uint8_t serial[static 12])
 			return ring->entries[i].ltk;
 	return NULL;
 }
+
+/* ---- writing ---- */
+
+void
+keyring_line(const struct keyring_entry *entry, char ret[static KEYRING_LINE_LEN])
+{
+	pem64_encode(entry->serial, KEYED_SERIAL_LEN, ret);
+	ret[KEYRING_SERIAL_TEXT_LEN] = ' ';
+	pem64_encode(entry->ltk, KEYED_SECRET_LEN, ret + KEYRING_SERIAL_TEXT_LEN + 1);
+}
+
+static bool
+is_key_of(struct span line, const uint8_t serial[static KEYED_SERIAL_LEN])
+{
+	uint8_t found[KEYED_SERIAL_LEN];
+
+	return parse_serial(take_word(&line), found) == NULL &&
+	       memcmp(found, serial, KEYED_SERIAL_LEN) == 0;
+}
+
+/* Copies the bytes up to `end` and returns what follows the copy. */
+static char *
+copy_until(char *to, const char *from, const char *end)
+{
+	memcpy(to, from, (size_t)(end - from));
+	return to + (end - from);
+}
+
+size_t
+keyring_edit(const char *text, size_t len, const struct keyring_entry *entry, char *ret)
+{
+	struct span left = {text, len};
+	char *at = ret;
+	bool found = false;
+
+	while (left.len > 0) {
+		struct span line = take_line(&left);
+
+		if (is_key_of(line, entry->serial)) {
+			keyring_line(entry, at);
+			at += KEYRING_LINE_LEN;
+			line.at += line.len; /* its end of line stays */
+			found = true;
+		}
+		at = copy_until(at, line.at, left.at);
+	}
+	if (!found) {
+		if (at > ret && at[-1] != '\n')
+			*at++ = '\n';
+		keyring_line(entry, at);
+		at += KEYRING_LINE_LEN;
+		*at++ = '\n';
+	}
+	return (size_t)(at - ret);
+}
+
+/* ---- serials ---- */
 
 void
 keyring_serial_text(const uint8_t serial[static 12], char ret[static KEYRING_SERIAL_TEXT_LEN + 1])

@@ -43,6 +43,18 @@ bool keyring_parse(const char *text, size_t len, struct keyring *ret,
 /* The long-term key of `serial`, or NULL. */
 const uint8_t *keyring_find(const struct keyring *ring, const uint8_t serial[static 12]);
 
+/* "SERIAL LTK", without an end of line and without a NUL. Secret. */
+#define KEYRING_LINE_LEN 61
+void keyring_line(const struct keyring_entry *entry, char ret[static KEYRING_LINE_LEN]);
+
+/*
+ * Writes the text of a keyring file, one that keyring_parse() takes, with this entry in it: in the
+ * place of the serial's old key, or as a new line at the end. Every other line, comments too, stays
+ * as it is. Returns the length, at most KEYRING_EDITED_LEN(len).
+ */
+#define KEYRING_EDITED_LEN(len) ((len) + 1 + KEYRING_LINE_LEN + 1)
+size_t keyring_edit(const char *text, size_t len, const struct keyring_entry *entry, char *ret);
+
 /* The serial as it is printed and written: 16 characters and a NUL. */
 void keyring_serial_text(const uint8_t serial[static 12],
 			 char ret[static KEYRING_SERIAL_TEXT_LEN + 1]);

@@ -114,3 +114,27 @@ packet_open(const uint8_t frame[static FRAME_LEN], const struct keyed *mac, stru
 	*ret = packet;
 	return PACKET_OK;
 }
+
+void
+packet_zero_key(const uint8_t serial[static KEYED_SERIAL_LEN], struct keyed *ret)
+{
+	static const uint8_t zero[KEYED_SECRET_LEN];
+
+	keyed_prepare(ret, KEYED_FRAME_MAC, serial, zero);
+}
+
+bool
+packet_open_serial(const uint8_t frame[static FRAME_LEN], struct keyed *ret_zero_key,
+		   struct packet *ret)
+{
+	uint8_t serial[KEYED_SERIAL_LEN];
+	size_t len;
+
+	if (frame[FRAME_TYPE_AT] != 'S' ||
+	    !pem64_decode((const char *)frame + FRAME_BYTES_AT, PEM64_TEXT_LEN(KEYED_SERIAL_LEN),
+			  sizeof(serial), serial, &len) ||
+	    len != sizeof(serial))
+		return false;
+	packet_zero_key(serial, ret_zero_key);
+	return packet_open(frame, ret_zero_key, ret) == PACKET_OK;
+}

@@ -32,4 +32,15 @@ struct packet {
 enum packet_verdict packet_open(const uint8_t frame[static FRAME_LEN], const struct keyed *mac,
 				struct packet *ret);
 
+/* The MAC key of a device that was reset: 32 zeros, a checksum rather than an authentication. */
+void packet_zero_key(const uint8_t serial[static KEYED_SERIAL_LEN], struct keyed *ret);
+
+/*
+ * Opens a serial frame. Its MAC key depends on the serial that it names, so that is read before
+ * the MAC is checked: here, and nowhere else, and only to check the MAC with it. False, and
+ * nothing promised about *ret_zero_key, when it is no good serial frame.
+ */
+bool packet_open_serial(const uint8_t frame[static FRAME_LEN], struct keyed *ret_zero_key,
+			struct packet *ret);
+
 #endif

@@ -83,6 +83,7 @@ send_reset(struct session *s, uint64_t now_ms)
 	s->send[0] = RESET_COMMAND;
 	s->send_len = 1;
 	s->counters.resets++;
+	census_reset(&s->census, now_ms);
 	s->reset_at_ms = now_ms;
 	s->next_ask_ms = now_ms;
 	session_enter(s, SESSION_RESETTING, now_ms);
@@ -126,6 +127,7 @@ session_init(struct session *s, const struct session_env *env)
 		.retry_ms = SESSION_RETRY_MIN_MS,
 	};
 	framer_init(&s->framer);
+	census_init(&s->census);
 }
 
 void
@@ -145,6 +147,7 @@ session_close(struct session *s)
 	session_keys_drop(s);
 	secret_wipe(&s->mac_key, sizeof(s->mac_key));
 	framer_reset(&s->framer);
+	census_pause(&s->census);
 	s->send_len = 0;
 	s->paused = false;
 	session_enter(s, SESSION_CLOSED, 0);
@@ -154,6 +157,7 @@ void
 session_pause(struct session *s)
 {
 	forget_block(s);
+	census_pause(&s->census);
 	s->paused = true;
 }
 
@@ -279,6 +283,12 @@ const struct session_counters *
 session_counters(const struct session *s)
 {
 	return &s->counters;
+}
+
+const struct census *
+session_census(const struct session *s)
+{
+	return &s->census;
 }
 
 const uint8_t *

@@ -19,6 +19,7 @@
 
 #include "base/bytes.h"
 #include "crypto/keyed.h"
+#include "ekey/census.h"
 #include "ekey/frame.h"
 #include "ekey/keyring.h"
 #include "ekey/packet.h"
@@ -87,6 +88,7 @@ struct session {
 	enum session_state state, told_state;
 	struct framer framer;
 	struct session_counters counters;
+	struct census census;
 	struct telemetry telemetry;
 	uint8_t serial[KEYED_SERIAL_LEN];
 	struct keyed mac_key; /* of the key in force */
@@ -148,6 +150,7 @@ enum session_state session_state(const struct session *s);
 const char *session_state_text(enum session_state state);
 const struct telemetry *session_telemetry(const struct session *s);
 const struct session_counters *session_counters(const struct session *s);
+const struct census *session_census(const struct session *s);
 
 /* 12 bytes, or NULL before the first S. */
 const uint8_t *session_serial(const struct session *s);

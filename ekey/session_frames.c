@@ -2,7 +2,6 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "crypto/pem64.h"
 #include "ekey/session_internal.h"
 
 #define PROTOCOL_VERSION 0
@@ -34,25 +33,6 @@ is_wanted(const struct session *s, unsigned version)
 		memcmp(s->env->want_serial, s->serial, KEYED_SERIAL_LEN) == 0);
 }
 
-/*
- * Opens a serial frame. Its MAC key depends on the serial that it names, so that is read before
- * the MAC is checked: here, and nowhere else, and only to check the MAC with it.
- */
-static bool
-open_serial(const uint8_t *frame, struct keyed *ret_zero_key, struct packet *ret)
-{
-	uint8_t serial[KEYED_SERIAL_LEN];
-	size_t len;
-
-	if (frame[FRAME_TYPE_AT] != 'S' ||
-	    !pem64_decode((const char *)frame + FRAME_BYTES_AT, KEYRING_SERIAL_TEXT_LEN,
-			  sizeof(serial), serial, &len) ||
-	    len != sizeof(serial))
-		return false;
-	session_keys_zero(ret_zero_key, serial);
-	return packet_open(frame, ret_zero_key, ret) == PACKET_OK;
-}
-
 /* While no session key is in force, a serial frame always counts: the device has been reset. */
 static bool
 identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
@@ -60,9 +40,10 @@ identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
 	struct keyed zero_key;
 	struct packet p;
 
-	if (!open_serial(frame, &zero_key, &p))
+	if (!packet_open_serial(frame, &zero_key, &p))
 		return false;
 	s->counters.frames_ok++;
+	census_frame(&s->census, frame, true, now_ms);
 	s->zero_mac_key = zero_key;
 	memcpy(s->serial, p.payload, sizeof(s->serial));
 	s->have_serial = true;
@@ -126,6 +107,7 @@ ask_for_key(struct session *s, uint64_t now_ms)
 	if (!session_keys_ask(s))
 		return; /* no randomness: the device asks again, or the deadline comes */
 	s->next_ask_ms = now_ms + SESSION_ASK_MS;
+	census_nonce(&s->census, now_ms);
 	session_enter(s, SESSION_REKEYING, now_ms);
 }
 
@@ -262,13 +244,18 @@ hears_serial(const struct session *s)
 enum session_event
 session_frame(struct session *s, const uint8_t frame[static FRAME_LEN], uint64_t now_ms)
 {
+	enum packet_verdict verdict;
 	struct packet p;
 
 	if (hears_serial(s) && identify(s, frame, now_ms))
 		return SESSION_MORE;
-	if (!hears_all(s))
+	if (!hears_all(s)) {
+		census_frame(&s->census, frame, false, now_ms);
 		return SESSION_MORE;
-	switch (packet_open(frame, &s->mac_key, &p)) {
+	}
+	verdict = packet_open(frame, &s->mac_key, &p);
+	census_frame(&s->census, frame, verdict != PACKET_BAD_MAC, now_ms);
+	switch (verdict) {
 	case PACKET_OK:
 		s->counters.frames_ok++;
 		return authentic_frame(s, &p, now_ms);

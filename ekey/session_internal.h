@@ -40,9 +40,6 @@ void session_look_up_key(struct session *s, uint64_t now_ms);
 
 /* ---- session_keys.c ---- */
 
-/* The key of a device that was reset: 32 zeros, a checksum rather than an authentication. */
-void session_keys_zero(struct keyed *ret, const uint8_t serial[static KEYED_SERIAL_LEN]);
-
 /* Sends a fresh nonce; false, and nothing sent, when there is no randomness for one. */
 bool session_keys_ask(struct session *s);
 

@@ -9,14 +9,6 @@
 #define NONCE_RANDOM_LEN (SESSION_NONCE_LEN - NONCE_COUNTER_LEN)
 #define NONCE_TEXT_LEN PEM64_TEXT_LEN(SESSION_NONCE_LEN)
 
-void
-session_keys_zero(struct keyed *ret, const uint8_t serial[static KEYED_SERIAL_LEN])
-{
-	static const uint8_t zero[KEYED_SECRET_LEN];
-
-	keyed_prepare(ret, KEYED_FRAME_MAC, serial, zero);
-}
-
 /*
  * A counter, so that no nonce of this session comes twice, then randomness, so that none can be
  * foreseen. Little-endian on every host.

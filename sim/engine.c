@@ -152,8 +152,9 @@ engine_change_long_term(struct engine *e)
 
 	if (!engine_draw(e, device))
 		return;
-	frames_binary(&e->keys.mac, 'L', (unsigned)in->nonce_len, device, sizeof(device),
-		      engine_reply(e));
+	if (!faults_first(e->faults, FAULT_NO_LT_ANSWER))
+		frames_binary(&e->keys.mac, 'L', (unsigned)in->nonce_len, device, sizeof(device),
+			      engine_reply(e));
 	keys_change_long_term(&e->keys, device, in->nonce, in->nonce_len);
 	e->counters.lt_rekeys++;
 }
@@ -161,6 +162,8 @@ engine_change_long_term(struct engine *e)
 static void
 engine_lt_rekey(struct engine *e)
 {
+	if (faults_first(e->faults, FAULT_LT_LOCKED))
+		e->keys.unlocked = false;
 	switch (keys_prove(&e->keys, e->parser.nonce, e->parser.nonce_len)) {
 	case KEYS_LOCKED:
 		return engine_refuse(e, "Long-term rekey locked-out");

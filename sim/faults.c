@@ -170,6 +170,8 @@ faults_name(enum fault kind)
 		[FAULT_WRONG_SERIAL] = "wrong_serials",
 		[FAULT_NO_KEY_ANSWER] = "unanswered_nonces",
 		[FAULT_BAD_KEY_LENGTH] = "bad_key_lengths",
+		[FAULT_NO_LT_ANSWER] = "no_lt_answers",
+		[FAULT_LT_LOCKED] = "lt_locked",
 		[FAULT_STALE] = "stale_frames",
 		[FAULT_USB_STALL] = "usb_stalls",
 		[FAULT_USB_EPROTO] = "usb_eprotos",

@@ -31,6 +31,8 @@ enum fault {
 	FAULT_WRONG_SERIAL,
 	FAULT_NO_KEY_ANSWER,
 	FAULT_BAD_KEY_LENGTH,
+	FAULT_NO_LT_ANSWER, /* the long-term key changes, and nobody is told */
+	FAULT_LT_LOCKED,
 	/* Of the device; setting: so many frames of the old session after each reset. */
 	FAULT_STALE,
 	/* Of the USB; setting: every so many bulk IN packets. */

@@ -44,6 +44,8 @@ static const char usage[] =
 	"  --wrong-serial[=N]    another serial in the first N S frames (all)\n"
 	"  --no-key-answer[=N]   no answer to the first N nonces (all)\n"
 	"  --bad-key-length[=N]  a wrong nonce length in the first N answers (all)\n"
+	"  --no-lt-answer[=N]    no answer to the first N changes of the long-term key (all)\n"
+	"  --lt-locked[=N]       locked out in the first N of them (all)\n"
 	"  --stale-frames N      N frames of the old session after each reset (at most 16)\n"
 	"  --fail-mode X         generators fail with badness letter X, one of " BADNESS_LETTERS
 	"\n"
@@ -115,6 +117,8 @@ static const struct option long_options[] = {
 	{"wrong-serial", optional_argument, NULL, FAULT_OPTION + FAULT_WRONG_SERIAL},
 	{"no-key-answer", optional_argument, NULL, FAULT_OPTION + FAULT_NO_KEY_ANSWER},
 	{"bad-key-length", optional_argument, NULL, FAULT_OPTION + FAULT_BAD_KEY_LENGTH},
+	{"no-lt-answer", optional_argument, NULL, FAULT_OPTION + FAULT_NO_LT_ANSWER},
+	{"lt-locked", optional_argument, NULL, FAULT_OPTION + FAULT_LT_LOCKED},
 	{"stale-frames", required_argument, NULL, FAULT_OPTION + FAULT_STALE},
 	{"usb-stall-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_STALL},
 	{"usb-eproto-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_EPROTO},

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Holds the documents to the code: the hops of "Follow one byte" in doc/design.md exist, every key of
-# the configuration is in ekey-random.conf(5), every option in its page or its usage.
+# the configuration is in ekey-random.conf(5), every option in its page or its usage, every command
+# and exit status of ekeyctl in ekeyctl(1).
 set -eu
 cd "$(dirname "$0")/.."
 bad=0
@@ -30,5 +31,17 @@ options=$(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/
 test -n "$options" || say "sim/options.c: no options found"
 for option in $options; do
 	test "$option" = help || grep -qF -- "--$option" sim/options.c || say "ekey-sim --help: no option --$option"
+done
+
+commands=$(sed -n 's/^\t{"\([a-z]*\)", [0-9], [0-9], tool_.*/\1/p' tool/ekeyctl.c)
+test -n "$commands" || say "tool/ekeyctl.c: no subcommands found"
+for command in $commands; do
+	grep -Eq "^\.(B|BI|BR) $command( |\$)" doc/man/ekeyctl.1 || say "ekeyctl(1): no command '$command'"
+done
+for option in $(grep -o '{"[a-z]*", [a-z]*_argument' tool/ekeyctl.c | sed 's/{"\([a-z]*\)".*/\1/'); do
+	grep -qF -- "\\-\\-$option" doc/man/ekeyctl.1 || say "ekeyctl(1): no option --$option"
+done
+for code in $(sed -n 's/^\tEXIT_[A-Z_]* = \([0-9]*\),.*/\1/p' tool/tool.h); do
+	grep -q "^\.B $code\$" doc/man/ekeyctl.1 || say "ekeyctl(1): no exit status $code"
 done
 exit $bad

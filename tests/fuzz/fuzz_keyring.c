@@ -23,6 +23,30 @@ write_ring(char *ret)
 	return (size_t)(at - ret);
 }
 
+/* A key is put into whatever file was read: it is found then, and the others as they were. */
+static void
+check_edit(const char *text, size_t len)
+{
+	static char edited[KEYRING_EDITED_LEN(1 << 20)];
+	struct keyring_entry entry = {.ltk = {1}};
+	struct keyring_error error;
+	size_t got;
+
+	if (len > sizeof(edited) - KEYRING_EDITED_LEN(0) || ring.len == KEYRING_MAX)
+		return;
+	if (ring.len > 0 && len % 2 == 0)
+		memcpy(entry.serial, ring.entries[len % ring.len].serial, KEYED_SERIAL_LEN);
+	got = keyring_edit(text, len, &entry, edited);
+	promise(got <= KEYRING_EDITED_LEN(len), "an edited keyring has the length foretold");
+	promise(keyring_parse(edited, got, &again, &error), "an edited keyring is read");
+	promise(memcmp(keyring_find(&again, entry.serial), entry.ltk, KEYED_SECRET_LEN) == 0,
+		"the new key is in it");
+	for (size_t i = 0; i < ring.len; i++)
+		promise(memcmp(ring.entries[i].serial, entry.serial, KEYED_SERIAL_LEN) == 0 ||
+				memcmp(&ring.entries[i], &again.entries[i], sizeof(entry)) == 0,
+			"the others are as they were");
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -36,5 +60,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	promise(keyring_parse(text, write_ring(text), &again, &error), "what is written is read");
 	promise(memcmp(&ring, &again, sizeof(ring)) == 0, "what is written is read the same");
+	check_edit((const char *)data, size);
 	return 0;
 }

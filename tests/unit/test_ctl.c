@@ -30,27 +30,49 @@ struct place {
 	char dir[32], path[64];
 	struct event_base *base;
 	struct ctl_server *server;
-	unsigned asked; /* times that "Rows" ran */
+	unsigned asked;  /* times that "Rows" ran */
+	uint64_t ticket; /* of the last "Later" */
 };
 
 static const char *
-run_rows(void *arg, struct evbuffer *out)
+run_rows(void *arg, const struct ctl_request *request)
 {
 	struct place *p = arg;
 
 	p->asked++;
-	evbuffer_add_printf(out, "*\ta\t%u\n*\tb\n", p->asked);
+	evbuffer_add_printf(request->out, "*\ta\t%u\n*\tb\n", p->asked);
 	return NULL;
 }
 
 static const char *
-run_fail(void *arg, struct evbuffer *out)
+run_fail(void *arg, const struct ctl_request *request)
 {
-	(void)arg, (void)out;
+	(void)arg, (void)request;
 	return "no luck";
 }
 
-static const struct ctl_command commands[] = {{"Rows", run_rows}, {"Fail", run_fail}, {NULL, NULL}};
+static const char *
+run_echo(void *arg, const struct ctl_request *request)
+{
+	(void)arg;
+	evbuffer_add_printf(request->out, "*\t[%s]\n", request->words);
+	return NULL;
+}
+
+static const char *
+run_later(void *arg, const struct ctl_request *request)
+{
+	struct place *p = arg;
+
+	p->ticket = request->ticket;
+	return ctl_later;
+}
+
+static const struct ctl_command commands[] = {
+	{"Rows", false, false, run_rows}, {"Fail", false, false, run_fail},
+	{"Echo", false, true, run_echo},  {"Later", false, false, run_later},
+	{"Admin", true, true, run_echo},  {NULL, false, false, NULL},
+};
 
 static int
 set_up(void **state)
@@ -163,6 +185,76 @@ commands_are_exact_words(void **state)
 		sprintf(line, "%s\n", wrong[i]);
 		check_talk(*state, line, GREETING "ERROR unknown command\n", false);
 	}
+}
+
+static void
+words_follow_only_where_they_may(void **state)
+{
+	check_talk(*state, "Echo\nEcho a\nEcho  b c\nEchoa\n",
+		   GREETING "*\t[]\nOK\n*\t[a]\nOK\n*\t[ b c]\nOK\nERROR unknown command\n", false);
+}
+
+static void
+answer_that_comes_later_holds_up_the_lines_behind_it(void **state)
+{
+	struct place *p = *state;
+	int fd = join(p);
+	bool ended;
+
+	say(p, fd, "Later\nRows\nLater\n");
+	assert_string_equal(hear(p, fd, &ended), GREETING);
+	ctl_reply(p->server, p->ticket, "row", NULL);
+	assert_string_equal(hear(p, fd, &ended), "*\trow\nOK\n*\ta\t1\n*\tb\nOK\n");
+	ctl_reply(p->server, p->ticket, NULL, "no");
+	ctl_reply(p->server, p->ticket, NULL, "twice");
+	assert_string_equal(hear(p, fd, &ended), "ERROR no\n");
+	close(fd);
+}
+
+static void
+client_that_leaves_before_its_answer_harms_nobody(void **state)
+{
+	struct place *p = *state;
+	int fd = join(p);
+	bool ended;
+
+	say(p, fd, "Later\n");
+	shutdown(fd, SHUT_WR);
+	turn(p);
+	ctl_reply(p->server, p->ticket, NULL, NULL);
+	assert_string_equal(hear(p, fd, &ended), GREETING "OK\n"); /* half-closed: it waits */
+	assert_true(ended);
+	close(fd);
+	fd = join(p);
+	say(p, fd, "Later\n");
+	close(fd);
+	turn(p);
+	ctl_reply(p->server, p->ticket, NULL, NULL);
+	check_talk(p, "Fail\n", GREETING "ERROR no luck\n", false);
+}
+
+static void
+only_root_and_our_user_may_do_what_is_for_admins(void **state)
+{
+	struct place *p = *state;
+	bool ended;
+	int fd;
+
+	check_talk(p, "Admin x\n", GREETING "*\t[x]\nOK\n", false);
+	if (geteuid() != 0)
+		skip(); /* only root can become another user */
+	assert_int_equal(chmod(p->dir, 0755), 0);
+	ctl_server_free(&p->server);
+	assert_int_equal(ctl_server_new(p->base, p->path, 0666, commands, p, &p->server), 0);
+	assert_int_equal(seteuid(65534), 0);
+	fd = net_unix_connect(p->path);
+	assert_int_equal(seteuid(0), 0);
+	assert_true(fd >= 0);
+	say(p, fd, "Admin x\nEcho y\n");
+	assert_string_equal(hear(p, fd, &ended),
+			    GREETING "ERROR only root and the daemon's user may do this\n"
+				     "*\t[y]\nOK\n");
+	close(fd);
 }
 
 static void
@@ -429,6 +521,10 @@ main(void)
 		TEST(answers_with_rows_and_ok),
 		TEST(says_what_failed_and_goes_on),
 		TEST(commands_are_exact_words),
+		TEST(words_follow_only_where_they_may),
+		TEST(answer_that_comes_later_holds_up_the_lines_behind_it),
+		TEST(client_that_leaves_before_its_answer_harms_nobody),
+		TEST(only_root_and_our_user_may_do_what_is_for_admins),
 		TEST(bye_ends_the_talk),
 		TEST(line_ends_may_have_a_carriage_return),
 		TEST(byte_by_byte_is_all_at_once),

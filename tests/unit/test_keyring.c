@@ -203,6 +203,53 @@ serials_survive_the_round_trip_and_bad_ones_are_refused(void **unused)
 	assert_string_equal(text, SERIAL); /* untouched */
 }
 
+/* ---- writing ---- */
+
+#define NEW_LTK "rFFnqnezAb3uFSx8QXx3WQL+SNyvPKMKzFQcFByeskU="
+
+static void
+assert_edited(const char *before, const char *after)
+{
+	size_t len = strlen(before), got, ltk_len;
+	char text[1024];
+	struct keyring_entry entry;
+
+	assert_true(keyring_serial_parse(SERIAL, entry.serial));
+	assert_true(pem64_decode(NEW_LTK, strlen(NEW_LTK), 32, entry.ltk, &ltk_len));
+	assert_true(KEYRING_EDITED_LEN(len) < sizeof(text));
+	memset(text, '!', sizeof(text));
+	got = keyring_edit(before, len, &entry, text);
+	assert_true(got <= KEYRING_EDITED_LEN(len));
+	assert_int_equal(text[got], '!');
+	text[got] = '\0';
+	assert_string_equal(text, after);
+	assert_true(keyring_parse(text, got, ring, &error));
+	assert_memory_equal(keyring_find(ring, entry.serial), entry.ltk, 32);
+}
+
+static void
+old_key_makes_room_for_the_new_and_all_else_stays(void **unused)
+{
+	(void)unused;
+	assert_edited(SERIAL " " LTK "\n", SERIAL " " NEW_LTK "\n");
+	assert_edited(SERIAL " " LTK, SERIAL " " NEW_LTK);
+	assert_edited("\t" SERIAL "  " LTK " \r\n", SERIAL " " NEW_LTK "\r\n");
+	assert_edited("# a\n\n" SERIAL2 " " LTK "\n" SERIAL " " LTK "\n  # b\n",
+		      "# a\n\n" SERIAL2 " " LTK "\n" SERIAL " " NEW_LTK "\n  # b\n");
+	assert_edited("#" SERIAL " " LTK "\n" SERIAL " " LTK "\n#" SERIAL,
+		      "#" SERIAL " " LTK "\n" SERIAL " " NEW_LTK "\n#" SERIAL);
+}
+
+static void
+key_that_is_new_comes_last(void **unused)
+{
+	(void)unused;
+	assert_edited("", SERIAL " " NEW_LTK "\n");
+	assert_edited("# none yet", "# none yet\n" SERIAL " " NEW_LTK "\n");
+	assert_edited(SERIAL2 " " LTK "\n", SERIAL2 " " LTK "\n" SERIAL " " NEW_LTK "\n");
+	assert_edited("#" SERIAL " " LTK "\n", "#" SERIAL " " LTK "\n" SERIAL " " NEW_LTK "\n");
+}
+
 int
 main(void)
 {
@@ -215,6 +262,8 @@ main(void)
 		TEST(truncated_at_every_length_it_is_an_error_or_empty),
 		TEST(a_full_keyring_is_read_and_one_key_more_is_refused),
 		TEST(unknown_serials_have_no_key),
+		TEST(old_key_makes_room_for_the_new_and_all_else_stays),
+		TEST(key_that_is_new_comes_last),
 		TEST(serials_survive_the_round_trip_and_bad_ones_are_refused),
 	};
 

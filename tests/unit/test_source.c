@@ -27,7 +27,8 @@
 #define LIMIT_S 30 /* a test that waits for what never comes is ended by SIGALRM */
 #define BLOCK DEVICE_BLOCK_LEN
 #define POOL_SIZE POOL_SIZE_MIN
-#define COMMAND_LEN 18 /* K, 16 characters, '.' */
+#define COMMAND_LEN 18    /* K or L, 16 characters, '.' */
+#define MAC_COMMAND_LEN 9 /* M and 8 characters */
 
 struct bench {
 	char dir[32], path[64];
@@ -42,6 +43,9 @@ struct bench {
 	int listener, fd; /* the device's; -1: not plugged in */
 	char heard[COMMAND_LEN];
 	size_t heard_len;
+	bool refuses; /* to change its long-term key */
+	enum rekey_state rekey_told[32];
+	size_t rekey_told_len;
 	uint64_t taken; /* blocks that came out of the pool, all in order */
 };
 
@@ -53,7 +57,7 @@ tell(struct bench *b, const uint8_t frame[FRAME_LEN])
 	assert_int_equal(send(b->fd, frame, FRAME_LEN, MSG_NOSIGNAL), FRAME_LEN);
 }
 
-/* One command of the host: a reset, or K with a nonce. */
+/* One command of the host: a reset, K with a nonce, M, or L. */
 static void
 obey(struct bench *b)
 {
@@ -65,6 +69,12 @@ obey(struct bench *b)
 		device_serial(&b->device, frame);
 		tell(b, frame);
 		device_ask(&b->device, frame);
+	} else if (b->heard[0] == 'M') {
+		device_text(&b->device, 'M', "Long-term rekey unlocked", frame);
+	} else if (b->heard[0] == 'L' && b->refuses) {
+		device_text(&b->device, 'l', "Nonce MAC does not match", frame);
+	} else if (b->heard[0] == 'L') {
+		device_bytes(&b->device, 'L', 12, b->device.ltk, KEYED_SECRET_LEN, frame);
 	} else {
 		assert_true(pem64_decode(b->heard + 1, 16, sizeof(nonce), nonce, &len));
 		device_answer(&b->device, nonce, len, frame);
@@ -78,7 +88,8 @@ listen_to_host(struct bench *b)
 {
 	while (b->fd >= 0 && read(b->fd, b->heard + b->heard_len, 1) == 1) {
 		b->heard_len++;
-		if (b->heard[0] == 0x03 || b->heard_len == COMMAND_LEN)
+		if (b->heard[0] == 0x03 || b->heard_len == COMMAND_LEN ||
+		    (b->heard[0] == 'M' && b->heard_len == MAC_COMMAND_LEN))
 			obey(b);
 	}
 }
@@ -543,6 +554,120 @@ bad_word_of_the_key_quarantines_it(void **state)
 	assert_int_equal(pool_level(b->pool), 0);
 }
 
+/* ---- a change of the long-term key ---- */
+
+static const uint8_t mac[KEYED_MAC_LEN], nonce[REKEY_NONCE_LEN];
+
+static void
+note_rekey(void *arg, const struct rekey *rekey)
+{
+	struct bench *b = arg;
+
+	assert_true(b->rekey_told_len < sizeof(b->rekey_told) / sizeof(b->rekey_told[0]));
+	b->rekey_told[b->rekey_told_len++] = rekey_state(rekey);
+}
+
+static enum rekey_state
+last_told(const struct bench *b)
+{
+	return b->rekey_told_len > 0 ? b->rekey_told[b->rekey_told_len - 1] : REKEY_CLOSED;
+}
+
+static bool
+begin_rekey(struct bench *b)
+{
+	return source_rekey(b->source, b->device.serial, mac, note_rekey, b);
+}
+
+static void
+turn_until_told(struct bench *b, enum rekey_state state)
+{
+	while (last_told(b) != state)
+		turn(b);
+}
+
+static void
+long_term_key_changes_between_two_sessions(void **state)
+{
+	struct bench *b = *state;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	give(b, 50);
+	turn_until_blocks(b, 51);
+	assert_true(begin_rekey(b));
+	assert_false(begin_rekey(b));
+	turn_until_told(b, REKEY_ACCEPTED);
+	assert_true(source_rekey_change(b->source, b->device.serial, nonce));
+	turn_until_told(b, REKEY_CHANGED);
+	assert_string_equal(status(b).state, rekey_state_text(REKEY_CHANGED));
+	source_keyring_changed(b->source);
+	assert_int_equal(last_told(b), REKEY_CLOSED);
+	turn_until_keyed(b);
+	give(b, 50);
+	turn_until_blocks(b, 102);
+	take_in_order(b);
+	assert_int_equal(b->taken, 102);
+	assert_int_equal(status(b).session.resets, 2);
+}
+
+static void
+refused_change_goes_back_to_a_session(void **state)
+{
+	struct bench *b = *state;
+
+	b->refuses = true;
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	assert_true(begin_rekey(b));
+	turn_until_told(b, REKEY_ACCEPTED);
+	assert_true(source_rekey_change(b->source, b->device.serial, nonce));
+	turn_until_told(b, REKEY_CLOSED);
+	assert_int_equal(b->rekey_told[b->rekey_told_len - 2], REKEY_REFUSED);
+	turn_until_keyed(b);
+}
+
+static void
+change_is_for_the_key_that_is_there(void **state)
+{
+	struct bench *b = *state;
+	uint8_t other[KEYED_SERIAL_LEN] = {1};
+
+	start_source(b);
+	assert_false(begin_rekey(b)); /* not plugged in */
+	plug(b);
+	turn_until_keyed(b);
+	assert_false(source_rekey(b->source, other, mac, note_rekey, b));
+	assert_false(source_rekey_change(b->source, b->device.serial, nonce));
+	assert_int_equal(b->rekey_told_len, 0);
+	assert_true(begin_rekey(b));
+	turn_until_told(b, REKEY_ACCEPTED);
+	assert_false(source_rekey_change(b->source, other, nonce));
+	assert_int_equal(last_told(b), REKEY_ACCEPTED);
+}
+
+static void
+key_or_source_that_goes_ends_the_change(void **state)
+{
+	struct bench *b = *state;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	assert_true(begin_rekey(b));
+	turn_until_told(b, REKEY_ACCEPTED);
+	unplug(b);
+	turn_until_told(b, REKEY_CLOSED);
+	plug(b);
+	turn_until_keyed(b);
+	assert_true(begin_rekey(b));
+	turn_until_told(b, REKEY_ACCEPTED);
+	source_free(&b->source);
+	assert_int_equal(last_told(b), REKEY_CLOSED);
+}
+
 static void
 addresses_are_checked_by_their_form(void **state)
 {
@@ -579,6 +704,10 @@ main(void)
 		TEST(who_waits_is_served_without_a_rest),
 		TEST(unknown_key_is_a_state_until_the_keyring_has_it),
 		TEST(bad_word_of_the_key_quarantines_it),
+		TEST(long_term_key_changes_between_two_sessions),
+		TEST(refused_change_goes_back_to_a_session),
+		TEST(change_is_for_the_key_that_is_there),
+		TEST(key_or_source_that_goes_ends_the_change),
 		cmocka_unit_test(addresses_are_checked_by_their_form),
 	};
 

@@ -4,7 +4,6 @@
  * yet to start as well as for its key, and a restart in between is nothing special.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,7 +12,8 @@
 
 #include "base/clock.h"
 #include "base/num.h"
-#include "ctl/commands.h"
+#include "ctl/client.h"
+#include "tool/tool.h"
 
 #define ASK_EVERY_MS 200
 #define TIMEOUT_MAX_MS (UINT64_C(365) * 24 * 3600 * 1000)
@@ -39,7 +39,7 @@ asks_bytes_in(struct ctl_connection *c)
 
 /* 0: seeded. -EAGAIN: the daemon has no byte yet. Else why it cannot be asked. */
 static int
-ask(const char *socket_path)
+ask_once(const char *socket_path)
 {
 	struct ctl_connection c;
 	int result = ctl_open(&c, socket_path);
@@ -58,7 +58,7 @@ wait_until_seeded(const char *socket_path, uint64_t timeout_ms)
 	uint64_t started_ms = clock_now_ms();
 
 	for (;;) {
-		int result = ask(socket_path);
+		int result = ask_once(socket_path);
 
 		if (result == 0)
 			return EXIT_OK;
@@ -77,23 +77,16 @@ wait_until_seeded(const char *socket_path, uint64_t timeout_ms)
 }
 
 enum exit_code
-wait_seeded(const char *socket_path, int argc, char **argv)
+tool_wait_seeded(const struct tool_options *options, char **words)
 {
-	static const struct option options[] = {{"timeout", required_argument, NULL, 't'},
-						{NULL, 0, NULL, 0}};
 	uint64_t timeout_ms = UINT64_MAX;
 
-	optind = 0; /* main() has parsed what comes before */
-	for (int option; (option = getopt_long(argc, argv, "t:", options, NULL)) != -1;) {
-		if (option != 't')
-			return EXIT_USAGE;
-		if (!num_parse_duration(optarg, TIMEOUT_MAX_MS, &timeout_ms)) {
-			fprintf(stderr, "ekeyctl: --timeout %s: a time such as 60s is needed\n",
-				optarg);
-			return EXIT_USAGE;
-		}
-	}
-	if (optind != argc)
+	(void)words;
+	if (options->timeout != NULL &&
+	    !num_parse_duration(options->timeout, TIMEOUT_MAX_MS, &timeout_ms)) {
+		fprintf(stderr, "ekeyctl: --timeout %s: a time such as 60s is needed\n",
+			options->timeout);
 		return EXIT_USAGE;
-	return wait_until_seeded(socket_path, timeout_ms);
+	}
+	return wait_until_seeded(options->socket, timeout_ms);
 }

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/orders.h"
+
+#include <string.h>
+
+#include "crypto/pem64.h"
+#include "daemon/daemon.h"
+#include "daemon/reload.h"
+
+#define NO_SUCH_KEY "no key with this serial number is plugged in"
+#define BAD_WORDS "a serial number and base64 are needed"
+#define BUSY "the long-term key of a key is being changed already"
+#define GONE "the key was unplugged"
+#define NOT_READY "this key is not ready to change its long-term key: RekeyStart comes first"
+
+/* ---- words ---- */
+
+/* "SERIAL TEXT", where TEXT is PEM of exactly `len` bytes. */
+static bool
+parse_order(const char *words, uint8_t serial[static KEYED_SERIAL_LEN], size_t len, uint8_t *ret)
+{
+	char text[KEYRING_SERIAL_TEXT_LEN + 1] = "";
+	size_t got;
+
+	if (strlen(words) != KEYRING_SERIAL_TEXT_LEN + 1 + PEM64_TEXT_LEN(len) ||
+	    words[KEYRING_SERIAL_TEXT_LEN] != ' ')
+		return false;
+	memcpy(text, words, KEYRING_SERIAL_TEXT_LEN);
+	return keyring_serial_parse(text, serial) &&
+	       pem64_decode(words + KEYRING_SERIAL_TEXT_LEN + 1, PEM64_TEXT_LEN(len), len, ret,
+			    &got) &&
+	       got == len;
+}
+
+/* ---- the change of a long-term key ---- */
+
+static void
+reply(struct daemon *d, const char *row, const char *error)
+{
+	uint64_t ticket = d->rekey.ticket;
+
+	d->rekey.ticket = 0;
+	if (ticket != 0)
+		ctl_reply(d->control, ticket, row, error);
+}
+
+static void
+reply_answer(struct daemon *d, const uint8_t answer[static KEYED_SECRET_LEN])
+{
+	char text[PEM64_TEXT_LEN(KEYED_SECRET_LEN) + 1] = "";
+
+	pem64_encode(answer, KEYED_SECRET_LEN, text);
+	reply(d, text, NULL);
+}
+
+static void
+on_rekey(void *arg, const struct rekey *rekey)
+{
+	struct daemon *d = arg;
+	enum rekey_state state = rekey_state(rekey);
+
+	if (state == REKEY_ACCEPTED)
+		reply(d, NULL, NULL);
+	else if (state == REKEY_CHANGED)
+		reply_answer(d, rekey_answer(rekey));
+	else if (rekey_failed(rekey))
+		reply(d, NULL, rekey_state_text(state));
+	if (state != REKEY_CLOSED)
+		return;
+	reply(d, NULL, GONE);
+	d->rekey.source = NULL;
+}
+
+/* The section's source that has the key, and took the order; or NULL. */
+static struct source *
+rekey_one_of(struct daemon *d, const struct sources *sources,
+	     const uint8_t serial[static KEYED_SERIAL_LEN], const uint8_t mac[static KEYED_MAC_LEN])
+{
+	struct source *source;
+
+	for (size_t i = 0; (source = sources_at(sources, i)) != NULL; i++)
+		if (source_rekey(source, serial, mac, on_rekey, d))
+			return source;
+	return NULL;
+}
+
+const char *
+orders_rekey_start(void *arg, const struct ctl_request *request)
+{
+	uint8_t serial[KEYED_SERIAL_LEN], mac[KEYED_MAC_LEN];
+	struct daemon *d = arg;
+
+	if (!parse_order(request->words, serial, sizeof(mac), mac))
+		return BAD_WORDS;
+	if (d->rekey.source != NULL)
+		return BUSY;
+	d->rekey.ticket = request->ticket;
+	for (size_t i = 0; i < CONFIG_SOURCES_MAX && d->rekey.source == NULL; i++)
+		if (d->sources[i] != NULL)
+			d->rekey.source = rekey_one_of(d, d->sources[i], serial, mac);
+	if (d->rekey.source == NULL)
+		d->rekey.ticket = 0;
+	return d->rekey.source != NULL ? ctl_later : NO_SUCH_KEY;
+}
+
+const char *
+orders_rekey_finish(void *arg, const struct ctl_request *request)
+{
+	uint8_t serial[KEYED_SERIAL_LEN], nonce[REKEY_NONCE_LEN];
+	struct daemon *d = arg;
+
+	if (!parse_order(request->words, serial, sizeof(nonce), nonce))
+		return BAD_WORDS;
+	if (d->rekey.source == NULL || d->rekey.ticket != 0 ||
+	    !source_rekey_change(d->rekey.source, serial, nonce))
+		return NOT_READY;
+	d->rekey.ticket = request->ticket;
+	return ctl_later;
+}
+
+/* ---- the keyring ---- */
+
+const char *
+orders_keyring(void *arg, const struct ctl_request *request)
+{
+	(void)request;
+	return reload_keyring(arg) ? NULL
+				   : "the keyring could not be read: the daemon's log says why";
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What an administrator may order over the control socket:
+ *     RekeyStart SERIAL MAC8       OK when the key SERIAL is ready to change its long-term key
+ *     RekeyFinish SERIAL NONCE16   a row with the key's 32 bytes, in PEM, when it has changed it
+ *     Keyring                      the keyring file is read again
+ * MAC8 and NONCE16 are PEM too. The master key is not known here: without it these bytes, which
+ * cross the USB wire in clear, say nothing about the new key. One change at a time.
+ */
+#ifndef DAEMON_ORDERS_H
+#define DAEMON_ORDERS_H
+
+#include <stdint.h>
+
+#include "ctl/server.h"
+
+struct source;
+
+/* The change that is under way. */
+struct orders_rekey {
+	struct source *source; /* NULL: none */
+	uint64_t ticket;       /* of who waits for an answer; 0: nobody */
+};
+
+/* All for ctl_command.run; `arg` is the daemon. */
+const char *orders_rekey_start(void *arg, const struct ctl_request *request);
+const char *orders_rekey_finish(void *arg, const struct ctl_request *request);
+const char *orders_keyring(void *arg, const struct ctl_request *request);
+
+#endif

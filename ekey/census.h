@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What kinds of frames a key sends, and when: for a report about hardware that nobody here has
+ * seen. Nothing in it is a byte of a key, nonce, MAC or entropy: of binary frames only their type,
+ * count and sub-code are kept, of authentic texts their shape, of others only the type.
+ */
+#ifndef EKEY_CENSUS_H
+#define EKEY_CENSUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ekey/frame.h"
+#include "ekey/packet.h"
+
+#define CENSUS_TYPES 128 /* by type byte; what is not printable is counted at 0 */
+#define CENSUS_SHAPES 16
+
+struct census_type {
+	uint64_t authentic, unverified;
+	bool binary; /* seen authentic and binary: these are its sub-codes */
+	uint16_t subcode_min, subcode_max;
+};
+
+/* The form of a text: the first letter of each word stays, others become a, A, 9 or '?'. */
+struct census_shape {
+	uint64_t count;
+	char type;
+	char text[PACKET_TEXT_LEN + 1];
+};
+
+/* A measurement made again and again. */
+struct census_span {
+	uint64_t count;
+	uint64_t last, min, max;
+};
+
+struct census {
+	struct census_type types[CENSUS_TYPES];
+	struct census_shape shapes[CENSUS_SHAPES];
+	uint64_t shapes_more; /* frames whose shape found no room */
+
+	struct census_span serial_ms;    /* from a reset to S */
+	struct census_span ask_ms;       /* from a reset to the first k */
+	struct census_span answer_ms;    /* from K to its answer */
+	struct census_span interval_ms;  /* from answer to answer */
+	struct census_span blocks_per_s; /* entropy frames, while we read all that comes */
+
+	/* When what is being measured began; UINT64_MAX: nothing is. */
+	uint64_t reset_at_ms, ask_from_ms, nonce_at_ms, answer_at_ms, second_at_ms;
+	uint64_t second_blocks;
+};
+
+void census_init(struct census *c);
+
+/* What we send. */
+void census_reset(struct census *c, uint64_t now_ms);
+void census_nonce(struct census *c, uint64_t now_ms);
+
+/* What comes; `authentic`: its MAC has been verified. */
+void census_frame(struct census *c, const uint8_t frame[static FRAME_LEN], bool authentic,
+		  uint64_t now_ms);
+
+/* We do not read, or there is nothing to read from: what is being measured is void. */
+void census_pause(struct census *c);
+
+#endif

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+#include "ekey/rekey.h"
+
+#include <string.h>
+
+#include "base/secret.h"
+#include "crypto/pem64.h"
+#include "ekey/packet.h"
+
+#define RESET_COMMAND 0x03
+#define LOCKED_WORD "locked"
+
+/* ---- deadlines ---- */
+
+static uint64_t
+patience_ms(enum rekey_state state)
+{
+	switch (state) {
+	case REKEY_RESETTING:
+		return REKEY_SERIAL_MS;
+	case REKEY_UNLOCKING:
+		return REKEY_UNLOCK_MS;
+	case REKEY_CHANGING:
+		return REKEY_CHANGE_MS;
+	case REKEY_ACCEPTED:
+	case REKEY_CHANGED:
+		return REKEY_HOLD_MS;
+	default:
+		return UINT64_MAX;
+	}
+}
+
+static void
+enter(struct rekey *r, enum rekey_state state, uint64_t now_ms)
+{
+	uint64_t wait_ms = patience_ms(state);
+
+	r->state = state;
+	r->deadline_ms = wait_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + wait_ms;
+}
+
+uint64_t
+rekey_deadline(const struct rekey *r)
+{
+	return r->state == REKEY_CLOSED ? UINT64_MAX : r->deadline_ms;
+}
+
+/* ---- what goes to the device ---- */
+
+/* A command is the only thing in the queue: whatever was before it is void. */
+static void
+send_reset(struct rekey *r, uint64_t now_ms)
+{
+	r->send[0] = RESET_COMMAND;
+	r->send_len = 1;
+	r->tries++;
+	enter(r, REKEY_RESETTING, now_ms);
+}
+
+static void
+send_mac(struct rekey *r, uint64_t now_ms)
+{
+	r->send[0] = 'M';
+	pem64_encode(r->mac, sizeof(r->mac), (char *)r->send + 1);
+	r->send_len = 1 + PEM64_TEXT_LEN(KEYED_MAC_LEN); /* no end mark: PROTOCOL 2 */
+	enter(r, REKEY_UNLOCKING, now_ms);
+}
+
+static void
+send_nonce(struct rekey *r, uint64_t now_ms)
+{
+	r->send[0] = 'L';
+	pem64_encode(r->nonce, sizeof(r->nonce), (char *)r->send + 1);
+	r->send[1 + PEM64_TEXT_LEN(REKEY_NONCE_LEN)] = '.';
+	r->send_len = 1 + PEM64_TEXT_LEN(REKEY_NONCE_LEN) + 1;
+	r->risked = true;
+	enter(r, REKEY_CHANGING, now_ms);
+}
+
+/* From the start, or the end: `why` unless the device may have changed its key meanwhile. */
+static void
+again(struct rekey *r, enum rekey_state why, uint64_t now_ms)
+{
+	if (r->tries < REKEY_TRIES)
+		send_reset(r, now_ms);
+	else
+		enter(r, why == REKEY_SILENT && r->risked ? REKEY_LOST : why, now_ms);
+}
+
+const uint8_t *
+rekey_send(struct rekey *r, size_t *ret_len)
+{
+	*ret_len = r->send_len;
+	r->send_len = 0;
+	return *ret_len > 0 ? r->send : NULL;
+}
+
+/* ---- frames ---- */
+
+static void
+identified(struct rekey *r, const struct packet *p, uint64_t now_ms)
+{
+	if (memcmp(p->payload, r->serial, sizeof(r->serial)) == 0)
+		send_mac(r, now_ms);
+	else
+		enter(r, REKEY_OTHER, now_ms);
+}
+
+static void
+unlocked(struct rekey *r, uint64_t now_ms)
+{
+	if (r->have_nonce)
+		send_nonce(r, now_ms);
+	else
+		enter(r, REKEY_ACCEPTED, now_ms);
+}
+
+/* With another length than our nonce's its key follows from what we do not know. */
+static void
+changed(struct rekey *r, const struct packet *p, uint64_t now_ms)
+{
+	if (p->subcode != REKEY_NONCE_LEN) {
+		again(r, REKEY_SILENT, now_ms);
+		return;
+	}
+	memcpy(r->answer, p->payload, sizeof(r->answer));
+	enter(r, REKEY_CHANGED, now_ms);
+}
+
+static void
+refused(struct rekey *r, const struct packet *p, uint64_t now_ms)
+{
+	/* Locked: M did not arrive as we sent it, or another reset came between. */
+	if (memmem(p->payload, p->len, LOCKED_WORD, strlen(LOCKED_WORD)) != NULL)
+		again(r, REKEY_LOCKED, now_ms);
+	else
+		enter(r, REKEY_REFUSED, now_ms);
+}
+
+/* k and I go on all the time; S may come twice. What is left is an answer, or nothing to us. */
+static void
+answered(struct rekey *r, const struct packet *p, uint64_t now_ms)
+{
+	switch (p->type) {
+	case 'M':
+		if (r->state == REKEY_UNLOCKING)
+			unlocked(r, now_ms);
+		break;
+	case 'L':
+		if (r->state == REKEY_CHANGING)
+			changed(r, p, now_ms);
+		break;
+	case 'l':
+		refused(r, p, now_ms);
+		break;
+	case 'W': /* it did not understand: damaged on the way */
+		again(r, REKEY_SILENT, now_ms);
+		break;
+	case 'B':
+		enter(r, REKEY_BROKEN, now_ms);
+		break;
+	}
+}
+
+static void
+take_frame(struct rekey *r, const uint8_t frame[static FRAME_LEN], uint64_t now_ms)
+{
+	struct packet p;
+	struct keyed key;
+
+	if (r->state == REKEY_RESETTING) {
+		if (packet_open_serial(frame, &key, &p))
+			identified(r, &p, now_ms);
+	} else if (r->state == REKEY_UNLOCKING || r->state == REKEY_CHANGING) {
+		if (packet_open(frame, &r->zero_key, &p) == PACKET_OK)
+			answered(r, &p, now_ms);
+	}
+}
+
+bool
+rekey_take(struct rekey *r, struct cursor *in, uint64_t now_ms)
+{
+	enum rekey_state before = r->state;
+	const uint8_t *frame;
+
+	while (r->state == before && (frame = framer_next(&r->framer, in)) != NULL)
+		take_frame(r, frame, now_ms);
+	return r->state != before;
+}
+
+/* ---- life ---- */
+
+void
+rekey_open(struct rekey *r, const uint8_t serial[static KEYED_SERIAL_LEN],
+	   const uint8_t mac[static KEYED_MAC_LEN], uint64_t now_ms)
+{
+	rekey_close(r);
+	framer_init(&r->framer);
+	memcpy(r->serial, serial, sizeof(r->serial));
+	memcpy(r->mac, mac, sizeof(r->mac));
+	packet_zero_key(serial, &r->zero_key);
+	send_reset(r, now_ms);
+}
+
+bool
+rekey_change(struct rekey *r, const uint8_t nonce[static REKEY_NONCE_LEN], uint64_t now_ms)
+{
+	if (r->state != REKEY_ACCEPTED)
+		return false;
+	memcpy(r->nonce, nonce, sizeof(r->nonce));
+	r->have_nonce = true;
+	send_nonce(r, now_ms);
+	return true;
+}
+
+void
+rekey_close(struct rekey *r)
+{
+	secret_wipe(r, sizeof(*r));
+}
+
+void
+rekey_tick(struct rekey *r, uint64_t now_ms)
+{
+	if (now_ms < rekey_deadline(r))
+		return;
+	if (r->state == REKEY_ACCEPTED || r->state == REKEY_CHANGED)
+		enter(r, REKEY_ABANDONED, now_ms);
+	else
+		again(r, REKEY_SILENT, now_ms);
+}
+
+/* ---- questions ---- */
+
+enum rekey_state
+rekey_state(const struct rekey *r)
+{
+	return r->state;
+}
+
+bool
+rekey_failed(const struct rekey *r)
+{
+	return r->state >= REKEY_REFUSED;
+}
+
+const uint8_t *
+rekey_answer(const struct rekey *r)
+{
+	return r->answer;
+}
+
+const char *
+rekey_state_text(enum rekey_state state)
+{
+	switch (state) {
+	case REKEY_CLOSED:
+		return "not changing its long-term key";
+	case REKEY_RESETTING:
+		return "changing its long-term key: waiting for its answer to the reset";
+	case REKEY_UNLOCKING:
+		return "changing its long-term key: waiting for it to be ready";
+	case REKEY_ACCEPTED:
+		return "changing its long-term key: ready";
+	case REKEY_CHANGING:
+		return "changing its long-term key: waiting for the change";
+	case REKEY_CHANGED:
+		return "changing its long-term key: changed";
+	case REKEY_REFUSED:
+		return "the key refused: this is not its master key";
+	case REKEY_LOCKED:
+		return "the key says that it is locked out: unplug it, plug it in, try again";
+	case REKEY_OTHER:
+		return "another key answered than the one with this serial number";
+	case REKEY_BROKEN:
+		return "the key says that its generators are bad: unplug it, plug it in, try again";
+	case REKEY_SILENT:
+		return "the key does not answer: unplug it, plug it in, try again";
+	case REKEY_LOST:
+		return "the key did not answer to the end, and may have another long-term key now:"
+		       " try again";
+	case REKEY_ABANDONED:
+		return "the change of the long-term key was abandoned";
+	}
+	return "unknown";
+}

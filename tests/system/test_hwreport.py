@@ -1,0 +1,111 @@
+"""ekeyctl hwreport: what an owner sends to us says much about the key and nothing of its secrets."""
+
+import base64
+import re
+import socket
+import threading
+
+import pytest
+
+from processes import program, run, wait_until
+
+SERIAL = "SIMULATEDKEY0001"
+MASTER = "6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m"
+FRAME_LEN = 64
+
+
+class Tap:
+    """A Unix socket between daemon and key, which keeps what goes either way."""
+
+    def __init__(self, path, key):
+        self.key, self.frames, self.commands = key, b"", b""
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                host, _ = self.listener.accept()
+            except OSError:
+                return
+            device = socket.socket(socket.AF_UNIX)
+            device.connect(str(self.key))
+            threading.Thread(target=self._pass, args=(host, device, "commands"), daemon=True).start()
+            threading.Thread(target=self._pass, args=(device, host, "frames"), daemon=True).start()
+
+    def _pass(self, source, sink, kept):
+        while data := source.recv(65536):
+            setattr(self, kept, getattr(self, kept) + data)
+            sink.sendall(data)
+
+    def close(self):
+        self.listener.close()
+
+
+@pytest.fixture
+def tapped(place, start_sim, start_daemon):
+    sim = start_sim(rate=500, options=["--master-key", MASTER, "--blocks", "1500"])
+    tap = Tap(place / "tap", sim.path)
+    daemon = start_daemon(sim=sim, address=f"unix:{place}/tap")
+    yield tap, sim, daemon
+    tap.close()
+
+
+def report(daemon, *words):
+    return run(program("ekeyctl"), "-s", str(daemon.control), "hwreport", *words)
+
+
+def windows(text, size):
+    return {text[i : i + size] for i in range(len(text) - size + 1)}
+
+
+def traces(secret):
+    """Each piece of a secret that could betray it: eight characters of its PEM, or of its digits."""
+    pem, digits = base64.b64encode(secret).decode().rstrip("="), secret.hex()
+    return windows(pem, 8) | windows(digits, 8) | windows(digits.upper(), 8)
+
+
+def test_report_says_what_the_key_is_and_does(tapped):
+    _, _, daemon = tapped
+    wait_until(lambda: int(daemon.status()["source key"]["blocks"]) == 1500, "all blocks")
+    result = report(daemon)
+    assert result.returncode == 0
+    assert f"key {SERIAL}" in result.stdout
+    assert "frames E: 1500 authentic, 0 not verified, sub-codes 0 to 1499" in result.stdout
+    assert "frames K: 1 authentic, 0 not verified, sub-codes 12 to 12" in result.stdout
+    assert re.search(r"reset to S, ms: last \d+, least \d+, most \d+, of 1\n", result.stdout)
+    assert re.search(r"entropy frames a second: last \d+", result.stdout)
+    assert re.search(r"text I, \d+ times: T9+ V9+\n", result.stdout)
+    assert "text k, 1 times: Uaaaaa ta saaa eaaaaaa. Paaaaa ra-aaa saaaaaa." in result.stdout
+    assert "health: " in result.stdout
+    assert report(daemon, SERIAL).stdout == report(daemon).stdout
+
+
+def test_report_of_a_key_that_is_not_there(tapped):
+    _, _, daemon = tapped
+    result = report(daemon, "AAECAxAREhOrrK2u")
+    assert result.returncode == 4
+    assert "no such key" in result.stdout
+
+
+def test_nothing_secret_is_in_it(tapped):
+    tap, sim, daemon = tapped
+    wait_until(lambda: int(daemon.status()["source key"]["blocks"]) == 1500, "all blocks")
+    text = report(daemon).stdout
+    secrets = set()
+    for key in (MASTER, sim.keyring.read_text().split()[1]):
+        secrets |= windows(key, 8) | traces(base64.b64decode(key)[:32])
+    secrets |= traces(sim.expected(0, 1500 * 32))
+    frames = [tap.frames[i : i + FRAME_LEN] for i in range(0, len(tap.frames), FRAME_LEN)]
+    assert len(frames) > 1500 and all(frame.startswith(b"* ") for frame in frames)
+    for frame in frames:
+        secrets.add(frame[54:62].decode())
+        if frame[2:4] in (b"K!", b"E!"):
+            secrets |= windows(frame[6:50].decode(), 8)
+    (nonce,) = re.findall(rb"K(.{16})\.", tap.commands)
+    secrets |= windows(nonce.decode(), 8) | traces(base64.b64decode(nonce))
+    assert len(secrets) > 100000
+    found = windows(text, 8) & secrets
+    assert not found

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* A file that is replaced whole, or not at all. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/replace.h"
+
+static char dir[32], path[64];
+static struct replace replace;
+
+static int
+set_up(void **unused)
+{
+	(void)unused;
+	strcpy(dir, "/tmp/ekey-replace.XXXXXX");
+	if (mkdtemp(dir) == NULL)
+		return -1;
+	sprintf(path, "%s/file", dir);
+	return 0;
+}
+
+static int
+tear_down(void **unused)
+{
+	(void)unused;
+	replace_abandon(&replace);
+	unlink(path);
+	return rmdir(dir);
+}
+
+static void
+write_file(const char *text, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void
+assert_file(const char *text)
+{
+	struct file_text file;
+
+	assert_int_equal(file_read(path, 1 << 20, &file), 0);
+	assert_string_equal(file.text, text);
+	file_finish(&file);
+}
+
+/* Names in the directory, but for "." and "..". */
+static unsigned
+count_names(void)
+{
+	DIR *d = opendir(dir);
+	unsigned count = 0;
+
+	while (readdir(d) != NULL)
+		count++;
+	closedir(d);
+	return count - 2;
+}
+
+static void
+text_takes_the_place_of_the_old(void **unused)
+{
+	(void)unused;
+	write_file("a long old text", 0600);
+	assert_int_equal(replace_prepare(&replace, path, 100), 0);
+	assert_file("a long old text");
+	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_file("new");
+	assert_int_equal(count_names(), 1);
+}
+
+static void
+file_that_was_not_there_is_made_for_few_eyes(void **unused)
+{
+	struct stat st;
+
+	(void)unused;
+	assert_int_equal(replace_prepare(&replace, path, 3), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_file("new");
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, geteuid() == 0 ? 0640 : 0600);
+}
+
+static void
+mode_and_owner_stay(void **unused)
+{
+	static const mode_t modes[] = {0600, 0640, 0440, 0400};
+	struct stat before, after;
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		unlink(path);
+		write_file("old", modes[i]);
+		if (geteuid() == 0)
+			assert_int_equal(chown(path, 1, 2), 0);
+		assert_int_equal(stat(path, &before), 0);
+		assert_int_equal(replace_prepare(&replace, path, 3), 0);
+		assert_int_equal(replace_commit(&replace, "new", 3), 0);
+		assert_int_equal(stat(path, &after), 0);
+		assert_int_equal(after.st_mode & 07777, modes[i]);
+		assert_int_equal(after.st_uid, before.st_uid);
+		assert_int_equal(after.st_gid, before.st_gid);
+	}
+}
+
+static void
+space_is_on_the_disk_before_it_is_needed(void **unused)
+{
+	char beside[512];
+	struct stat st;
+
+	(void)unused;
+	assert_int_equal(replace_prepare(&replace, path, 100000), 0);
+	snprintf(beside, sizeof(beside), "%s/%s", dir, replace.temporary);
+	assert_int_equal(stat(beside, &st), 0);
+	assert_int_equal(st.st_size, 100000);
+	assert_true(st.st_blocks * 512 >= 100000);
+	assert_int_equal(st.st_mode & 0037, 0);
+	replace_abandon(&replace);
+	assert_int_equal(count_names(), 0);
+}
+
+static void
+abandoned_it_leaves_no_trace(void **unused)
+{
+	(void)unused;
+	write_file("old", 0600);
+	assert_int_equal(replace_prepare(&replace, path, 100), 0);
+	assert_int_equal(count_names(), 2);
+	replace_abandon(&replace);
+	replace_abandon(&replace);
+	assert_int_equal(count_names(), 1);
+	assert_file("old");
+}
+
+static void
+links_and_what_is_no_file_are_left_alone(void **unused)
+{
+	char target[64];
+
+	(void)unused;
+	sprintf(target, "%s/target", dir);
+	assert_int_equal(symlink(target, path), 0);
+	assert_int_equal(replace_prepare(&replace, path, 3), -ELOOP);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(replace_prepare(&replace, path, 3), -EINVAL);
+	assert_int_equal(rmdir(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(replace_prepare(&replace, path, 3), -EINVAL);
+	assert_int_equal(count_names(), 1);
+}
+
+static void
+place_that_is_not_there_is_told_at_once(void **unused)
+{
+	char name[300];
+
+	(void)unused;
+	assert_int_equal(replace_prepare(&replace, "/nonexistent/file", 3), -ENOENT);
+	assert_int_equal(replace_prepare(&replace, "/dev/null/file", 3), -ENOTDIR);
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	assert_int_equal(replace_prepare(&replace, name, 3), -ENAMETOOLONG);
+}
+
+static void
+commit_that_fails_leaves_the_old(void **unused)
+{
+	char beside[512];
+
+	(void)unused;
+	write_file("old", 0600);
+	assert_int_equal(replace_prepare(&replace, path, 3), 0);
+	snprintf(beside, sizeof(beside), "%s/%s", dir, replace.temporary);
+	assert_int_equal(unlink(beside), 0);
+	assert_int_equal(replace_commit(&replace, "new", 3), -ENOENT);
+	assert_file("old");
+	assert_int_equal(count_names(), 1);
+}
+
+static void
+path_without_a_directory_is_here(void **unused)
+{
+	char here[256];
+
+	(void)unused;
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(replace_prepare(&replace, "file", 3), 0);
+	assert_int_equal(chdir(here), 0); /* it knows its directory, wherever we go */
+	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_file("new");
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(text_takes_the_place_of_the_old),
+		TEST(file_that_was_not_there_is_made_for_few_eyes),
+		TEST(mode_and_owner_stay),
+		TEST(space_is_on_the_disk_before_it_is_needed),
+		TEST(abandoned_it_leaves_no_trace),
+		TEST(links_and_what_is_no_file_are_left_alone),
+		TEST(place_that_is_not_there_is_told_at_once),
+		TEST(commit_that_fails_leaves_the_old),
+		TEST(path_without_a_directory_is_here),
+	};
+
+	replace = (struct replace){.dir = -1, .fd = -1};
+	return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+}

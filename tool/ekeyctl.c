@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* ekeyctl: asks the daemon, and does for the owner of a key what needs the owner. */
+#include <getopt.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+#include "base/version.h"
+#include "ctl/protocol.h"
+#include "tool/tool.h"
+
+static const struct subcommand {
+	const char *name;
+	int words_min, words_max;
+	tool_run *run;
+	const char *form, *help;
+} subcommands[] = {
+	{"status", 0, 0, tool_status, "status", "sources, pool and devices: state and counters"},
+	{"wait-seeded", 0, 0, tool_wait_seeded, "wait-seeded",
+	 "until the first healthy byte is there"},
+	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
+	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
+	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
+};
+
+#define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
+
+static void
+usage(FILE *to)
+{
+	fprintf(to, "usage: ekeyctl [option...] COMMAND\n"
+		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
+		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
+		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: for ever\n"
+		    "  -V, --version\n  -h, --help\n"
+		    "commands:\n");
+	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+		fprintf(to, "  %-18s %s\n", subcommands[i].form, subcommands[i].help);
+}
+
+static const struct subcommand *
+find_subcommand(const char *name)
+{
+	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
+		if (strcmp(name, subcommands[i].name) == 0)
+			return &subcommands[i];
+	return NULL;
+}
+
+static enum exit_code
+run_subcommand(const struct tool_options *options, int count, char **words)
+{
+	const struct subcommand *subcommand;
+
+	if (count < 1) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	subcommand = find_subcommand(words[0]);
+	if (subcommand == NULL) {
+		fprintf(stderr, "ekeyctl: unknown command '%s'\n", words[0]);
+		return EXIT_UNKNOWN_COMMAND;
+	}
+	if (count - 1 < subcommand->words_min || count - 1 > subcommand->words_max) {
+		fprintf(stderr, "usage: ekeyctl %s\n", subcommand->form);
+		return EXIT_USAGE;
+	}
+	return subcommand->run(options, words + 1);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+						{"keyring", required_argument, NULL, 'k'},
+						{"device", required_argument, NULL, 'd'},
+						{"timeout", required_argument, NULL, 't'},
+						{"version", no_argument, NULL, 'V'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	struct tool_options told = {.socket = CTL_SOCKET_PATH};
+
+	secret_shield();
+	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
+		switch (option) {
+		case 's':
+			told.socket = optarg;
+			break;
+		case 'k':
+			told.keyring = optarg;
+			break;
+		case 'd':
+			told.device = optarg;
+			break;
+		case 't':
+			told.timeout = optarg;
+			break;
+		case 'V':
+			printf("ekeyctl %s\n", VERSION);
+			return EXIT_OK;
+		case 'h':
+			usage(stdout);
+			return EXIT_OK;
+		default:
+			usage(stderr);
+			return EXIT_USAGE;
+		}
+	}
+	return (int)run_subcommand(&told, argc - optind, argv + optind);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * ekeyctl rekey: a new long-term key for a key, and into the keyring. The master key is typed here,
+ * stays here, in secret memory, and is wiped. Nothing is sent before it and the keyring have been
+ * checked; the device changes before the file, so once it has, a new key that cannot be stored is
+ * shown.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/secret.h"
+#include "crypto/masterkey.h"
+#include "tool/daemon.h"
+#include "tool/device.h"
+#include "tool/store.h"
+#include "tool/terminal.h"
+
+#define TYPED_MAX 256 /* 44 characters, and spaces as many as people like */
+
+/* All that must not be seen. */
+struct rekey_secrets {
+	char typed[TYPED_MAX];
+	uint8_t master[MASTERKEY_LEN];
+	struct keyed derivation;
+	struct keyring_entry entry; /* the outcome */
+	char line[KEYRING_LINE_LEN + 1];
+};
+
+struct rekey_job {
+	struct reach *reach;
+	struct store store;
+	uint8_t serial[KEYED_SERIAL_LEN];
+	uint8_t nonce[REKEY_NONCE_LEN];
+	uint8_t answer[KEYED_SECRET_LEN];
+	struct rekey_secrets *secrets;
+};
+
+enum exit_code
+reach_failed(const char *why)
+{
+	bool refused = strcmp(why, rekey_state_text(REKEY_REFUSED)) == 0 ||
+		       strcmp(why, rekey_state_text(REKEY_LOCKED)) == 0;
+
+	fprintf(stderr, "ekeyctl: %s\n", why);
+	return refused ? EXIT_REFUSED : EXIT_NO_KEY;
+}
+
+/* ---- the master key ---- */
+
+static enum exit_code
+ask_master_key(struct rekey_secrets *s)
+{
+	int result = terminal_ask("Master key, from the key's card (it is not shown): ", s->typed,
+				  sizeof(s->typed));
+	bool good;
+
+	if (result == -ENXIO) {
+		fprintf(stderr,
+			"ekeyctl: the master key is typed on a terminal, and none is here\n");
+		return EXIT_MASTER_KEY;
+	}
+	good = result == 0 && masterkey_parse(s->typed, s->master);
+	secret_wipe(s->typed, sizeof(s->typed));
+	if (good)
+		return EXIT_OK;
+	fprintf(stderr, "ekeyctl: that is no master key: it has 44 characters, the last of them for"
+			" its checksum; spaces do not matter\n");
+	return EXIT_MASTER_KEY;
+}
+
+static void
+nonce_mac(struct rekey_job *job, uint8_t ret_mac[static KEYED_MAC_LEN])
+{
+	struct rekey_secrets *s = job->secrets;
+
+	keyed_prepare(&s->derivation, KEYED_NONCE_MAC, job->serial, s->master);
+	keyed_mac(&s->derivation, job->nonce, sizeof(job->nonce), ret_mac);
+}
+
+/* The new long-term key, from all three; the master key has then done its work. */
+static void
+derive_entry(struct rekey_job *job)
+{
+	struct rekey_secrets *s = job->secrets;
+
+	memcpy(s->entry.serial, job->serial, sizeof(s->entry.serial));
+	keyed_prepare(&s->derivation, KEYED_LONG_TERM_KEY, job->serial, s->master);
+	keyed_derive(&s->derivation, job->answer, sizeof(job->answer), job->nonce,
+		     sizeof(job->nonce), s->entry.ltk);
+	secret_wipe(s->master, sizeof(s->master));
+	secret_wipe(&s->derivation, sizeof(s->derivation));
+}
+
+/* ---- the steps ---- */
+
+/* It is in the device and nowhere else: better seen than lost. */
+static void
+show_entry(struct rekey_secrets *s)
+{
+	fprintf(stderr, "ekeyctl: the key has a new long-term key, which could not be stored. This"
+			" line belongs into the keyring and is shown only now:\n");
+	keyring_line(&s->entry, s->line);
+	s->line[KEYRING_LINE_LEN] = '\n';
+	terminal_tell(s->line, sizeof(s->line));
+	secret_wipe(s->line, sizeof(s->line));
+}
+
+static enum exit_code
+change_and_store(struct rekey_job *job)
+{
+	enum exit_code code = job->reach->kind->change(job->reach, job->nonce, job->answer);
+
+	if (code != EXIT_OK)
+		return code;
+	printf("The key has changed its long-term key.\n");
+	derive_entry(job);
+	code = store_put(&job->store, &job->secrets->entry);
+	if (code != EXIT_OK)
+		show_entry(job->secrets);
+	else
+		printf("Stored in %s.\n", job->store.path);
+	return code;
+}
+
+/* From the order to the key until its outcome is stored, nobody's Ctrl-C may come between. */
+static enum exit_code
+change_undisturbed(struct rekey_job *job)
+{
+	enum exit_code code;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	code = change_and_store(job);
+	fflush(stdout);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return code;
+}
+
+static enum exit_code
+prove_storing(struct rekey_job *job, const char *path)
+{
+	enum exit_code code = store_open(&job->store, path);
+
+	if (code == EXIT_OK)
+		code = store_prove(&job->store, job->serial);
+	if (code == EXIT_OK)
+		printf("The keyring %s can be written.\n", path);
+	return code;
+}
+
+static enum exit_code
+start(struct rekey_job *job)
+{
+	uint8_t mac[KEYED_MAC_LEN];
+	enum exit_code code;
+
+	if (getrandom(job->nonce, sizeof(job->nonce), 0) != sizeof(job->nonce))
+		return reach_failed("no randomness for a nonce");
+	nonce_mac(job, mac);
+	code = job->reach->kind->start(job->reach, mac);
+	if (code == EXIT_OK)
+		printf("The key is ready.\n");
+	return code;
+}
+
+static enum exit_code
+prove_key(struct rekey_job *job)
+{
+	enum exit_code code = job->reach->kind->prove(job->reach, &job->secrets->entry);
+
+	if (code == EXIT_OK)
+		printf("The key is in session under its new long-term key: done.\n");
+	else
+		fprintf(stderr, "ekeyctl: the new long-term key is stored, but not yet proven\n");
+	return code;
+}
+
+static enum exit_code
+run(struct rekey_job *job, const char *keyring_path)
+{
+	enum exit_code code = ask_master_key(job->secrets);
+
+	if (code == EXIT_OK)
+		code = prove_storing(job, keyring_path);
+	if (code == EXIT_OK)
+		code = start(job);
+	if (code == EXIT_OK)
+		code = change_undisturbed(job);
+	store_close(&job->store);
+	return code == EXIT_OK ? prove_key(job) : code;
+}
+
+static enum exit_code
+find_key(const struct tool_options *options, const char *serial, struct rekey_job *job)
+{
+	if (!keyring_serial_parse(serial, job->serial)) {
+		fprintf(stderr, "ekeyctl: '%s' is no serial number: it has 16 characters\n",
+			serial);
+		return EXIT_USAGE;
+	}
+	return options->device != NULL ? device_reach(options->device, job->serial, &job->reach)
+				       : daemon_reach(options, serial, &job->reach);
+}
+
+enum exit_code
+tool_rekey(const struct tool_options *options, char **words)
+{
+	struct rekey_job job = {.store = {.replace = {.dir = -1, .fd = -1}}};
+	char keyring_path[DAEMON_PATH_MAX];
+	enum exit_code code = find_key(options, words[0], &job);
+
+	if (code != EXIT_OK)
+		return code;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN); /* a reader that went must not end it half-way */
+	daemon_keyring_path(options, keyring_path);
+	job.secrets = secret_new(sizeof(*job.secrets));
+	if (job.secrets != NULL)
+		code = run(&job, keyring_path);
+	else
+		code = EXIT_MASTER_KEY;
+	secret_free(job.secrets, sizeof(*job.secrets));
+	job.reach->kind->close(job.reach);
+	return code;
+}

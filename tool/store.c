@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+#include "tool/store.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/secret.h"
+
+static enum exit_code
+store_fail(const struct store *s, const char *why)
+{
+	fprintf(stderr, "ekeyctl: %s: %s\n", s->path, why);
+	return EXIT_KEYRING;
+}
+
+static enum exit_code
+store_read(struct store *s)
+{
+	struct keyring_error error;
+	int result = file_read(s->path, KEYRING_FILE_MAX, &s->file);
+
+	if (result == -ENOENT)
+		return EXIT_OK;
+	if (result < 0)
+		return store_fail(s, strerror(-result));
+	if (keyring_parse(s->file.text, s->file.len, s->ring, &error))
+		return EXIT_OK;
+	fprintf(stderr, "ekeyctl: %s:%u: %s\n", s->path, error.line, error.why);
+	return EXIT_KEYRING;
+}
+
+enum exit_code
+store_open(struct store *s, const char *path)
+{
+	*s = (struct store){.path = path, .replace = {.dir = -1, .fd = -1}};
+	s->ring = secret_new(sizeof(*s->ring));
+	return s->ring != NULL ? store_read(s) : store_fail(s, strerror(ENOMEM));
+}
+
+enum exit_code
+store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
+{
+	bool full = s->ring->len == KEYRING_MAX && keyring_find(s->ring, serial) == NULL;
+	int result;
+
+	if (full || KEYRING_EDITED_LEN(s->file.len) > KEYRING_FILE_MAX)
+		return store_fail(s, "it is full: remove keys that are gone");
+	s->text_cap = KEYRING_EDITED_LEN(s->file.len);
+	s->text = secret_new(s->text_cap);
+	if (s->text == NULL)
+		return store_fail(s, strerror(ENOMEM));
+	result = replace_prepare(&s->replace, s->path, s->text_cap);
+	if (result == -ELOOP)
+		return store_fail(s, "it is a symbolic link: name the file itself");
+	return result < 0 ? store_fail(s, strerror(-result)) : EXIT_OK;
+}
+
+enum exit_code
+store_put(struct store *s, const struct keyring_entry *entry)
+{
+	size_t len = keyring_edit(s->file.text, s->file.len, entry, s->text);
+	int result = replace_commit(&s->replace, s->text, len);
+
+	if (result == 0)
+		return EXIT_OK;
+	store_fail(s, strerror(-result));
+	return EXIT_NOT_STORED;
+}
+
+void
+store_close(struct store *s)
+{
+	replace_abandon(&s->replace);
+	file_finish(&s->file);
+	secret_free(s->ring, sizeof(*s->ring));
+	secret_free(s->text, s->text_cap);
+	*s = (struct store){.replace = {.dir = -1, .fd = -1}};
+}
