@@ -46,7 +46,7 @@ def start_key(start_sim):
 
     def start(*options, **more):
         options = ["--master-key", MASTER, "--print-ltk", *options]
-        sim = start_sim(options=options, rate=2000, **more)
+        sim = start_sim(options=options, **{"rate": 2000, **more})
         wait_until(lambda: SERIAL + " " in sim.log(), "ekey-sim's key")
         return sim
 
@@ -565,7 +565,7 @@ def test_we_take_the_key_that_setkey_made(debian, start_key, start_daemon):
 
 
 def test_setkey_works_on_the_keyring_that_we_wrote(debian, start_key, rekey):
-    sim = start_key()
+    sim = start_key(rate=86)  # a real key's: ekey-setkey reads 20 frames of the old session, no more
     sim.keyring.unlink()
     words = ["--device", sim.path, "--keyring", sim.keyring]
     assert rekey(*words, SERIAL)[0] == OK
