@@ -97,9 +97,8 @@ source_log_state(struct source_log *l, enum session_state state, const char *ser
 			 " again",
 			 l->name, serial);
 	else if (state == SESSION_UNKNOWN_KEY)
-		log_warn("source %s: key %s: no long-term key for it in the keyring %s: have its "
-			 "card"
-			 " at hand and run: ekeyctl rekey %s",
+		log_warn("source %s: key %s: its long-term key is not in the keyring %s: have its"
+			 " card at hand and run: ekeyctl rekey %s",
 			 l->name, serial, l->keyring_path, serial);
 	else if (state == SESSION_WRONG_KEY)
 		log_warn("source %s: key %s: its long-term key in the keyring %s is wrong: have its"

@@ -46,7 +46,7 @@ def start_key(start_sim):
 
     def start(*options, **more):
         options = ["--master-key", MASTER, "--print-ltk", *options]
-        sim = start_sim(options=options, rate=2000, **more)
+        sim = start_sim(options=options, **{"rate": 2000, **more})
         wait_until(lambda: SERIAL + " " in sim.log(), "ekey-sim's key")
         return sim
 
@@ -419,6 +419,9 @@ def forms(master):
     return pieces + [raw.hex().encode()]
 
 
+READABLE_MAX = 1 << 32  # bytes of one mapping; a sanitizer's shadow memory is larger by far
+
+
 def memory(pid, dumped_only):
     """The writable memory of a process; without what is left out of core dumps, if so asked."""
     regions, flags = [], {}
@@ -431,6 +434,8 @@ def memory(pid, dumped_only):
                 flags[at] = writable and not (dumped_only and " dd" in line)
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
         for start, end in regions:
+            if end - start > READABLE_MAX:
+                pytest.skip("built with a sanitizer: its memory is too large to be searched")
             if flags[start, end]:
                 mem.seek(start)
                 yield mem.read(end - start)
@@ -565,7 +570,7 @@ def test_we_take_the_key_that_setkey_made(debian, start_key, start_daemon):
 
 
 def test_setkey_works_on_the_keyring_that_we_wrote(debian, start_key, rekey):
-    sim = start_key()
+    sim = start_key(rate=86)  # a real key's: ekey-setkey reads 20 frames of the old session, no more
     sim.keyring.unlink()
     words = ["--device", sim.path, "--keyring", sim.keyring]
     assert rekey(*words, SERIAL)[0] == OK
