@@ -11,7 +11,7 @@
 #define BAD_WORDS "a serial number and base64 are needed"
 #define BUSY "the long-term key of a key is being changed already"
 #define GONE "the key was unplugged"
-#define NOT_READY "this key is not ready to change its long-term key: RekeyStart comes first"
+#define NOT_READY "RekeyStart comes first, and this key was not told it, or was unplugged since"
 
 /* ---- words ---- */
 
