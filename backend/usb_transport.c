@@ -545,8 +545,7 @@ usb_check(const char *where)
 static void *
 usb_watch(const struct transport_env *env, const char *where, void (*fn)(void *arg), void *arg)
 {
-	(void)where;
-	return usb_watch_new(env->usb, fn, arg);
+	return usb_watch_new(env->usb, where, fn, arg);
 }
 
 static void
