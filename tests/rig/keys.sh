@@ -3,14 +3,14 @@
 serial=SIMULATEDKEY000 # and one character
 control=/run/usb.control
 
-# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim.
+# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim. DTR or RTS would kill it.
 start_key() {
 	at=$1
 	rm -f "/run/key$at.ring"
 	seed=$2
 	shift 2
 	"$build/ekey-sim" --listen "vhci:$at" --serial "$serial$at" --seed "$seed" --stats \
-		--fault-seed 1 --keyring "/run/key$at.ring" "$@" >>"/run/key$at.log" 2>&1 &
+		--usb-strict --fault-seed 1 --keyring "/run/key$at.ring" "$@" >>"/run/key$at.log" 2>&1 &
 	sim=$!
 	until_true test -s "/run/key$at.ring"
 	until_true key_is_there "$at"
