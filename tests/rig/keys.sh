@@ -3,7 +3,7 @@
 serial=SIMULATEDKEY000 # and one character
 control=/run/usb.control
 
-# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim. DTR or RTS would kill it.
+# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim. DTR and RTS kill it.
 start_key() {
 	at=$1
 	rm -f "/run/key$at.ring"
@@ -74,7 +74,9 @@ write_keyring() {
 }
 
 # The word in the daemon's status that follows NAME, in its first line with it.
-status_of() { "$build/ekeyctl" --socket "$control" status | awk -v n="$1" '$1 == n { print $2; exit }'; }
+status_of() {
+	"$build/ekeyctl" --socket "$control" status | awk -v n="$1" '$1 == n { print $2; exit }'
+}
 delivered() { status_of delivered; }
 flowing() { [ "$(delivered)" -gt $((delivered_before + 20000)) ]; }
 

@@ -1,5 +1,5 @@
-"""A simulated key on the USB of Debian's stock kernel, in QEMU: what the kernel, udev and the daemon
-make of it. SUITE=trixie tries another Debian's."""
+"""A simulated key on the USB of Debian's stock kernel, in QEMU: what the kernel, udev and the
+daemon make of it. SUITE=trixie tries another Debian's."""
 
 import concurrent.futures
 import os
@@ -50,7 +50,10 @@ GADGET = [
 CASES = {
     ("usb.sh", "usb"): [f"usb.{name}" for name in SOURCE + LIBUSB],
     ("usb.sh", "tty"): LINUX + [f"tty.{name}" for name in SOURCE],
-    ("gadget.sh", "both"): ["enumerates"] + [f"{at}.{name}" for at in ("tty", "usb") for name in GADGET],
+    ("gadget.sh", "both"): [
+        "enumerates",
+        *(f"{kind}.{name}" for kind in ("tty", "usb") for name in GADGET),
+    ],
 }
 
 
@@ -70,7 +73,9 @@ def boot(job, address):
     return qemu.boot(BUILD, job, LIMIT_S + CYCLES * CYCLE_S, address=address, cycles=CYCLES)
 
 
-@pytest.mark.parametrize("job, case", [(job, case) for job, cases in CASES.items() for case in cases])
+@pytest.mark.parametrize(
+    "job, case", [(job, case) for job, cases in CASES.items() for case in cases]
+)
 def test_usb(boots, job, case):
     boot = boots[job].result()
     results = boot.results()

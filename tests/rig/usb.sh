@@ -7,7 +7,10 @@
 . "${0%/*}/keys.sh"
 
 # ---- a key as Linux sees it ----
-says() { [ "$(cat "$(usb_folder 0)/$1")" = "$2" ] || { echo "$1: $(cat "$(usb_folder 0)/$1")"; return 1; }; }
+says() {
+	is=$(cat "$(usb_folder 0)/$1")
+	[ "$is" = "$2" ] || { echo "$1: $is"; return 1; }
+}
 
 enumerates() {
 	says speed 12 && says idVendor 20df && says idProduct 0001 && says bMaxPower 76mA &&
