@@ -130,4 +130,8 @@ start_usb() {
 	/lib/systemd/systemd-udevd --daemon
 	modprobe -a vhci_hcd cdc_acm cuse
 	udevadm settle
+	# vhci_hcd can miss a key that comes in the instant in which its hub falls asleep.
+	for hub in /sys/bus/usb/devices/usb*/power/control; do
+		echo on >"$hub"
+	done
 }

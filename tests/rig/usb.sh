@@ -166,7 +166,7 @@ try_faults() {
 	try_fault "$kind.short_packets" usb_short_packets --usb-short-every 7
 	# A terminal cannot reset its device.
 	[ "$kind" = tty ] || try_fault "$kind.mute_until_reset" usb_mutes --usb-nak-after 1500
-	start_key 0 "$seed" --rate 2000 --unplug-after 6000 --unplug-jitter 6000 --replug-after 1
+	start_key 0 "$seed" --rate 2000 --unplug-after 6000 --unplug-jitter 6000 --replug-after 20
 	here "$kind.survives_unplugging" survives_unplugging
 	stop_key 0 $sim
 }
