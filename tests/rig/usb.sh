@@ -80,15 +80,20 @@ open_files() { ls "/proc/$daemon/fd" | wc -l; }
 memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$daemon/status"; }
 unplugged() { [ "$(counted $sim 0 unplugged)" -ge "$1" ]; }
 
-# The key comes and goes, each time after other 6 to 12 KB of which half are entropy, under readers
-# who want all that it has between.
+# The key comes and goes, each time after other 6 to 12 KB, under readers who want all that it has
+# between: about a third of that, as the last bytes of each life are on their way and the first are
+# for the health tests.
 survives_unplugging() {
-	start_crowd $((rig_cycles * 5000))
+	export LIMIT_S=$((120 + rig_cycles * 4))
+	start_crowd $((rig_cycles * 3000))
 	until_true unplugged 3
 	files=$(open_files)
 	kb=$(memory)
 	began=$(now)
 	wait_for_crowd || return 1
+	until unplugged "$rig_cycles"; do
+		crowd 10000 || return 1
+	done
 	times=$(counted $sim 0 unplugged)
 	echo "unplugged $times times, in $(($(now) - began)) hundredths of a second"
 	echo "open files: $files, $(open_files); memory: $kb, $(memory) KiB"
