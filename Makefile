@@ -30,8 +30,8 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty usb watchdog
-fuzz_tests  := config frame keyring packet pool session sim_engine usb_descriptor
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog
+fuzz_tests  := config frame keyring packet pool session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -86,7 +86,8 @@ $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib
 	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done
@@ -152,7 +153,7 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no ro
 	$(Q)dist/packages.sh build test-unit
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, and the device in user-mode Linux
+test: ## everything: check, system tests, the device in user-mode Linux, keys on USB in QEMU
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system rig
@@ -169,6 +170,11 @@ soak: ## a hundred million 16-byte blocks through 64 readers that are killed and
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
+
+soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)EKEY_USB_CYCLES=200 $(suites) rig -k usb.survives_unplugging
 
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
@@ -227,6 +233,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
+        test-san soak soak-usb test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

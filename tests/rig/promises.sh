@@ -9,17 +9,23 @@ device=/dev/ekey-random
 limit=${limit:-60} # seconds for one promise; most take less than one
 
 said() { sed 's/^/# /' "$1"; }
+seconds() { cut -d. -f1 /proc/uptime; }
+tell() {
+	said /run/said
+	echo "# took $(($(seconds) - tried)) s"
+}
 
 # promise NAME COMMAND...: kept when it exits with 0.
 promise() {
 	name=$1
 	shift
+	tried=$(seconds)
 	if ( "$@" ) >/run/said 2>&1; then
 		echo "ok $name"
 	else
 		echo "not ok $name: exit $?: $(tail -n 1 /run/said)"
 	fi
-	said /run/said
+	tell
 }
 
 # promises PREFIX COMMAND...: it prints such lines itself.
@@ -65,12 +71,15 @@ count() {
 }
 
 # `promise` tries in a subshell, which has no children of ours to wait for: these run here.
+# here NAME [COMMAND...]: the command is the name, if it is not said.
 here() {
 	name=$1
+	[ $# -eq 1 ] || shift
+	tried=$(seconds)
 	if "$@" >/run/said 2>&1; then
 		echo "ok $name"
 	else
 		echo "not ok $name: $(tail -n 1 /run/said)"
 	fi
-	said /run/said
+	tell
 }

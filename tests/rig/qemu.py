@@ -102,8 +102,8 @@ def image(suite):
             for old in folder.parent.glob(f"rig-{suite}-*"):
                 shutil.rmtree(old)
             made = subprocess.run(
-                [HERE / "image.sh", suite, folder], timeout=IMAGE_LIMIT_S, check=False,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                [HERE / "image.sh", suite, folder], timeout=IMAGE_LIMIT_S, check=False, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
             if made.returncode != 0:
                 raise RuntimeError(f"image.sh: exit {made.returncode}\n{made.stdout}")
@@ -130,7 +130,7 @@ def pack(build, tree, to):
             archive.add(job, f"rig/{job.name}")
         for name, library in libraries(programs).items():
             archive.add(library.resolve(), f"rig/lib/{name}")
-        conf = b"/rig/lib\n"
+        conf = b"/usr/lib/x86_64-linux-gnu\n/rig/lib\n"  # the guest's own first
         entry = tarfile.TarInfo("etc/ld.so.conf.d/rig.conf")
         entry.size = len(conf)
         archive.addfile(entry, io.BytesIO(conf))
@@ -178,7 +178,8 @@ def boot(build, job, limit, tree=None, systemd=False, **words):
         command = [
             QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
-            "-kernel", folder / "vmlinuz", "-initrd", home / "first.cpio", "-append", " ".join(line),
+            "-kernel", folder / "vmlinuz", "-initrd", home / "first.cpio",
+            "-append", " ".join(line),
             "-drive", f"file={folder}/root.img,if=virtio,format=raw,snapshot=on,cache=unsafe",
             "-drive", f"file={home}/programs.tar,if=virtio,format=raw,readonly=on",
         ]
