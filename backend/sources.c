@@ -195,7 +195,7 @@ sources_start(struct sources *s)
 	}
 	if (!sources_address_is_any(s->config.address))
 		return sources_start_one(s);
-	s->watch = usb_watch_new(s->env.usb, sources_on_usb, s);
+	s->watch = usb_watch_new(s->env.usb, NULL, sources_on_usb, s);
 	return s->watch != NULL;
 }
 

@@ -61,7 +61,7 @@ struct transport_kind {
 	void (*reset)(struct transport *transport);
 	/*
 	 * Calls fn(arg) from the loop, perhaps too often, when `where` may be there at last. NULL
-	 * when that cannot be: then only trying again helps.
+	 * when that cannot be: then only trying again helps. `where` is not copied.
 	 */
 	void *(*watch)(const struct transport_env *env, const char *where, void (*fn)(void *arg),
 		       void *arg);

@@ -15,6 +15,8 @@
 struct usb_watch {
 	struct usb_watch *next;
 	struct usb *usb;
+	const char *serial; /* NULL: all that happens */
+	bool due;
 	void (*fn)(void *arg);
 	void *arg;
 };
@@ -48,9 +50,13 @@ usb_find(const struct usb *u, unsigned bus, unsigned device)
 	return key;
 }
 
+/* `serial` was plugged in; NULL: something else has changed. */
 static void
-usb_tell(struct usb *u)
+usb_tell(struct usb *u, const char *serial)
 {
+	for (struct usb_watch *w = u->watches; w != NULL; w = w->next)
+		if (w->serial == NULL || (serial != NULL && strcmp(w->serial, serial) == 0))
+			w->due = true;
 	event_active(u->changed, EV_TIMEOUT, 0);
 }
 
@@ -64,7 +70,7 @@ usb_add(struct usb *u, const struct usb_address *address)
 	*key = (struct usb_key){.address = *address, .fd = -1, .next = u->keys};
 	u->keys = key;
 	log_info("usb: key %s is plugged in", address->serial);
-	usb_tell(u);
+	usb_tell(u, address->serial);
 }
 
 static void
@@ -88,7 +94,7 @@ usb_remove(struct usb *u, struct usb_key *key)
 		usb_forget(u, key);
 	else if (key->on_left != NULL)
 		key->on_left(key->arg);
-	usb_tell(u);
+	usb_tell(u, NULL);
 }
 
 static void
@@ -196,6 +202,9 @@ usb_on_changed(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	for (struct usb_watch *w = u->watches; w != NULL; w = u->next_watch) {
 		u->next_watch = w->next;
+		if (!w->due)
+			continue;
+		w->due = false;
 		w->fn(w->arg);
 	}
 }
@@ -257,17 +266,18 @@ usb_loop(const struct usb *u)
 /* ---- who is to hear of it ---- */
 
 struct usb_watch *
-usb_watch_new(struct usb *u, void (*fn)(void *arg), void *arg)
+usb_watch_new(struct usb *u, const char *serial, void (*fn)(void *arg), void *arg)
 {
 	struct usb_watch *w = calloc(1, sizeof(*w));
 
 	if (w == NULL)
 		return NULL;
-	*w = (struct usb_watch){.next = u->watches, .usb = u, .fn = fn, .arg = arg};
+	*w = (struct usb_watch){
+		.next = u->watches, .usb = u, .serial = serial, .fn = fn, .arg = arg};
 	u->watches = w;
 	if (u->loop == NULL && !evtimer_pending(u->scan, NULL))
 		usb_start(u);
-	usb_tell(u);
+	usb_tell(u, NULL);
 	return w;
 }
 
@@ -311,7 +321,7 @@ usb_reserve(struct usb *u, const char *serial)
 	strncpy(r->serial, serial, USB_SERIAL_MAX);
 	r->next = u->reserved;
 	u->reserved = r;
-	usb_tell(u);
+	usb_tell(u, NULL);
 	return true;
 }
 
@@ -324,7 +334,7 @@ usb_unreserve(struct usb *u, const char *serial)
 		if (strcmp(r->serial, serial) == 0) {
 			*at = r->next;
 			free(r);
-			usb_tell(u);
+			usb_tell(u, NULL);
 			return;
 		}
 	}

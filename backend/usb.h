@@ -36,8 +36,12 @@ struct usb *usb_new(struct event_base *base);
 /* All must have been given back. The kernel's driver gets what it had. NULLs the pointer. */
 void usb_free(struct usb **usb);
 
-/* fn(arg) is called from the loop, soon and after every change. NULL: no memory. */
-struct usb_watch *usb_watch_new(struct usb *u, void (*fn)(void *arg), void *arg);
+/*
+ * fn(arg) is called from the loop when a key with that serial is plugged in; with NULL for one
+ * soon and after every change. `serial` is not copied. NULL: no memory.
+ */
+struct usb_watch *usb_watch_new(struct usb *u, const char *serial, void (*fn)(void *arg),
+				void *arg);
 void usb_watch_free(struct usb_watch **watch);
 
 /* The i-th key that is plugged in; NULL after the last. Good until the loop runs again. */

@@ -49,11 +49,10 @@ faults_first(struct faults *f, enum fault kind)
 bool
 faults_after(struct faults *f, enum fault kind)
 {
-	if (f->setting[kind] == 0 || f->seen[kind]++ < f->setting[kind])
-		return false;
-	f->seen[kind] = 0;
-	f->done[kind]++;
-	return true;
+	bool due = f->setting[kind] != 0 && f->seen[kind]++ == f->setting[kind];
+
+	f->done[kind] += due;
+	return due;
 }
 
 bool

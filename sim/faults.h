@@ -41,7 +41,7 @@ enum fault {
 	FAULT_USB_OVERFLOW,
 	FAULT_USB_ZERO,  /* an empty packet before it */
 	FAULT_USB_SHORT, /* the packet is cut in two */
-	/* Of the USB; setting: after so many packets, no more until the host resets the device. */
+	/* Of the USB; setting: after so many packets, once, no more until the host resets the device. */
 	FAULT_USB_NAK,
 	/* Of the USB; setting: after so many bytes, wherever in a frame that is. */
 	FAULT_USB_UNPLUG,
@@ -75,7 +75,7 @@ bool faults_every(struct faults *f, enum fault kind);
 /* Is this occasion one of the first N (setting: times)? Counts it. */
 bool faults_first(struct faults *f, enum fault kind);
 
-/* Has this occasion been preceded by N others since the last such (setting: after)? Counts it. */
+/* Is this occasion the first after N others (setting: after)? Counts it. */
 bool faults_after(struct faults *f, enum fault kind);
 
 /* A number below `limit`, which is small and not 0. */

@@ -55,7 +55,7 @@ static const char usage[] =
 	"  --usb-stall-every N --usb-eproto-every N --usb-overflow-every N\n"
 	"  --usb-zero-every N --usb-short-every N\n"
 	"and others:\n"
-	"  --usb-nak-after N     N packets, then silence until the host resets the device\n"
+	"  --usb-nak-after N     once, after N packets, silence until the host resets it\n"
 	"  --usb-strict          DTR or RTS kill the firmware, until it is plugged in again\n"
 	"  --unplug-after N      N bytes, then unplugged\n"
 	"  --unplug-jitter N     up to N - 1 bytes more, drawn each time\n"

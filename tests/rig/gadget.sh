@@ -1,7 +1,6 @@
 #!/bin/sh
 # Runs as root in a guest of tests/rig/qemu.py (test_usb.py): the key as a USB gadget of Linux, on
 # the dummy controller. So that the daemon does not only agree with our own USB/IP.
-# rig_address: usb or tty, how the daemon gets at the key.
 . "${0%/*}/promises.sh"
 . "${0%/*}/keys.sh"
 gadget=/sys/kernel/config/usb_gadget/key
@@ -42,26 +41,37 @@ replugged_gadget_serves_them() {
 	wait_for_crowd
 }
 
+# try_source KIND ADDRESS
+try_source() {
+	kind=$1
+	config usb "$2"
+	plug
+	until_true key_is_there 0
+	"$build/ekey-sim" --listen tty:/dev/ttyGS0 --serial "${serial}0" --seed gadget --rate 2000 \
+		--stats >>/run/key0.log 2>&1 &
+	sim=$!
+	[ "$kind" = usb ] || until_true test -c /dev/ttyACM0
+	start_daemon usb $device
+	promise "$kind.flows_in_order" flows_in_order
+	here "$kind.unplugged_gadget_blocks_readers" unplugged_gadget_blocks_readers
+	here "$kind.replugged_gadget_serves_them" replugged_gadget_serves_them
+	end $daemon TERM
+	end $sim TERM
+	unplug
+	until_true key_is_away 0
+}
+
 start_usb
 make_gadget
-case $rig_address in
-tty) config usb /dev/ttyACM0 ;;
-usb) config usb usb ;;
-esac
 seed=gadget
 write_keyring gadget 0
 plug
 until_true key_is_there 0
-"$build/ekey-sim" --listen tty:/dev/ttyGS0 --serial "${serial}0" --seed gadget --rate 2000 --stats \
-	>>/run/key0.log 2>&1 &
-sim=$!
 promise enumerates enumerates
-start_daemon usb $device
-promise flows_in_order flows_in_order
-here unplugged_gadget_blocks_readers
-here replugged_gadget_serves_them
-end $daemon TERM
-end $sim TERM
+unplug
+until_true key_is_away 0
+try_source tty /dev/ttyACM0
+try_source usb usb
 said /run/usb.log
 said /run/key0.log
 exit 0

@@ -33,10 +33,11 @@ kernel=$work/kernel
 
 # The hook asks the new root's apt, which knows the suite's packages, and unpacks beside the root.
 # shellcheck disable=SC2016
-unpack_kernel='
+unpack_kernel='set -e
 export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
 package=$(apt-cache depends linux-image-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p")
-cd "$(dirname "$1")" && chmod 755 . && apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb kernel'
+cd "$(dirname "$1")" && chmod 755 .
+apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb kernel'
 sources | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--include="$packages" --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \

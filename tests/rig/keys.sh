@@ -3,14 +3,14 @@
 serial=SIMULATEDKEY000 # and one character
 control=/run/usb.control
 
-# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim.
+# start_key PORT SEED [OPTION...]: plugged into that port; its pid in $sim. DTR and RTS kill it.
 start_key() {
 	at=$1
 	rm -f "/run/key$at.ring"
 	seed=$2
 	shift 2
 	"$build/ekey-sim" --listen "vhci:$at" --serial "$serial$at" --seed "$seed" --stats \
-		--fault-seed 1 --keyring "/run/key$at.ring" "$@" >>"/run/key$at.log" 2>&1 &
+		--usb-strict --fault-seed 1 --keyring "/run/key$at.ring" "$@" >>"/run/key$at.log" 2>&1 &
 	sim=$!
 	until_true test -s "/run/key$at.ring"
 	until_true key_is_there "$at"
@@ -74,7 +74,9 @@ write_keyring() {
 }
 
 # The word in the daemon's status that follows NAME, in its first line with it.
-status_of() { "$build/ekeyctl" --socket "$control" status | awk -v n="$1" '$1 == n { print $2; exit }'; }
+status_of() {
+	"$build/ekeyctl" --socket "$control" status | awk -v n="$1" '$1 == n { print $2; exit }'
+}
 delivered() { status_of delivered; }
 flowing() { [ "$(delivered)" -gt $((delivered_before + 20000)) ]; }
 
@@ -128,4 +130,8 @@ start_usb() {
 	/lib/systemd/systemd-udevd --daemon
 	modprobe -a vhci_hcd cdc_acm cuse
 	udevadm settle
+	# vhci_hcd can miss a key that comes in the instant in which its hub falls asleep.
+	for hub in /sys/bus/usb/devices/usb*/power/control; do
+		echo on >"$hub"
+	done
 }

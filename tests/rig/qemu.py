@@ -102,8 +102,8 @@ def image(suite):
             for old in folder.parent.glob(f"rig-{suite}-*"):
                 shutil.rmtree(old)
             made = subprocess.run(
-                [HERE / "image.sh", suite, folder], timeout=IMAGE_LIMIT_S, check=False,
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                [HERE / "image.sh", suite, folder], timeout=IMAGE_LIMIT_S, check=False, text=True,
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
             if made.returncode != 0:
                 raise RuntimeError(f"image.sh: exit {made.returncode}\n{made.stdout}")
@@ -178,7 +178,8 @@ def boot(build, job, limit, tree=None, systemd=False, **words):
         command = [
             QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(MEMORY_MIB),
             "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio",
-            "-kernel", folder / "vmlinuz", "-initrd", home / "first.cpio", "-append", " ".join(line),
+            "-kernel", folder / "vmlinuz", "-initrd", home / "first.cpio",
+            "-append", " ".join(line),
             "-drive", f"file={folder}/root.img,if=virtio,format=raw,snapshot=on,cache=unsafe",
             "-drive", f"file={home}/programs.tar,if=virtio,format=raw,readonly=on",
         ]

@@ -26,7 +26,7 @@
 
 #define READ_MAX 4096
 #define READERS_MAX 256
-#define LIMIT_S 240 /* for all of it; SIGALRM ends us then */
+#define LIMIT_S 240 /* for all of it, or $LIMIT_S; SIGALRM ends us then */
 #define SPARE (8 << 20)
 
 /* What one reader got, in memory that outlives it: a length, then that many bytes, and so on. */
@@ -263,9 +263,10 @@ main(int argc, char **argv)
 {
 	size_t total = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
 	unsigned count = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
+	const char *limit = getenv("LIMIT_S");
 	size_t spare = argc > 6 ? strtoul(argv[6], NULL, 10) : SPARE;
 
-	alarm(LIMIT_S);
+	alarm(limit ? (unsigned)strtoul(limit, NULL, 10) : LIMIT_S);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 5 && !strcmp(argv[1], "one"))
 		return one(argv[2], argv[3], total);

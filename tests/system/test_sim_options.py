@@ -42,7 +42,7 @@ def test_wrong_master_key_is_not_repeated(tmp_path):
     assert SECRET[:8] not in ended.stderr
 
 
-@pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty"])
+@pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty", "vhci:", "vhci:256", "vhci:x"])
 def test_unknown_address_is_refused(address):
     ended = run("--listen", address)
     assert ended.returncode == 2

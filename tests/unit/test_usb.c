@@ -26,7 +26,8 @@
 
 #define DEVICE 18, 1, 0x00, 0x02, 2, 0, 0, 64, 0xdf, 0x20, 1, 0, 0x00, 0x02, 1, 2, 3, 1
 #define CONFIGURATION 9, 2, 67, 0, 2, 1, 0, 0x80, 38
-#define INTERFACE(number, setting, endpoints, class) 9, 4, number, setting, endpoints, class, 0, 0, 0
+#define INTERFACE(number, setting, endpoints, class) \
+	9, 4, number, setting, endpoints, class, 0, 0, 0
 #define ENDPOINT(address, type, len) 7, 5, address, type, (len)&0xff, (len) >> 8, 0
 #define FUNCTIONS 5, 0x24, 0, 0x10, 1, 4, 0x24, 2, 2, 5, 0x24, 6, 0, 1, 5, 0x24, 1, 1, 1
 #define INTERRUPT 3
@@ -116,7 +117,8 @@ endpoints_of_other_numbers_are_found(void **state)
 	assert_int_equal(e.in_packet_len, 512);
 }
 
-/* Of two interfaces, of which one has only half of it; of settings and configurations not in force. */
+/* Of two interfaces, of which one has only half of it; of settings and configurations not in force.
+ */
 static void
 only_a_pair_in_force_counts(void **state)
 {
@@ -344,8 +346,7 @@ a_flood_of_empty_packets_is_slowed_down_and_never_ends_the_key(void **state)
 
 	(void)state;
 	for (unsigned i = 1; i <= 100 * USB_EMPTY_MAX; i++) {
-		enum usb_verdict verdict =
-			usb_faults_judge(&f, LIBUSB_TRANSFER_COMPLETED, 0);
+		enum usb_verdict verdict = usb_faults_judge(&f, LIBUSB_TRANSFER_COMPLETED, 0);
 
 		assert_int_equal(verdict, i % USB_EMPTY_MAX == 0 ? USB_AGAIN : USB_GO_ON);
 		pauses += verdict == USB_AGAIN;

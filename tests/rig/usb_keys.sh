@@ -1,0 +1,200 @@
+#!/bin/sh
+# Runs as root in a guest of tests/rig/qemu.py (test_usb_keys.py): what the daemon does about keys
+# that come, go, fall silent or fail, and about those who also want them.
+. "${0%/*}/promises.sh"
+. "${0%/*}/keys.sh"
+first=${serial}0
+second=${serial}1
+
+# write_config FILE SOURCE...: each "NAME=ADDRESS", or "NAME=ADDRESS,N" where N keys are expected.
+write_config() {
+	file=$1
+	shift
+	{
+		printf '[daemon]\nkeyring = /run/keyring\ncontrol = /run/%s.control\n' "${file%.conf}"
+		printf '[pool]\nsize = 16KiB\n'
+		for source; do
+			address=${source#*=}
+			printf '[source %s]\ntype = ekey\naddress = %s\n' "${source%%=*}" "${address%,*}"
+			[ "${address%,*}" = "$address" ] || printf 'expect = %s\n' "${address#*,}"
+		done
+	} >"$file"
+}
+
+# start_without_device CONFIG: its pid in $daemon, its log beside CONFIG.
+start_without_device() {
+	"$build/ekey-randomd" -c "$1" >"${1%.conf}.log" 2>&1 &
+	daemon=$!
+	until_true "$build/ekeyctl" --socket "/run/${1%.conf}.control" status >/dev/null || exit 1
+}
+
+status() { "$build/ekeyctl" --socket "/run/${1%.conf}.control" status; }
+
+# row CONFIG SOURCE KEY: its value.
+row() {
+	status "$1" | awk -v s="$2" -v k="$3" '
+		$1 == "source" { here = $2 == s } $1 == k && here { sub(/^ *[^ ]+ +/, ""); print }'
+}
+row_is() { [ "$(row "$1" "$2" "$3")" = "$4" ]; }
+is_keyed() { until_true row_is "$1" "$2" state keyed; }
+lines() { grep -c "$2" "${1%.conf}.log"; }
+one_line() { [ "$(lines "$1" "$2")" = 1 ]; }
+
+# ---- which key is whose ----
+named_key_is_its_sections() { is_keyed usb.conf mine && row_is usb.conf mine serial $first; }
+
+other_keys_are_for_any() {
+	is_keyed usb.conf "any/$second" && row_is usb.conf any present 1 &&
+		! status usb.conf | grep "any/$first"
+}
+
+missing_keys_are_reported() {
+	until_true one_line usb.conf "source any: 1 of 2 expected keys present" &&
+		row_is usb.conf any expected 2
+}
+
+reload_hands_keys_over() {
+	write_config usb.conf any=usb,2
+	kill -HUP $daemon
+	is_keyed usb.conf "any/$first" && is_keyed usb.conf "any/$second" &&
+		until_true one_line usb.conf "source any: all 2 expected keys present" || return 1
+	write_config usb.conf any=usb "mine=usb:$second"
+	kill -HUP $daemon
+	is_keyed usb.conf "any/$first" && is_keyed usb.conf mine &&
+		! status usb.conf | grep "any/$second"
+}
+
+# ---- who else wants it ----
+kernel_has_no_terminal() { until_true no_terminal; }
+no_terminal() { [ -z "$(ls /dev/ttyACM* 2>/dev/null)" ]; }
+
+second_daemon_waits() {
+	write_config other.conf any=usb
+	start_without_device other.conf
+	until_true grep -q "waiting for usb:$first: another program has it" other.log &&
+		is_keyed usb.conf "any/$first"
+}
+
+second_daemon_takes_over() { is_keyed other.conf "any/$first"; }
+
+kernel_has_its_keys_back() { until_true test -c /dev/ttyACM0 -a -c /dev/ttyACM1; }
+
+stays_awake() {
+	echo auto >"$(usb_folder 0)/power/control"
+	echo 0 >"$(usb_folder 0)/power/autosuspend_delay_ms"
+	sleep 3
+	[ "$(cat "$(usb_folder 0)/power/runtime_status")" = active ]
+}
+
+full_pool_notices_unplugging() {
+	until_true row_is usb.conf any/$first paused yes || return 1
+	kill -USR2 $sim
+	until_true row_is usb.conf any/$first connected no &&
+		until_true one_line usb.conf "usb:$first is gone: not plugged in" || return 1
+	kill -USR2 $sim
+	is_keyed usb.conf any/$first
+}
+
+# ---- the ladder ----
+alarm_is() { row_is usb.conf any/$first alarm "$1"; }
+
+silent_key_raises_one_alarm() {
+	left=400
+	until alarm_is yes; do
+		[ $((left -= 1)) -gt 0 ] || return 1
+		sleep 0.1
+	done
+	sleep 5
+	echo "resets of the session: $(row usb.conf any/$first resets)"
+	one_line usb.conf "key $first does not answer: unplug it and plug it in again" &&
+		one_line usb.conf "usb:$first does not answer: resetting it"
+}
+
+replugged_key_answers() {
+	stop_key 0 $sim
+	start_key 0 ladder
+	is_keyed usb.conf any/$first && alarm_is no
+}
+
+# ---- faults that stay ----
+stall_that_stays_is_given_up_once() {
+	sleep 15
+	grep -E "$first" usb.log | tail -n 5
+	cleared=$(counted $sim 0 usb_halts_cleared)
+	echo "halts cleared: $cleared"
+	[ "$cleared" -lt 40 ] &&
+		[ "$(lines usb.conf 'its USB endpoint stalls: unplug it and plug it in again')" -le 1 ]
+}
+
+# ---- without udev ----
+keys_are_found_without_udev() {
+	one_line usb.conf "no udev here: looking for keys every 2 s" && is_keyed usb.conf any/$first
+}
+
+unplugging_is_noticed_without_udev() {
+	stop_key 0 $sim
+	until_true row_is usb.conf any/$first connected no
+}
+
+# with SEED OPTION...: a daemon for any key, and one key.
+with() {
+	seed=$1
+	shift
+	write_keyring "$seed" 0
+	write_config usb.conf any=usb
+	start_without_device usb.conf
+	start_key 0 "$seed" "$@"
+}
+
+# without: both end.
+without() {
+	end $daemon TERM
+	stop_key 0 $sim
+	said usb.log
+}
+
+start_usb
+write_keyring both 0 1
+start_key 0 both
+sim_of_first=$sim
+start_key 1 both
+until_true test -c /dev/ttyACM0 -a -c /dev/ttyACM1
+write_config usb.conf any=usb,2 "mine=usb:$first"
+start_without_device usb.conf
+promise named_key_is_its_sections named_key_is_its_sections
+promise other_keys_are_for_any other_keys_are_for_any
+promise missing_keys_are_reported missing_keys_are_reported
+promise reload_hands_keys_over reload_hands_keys_over
+promise kernel_has_no_terminal kernel_has_no_terminal
+promise stays_awake stays_awake
+had=$daemon
+here second_daemon_waits second_daemon_waits
+end $had TERM
+promise second_daemon_takes_over second_daemon_takes_over
+end $daemon TERM
+promise kernel_has_its_keys_back kernel_has_its_keys_back
+stop_key 1 $sim
+stop_key 0 $sim_of_first
+said usb.log
+
+with full --rate 2000
+promise full_pool_notices_unplugging full_pool_notices_unplugging
+without
+
+with ladder --hang-after 500
+promise silent_key_raises_one_alarm silent_key_raises_one_alarm
+here replugged_key_answers replugged_key_answers
+without
+
+with stall --usb-stall-every 1
+promise stall_that_stays_is_given_up_once stall_that_stays_is_given_up_once
+without
+
+udevadm control --exit
+rm -f /run/udev/control
+with quiet
+promise keys_are_found_without_udev keys_are_found_without_udev
+here unplugging_is_noticed_without_udev unplugging_is_noticed_without_udev
+end $daemon TERM
+said usb.log
+exit 0
