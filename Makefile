@@ -15,28 +15,29 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num replace secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device fusermount lock mount mountinfo
+priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport rekeying source source_log tty
+backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
+               usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys daemon files hwreport orders privileges reload status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal
-sim_src     := command engine faults frames identity info keys main options port port_pty port_unix report \
-               stream
+sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
+               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring masterkey mountinfo packet pem64 pool \
+unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
-               telemetry tty watchdog
-fuzz_tests  := config frame keyring packet pool rekey session sim_engine
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog
+fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih
+packages := fuse3 libevent libcrypto inih libusb-1.0
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -86,7 +87,8 @@ $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib
 	$(call link)
 $(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(BUILD)/tests/fuzz/fuzz_sim_engine: $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)for t in $^; do $$t || exit 1; done
@@ -128,7 +130,13 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-test-programs: $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+# The first program of a guest in QEMU, which has no libraries yet.
+$(BUILD)/tests/rig/boot: tests/rig/boot.c
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
+
+test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory
@@ -146,7 +154,7 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no ro
 	$(Q)dist/packages.sh build test-unit
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, and the device in user-mode Linux
+test: ## everything: check, system tests, the device in user-mode Linux, keys on USB in QEMU
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system rig
@@ -163,6 +171,11 @@ soak: ## a hundred million 16-byte blocks through 64 readers that are killed and
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
+
+soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+	$(Q)dist/packages.sh build test-unit test
+	$(again) all test-programs
+	$(Q)EKEY_USB_CYCLES=200 $(suites) rig -k usb.survives_unplugging
 
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
@@ -221,6 +234,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak test-fresh fmt fmt-check analyze install uninstall help clean
+        test-san soak soak-usb test-fresh fmt fmt-check analyze install uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "backend/appear.h"
 #include "backend/tty.h"
 #include "base/net.h"
 #include "base/secret.h"
@@ -210,29 +211,29 @@ fd_transport_new(struct event_base *base, const struct transport_kind *kind, con
 }
 
 static int
-fd_open_unix(struct event_base *base, const char *where, const struct transport_events *events,
-	     struct transport **ret)
+fd_open_unix(const struct transport_env *env, const char *where,
+	     const struct transport_events *events, struct transport **ret)
 {
 	struct tty tty = {.fd = net_unix_connect(where)};
 	int result = tty.fd;
 
 	if (result >= 0)
-		result = fd_transport_new(base, &transport_unix, &tty, events, ret);
+		result = fd_transport_new(env->base, &transport_unix, &tty, events, ret);
 	if (result < 0 && tty.fd >= 0)
 		close(tty.fd);
 	return result;
 }
 
 static int
-fd_open_tty(struct event_base *base, const char *where, const struct transport_events *events,
-	    struct transport **ret)
+fd_open_tty(const struct transport_env *env, const char *where,
+	    const struct transport_events *events, struct transport **ret)
 {
 	struct tty tty;
 	int result = tty_open(where, &tty);
 
 	if (result < 0)
 		return result;
-	result = fd_transport_new(base, &transport_tty, &tty, events, ret);
+	result = fd_transport_new(env->base, &transport_tty, &tty, events, ret);
 	if (result < 0)
 		tty_close(&tty);
 	return result;
@@ -272,6 +273,20 @@ fd_check_tty(const char *where)
 	return where[0] == '/' ? NULL : "/dev/... of a tty, or unix:/PATH of a socket, is needed";
 }
 
+static void *
+fd_watch(const struct transport_env *env, const char *where, void (*fn)(void *arg), void *arg)
+{
+	return appear_new(env->base, where, fn, arg);
+}
+
+static void
+fd_unwatch(void *watch)
+{
+	struct appear *appear = watch;
+
+	appear_free(&appear);
+}
+
 const struct transport_kind transport_unix = {
 	.prefix = "unix:",
 	.check = fd_check_unix,
@@ -279,6 +294,9 @@ const struct transport_kind transport_unix = {
 	.close = fd_close_unix,
 	.send = fd_send,
 	.set_reading = fd_set_reading,
+	.keeps = true,
+	.watch = fd_watch,
+	.unwatch = fd_unwatch,
 };
 
 const struct transport_kind transport_tty = {
@@ -288,4 +306,7 @@ const struct transport_kind transport_tty = {
 	.close = fd_close_tty,
 	.send = fd_send,
 	.set_reading = fd_set_reading,
+	.keeps = true,
+	.watch = fd_watch,
+	.unwatch = fd_unwatch,
 };

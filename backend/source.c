@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
-#include "backend/appear.h"
 #include "backend/fd_transport.h"
+#include "backend/ladder.h"
 #include "backend/rekeying.h"
 #include "backend/source_log.h"
+#include "backend/usb_transport.h"
 #include "base/clock.h"
 #include "base/secret.h"
 
@@ -21,8 +23,7 @@
  * rests.
  */
 #define REST_MS 100
-#define REST_LEN 1024  /* bytes of one read that are no trickle */
-#define SILENT_TICKS 3 /* resets without an answer before we say so */
+#define REST_LEN 1024 /* bytes of one read that are no trickle */
 
 struct source {
 	struct source_env env;
@@ -30,7 +31,8 @@ struct source {
 	const struct transport_kind *kind;
 	const char *where;           /* config.address after the kind's prefix */
 	struct transport *transport; /* NULL: not open */
-	struct appear *appear;       /* while it is not open */
+	void *watch;                 /* while it is not open; NULL: cannot be watched */
+	uint8_t want_serial[KEYED_SERIAL_LEN];
 	struct session_env session_env;
 	struct session session;
 	struct intake intake;
@@ -47,7 +49,9 @@ struct source {
 	bool keyed;
 	bool paused;            /* the pool is full */
 	uint64_t rest_until_ms; /* UINT64_MAX: not resting */
-	unsigned silent_ticks;
+	struct ladder ladder;
+	bool reset_due; /* as soon as it is open */
+	bool was_reset; /* by ourselves, and is not back yet */
 	uint64_t connects, undecoded_bytes;
 	char waiting[SOURCE_ADDRESS_MAX + 128];
 };
@@ -55,7 +59,8 @@ struct source {
 /* ---- transports ---- */
 
 /* Tried in this order: a bare path comes last. */
-static const struct transport_kind *const kinds[] = {&transport_unix, &transport_tty};
+static const struct transport_kind *const kinds[] = {&transport_usb, &transport_unix,
+						     &transport_tty};
 
 static const struct transport_kind *
 source_transport_kind(const char *address)
@@ -111,6 +116,50 @@ source_arm(struct source *s, uint64_t now_ms)
 	s->timer_ms = due_ms;
 }
 
+/* ---- the ladder ---- */
+
+static bool
+source_can_reset(const struct source *s)
+{
+	return s->kind->reset != NULL;
+}
+
+/* The key's serial as text: what it told last, or where it is looked for. */
+static const char *
+source_serial(const struct source *s)
+{
+	return s->log.serial[0] != '\0' || s->kind != &transport_usb ? s->log.serial : s->where;
+}
+
+static void
+source_reset(struct source *s)
+{
+	s->reset_due = false;
+	s->was_reset = true;
+	source_log_reset(&s->log);
+	s->kind->reset(s->transport);
+}
+
+static void
+source_step(struct source *s, enum ladder_step step)
+{
+	if (step == LADDER_ALARM)
+		source_log_alarm(&s->log, source_serial(s));
+	else if (step == LADDER_RESET_DEVICE && s->transport != NULL)
+		source_reset(s);
+	else if (step == LADDER_RESET_DEVICE)
+		s->reset_due = true;
+}
+
+/* The key has said what it thinks of us. */
+static bool
+source_is_answer(enum session_state state)
+{
+	return state == SESSION_KEYED || state == SESSION_UNKNOWN_KEY ||
+	       state == SESSION_WRONG_KEY || state == SESSION_UNSUPPORTED ||
+	       state == SESSION_GENERATORS_BAD;
+}
+
 /* ---- bytes ---- */
 
 static void
@@ -119,7 +168,6 @@ source_on_state(struct source *s)
 	enum session_state state = session_state(&s->session);
 	const uint8_t *serial = session_serial(&s->session);
 	char text[KEYRING_SERIAL_TEXT_LEN + 1] = "";
-
 	bool was_keyed = s->keyed;
 
 	s->keyed = state == SESSION_KEYED || (state == SESSION_REKEYING && was_keyed);
@@ -130,6 +178,8 @@ source_on_state(struct source *s)
 	if (serial != NULL)
 		keyring_serial_text(serial, text);
 	source_log_state(&s->log, state, text);
+	if (source_is_answer(state) && ladder_answered(&s->ladder))
+		source_log_answers(&s->log, source_serial(s));
 }
 
 static void
@@ -291,8 +341,8 @@ source_on_bytes(void *arg, const uint8_t *bytes, size_t len)
 		return len;
 	}
 	taken = source_take(s, bytes, len);
-	if (len > 0 && len < REST_LEN && !s->paused && !pool_is_wanted(s->env.pool) &&
-	    session_state(&s->session) == SESSION_KEYED)
+	if (s->kind->keeps && len > 0 && len < REST_LEN && !s->paused &&
+	    !pool_is_wanted(s->env.pool) && session_state(&s->session) == SESSION_KEYED)
 		source_rest(s);
 	return taken;
 }
@@ -304,11 +354,12 @@ static void
 source_wait(struct source *s, int error)
 {
 	uint64_t now_ms = clock_now_ms();
-	uint64_t max_ms = s->appear != NULL ? RETRY_MAX_MS : RETRY_BLIND_MAX_MS;
+	uint64_t max_ms = s->watch != NULL ? RETRY_MAX_MS : RETRY_BLIND_MAX_MS;
 
-	source_log_waiting(&s->log, error);
+	if (!s->was_reset)
+		source_log_waiting(&s->log, error);
 	snprintf(s->waiting, sizeof(s->waiting), "waiting for %s: %s", s->config.address,
-		 source_error_text(error));
+		 source_error_text(&s->log, error));
 	s->retry_at_ms = now_ms + s->retry_ms;
 	s->retry_ms = s->retry_ms * 2 < max_ms ? s->retry_ms * 2 : max_ms;
 	source_arm(s, now_ms);
@@ -321,6 +372,8 @@ source_disconnect(struct source *s)
 	source_end_session(s);
 	s->transport->kind->close(s->transport);
 	s->transport = NULL;
+	if (s->env.presence != NULL)
+		s->env.presence(s->env.presence_arg);
 }
 
 static void
@@ -333,22 +386,48 @@ source_on_appear(void *arg)
 	source_arm(s, s->retry_at_ms);
 }
 
+static struct transport_env
+source_transport_env(const struct source *s)
+{
+	return (struct transport_env){.base = s->env.base, .usb = s->env.usb};
+}
+
 static void
 source_watch(struct source *s)
 {
-	if (s->appear == NULL)
-		s->appear = appear_new(s->env.base, s->where, source_on_appear, s);
+	const struct transport_env env = source_transport_env(s);
+
+	if (s->watch == NULL)
+		s->watch = s->kind->watch(&env, s->where, source_on_appear, s);
+}
+
+static void
+source_unwatch(struct source *s)
+{
+	if (s->watch != NULL)
+		s->kind->unwatch(s->watch);
+	s->watch = NULL;
+}
+
+/* A device that went is another matter than one that is there and has a fault. */
+static void
+source_judge_gone(struct source *s, int error)
+{
+	if (error == 0 || error == ENODEV || error == EIO)
+		ladder_unplugged(&s->ladder);
+	else if (!s->was_reset)
+		source_step(s, ladder_fault(&s->ladder, source_can_reset(s), clock_now_ms()));
 }
 
 static void
 source_on_gone(void *arg, int error)
 {
 	struct source *s = arg;
-	bool was_known = session_serial(&s->session) != NULL;
 
 	source_disconnect(s);
-	if (was_known)
+	if (s->log.state != SESSION_CLOSED)
 		source_log_gone(&s->log, error);
+	source_judge_gone(s, error);
 	source_watch(s);
 	source_wait(s, error);
 }
@@ -357,30 +436,38 @@ static void
 source_connect(struct source *s)
 {
 	const struct transport_events events = {source_on_bytes, source_on_gone, s};
+	const struct transport_env env = source_transport_env(s);
 	int result;
 
 	/* Watched before it is tried: it cannot appear unseen in between. */
 	source_watch(s);
-	result = s->kind->open(s->env.base, s->where, &events, &s->transport);
+	result = s->kind->open(&env, s->where, &events, &s->transport);
 	if (result < 0) {
 		source_wait(s, -result);
 		return;
 	}
-	appear_free(&s->appear);
+	source_unwatch(s);
 	s->connects++;
-	s->silent_ticks = 0;
+	s->was_reset = false;
 	session_open(&s->session, clock_now_ms());
 	source_take(s, NULL, 0);
+	if (s->env.presence != NULL)
+		s->env.presence(s->env.presence_arg);
+	if (s->reset_due)
+		source_reset(s);
 }
 
 /* The session's deadline has passed. */
 static void
 source_tick(struct source *s, uint64_t now_ms)
 {
+	enum session_state before = session_state(&s->session);
+	uint64_t resets = session_counters(&s->session)->resets;
+
 	session_tick(&s->session, now_ms);
 	source_take(s, NULL, 0);
-	if (session_serial(&s->session) == NULL && ++s->silent_ticks == SILENT_TICKS)
-		source_log_silent(&s->log);
+	if (session_counters(&s->session)->resets > resets && !source_is_answer(before))
+		source_step(s, ladder_in_vain(&s->ladder, source_can_reset(s), now_ms));
 }
 
 static void
@@ -428,9 +515,13 @@ source_new(const struct source_env *env, const struct source_config *config)
 	s->where = s->config.address + strlen(s->kind->prefix);
 	s->log = (struct source_log){.name = s->config.name,
 				     .address = s->config.address,
-				     .keyring_path = env->keyring_path};
+				     .keyring_path = env->keyring_path,
+				     .error_text = s->kind->error_text};
 	s->session_env = (struct session_env){.keyring = env->keyring, .random = source_random};
+	if (s->kind == &transport_usb && keyring_serial_parse(s->where, s->want_serial))
+		s->session_env.want_serial = s->want_serial;
 	session_init(&s->session, &s->session_env);
+	ladder_init(&s->ladder);
 	intake_init(&s->intake, env->pool, config->h);
 	s->timer_ms = UINT64_MAX;
 	s->rest_until_ms = UINT64_MAX;
@@ -454,7 +545,7 @@ source_free(struct source **source)
 		return;
 	if (s->transport != NULL)
 		source_disconnect(s);
-	appear_free(&s->appear);
+	source_unwatch(s);
 	event_free(s->timer);
 	secret_free(s, sizeof(*s));
 	*source = NULL;
@@ -515,6 +606,7 @@ source_status(const struct source *s, struct source_status *ret)
 		.address = s->config.address,
 		.connected = s->transport != NULL,
 		.paused = s->paused,
+		.alarm = s->ladder.alarm,
 		.state = source_state_text(s),
 		.connects = s->connects,
 		.undecoded_bytes = s->undecoded_bytes,

@@ -16,29 +16,34 @@
 #include "pool/intake.h"
 #include "pool/pool.h"
 
-#define SOURCE_NAME_MAX 32
+#define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key that nobody named */
 #define SOURCE_ADDRESS_MAX 256
 
 struct source;
 
 struct source_config {
 	char name[SOURCE_NAME_MAX];       /* [source NAME] */
-	char address[SOURCE_ADDRESS_MAX]; /* "/dev/ttyACM0" or "unix:PATH" */
+	char address[SOURCE_ADDRESS_MAX]; /* "usb", "usb:SERIAL", "/dev/ttyACM0", "unix:PATH" */
 	unsigned h;                       /* claimed min-entropy, bits per byte */
+	unsigned expect;                  /* keys; fewer are reported (sources.h) */
 };
 
 /* Shared by all sources; outlives them. */
 struct source_env {
 	struct event_base *base;
+	struct usb *usb; /* NULL where no address on USB is used */
 	struct pool *pool;
 	const struct keyring *const *keyring; /* the daemon's current ring */
 	const char *keyring_path;             /* for the log, which says where a key is missing */
+	void (*presence)(void *arg);          /* NULL, or: a source's device has come or gone */
+	void *presence_arg;
 };
 
 struct source_status {
 	const char *name, *address;
 	bool connected;
 	bool paused;       /* the pool is full: we do not read */
+	bool alarm;        /* it does not answer, and all that we can do was done */
 	const char *state; /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
 	char serial[KEYRING_SERIAL_TEXT_LEN + 1]; /* "" before the first S */
 	uint64_t connects;                        /* times the transport was opened */
@@ -51,7 +56,7 @@ struct source_status {
 	struct intake_counters intake;
 };
 
-/* Checks an address's form; NULL when good, else what is wrong with it. */
+/* Checks the form of one device's address; NULL when good, else what is wrong with it. */
 const char *source_address_error(const char *address);
 
 /* Starts at once, in the background; absence of the device is a state. NULL: no memory. */

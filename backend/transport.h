@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What carries a source's bytes: a tty, a Unix socket, one day USB. A transport knows nothing of
- * what the bytes mean. Its events come from the event loop, never from within a call to it.
+ * What carries a source's bytes: USB, a tty, a Unix socket. A transport knows nothing of what the
+ * bytes mean. Its events come from the event loop, never from within a call to it.
  */
 #ifndef BACKEND_TRANSPORT_H
 #define BACKEND_TRANSPORT_H
@@ -10,6 +10,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct usb;
+
+/* What transports need of the daemon. */
+struct transport_env {
+	struct event_base *base;
+	struct usb *usb; /* NULL where no address on USB is used */
+};
 
 /* One open transport; each kind embeds it as its first member. */
 struct transport {
@@ -36,7 +44,7 @@ struct transport_kind {
 	/* NULL, or what is wrong with the form of `where`. */
 	const char *(*check)(const char *where);
 	/* 0 with an open transport that reads, or -errno. `events` is copied. */
-	int (*open)(struct event_base *base, const char *where,
+	int (*open)(const struct transport_env *env, const char *where,
 		    const struct transport_events *events, struct transport **ret);
 	/* Gives everything back as it was; what was not taken is wiped. */
 	void (*close)(struct transport *transport);
@@ -44,6 +52,22 @@ struct transport_kind {
 	void (*send)(struct transport *transport, const uint8_t *bytes, size_t len);
 	/* While off nothing wakes us for it but its removal. */
 	void (*set_reading)(struct transport *transport, bool on);
+	/* What is not read yet is kept with the kernel, and the device is not held up by it. */
+	bool keeps;
+	/*
+	 * NULL, or: starts the device anew, as if it were plugged in again. Takes a while; then the
+	 * transport is gone.
+	 */
+	void (*reset)(struct transport *transport);
+	/*
+	 * Calls fn(arg) from the loop, perhaps too often, when `where` may be there at last. NULL
+	 * when that cannot be: then only trying again helps.
+	 */
+	void *(*watch)(const struct transport_env *env, const char *where, void (*fn)(void *arg),
+		       void *arg);
+	void (*unwatch)(void *watch);
+	/* NULL, or English for an errno; NULL is answered where strerror() says it well. */
+	const char *(*error_text)(int error);
 	/* May be NULL: writes what is known of the hardware, for a report, as lines of text. */
 	void (*describe)(const struct transport *transport, char *ret, size_t cap);
 };

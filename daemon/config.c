@@ -98,7 +98,10 @@ config_end_source(struct parser *p)
 {
 	struct source_config *source = p->object;
 
-	memcpy(source->name, p->begun[p->begun_count - 1].name, sizeof(source->name));
+	memcpy(source->name, p->begun[p->begun_count - 1].name, CONFIG_NAME_MAX);
+	if (source->expect > 1 && !sources_address_is_any(source->address))
+		config_error(p, config_section_start(p), "%s is one key: expect = %u cannot be",
+			     source->address, source->expect);
 	for (const struct source_config *other = p->config->sources; other != source; other++)
 		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
 			config_error(p, config_section_start(p), "[source %s] already has %s",
@@ -326,7 +329,8 @@ config_parse(const char *text, size_t len, struct config *ret, struct config_err
 bool
 config_source_equal(const struct source_config *a, const struct source_config *b)
 {
-	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 && a->h == b->h;
+	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+	       a->h == b->h && a->expect == b->expect;
 }
 
 bool

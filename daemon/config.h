@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#include "backend/source.h"
+#include "backend/sources.h"
 #include "cuse/device.h"
 
 #define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
@@ -25,7 +25,7 @@
 #define CONFIG_PATH_MAX 256
 #define CONFIG_SOCKET_MAX 108 /* sun_path */
 
-_Static_assert(CONFIG_NAME_MAX == SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX,
+_Static_assert(CONFIG_NAME_MAX <= SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX,
 	       "a section's name is its source's or device's");
 
 struct config {

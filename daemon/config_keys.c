@@ -41,7 +41,7 @@ parse_user(void *field, size_t size, const char *value)
 static const char *
 parse_address(void *field, size_t size, const char *value)
 {
-	const char *error = source_address_error(value);
+	const char *error = sources_address_error(value);
 
 	return error != NULL ? error : parse_text(field, size, value);
 }
@@ -105,6 +105,18 @@ parse_h(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_expect(void *field, size_t size, const char *value)
+{
+	uint64_t keys;
+
+	(void)size;
+	if (!num_parse(value, SOURCES_MAX, &keys) || keys == 0)
+		return "1 to 32 keys are possible";
+	*(unsigned *)field = (unsigned)keys;
+	return NULL;
+}
+
+static const char *
 parse_via(void *field, size_t size, const char *value)
 {
 	static const struct {
@@ -154,9 +166,12 @@ const struct config_key config_keys[] = {
 	{"source", "type", check_source_type, ONLY_CHECKED, REQUIRED,
 	 "what it is: ekey, an Entropy Key"},
 	{"source", "address", parse_address, IN(source_config, address), REQUIRED,
-	 "where it is: /dev/ttyACM0, or unix:PATH of a stream socket"},
+	 "where it is: usb (every key that no other source names), usb:SERIAL, the path of a tty,"
+	 " or unix:PATH of a stream socket"},
 	{"source", "h", parse_h, IN(source_config, h), OPTIONAL,
 	 "min-entropy that its health tests assume, bits per byte, 1 to 8; default 7"},
+	{"source", "expect", parse_expect, IN(source_config, expect), OPTIONAL,
+	 "keys that should be there: fewer are reported; absent: none in particular"},
 	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
 	 "what readers open, for example /dev/ekey-random"},
 	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,

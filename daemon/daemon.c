@@ -29,8 +29,8 @@ on_pool_room(void *arg)
 	struct daemon *d = arg;
 
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			source_room(d->sources[i]);
+		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
+			source_room(sources_at(d->sources[i], j));
 }
 
 static void
@@ -39,8 +39,8 @@ on_pool_wanted(void *arg)
 	struct daemon *d = arg;
 
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			source_wanted(d->sources[i]);
+		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
+			source_wanted(sources_at(d->sources[i], j));
 }
 
 static bool
@@ -148,8 +148,11 @@ drop_privileges(struct daemon *d)
 static bool
 start_sources(struct daemon *d)
 {
+	d->usb = d->source_env.usb = usb_new(d->base);
+	if (d->usb == NULL)
+		return false;
 	for (size_t i = 0; i < d->config.source_count; i++) {
-		d->sources[i] = source_new(&d->source_env, &d->config.sources[i]);
+		d->sources[i] = sources_new(&d->source_env, &d->config.sources[i]);
 		if (d->sources[i] == NULL)
 			return false;
 		log_info("source %s: %s", d->config.sources[i].name, d->config.sources[i].address);
@@ -225,7 +228,8 @@ static void
 daemon_stop(struct daemon *d)
 {
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		source_free(&d->sources[i]);
+		sources_free(&d->sources[i]);
+	usb_free(&d->usb);
 	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
 		device_stop(&d->devices[i]);
 	ctl_server_free(&d->control);

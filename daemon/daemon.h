@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/source.h"
+#include "backend/sources.h"
+#include "backend/usb.h"
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
@@ -28,8 +29,9 @@ struct daemon {
 	struct keyring *keyring;
 	const struct keyring *keyring_seen; /* the same; what sources look at */
 	struct source_env source_env;
-	struct source *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
-	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
+	struct usb *usb;
+	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
+	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct ctl_server *control;
 	struct orders_rekey rekey;
 };

@@ -10,7 +10,7 @@
 
 /* Sources of the new configuration that run already move to `ret`; NULL for the others. */
 static void
-keep_sources(struct daemon *d, const struct config *next, struct source *ret[CONFIG_SOURCES_MAX])
+keep_sources(struct daemon *d, const struct config *next, struct sources *ret[CONFIG_SOURCES_MAX])
 {
 	for (size_t i = 0; i < next->source_count; i++) {
 		for (size_t j = 0; j < d->config.source_count; j++) {
@@ -28,7 +28,7 @@ stop_old_sources(struct daemon *d)
 	for (size_t i = 0; i < d->config.source_count; i++) {
 		if (d->sources[i] != NULL)
 			log_info("source %s: stopped", d->config.sources[i].name);
-		source_free(&d->sources[i]);
+		sources_free(&d->sources[i]);
 	}
 }
 
@@ -40,7 +40,7 @@ start_new_sources(struct daemon *d)
 
 		if (d->sources[i] != NULL)
 			continue;
-		d->sources[i] = source_new(&d->source_env, config);
+		d->sources[i] = sources_new(&d->source_env, config);
 		if (d->sources[i] == NULL)
 			log_err("source %s: no memory", config->name);
 		else
@@ -111,8 +111,8 @@ swap_keyring(struct daemon *d, struct keyring *next)
 	d->keyring = next;
 	d->keyring_seen = next;
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			source_keyring_changed(d->sources[i]);
+		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
+			source_keyring_changed(sources_at(d->sources[i], j));
 	files_free_keyring(&old);
 }
 
@@ -120,7 +120,7 @@ swap_keyring(struct daemon *d, struct keyring *next)
 static void
 swap_config(struct daemon *d, const struct config *next)
 {
-	struct source *sources[CONFIG_SOURCES_MAX] = {NULL};
+	struct sources *sources[CONFIG_SOURCES_MAX] = {NULL};
 	struct device *devices[CONFIG_DEVICES_MAX] = {NULL};
 
 	keep_sources(d, next, sources);

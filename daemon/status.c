@@ -137,6 +137,7 @@ status_source(const struct source *source, struct evbuffer *out)
 	row_text(&s, "state", status.state);
 	row_bool(&s, "connected", status.connected);
 	row_bool(&s, "paused", status.paused);
+	row_bool(&s, "alarm", status.alarm);
 	row_text(&s, "serial", status.serial[0] != '\0' ? status.serial : "-");
 	row_number(&s, "connects", status.connects);
 	row_number(&s, "undecoded_bytes", status.undecoded_bytes);
@@ -144,6 +145,23 @@ status_source(const struct source *source, struct evbuffer *out)
 	status_intake(&s, &status);
 	status_telemetry(&s, &status.telemetry);
 	status_raw_telemetry(&s, &status.telemetry);
+}
+
+/* What a section has that its sources have not. */
+static void
+status_sources(const struct sources *sources, struct evbuffer *out)
+{
+	struct sources_status status;
+	struct subject s = {out, "source", NULL};
+
+	sources_status(sources, &status);
+	s.name = status.name;
+	if (status.any)
+		row_text(&s, "address", status.address);
+	row_number(&s, "expected", status.expected);
+	row_number(&s, "present", status.present);
+	for (size_t i = 0; sources_at(sources, i) != NULL; i++)
+		status_source(sources_at(sources, i), out);
 }
 
 static void
@@ -182,7 +200,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_pool(d, out);
 	for (size_t i = 0; i < d->config.source_count; i++)
 		if (d->sources[i] != NULL)
-			status_source(d->sources[i], out);
+			status_sources(d->sources[i], out);
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		if (d->devices[i] != NULL)
 			status_device(d->devices[i], out);

@@ -16,8 +16,8 @@ faults_init(struct faults *f, const uint64_t settings[static FAULT_KINDS], uint6
 		f->wire |= f->setting[kind] != 0;
 }
 
-/* SplitMix64: small, and the same on every machine. Below `limit`, which is small too. */
-static size_t
+/* SplitMix64: small, and the same on every machine. */
+size_t
 faults_draw(struct faults *f, size_t limit)
 {
 	uint64_t z = f->random += 0x9e3779b97f4a7c15;
@@ -42,6 +42,15 @@ faults_first(struct faults *f, enum fault kind)
 	bool due = f->seen[kind] < f->setting[kind];
 
 	f->seen[kind]++;
+	f->done[kind] += due;
+	return due;
+}
+
+bool
+faults_after(struct faults *f, enum fault kind)
+{
+	bool due = f->setting[kind] != 0 && f->seen[kind]++ == f->setting[kind];
+
 	f->done[kind] += due;
 	return due;
 }
@@ -163,6 +172,13 @@ faults_name(enum fault kind)
 		[FAULT_NO_LT_ANSWER] = "no_lt_answers",
 		[FAULT_LT_LOCKED] = "lt_locked",
 		[FAULT_STALE] = "stale_frames",
+		[FAULT_USB_STALL] = "usb_stalls",
+		[FAULT_USB_EPROTO] = "usb_eprotos",
+		[FAULT_USB_OVERFLOW] = "usb_overflows",
+		[FAULT_USB_ZERO] = "usb_zero_packets",
+		[FAULT_USB_SHORT] = "usb_short_packets",
+		[FAULT_USB_NAK] = "usb_mutes",
+		[FAULT_USB_UNPLUG] = "unplugged",
 	};
 
 	return names[kind];

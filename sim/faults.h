@@ -35,6 +35,16 @@ enum fault {
 	FAULT_LT_LOCKED,
 	/* Of the device; setting: so many frames of the old session after each reset. */
 	FAULT_STALE,
+	/* Of the USB; setting: every so many bulk IN packets. */
+	FAULT_USB_STALL, /* the endpoint is halted until the host clears it */
+	FAULT_USB_EPROTO,
+	FAULT_USB_OVERFLOW,
+	FAULT_USB_ZERO,  /* an empty packet before it */
+	FAULT_USB_SHORT, /* the packet is cut in two */
+	/* Of the USB; setting: after so many packets, once, no more until the host resets the device. */
+	FAULT_USB_NAK,
+	/* Of the USB; setting: after so many bytes, wherever in a frame that is. */
+	FAULT_USB_UNPLUG,
 	FAULT_KINDS
 };
 
@@ -64,6 +74,12 @@ bool faults_every(struct faults *f, enum fault kind);
 
 /* Is this occasion one of the first N (setting: times)? Counts it. */
 bool faults_first(struct faults *f, enum fault kind);
+
+/* Is this occasion the first after N others (setting: after)? Counts it. */
+bool faults_after(struct faults *f, enum fault kind);
+
+/* A number below `limit`, which is small and not 0. */
+size_t faults_draw(struct faults *f, size_t limit);
 
 /*
  * The frame at `at` goes out: leaves there what the wire makes of it and returns how many bytes

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ekey-sim: a simulated Entropy Key on a pseudo-terminal or a Unix socket. */
+/* ekey-sim: a simulated Entropy Key on a terminal, a Unix socket or USB. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "crypto/pem64.h"
 #include "sim/engine.h"
 #include "sim/identity.h"
 #include "sim/options.h"
@@ -32,6 +33,9 @@ struct sim {
 	struct faults faults;
 	struct stream stream;
 	struct port port;
+	struct port_usb usb;
+	char serial[PEM64_TEXT_LEN(KEYED_SERIAL_LEN) + 1];
+	uint64_t power_cycles; /* of the port, that the engine went through too */
 	struct report_bytes bytes;
 	int signals; /* signalfd */
 	bool stop;
@@ -135,7 +139,7 @@ sim_report(struct sim *s)
 {
 	s->bytes.waiting = s->out_len - s->out_at;
 	s->bytes.hosts = s->port.hosts;
-	report(stderr, &s->engine.counters, &s->faults, &s->bytes);
+	report(stderr, &s->engine.counters, &s->faults, &s->bytes, port_usb_counters(&s->port));
 }
 
 /* ---- one turn of the loop ---- */
@@ -162,10 +166,22 @@ sim_replug(struct sim *s)
 	s->stop = true;
 }
 
+/* What was unplugged has forgotten its session. */
+static void
+sim_follow_plug(struct sim *s)
+{
+	if (s->power_cycles == s->port.power_cycles)
+		return;
+	s->power_cycles = s->port.power_cycles;
+	sim_drop_output(s);
+	engine_replug(&s->engine);
+}
+
 /* Makes output when all the old is written. */
 static void
 sim_fill(struct sim *s)
 {
+	sim_follow_plug(s);
 	if (!s->port.connected)
 		sim_drop_output(s);
 	if (s->out_at < s->out_len)
@@ -210,6 +226,18 @@ sim_write(struct sim *s)
 	s->bytes.written += (uint64_t)written;
 }
 
+/* On USB each signal does one half of it: unplugs, or plugs in again. */
+static void
+sim_change_plug(struct sim *s)
+{
+	int result = port_change_plug(&s->port);
+
+	if (result == -EOPNOTSUPP)
+		sim_replug(s);
+	else if (result < 0)
+		log_err("%s: %s", s->options.listen, strerror(-result));
+}
+
 static void
 sim_signal(struct sim *s)
 {
@@ -219,6 +247,8 @@ sim_signal(struct sim *s)
 		return;
 	if (info.ssi_signo == SIGUSR1)
 		sim_report(s);
+	else if (info.ssi_signo == SIGUSR2)
+		sim_change_plug(s);
 	else
 		s->stop = true;
 }
@@ -237,23 +267,32 @@ sim_timeout(const struct sim *s)
 }
 
 static void
+sim_move(struct sim *s, bool readable, const struct pollfd *fds)
+{
+	if (readable && port_may_read(&s->port, fds))
+		sim_read(s);
+	if (s->port.connected && s->out_at < s->out_len && port_may_write(&s->port, fds))
+		sim_write(s);
+}
+
+static void
 sim_turn(struct sim *s)
 {
 	struct pollfd fds[PORT_POLLFDS + 1];
-	bool readable;
+	bool readable, writable, now;
 
 	sim_fill(s);
 	readable = engine_ready(&s->engine);
-	port_pollfds(&s->port, readable, s->out_at < s->out_len, fds);
+	writable = s->out_at < s->out_len;
+	port_pollfds(&s->port, readable, writable, fds);
 	fds[PORT_POLLFDS] = (struct pollfd){.fd = s->signals, .events = POLLIN};
-	if (poll(fds, PORT_POLLFDS + 1, sim_timeout(s)) <= 0)
+	now = (readable && port_may_read(&s->port, fds)) ||
+	      (writable && port_may_write(&s->port, fds));
+	if (poll(fds, PORT_POLLFDS + 1, now ? 0 : sim_timeout(s)) < 0)
 		return;
 	if (fds[PORT_POLLFDS].revents != 0)
 		sim_signal(s);
-	if (fds[1].revents != 0 && readable)
-		sim_read(s);
-	if (fds[1].revents != 0 && s->port.connected && s->out_at < s->out_len)
-		sim_write(s);
+	sim_move(s, readable, fds);
 	if (fds[0].revents != 0)
 		port_arrivals(&s->port);
 }
@@ -269,6 +308,7 @@ sim_catch_signals(struct sim *s)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	s->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
@@ -282,11 +322,15 @@ sim_plug_in(struct sim *s)
 
 	if (s->options.keyring != NULL && !sim_write_keyring(s))
 		return false;
-	result = port_open(&s->port, s->options.listen);
+	pem64_encode(s->options.device.identity.serial, KEYED_SERIAL_LEN, s->serial);
+	s->usb = s->options.usb;
+	s->usb.serial = s->serial;
+	s->usb.faults = &s->faults;
+	result = port_open(&s->port, s->options.listen, &s->usb);
 	if (result == 0)
 		return true;
 	log_err("%s: %s", s->options.listen,
-		result == -EINVAL ? "give pty:PATH or unix:PATH" : strerror(-result));
+		result == -EINVAL ? "give " PORT_ADDRESSES : strerror(-result));
 	return false;
 }
 
@@ -300,9 +344,9 @@ sim_run(struct sim *s)
 		sim_print_ltk(s);
 	while (!s->stop)
 		sim_turn(s);
-	port_finish(&s->port);
 	if (s->options.stats)
 		sim_report(s);
+	port_finish(&s->port);
 	return 0;
 }
 

@@ -12,11 +12,17 @@
 #define SERIAL_DEFAULT "SIMULATEDKEY0001"
 #define RATE_DEFAULT 86 /* frames/s, as the device: 2.75 kB/s */
 #define RATE_MAX 1000000000
+#define REPLUG_MAX_MS 3600000
 #define BADNESS_LETTERS "12345789AB"
 
 static const char usage[] =
-	"usage: ekey-sim --listen pty:PATH|unix:PATH [option...]\n"
-	"A simulated Entropy Key. N is a whole number.\n"
+	"usage: ekey-sim --listen PORT [option...]\n"
+	"A simulated Entropy Key. N is a whole number; PORT one of\n"
+	"  pty:PATH              a new terminal, with a link to it\n"
+	"  tty:PATH              a terminal that is there, as a USB gadget's\n"
+	"  unix:PATH             a socket\n"
+	"  vhci:NUMBER           a port of the kernel's virtual USB (module vhci_hcd; root)\n"
+	"and options\n"
 	"  --serial TEXT         16 characters (" SERIAL_DEFAULT ")\n"
 	"  --ltk KEY             long-term key: 64 hex digits or 44 PEM characters\n"
 	"  --master-key KEY      64 hex digits or the card's 44 characters\n"
@@ -44,7 +50,17 @@ static const char usage[] =
 	"  --fail-mode X         generators fail with badness letter X, one of " BADNESS_LETTERS
 	"\n"
 	"  --fail-after N        blocks before they do (0)\n"
-	"  --fault-seed N        draws the faults again as they were\n";
+	"  --fault-seed N        draws the faults again as they were\n"
+	"of the USB (vhci), every N packets to the host:\n"
+	"  --usb-stall-every N --usb-eproto-every N --usb-overflow-every N\n"
+	"  --usb-zero-every N --usb-short-every N\n"
+	"and others:\n"
+	"  --usb-nak-after N     once, after N packets, silence until the host resets it\n"
+	"  --usb-strict          DTR or RTS kill the firmware, until it is plugged in again\n"
+	"  --unplug-after N      N bytes, then unplugged\n"
+	"  --unplug-jitter N     up to N - 1 bytes more, drawn each time\n"
+	"  --unplug-times N      not more often than that\n"
+	"  --replug-after N      plugged in again after N milliseconds\n";
 
 /* Value of an option that has no letter; those of the faults are FAULT_OPTION + enum fault. */
 enum {
@@ -65,6 +81,10 @@ enum {
 	FAIL_MODE_OPTION,
 	FAIL_AFTER_OPTION,
 	FAULT_SEED_OPTION,
+	STRICT_OPTION,
+	JITTER_OPTION,
+	TIMES_OPTION,
+	REPLUG_OPTION,
 	HELP_OPTION = 'h',
 };
 
@@ -100,6 +120,17 @@ static const struct option long_options[] = {
 	{"no-lt-answer", optional_argument, NULL, FAULT_OPTION + FAULT_NO_LT_ANSWER},
 	{"lt-locked", optional_argument, NULL, FAULT_OPTION + FAULT_LT_LOCKED},
 	{"stale-frames", required_argument, NULL, FAULT_OPTION + FAULT_STALE},
+	{"usb-stall-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_STALL},
+	{"usb-eproto-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_EPROTO},
+	{"usb-overflow-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_OVERFLOW},
+	{"usb-zero-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_ZERO},
+	{"usb-short-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_SHORT},
+	{"usb-nak-after", required_argument, NULL, FAULT_OPTION + FAULT_USB_NAK},
+	{"unplug-after", required_argument, NULL, FAULT_OPTION + FAULT_USB_UNPLUG},
+	{"usb-strict", no_argument, NULL, STRICT_OPTION},
+	{"unplug-jitter", required_argument, NULL, JITTER_OPTION},
+	{"unplug-times", required_argument, NULL, TIMES_OPTION},
+	{"replug-after", required_argument, NULL, REPLUG_OPTION},
 	{"help", no_argument, NULL, HELP_OPTION},
 	{NULL, 0, NULL, 0},
 };
@@ -142,6 +173,13 @@ options_take_number(struct options *o, int option, const char *arg)
 	case FAULT_SEED_OPTION:
 		o->have_fault_seed = true;
 		return num_parse(arg, UINT64_MAX, &o->fault_seed);
+	case JITTER_OPTION:
+		return num_parse(arg, UINT32_MAX, &o->usb.unplug_jitter);
+	case TIMES_OPTION:
+		return num_parse(arg, UINT64_MAX, &o->usb.unplugs_max);
+	case REPLUG_OPTION:
+		o->usb.replug = true;
+		return num_parse(arg, REPLUG_MAX_MS, &o->usb.replug_ms);
 	default:
 		return options_take_fault(o, (enum fault)(option - FAULT_OPTION), arg);
 	}
@@ -173,6 +211,8 @@ options_take(struct options *o, int option, const char *arg)
 		return o->quiet = true;
 	case STATS_OPTION:
 		return o->stats = true;
+	case STRICT_OPTION:
+		return o->usb.strict = true;
 	case PRINT_OPTION:
 		return o->print_ltk = true;
 	default:

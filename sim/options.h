@@ -8,9 +8,10 @@
 
 #include "sim/engine.h"
 #include "sim/faults.h"
+#include "sim/port.h"
 
 struct options {
-	const char *listen;         /* pty:PATH or unix:PATH */
+	const char *listen;         /* the port's address */
 	const char *keyring, *seed; /* or NULL */
 	uint64_t first_block;
 	uint64_t split; /* most bytes of one write */
@@ -18,6 +19,7 @@ struct options {
 	uint64_t faults[FAULT_KINDS];
 	bool quiet, stats, print_ltk;
 	bool have_ltk, have_master, have_fault_seed;
+	struct port_usb usb;         /* without its faults and serial */
 	struct engine_config device; /* without its callbacks; secret */
 };
 

@@ -6,11 +6,12 @@
 #include <unistd.h>
 
 int
-port_open(struct port *p, const char *address)
+port_open(struct port *p, const char *address, const struct port_usb *usb)
 {
-	static const struct port_kind *const kinds[] = {&port_pty, &port_unix};
+	static const struct port_kind *const kinds[] = {&port_pty, &port_tty, &port_unix,
+							&port_vhci};
 
-	*p = (struct port){.arrivals = -1, .fd = -1, .terminal = -1};
+	*p = (struct port){.usb = usb, .arrivals = -1, .fd = -1, .terminal = -1};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
 		size_t len = strlen(kinds[i]->prefix);
 
@@ -35,6 +36,12 @@ port_replug(struct port *p)
 	return p->kind->replug(p);
 }
 
+int
+port_change_plug(struct port *p)
+{
+	return p->kind->change_plug != NULL ? p->kind->change_plug(p) : -EOPNOTSUPP;
+}
+
 void
 port_pollfds(const struct port *p, bool want_read, bool want_write,
 	     struct pollfd ret[static PORT_POLLFDS])
@@ -49,6 +56,24 @@ void
 port_arrivals(struct port *p)
 {
 	p->kind->arrivals(p);
+}
+
+bool
+port_may_read(const struct port *p, const struct pollfd fds[static PORT_POLLFDS])
+{
+	return p->kind->may_read != NULL ? p->kind->may_read(p) : fds[1].revents != 0;
+}
+
+bool
+port_may_write(const struct port *p, const struct pollfd fds[static PORT_POLLFDS])
+{
+	return p->kind->may_write != NULL ? p->kind->may_write(p) : fds[1].revents != 0;
+}
+
+const struct usb_counters *
+port_usb_counters(const struct port *p)
+{
+	return p->kind->usb_counters != NULL ? p->kind->usb_counters(p) : NULL;
 }
 
 /* The meaning of what read() or write() returned. */
@@ -66,11 +91,15 @@ port_moved(struct port *p, ssize_t n)
 ssize_t
 port_read(struct port *p, uint8_t *ret, size_t cap)
 {
+	if (p->kind->read != NULL)
+		return p->kind->read(p, ret, cap);
 	return port_moved(p, read(p->fd, ret, cap));
 }
 
 ssize_t
 port_write(struct port *p, const uint8_t *bytes, size_t len)
 {
+	if (p->kind->write != NULL)
+		return p->kind->write(p, bytes, len);
 	return port_moved(p, write(p->fd, bytes, len));
 }

@@ -37,9 +37,18 @@ line_add_device(struct line *line, const struct engine_counters *c)
 	line_add(line, "broken", c->broken);
 }
 
+static void
+line_add_usb(struct line *line, const struct usb_counters *c)
+{
+	line_add(line, "usb_configured", c->configured);
+	line_add(line, "usb_halts_cleared", c->halts_cleared);
+	line_add(line, "usb_class_requests", c->class_requests);
+	line_add(line, "usb_line_states", c->line_states);
+}
+
 void
 report(FILE *to, const struct engine_counters *counters, const struct faults *faults,
-       const struct report_bytes *bytes)
+       const struct report_bytes *bytes, const struct usb_counters *usb)
 {
 	struct line line = {0};
 
@@ -52,6 +61,8 @@ report(FILE *to, const struct engine_counters *counters, const struct faults *fa
 	line_add(&line, "bytes_written", bytes->written);
 	line_add(&line, "bytes_dropped", bytes->dropped);
 	line_add(&line, "bytes_waiting", bytes->waiting);
+	if (usb != NULL)
+		line_add_usb(&line, usb);
 	fprintf(to, "ekey-sim:%s\n", line.text);
 	fflush(to);
 }

@@ -8,6 +8,7 @@
 
 #include "sim/engine.h"
 #include "sim/faults.h"
+#include "sim/usb_device.h"
 
 /* What became of the bytes that the engine gave out. */
 struct report_bytes {
@@ -17,8 +18,8 @@ struct report_bytes {
 	uint64_t hosts; /* connections */
 };
 
-/* "ekey-sim: blocks=... frames=... ...", one line, written at once. */
+/* "ekey-sim: blocks=... frames=... ...", one line, written at once. `usb` may be NULL. */
 void report(FILE *to, const struct engine_counters *counters, const struct faults *faults,
-	    const struct report_bytes *bytes);
+	    const struct report_bytes *bytes, const struct usb_counters *usb);
 
 #endif

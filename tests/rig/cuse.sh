@@ -1,48 +1,7 @@
 #!/bin/sh
 # Runs as root inside user-mode Linux (tests/rig/test_cuse.py): the real programs and a real CUSE
-# device. Prints "ok NAME" or "not ok NAME: why" for each promise, and what was said as "# ...".
-# rig_build: where the programs are.
-set -u
-cd /run || exit 1
-build=$rig_build
-tools=$build/tests/system
-device=/dev/ekey-random
-limit=60 # seconds for one promise; most take less than one
-
-said() { sed 's/^/# /' "$1"; }
-
-# promise NAME COMMAND...: kept when it exits with 0.
-promise() {
-	name=$1
-	shift
-	if ( "$@" ) >/run/said 2>&1; then
-		echo "ok $name"
-	else
-		echo "not ok $name: exit $?: $(tail -n 1 /run/said)"
-	fi
-	said /run/said
-}
-
-# promises PREFIX COMMAND...: it prints such lines itself.
-promises() {
-	prefix=$1
-	shift
-	timeout 300 "$@" >/run/said 2>&1
-	sed -n "s/^\(not \)\{0,1\}ok /&$prefix./p" /run/said
-	sed -n '/^\(not \)\{0,1\}ok /!s/^/# /p' /run/said
-}
-
-until_true() {
-	left=200
-	until "$@" 2>/dev/null; do
-		[ $((left -= 1)) -gt 0 ] || { echo "never so: $*"; return 1; }
-		sleep 0.1
-	done
-}
-
-# Without a look at the device, which would wait for the daemon.
-published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }
-withdrawn() { ! published "$1"; }
+# device.
+. "${0%/*}/promises.sh"
 
 # start_sim SEED: its pid in $sim.
 start_sim() {
@@ -69,27 +28,6 @@ config() {
 		via = $3
 		mode = 0440
 	END
-}
-
-# start_daemon NAME DEVICE: its pid in $daemon.
-start_daemon() {
-	"$build/ekey-randomd" -c "/run/$1.conf" >>"/run/$1.log" 2>&1 &
-	daemon=$!
-	until_true published "$2"
-	until_true "$build/ekeyctl" --socket "/run/$1.control" status >/dev/null
-}
-
-end() {
-	kill "-${2:-TERM}" "$1"
-	wait "$1"
-}
-
-# count N COMMAND...: it writes exactly N bytes.
-count() {
-	wanted=$1
-	shift
-	got=$(timeout $limit sh -c "$*" | wc -c)
-	[ "$got" -eq "$wanted" ] || { echo "$got bytes, wanted $wanted"; return 1; }
 }
 
 # ---- a device that flows ----
@@ -176,17 +114,6 @@ stops_with_a_reader_blocked() {
 	took=$(($(cut -d. -f1 /proc/uptime) - began))
 	[ $took -le 2 ] || { echo "took $took s"; return 1; }
 	reader_ends_with_an_error && [ ! -e $device ]
-}
-
-# `promise` tries in a subshell, which has no children of ours to wait for: these run here.
-here() {
-	name=$1
-	if "$@" >/run/said 2>&1; then
-		echo "ok $name"
-	else
-		echo "not ok $name: $(tail -n 1 /run/said)"
-	fi
-	said /run/said
 }
 
 config cuse $device cuse

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first process of a user-mode Linux that runs on its host's own, read-only files:
- * mounts what a test needs, loads CUSE, runs one command, says how it ended, powers off.
+ * The first process of a guest, as in user-mode Linux on its host's own, read-only files: mounts
+ * what a test needs, loads CUSE, runs one command, says how it ended, powers off.
  *
- *   linux.uml ... init=.../rig-init rig_modules=DIR rig_job=PROGRAM [rig_NAME=VALUE...]
+ *   linux.uml ... init=.../rig-init [rig_modules=DIR] rig_job=PROGRAM [rig_NAME=VALUE...]
  *
  * The kernel puts such words into our environment; the job finds them there.
  */
@@ -61,13 +61,12 @@ mount_all(void)
 }
 
 static void
-load_module(const char *name)
+load_module(const char *dir, const char *name)
 {
-	const char *dir = getenv("rig_modules");
 	char path[512];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/kernel/fs/fuse/%s.ko", dir ? dir : "", name);
+	snprintf(path, sizeof(path), "%s/kernel/fs/fuse/%s.ko", dir, name);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		give_up(path);
@@ -113,16 +112,18 @@ wait_for(pid_t job)
 int
 main(void)
 {
-	const char *job = getenv("rig_job");
+	const char *job = getenv("rig_job"), *modules = getenv("rig_modules");
 
 	if (getpid() != 1) {
-		fprintf(stderr, "rig-init: is the first process of a user-mode Linux\n");
+		fprintf(stderr, "rig-init: is the first process of a guest\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount_all();
-	load_module("fuse");
-	load_module("cuse");
+	if (modules) {
+		load_module(modules, "fuse");
+		load_module(modules, "cuse");
+	}
 	if (!job)
 		give_up("no rig_job");
 	printf("rig: exit %d\n", wait_for(start_job(job)));

@@ -3,8 +3,10 @@
  * Reads the device of a simulated key with a seed, and holds what comes against its stream.
  *
  *   readers one DEVICE SEED BYTES         one reader: the stream from its start, in order
- *   readers many DEVICE SEED BYTES COUNT  COUNT readers at once, of all kinds and random sizes,
- * that are interrupted and killed: no byte is delivered twice
+ *   readers many DEVICE SEED BYTES COUNT [SPARE]
+ *                                         COUNT readers at once, of all kinds and random sizes,
+ * that are interrupted and killed: no byte is delivered twice. What a killed reader had been
+ * granted is lost: the stream is used up faster than it is read, by half and SPARE bytes (8 MiB).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +27,7 @@
 #define READ_MAX 4096
 #define READERS_MAX 256
 #define LIMIT_S 240 /* for all of it; SIGALRM ends us then */
-/* The stream is used up faster than it is read: what a killed reader had been granted is lost. */
-#define STREAM_LEN(total) ((total) + (total) / 2 + (8 << 20))
+#define SPARE (8 << 20)
 
 /* What one reader got, in memory that outlives it: a length, then that many bytes, and so on. */
 struct record {
@@ -202,7 +203,7 @@ account(struct stream *s, const struct record *r)
 }
 
 static int
-many(const char *device, const char *seed, size_t total, unsigned count)
+many(const char *device, const char *seed, size_t total, unsigned count, size_t spare)
 {
 	static struct crowd c;
 	static struct stream s;
@@ -221,7 +222,7 @@ many(const char *device, const char *seed, size_t total, unsigned count)
 	close(c.shared_fd);
 	printf("readers: %u readers, %u killed (slowest death %.1f ms), %.1f s\n", count, c.killed,
 	       c.slowest_death_ms, (now_ms() - started) / 1e3);
-	stream_init(&s, seed, STREAM_LEN(total));
+	stream_init(&s, seed, total + total / 2 + spare);
 	for (unsigned i = 0; i < count; i++) {
 		reads += account(&s, c.record[i]);
 		interrupted += c.record[i]->interrupted;
@@ -242,7 +243,7 @@ one(const char *device, const char *seed, size_t total)
 	int fd = open_device(device, 0);
 	ssize_t n;
 
-	stream_init(&s, seed, STREAM_LEN(total));
+	stream_init(&s, seed, total + READ_MAX);
 	for (size_t done = 0; done < total; done += (size_t)n) {
 		n = read(fd, buffer, 1 + (size_t)random() % READ_MAX);
 		if (n <= 0)
@@ -262,14 +263,16 @@ main(int argc, char **argv)
 {
 	size_t total = argc > 4 ? strtoul(argv[4], NULL, 10) : 0;
 	unsigned count = argc > 5 ? (unsigned)strtoul(argv[5], NULL, 10) : 0;
+	size_t spare = argc > 6 ? strtoul(argv[6], NULL, 10) : SPARE;
 
 	alarm(LIMIT_S);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc == 5 && !strcmp(argv[1], "one"))
 		return one(argv[2], argv[3], total);
-	if (argc == 6 && !strcmp(argv[1], "many") && count >= 1 && count <= READERS_MAX)
-		return many(argv[2], argv[3], total, count);
+	if ((argc == 6 || argc == 7) && !strcmp(argv[1], "many") && count >= 1 &&
+	    count <= READERS_MAX)
+		return many(argv[2], argv[3], total, count, spare);
 	fprintf(stderr, "usage: readers one DEVICE SEED BYTES\n"
-			"       readers many DEVICE SEED BYTES COUNT\n");
+			"       readers many DEVICE SEED BYTES COUNT [SPARE]\n");
 	return 2;
 }

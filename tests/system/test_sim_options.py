@@ -42,11 +42,11 @@ def test_wrong_master_key_is_not_repeated(tmp_path):
     assert SECRET[:8] not in ended.stderr
 
 
-@pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty"])
+@pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty", "vhci:", "vhci:256", "vhci:x"])
 def test_unknown_address_is_refused(address):
     ended = run("--listen", address)
     assert ended.returncode == 2
-    assert "give pty:PATH or unix:PATH" in ended.stderr
+    assert "give pty:PATH, tty:PATH, unix:PATH or vhci:NUMBER" in ended.stderr
 
 
 def test_help_tells_every_option():

@@ -202,3 +202,20 @@ def test_keyring_is_private(tmp_path):
         assert stat.S_IMODE(sim.keyring.stat().st_mode) == 0o600
         assert sim.keyring.read_text().startswith("SIMULATEDKEY0001 ")
         assert sim.out.read_text() == ""
+
+
+def test_terminal_that_is_there_is_made_raw_and_survives_a_signal_to_replug(tmp_path):
+    ours, theirs = os.openpty()
+    (tmp_path / "key.tty").symlink_to(os.ttyname(theirs))
+    with SimKey(tmp_path, "tty", "--rate", "0") as key:
+        host = Host("tty", tmp_path / "key.tty")
+        os.close(host.fd)
+        host.fd = ours
+        host.write(b"\x03")
+        host.skip_to(b"* S!")
+        key.process.send_signal(signal.SIGUSR2)
+        host.write(b"\x03")
+        host.skip_to(b"* S!")
+        assert key.counters()["resets"] == 2
+    os.close(ours)
+    os.close(theirs)

@@ -25,6 +25,13 @@ static const char whole[] = "# a comment\n"
 			    "[source other]\n"
 			    "address = unix:/run/key\n"
 			    "type = ekey\n"
+			    "[source all]\n"
+			    "type = ekey\n"
+			    "address = usb\n"
+			    "expect = 3\n"
+			    "[source one]\n"
+			    "type = ekey\n"
+			    "address = usb:M/tBF1IwMQA+AAAA\n"
 			    "[device random]\n"
 			    "path = /dev/ekey-random\n"
 			    "class = direct\n"
@@ -46,13 +53,17 @@ every_key_arrives_where_it_belongs(void **state)
 	assert_string_equal(c.control, "/run/control");
 	assert_int_equal(c.control_mode, 0660);
 	assert_int_equal(c.pool_size, 65536);
-	assert_int_equal(c.source_count, 2);
+	assert_int_equal(c.source_count, 4);
 	assert_string_equal(c.sources[0].name, "desk");
 	assert_string_equal(c.sources[0].address, "/dev/ttyACM0");
 	assert_int_equal(c.sources[0].h, 5);
 	assert_string_equal(c.sources[1].name, "other");
 	assert_string_equal(c.sources[1].address, "unix:/run/key");
 	assert_int_equal(c.sources[1].h, HEALTH_H_DEFAULT);
+	assert_int_equal(c.sources[1].expect, 0);
+	assert_string_equal(c.sources[2].address, "usb");
+	assert_int_equal(c.sources[2].expect, 3);
+	assert_string_equal(c.sources[3].address, "usb:M/tBF1IwMQA+AAAA");
 	assert_int_equal(c.device_count, 1);
 	assert_string_equal(c.devices[0].name, "random");
 	assert_string_equal(c.devices[0].path, "/dev/ekey-random");
@@ -118,7 +129,14 @@ static const struct {
 	{"[source a]\ntype = ekey\n", 1, "[source] lacks 'address'"},
 	{"[source a]\naddress = /dev/ttyACM0\n", 1, "[source] lacks 'type'"},
 	{"[source a]\ntype = egd\naddress = /x\n", 2, "the only type is ekey"},
-	{"[source a]\ntype=ekey\naddress = usb\n", 3, "/dev/... of a tty, or unix:/PATH"},
+	{"[source a]\ntype=ekey\naddress = usbkey\n", 3, "/dev/... of a tty, or unix:/PATH"},
+	{"[source a]\ntype=ekey\naddress = usb:\n", 3, "needs a key's serial number"},
+	{"[source a]\ntype=ekey\naddress = usb:a b\n", 3, "a serial number has no blanks"},
+	{"[source a]\ntype=ekey\naddress = usb\nexpect = 0\n", 4, "1 to 32 keys"},
+	{"[source a]\ntype=ekey\naddress = usb\nexpect = 33\n", 4, "1 to 32 keys"},
+	{"[source a]\ntype=ekey\naddress = usb:A\nexpect = 2\n", 1, "usb:A is one key"},
+	{"[source a]\ntype=ekey\naddress=usb\n[source b]\ntype=ekey\naddress=usb\n", 4,
+	 "already has usb"},
 	{"[source a]\ntype=ekey\naddress = unix:key\n", 3,
 	 "an absolute path is needed after unix:"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "1 to 8 bits per byte"},
@@ -260,7 +278,7 @@ truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond(void **state)
 
 		assert_int_equal(good, errors.count == 0);
 		for (size_t i = 0; i < errors.count; i++)
-			assert_in_range(errors.at[i].line, 1, 21);
+			assert_in_range(errors.at[i].line, 1, 28);
 	}
 }
 
@@ -285,6 +303,9 @@ sources_and_devices_differ_by_any_key(void **state)
 	(void)state;
 	assert_true(config_source_equal(&s, &s2));
 	s2.h = 6;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.expect = 1;
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.address[1] = 'y';

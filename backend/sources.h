@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The sources of one [source] section: one, or for the address "usb" one for each Entropy Key that
+ * is plugged in and has no section of its own. A key that was unplugged keeps its source, with all
+ * its figures, for when it comes back.
+ */
+#ifndef BACKEND_SOURCES_H
+#define BACKEND_SOURCES_H
+
+#include "backend/source.h"
+
+#define SOURCES_MAX 32 /* in one section */
+
+struct sources;
+
+struct sources_status {
+	const char *name, *address;
+	bool any;          /* it is "usb": its sources are named NAME/SERIAL */
+	unsigned expected; /* keys; 0: nothing in particular */
+	unsigned present;
+};
+
+/* Checks the form of a section's address; NULL when good, else what is wrong with it. */
+const char *sources_address_error(const char *address);
+
+/* True when more than one key may be behind the address. */
+bool sources_address_is_any(const char *address);
+
+/* Starts at once, in the background. NULL: no memory. */
+struct sources *sources_new(const struct source_env *env, const struct source_config *config);
+
+/* Frees them all. NULLs the pointer. */
+void sources_free(struct sources **sources);
+
+/* The i-th source; NULL after the last. Good until the loop runs again. */
+struct source *sources_at(const struct sources *s, size_t i);
+
+void sources_status(const struct sources *s, struct sources_status *ret);
+
+#endif

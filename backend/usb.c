@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+#include "backend/usb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "priv/usb.h"
+
+#define USB_SCAN_S 2         /* where nothing tells us that a key has come */
+#define USB_TALK_INTERFACE 0 /* the one that the kernel's driver probes; it takes both */
+
+struct usb_watch {
+	struct usb_watch *next;
+	struct usb *usb;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+struct usb_reserved {
+	struct usb_reserved *next;
+	char serial[USB_SERIAL_MAX + 1];
+};
+
+struct usb {
+	struct event_base *base;
+	struct usb_loop *loop; /* NULL: not started */
+	struct usb_key *keys;
+	struct usb_watch *watches, *next_watch;
+	struct usb_reserved *reserved;
+	struct event *changed; /* tells the watches, from the loop */
+	struct event *scan;    /* without hotplug */
+	bool told_scan;
+};
+
+/* ---- who is there ---- */
+
+static struct usb_key *
+usb_find(const struct usb *u, unsigned bus, unsigned device)
+{
+	struct usb_key *key = u->keys;
+
+	while (key != NULL &&
+	       (key->left || key->address.bus != bus || key->address.device != device))
+		key = key->next;
+	return key;
+}
+
+static void
+usb_tell(struct usb *u)
+{
+	event_active(u->changed, EV_TIMEOUT, 0);
+}
+
+static void
+usb_add(struct usb *u, const struct usb_address *address)
+{
+	struct usb_key *key = calloc(1, sizeof(*key));
+
+	if (key == NULL)
+		return;
+	*key = (struct usb_key){.address = *address, .fd = -1, .next = u->keys};
+	u->keys = key;
+	log_info("usb: key %s is plugged in", address->serial);
+	usb_tell(u);
+}
+
+static void
+usb_forget(struct usb *u, struct usb_key *key)
+{
+	struct usb_key **at = &u->keys;
+
+	while (*at != key)
+		at = &(*at)->next;
+	*at = key->next;
+	free(key);
+}
+
+static void
+usb_remove(struct usb *u, struct usb_key *key)
+{
+	key->left = true;
+	key->was_claimed = false;
+	log_debug("usb: key %s is unplugged", key->address.serial);
+	if (key->fd < 0)
+		usb_forget(u, key);
+	else if (key->on_left != NULL)
+		key->on_left(key->arg);
+	usb_tell(u);
+}
+
+static void
+usb_on_came(void *arg, unsigned bus, unsigned device)
+{
+	struct usb *u = arg;
+	struct usb_address found[USB_KEYS_MAX];
+	size_t count = usb_sysfs_list(USB_SYSFS, found, USB_KEYS_MAX);
+
+	if (usb_find(u, bus, device) != NULL)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (found[i].bus == bus && found[i].device == device) {
+			usb_add(u, &found[i]);
+			return;
+		}
+	}
+	log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in again",
+		 bus, device);
+}
+
+static void
+usb_on_left(void *arg, unsigned bus, unsigned device)
+{
+	struct usb_key *key = usb_find(arg, bus, device);
+
+	if (key != NULL)
+		usb_remove(arg, key);
+}
+
+/* ---- without hotplug ---- */
+
+static bool
+usb_is_among(const struct usb_key *key, const struct usb_address *found, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (found[i].bus == key->address.bus && found[i].device == key->address.device)
+			return true;
+	return false;
+}
+
+static void
+usb_look(struct usb *u)
+{
+	struct usb_address found[USB_KEYS_MAX];
+	size_t count = usb_sysfs_list(USB_SYSFS, found, USB_KEYS_MAX);
+
+	for (struct usb_key *key = u->keys, *next; key != NULL; key = next) {
+		next = key->next;
+		if (!key->left && !usb_is_among(key, found, count))
+			usb_remove(u, key);
+	}
+	for (size_t i = 0; i < count; i++)
+		if (usb_find(u, found[i].bus, found[i].device) == NULL)
+			usb_add(u, &found[i]);
+}
+
+static void
+usb_scan_later(struct usb *u)
+{
+	const struct timeval wait = {.tv_sec = USB_SCAN_S};
+
+	event_add(u->scan, &wait);
+}
+
+/* ---- life ---- */
+
+static void
+usb_start(struct usb *u)
+{
+	const struct usb_loop_events events = {usb_on_came, usb_on_left, u};
+	int result = usb_loop_new(u->base, USB_VENDOR, USB_PRODUCT, &events, &u->loop);
+
+	if (result == 0 && usb_loop_has_hotplug(u->loop))
+		return;
+	if (!u->told_scan && result < 0)
+		log_warn("usb: cannot start (%s); trying on", strerror(-result));
+	else if (!u->told_scan)
+		log_info("usb: no udev here: looking for keys every %d s", USB_SCAN_S);
+	u->told_scan = true;
+	usb_look(u);
+	usb_scan_later(u);
+}
+
+static void
+usb_on_scan(evutil_socket_t fd, short what, void *arg)
+{
+	struct usb *u = arg;
+
+	(void)fd, (void)what;
+	if (u->loop == NULL) {
+		usb_start(u);
+		return;
+	}
+	usb_look(u);
+	usb_scan_later(u);
+}
+
+/* A watch may be freed, or made, by what is called here. */
+static void
+usb_on_changed(evutil_socket_t fd, short what, void *arg)
+{
+	struct usb *u = arg;
+
+	(void)fd, (void)what;
+	for (struct usb_watch *w = u->watches; w != NULL; w = u->next_watch) {
+		u->next_watch = w->next;
+		w->fn(w->arg);
+	}
+}
+
+struct usb *
+usb_new(struct event_base *base)
+{
+	struct usb *u = calloc(1, sizeof(*u));
+
+	if (u == NULL)
+		return NULL;
+	u->base = base;
+	u->changed = evtimer_new(base, usb_on_changed, u);
+	u->scan = evtimer_new(base, usb_on_scan, u);
+	if (u->changed == NULL || u->scan == NULL)
+		usb_free(&u);
+	return u;
+}
+
+/* A key that was given up is nobody's, but was ours: also of that the kernel may have it again. */
+static void
+usb_return_to_kernel(const struct usb_key *key)
+{
+	int fd = key->was_claimed ? priv_open_usb(key->address.bus, key->address.device) : -1;
+	int result_fd = fd >= 0 ? priv_usb_start(fd, PRIV_USB_ATTACH, USB_TALK_INTERFACE) : -1;
+
+	if (result_fd >= 0)
+		close(result_fd);
+	if (fd >= 0)
+		close(fd);
+}
+
+void
+usb_free(struct usb **usb)
+{
+	struct usb *u = *usb;
+
+	if (u == NULL)
+		return;
+	usb_loop_free(&u->loop);
+	while (u->keys != NULL) {
+		usb_return_to_kernel(u->keys);
+		usb_forget(u, u->keys);
+	}
+	if (u->changed != NULL)
+		event_free(u->changed);
+	if (u->scan != NULL)
+		event_free(u->scan);
+	free(u);
+	*usb = NULL;
+}
+
+struct usb_loop *
+usb_loop(const struct usb *u)
+{
+	return u->loop;
+}
+
+/* ---- who is to hear of it ---- */
+
+struct usb_watch *
+usb_watch_new(struct usb *u, void (*fn)(void *arg), void *arg)
+{
+	struct usb_watch *w = calloc(1, sizeof(*w));
+
+	if (w == NULL)
+		return NULL;
+	*w = (struct usb_watch){.next = u->watches, .usb = u, .fn = fn, .arg = arg};
+	u->watches = w;
+	if (u->loop == NULL && !evtimer_pending(u->scan, NULL))
+		usb_start(u);
+	usb_tell(u);
+	return w;
+}
+
+void
+usb_watch_free(struct usb_watch **watch)
+{
+	struct usb_watch *w = *watch;
+	struct usb_watch **at;
+
+	if (w == NULL)
+		return;
+	at = &w->usb->watches;
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	if (w->usb->next_watch == w)
+		w->usb->next_watch = w->next;
+	free(w);
+	*watch = NULL;
+}
+
+/* ---- who has which ---- */
+
+const struct usb_key *
+usb_key(const struct usb *u, size_t i)
+{
+	const struct usb_key *key = u->keys;
+
+	while (key != NULL && (key->left || i-- > 0))
+		key = key->next;
+	return key;
+}
+
+bool
+usb_reserve(struct usb *u, const char *serial)
+{
+	struct usb_reserved *r = calloc(1, sizeof(*r));
+
+	if (r == NULL)
+		return false;
+	strncpy(r->serial, serial, USB_SERIAL_MAX);
+	r->next = u->reserved;
+	u->reserved = r;
+	usb_tell(u);
+	return true;
+}
+
+void
+usb_unreserve(struct usb *u, const char *serial)
+{
+	for (struct usb_reserved **at = &u->reserved; *at != NULL; at = &(*at)->next) {
+		struct usb_reserved *r = *at;
+
+		if (strcmp(r->serial, serial) == 0) {
+			*at = r->next;
+			free(r);
+			usb_tell(u);
+			return;
+		}
+	}
+}
+
+bool
+usb_is_reserved(const struct usb *u, const char *serial)
+{
+	for (const struct usb_reserved *r = u->reserved; r != NULL; r = r->next)
+		if (strcmp(r->serial, serial) == 0)
+			return true;
+	return false;
+}
+
+int
+usb_hold(struct usb *u, const char *serial, struct usb_key **ret)
+{
+	int result = -ENODEV;
+
+	/* Two with one serial number: the second serves when the first is taken. */
+	for (struct usb_key *key = u->keys; key != NULL; key = key->next) {
+		if (key->left || strcmp(key->address.serial, serial) != 0)
+			continue;
+		result = key->fd >= 0 ? -EBUSY
+				      : priv_open_usb(key->address.bus, key->address.device);
+		if (result >= 0) {
+			key->fd = result;
+			key->on_left = NULL;
+			*ret = key;
+			return 0;
+		}
+	}
+	return result == -ENOENT ? -ENODEV : result; /* its node went before we heard of it */
+}
+
+void
+usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel)
+{
+	if (to_kernel) {
+		usb_return_to_kernel(key);
+		key->was_claimed = false;
+	}
+	close(key->fd);
+	key->fd = -1;
+	if (key->left)
+		usb_forget(u, key);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The Entropy Keys on USB: which are there, who has which, who is to hear when that changes. Costs
+ * nothing until the first watch.
+ */
+#ifndef BACKEND_USB_H
+#define BACKEND_USB_H
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "backend/usb_loop.h"
+#include "backend/usb_sysfs.h"
+
+#define USB_KEYS_MAX 64 /* more than the hubs of one host carry */
+
+struct usb;
+struct usb_watch;
+
+/* One key, from when it is plugged in until it is unplugged and nobody has it any more. */
+struct usb_key {
+	struct usb_address address;
+	bool left;        /* unplugged; here only for its holder */
+	bool was_claimed; /* by us: the kernel's driver gets it back */
+	/* While it is held: */
+	int fd;                     /* its usbfs node; -1: nobody has it */
+	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */
+	void *arg;
+	struct usb_key *next;
+};
+
+/* NULL: no memory. */
+struct usb *usb_new(struct event_base *base);
+
+/* All must have been given back. The kernel's driver gets what it had. NULLs the pointer. */
+void usb_free(struct usb **usb);
+
+/* fn(arg) is called from the loop, soon and after every change. NULL: no memory. */
+struct usb_watch *usb_watch_new(struct usb *u, void (*fn)(void *arg), void *arg);
+void usb_watch_free(struct usb_watch **watch);
+
+/* The i-th key that is plugged in; NULL after the last. Good until the loop runs again. */
+const struct usb_key *usb_key(const struct usb *u, size_t i);
+
+/* `serial` is configured by name: who takes any key leaves this one. False: no memory. */
+bool usb_reserve(struct usb *u, const char *serial);
+void usb_unreserve(struct usb *u, const char *serial);
+bool usb_is_reserved(const struct usb *u, const char *serial);
+
+/*
+ * Opens the key, for one holder at a time. 0 with *ret, whose `on_left` and `arg` the caller sets;
+ * -ENODEV not plugged in, -EBUSY another source has it, or -errno.
+ */
+int usb_hold(struct usb *u, const char *serial, struct usb_key **ret);
+
+/* Closes it; with `to_kernel` its driver gets it back. */
+void usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel);
+
+/* NULL before the first watch, or when libusb cannot start. */
+struct usb_loop *usb_loop(const struct usb *u);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libusb in the event loop: its fds and its timer are events like any other, and nothing wakes us
+ * while nothing happens on the bus. (libusb's own thread listens to udev; it wakes us as well only
+ * when a device comes or goes.)
+ */
+#ifndef BACKEND_USB_LOOP_H
+#define BACKEND_USB_LOOP_H
+
+#include <event2/event.h>
+#include <libusb.h>
+#include <stdbool.h>
+
+struct usb_loop;
+
+struct usb_loop_events {
+	/*
+	 * A device of the wanted kind has come, or was there from the start; has gone. Called while
+	 * libusb is at work: only take note.
+	 */
+	void (*came)(void *arg, unsigned bus, unsigned device);
+	void (*left)(void *arg, unsigned bus, unsigned device);
+	void *arg;
+};
+
+/* 0 with *ret, or -errno. `vendor` and `product` say which devices are wanted. */
+int usb_loop_new(struct event_base *base, int vendor, int product,
+		 const struct usb_loop_events *events, struct usb_loop **ret);
+
+/* No handle may be open any more. NULLs the pointer; NULL is fine. */
+void usb_loop_free(struct usb_loop **loop);
+
+/* False: devices come and go without `came` and `left`; only looking helps. */
+bool usb_loop_has_hotplug(const struct usb_loop *l);
+
+/* A handle over an open usbfs node, which stays the caller's. 0 with *ret or -errno. */
+int usb_loop_wrap(struct usb_loop *l, int fd, libusb_device_handle **ret);
+
+/* One round of what is due now, or comes within `wait_ms`: callbacks of transfers are called. */
+void usb_loop_turn(struct usb_loop *l, unsigned wait_ms);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/usb.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/usbdevice_fs.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int
+priv_open_usb(unsigned bus, unsigned device)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/dev/bus/usb/%03u/%03u", bus, device);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int
+usb_do(int fd, enum priv_usb_act act, unsigned number)
+{
+	struct usbdevfs_ioctl attach = {.ifno = (int)number, .ioctl_code = USBDEVFS_CONNECT};
+	int result = -1;
+
+	switch (act) {
+	case PRIV_USB_RESET:
+		result = ioctl(fd, USBDEVFS_RESET);
+		break;
+	case PRIV_USB_CLEAR_HALT:
+		result = ioctl(fd, USBDEVFS_CLEAR_HALT, &number);
+		break;
+	case PRIV_USB_ATTACH:
+		result = ioctl(fd, USBDEVFS_IOCTL, &attach);
+		break;
+	}
+	return result < 0 ? -errno : 0;
+}
+
+/* Else a device or socket of ours would live as long as this process waits for the kernel. */
+static void
+close_all_but(int a, int b)
+{
+	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+
+	if (low > 0)
+		close_range(0, low - 1, 0);
+	if (low + 1 < high)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, UINT_MAX, 0);
+}
+
+/* In a child of a process with threads: nothing but system calls. */
+static void __attribute__((noreturn))
+usb_child(int fd, int result_fd, enum priv_usb_act act, unsigned number)
+{
+	int result;
+
+	/* The one that works is nobody's child: nobody has to wait for it. */
+	if (fork() != 0)
+		_exit(0);
+	close_all_but(fd, result_fd);
+	result = usb_do(fd, act, number);
+	_exit(write(result_fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 1);
+}
+
+int
+priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
+{
+	int ends[2], error;
+	sigset_t all, before;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	/* The child would tell our loop of a signal that was meant for us, and be ended by it. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	child = fork();
+	if (child == 0)
+		usb_child(fd, ends[1], act, number);
+	error = errno;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	close(ends[1]);
+	if (child < 0) {
+		close(ends[0]);
+		return -error;
+	}
+	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+	return ends[0];
+}
+
+int
+priv_usb_result(int result_fd)
+{
+	int result;
+
+	if (read(result_fd, &result, sizeof(result)) != (ssize_t)sizeof(result))
+		result = -EIO; /* it could not even be started */
+	close(result_fd);
+	return result;
+}

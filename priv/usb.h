@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Privileged acts on a USB device. An act that makes the kernel talk to the device may take it
+ * many seconds when the device's firmware hangs: it runs in a process of its own, so that nobody
+ * who is served by us waits for it.
+ */
+#ifndef PRIV_USB_H
+#define PRIV_USB_H
+
+/* The usbfs node of device `device` on bus `bus`. fd (close-on-exec) or -errno. */
+int priv_open_usb(unsigned bus, unsigned device);
+
+enum priv_usb_act {
+	PRIV_USB_RESET,      /* the device, as if it were plugged in again; interfaces unclaimed */
+	PRIV_USB_CLEAR_HALT, /* of endpoint `number` */
+	PRIV_USB_ATTACH,     /* the kernel's driver to interface `number`, which is not claimed */
+};
+
+/*
+ * Starts an act on the usbfs node `fd`, which may be closed right after. Returns an fd that becomes
+ * readable when it is done, for priv_usb_result(); or -errno. Closing it instead cancels nothing.
+ */
+int priv_usb_start(int fd, enum priv_usb_act act, unsigned number);
+
+/* 0 or -errno of the act that is done; closes `result_fd`. */
+int priv_usb_result(int result_fd);
+
+#endif

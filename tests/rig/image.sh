@@ -1,0 +1,86 @@
+#!/bin/sh
+# Makes what the guests of tests/rig/qemu.py boot from: image.sh SUITE DIR, as root
+#
+#   DIR/vmlinuz   Debian's stock kernel, from its package; nothing is installed on this machine
+#   DIR/root.img  Debian's minimal userland with systemd and udev, as ext4
+#   DIR/boot/     the modules that find the root, and /modules, their order
+#
+# Packages come from this machine's own apt sources, for SUITE. DIR appears whole or not at all.
+set -eu
+suite=$1
+out=$2
+packages=systemd,systemd-sysv,udev,kmod,procps
+# What the first program loads to find the root; what the tests and systemd ask for later.
+boot_modules="virtio_pci virtio_blk crc32c_generic ext4"
+modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4"
+
+# The suites of Debian that this machine knows, renamed to the one that is wanted.
+sources() {
+	here=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' 'Origin: Debian' 'Component: main' |
+		sed "s/ $here/ $suite/" | sort -u
+}
+
+[ -n "$(sources)" ] || apt-get update >&2
+[ -n "$(sources)" ] || { echo "image: no Debian among the apt sources" >&2; exit 1; }
+
+mkdir -p "${out%/*}"
+work=$(mktemp -d "$out.XXXXXX")
+trap 'rm -rf --one-file-system "$work"' EXIT
+root=$work/root
+kernel=$work/kernel
+
+# The hook asks the new root's apt, which knows the suite's packages, and unpacks beside the root.
+# shellcheck disable=SC2016
+unpack_kernel='set -e
+export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
+package=$(apt-cache depends linux-image-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p")
+cd "$(dirname "$1")" && chmod 755 .
+apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb kernel'
+sources | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
+	--include="$packages" --aptopt='APT::Install-Recommends "false"' \
+	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+	--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+	--customize-hook="$unpack_kernel" "$suite" "$root" - >&2
+
+# Debian 13 has no /lib in its packages any more.
+[ -e "$kernel/lib" ] || ln -s usr/lib "$kernel/lib"
+version=$(ls "$kernel/lib/modules")
+depmod -b "$kernel" "$version"
+
+# needed NAME...: the files of these modules and of those they need, in the order of loading.
+needed() {
+	for name; do
+		modprobe -d "$kernel" -S "$version" --show-depends "$name"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
+}
+
+mkdir -p "$work/boot"
+for file in $(needed $boot_modules); do
+	name=$(basename "${file%.xz}")
+	case $file in
+	*.xz) xz -dc "$file" >"$work/boot/$name" ;;
+	*) cp "$file" "$work/boot/$name" ;;
+	esac
+	echo "/$name" >>"$work/boot/modules"
+done
+
+for file in $(needed $modules); do
+	to=$root/lib/modules/${file#"$kernel"/lib/modules/}
+	mkdir -p "${to%/*}"
+	cp "$file" "$to"
+done
+cp "$kernel/lib/modules/$version"/modules.builtin* "$kernel/lib/modules/$version/modules.order" \
+	"$root/lib/modules/$version"
+depmod -b "$root" "$version"
+
+echo guest >"$root/etc/hostname"
+echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
+echo '/dev/vda / ext4 rw 0 0' >"$root/etc/fstab"
+truncate -s 640M "$work/root.img"
+mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/root.img"
+cp "$kernel/boot/vmlinuz-$version" "$work/vmlinuz"
+
+rm -rf --one-file-system "$root" "$kernel" "$work"/*.deb
+mv -T "$work" "$out"

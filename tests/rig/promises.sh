@@ -1,0 +1,85 @@
+# What the jobs of the rigs share; sourced by them, as root in a guest. Each promise is one line,
+# "ok NAME" or "not ok NAME: why", and what was said beside it is "# ...".
+# rig_build: where the programs are.
+set -u
+cd /run || exit 1
+build=$rig_build
+tools=$build/tests/system
+device=/dev/ekey-random
+limit=${limit:-60} # seconds for one promise; most take less than one
+
+said() { sed 's/^/# /' "$1"; }
+seconds() { cut -d. -f1 /proc/uptime; }
+tell() {
+	said /run/said
+	echo "# took $(($(seconds) - tried)) s"
+}
+
+# promise NAME COMMAND...: kept when it exits with 0.
+promise() {
+	name=$1
+	shift
+	tried=$(seconds)
+	if ( "$@" ) >/run/said 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name: exit $?: $(tail -n 1 /run/said)"
+	fi
+	tell
+}
+
+# promises PREFIX COMMAND...: it prints such lines itself.
+promises() {
+	prefix=$1
+	shift
+	timeout 300 "$@" >/run/said 2>&1
+	sed -n "s/^\(not \)\{0,1\}ok /&$prefix./p" /run/said
+	sed -n '/^\(not \)\{0,1\}ok /!s/^/# /p' /run/said
+}
+
+until_true() {
+	left=200
+	until "$@" 2>/dev/null; do
+		[ $((left -= 1)) -gt 0 ] || { echo "never so: $*"; return 1; }
+		sleep 0.1
+	done
+}
+
+# Without a look at the device, which would wait for the daemon.
+published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }
+withdrawn() { ! published "$1"; }
+
+# start_daemon NAME DEVICE: its pid in $daemon.
+start_daemon() {
+	"$build/ekey-randomd" -c "/run/$1.conf" >>"/run/$1.log" 2>&1 &
+	daemon=$!
+	until_true published "$2"
+	until_true "$build/ekeyctl" --socket "/run/$1.control" status >/dev/null
+}
+
+end() {
+	kill "-${2:-TERM}" "$1"
+	wait "$1"
+}
+
+# count N COMMAND...: it writes exactly N bytes.
+count() {
+	wanted=$1
+	shift
+	got=$(timeout $limit sh -c "$*" | wc -c)
+	[ "$got" -eq "$wanted" ] || { echo "$got bytes, wanted $wanted"; return 1; }
+}
+
+# `promise` tries in a subshell, which has no children of ours to wait for: these run here.
+# here NAME [COMMAND...]: the command is the name, if it is not said.
+here() {
+	name=$1
+	[ $# -eq 1 ] || shift
+	tried=$(seconds)
+	if "$@" >/run/said 2>&1; then
+		echo "ok $name"
+	else
+		echo "not ok $name: $(tail -n 1 /run/said)"
+	fi
+	tell
+}

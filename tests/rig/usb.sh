@@ -1,0 +1,220 @@
+#!/bin/sh
+# Runs as root in a guest of tests/rig/qemu.py (test_usb.py): a simulated key on a USB of the real
+# kernel, first as Linux sees it, then as the source of a real /dev/ekey-random.
+# rig_address: usb or tty, how the daemon gets at the key.
+# rig_cycles: how often the key is unplugged while readers wait.
+. "${0%/*}/promises.sh"
+. "${0%/*}/keys.sh"
+
+# ---- a key as Linux sees it ----
+says() {
+	is=$(cat "$(usb_folder 0)/$1")
+	[ "$is" = "$2" ] || { echo "$1: $is"; return 1; }
+}
+
+enumerates() {
+	says speed 12 && says idVendor 20df && says idProduct 0001 && says bMaxPower 76mA &&
+		says manufacturer "Simtec Electronics" && says product "Entropy Key" &&
+		says bDeviceClass 02 && says bNumInterfaces " 2"
+}
+
+endpoints_are_the_keys() {
+	folder=$(usb_folder 0)
+	for at in 1.0/ep_82/type=Interrupt 1.1/ep_81/type=Bulk 1.1/ep_03/type=Bulk \
+		1.1/ep_81/wMaxPacketSize=0040 1.0/bInterfaceClass=02 1.1/bInterfaceClass=0a; do
+		grep -qx "${at#*=}" "$folder:${at%=*}" 2>/dev/null ||
+			grep -qx "${at#*=}" "$folder/${folder##*/}:${at%=*}" || { echo "$at"; return 1; }
+	done
+}
+
+udev_knows_it() {
+	udevadm settle
+	udevadm info -q property -p "$(usb_folder 0)" >/run/properties
+	grep -x "ID_SERIAL_SHORT=${serial}0" /run/properties && grep -x ID_VENDOR_ID=20df /run/properties
+}
+
+acm_binds() { until_true test -c /dev/ttyACM0; }
+
+two_keys_have_two_terminals() { until_true test -c /dev/ttyACM0 -a -c /dev/ttyACM1; }
+
+# ---- the key as a source ----
+flows_in_order() { timeout $limit "$tools/readers" one $device "$seed" 65536; }
+
+no_class_request_was_sent() { [ "$(counted $sim 0 usb_class_requests)" = "$class_requests" ]; }
+
+no_line_state_was_sent() { [ "$(counted $sim 0 usb_line_states)" = 0 ]; }
+
+# From the plug to the first byte in the hands of a reader that waits.
+plug_to_byte_takes_less_than_3_s() {
+	head -c 1 $device >/run/byte &
+	reader=$!
+	sleep 1
+	[ ! -s /run/byte ] || { echo "a byte without a key"; return 1; }
+	began=$(now)
+	kill -USR2 $sim
+	wait $reader
+	took=$(($(now) - began))
+	echo "took $took hundredths of a second"
+	[ -s /run/byte ] && [ $took -lt 300 ]
+}
+
+# fault COUNTER: bytes come through, undamaged, while the fault strikes.
+fault() {
+	timeout $limit "$tools/readers" many $device "$seed" 50000 8 $SPARE || return 1
+	struck=$(counted $sim 0 "$1")
+	echo "$1=$struck"
+	[ "$struck" -gt 0 ]
+}
+
+# try_fault NAME COUNTER OPTION...
+try_fault() {
+	fault_name=$1
+	counter=$2
+	shift 2
+	start_key 0 "$seed" --rate 2000 "$@"
+	promise "$fault_name" fault "$counter"
+	stop_key 0 $sim
+}
+
+open_files() { ls "/proc/$daemon/fd" | wc -l; }
+memory() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$daemon/status"; }
+unplugged() { [ "$(counted $sim 0 unplugged)" -ge "$1" ]; }
+
+# The key comes and goes, each time after other 6 to 12 KB of which half are entropy, under readers
+# who want all that it has between.
+survives_unplugging() {
+	start_crowd $((rig_cycles * 5000))
+	until_true unplugged 3
+	files=$(open_files)
+	kb=$(memory)
+	began=$(now)
+	wait_for_crowd || return 1
+	times=$(counted $sim 0 unplugged)
+	echo "unplugged $times times, in $(($(now) - began)) hundredths of a second"
+	echo "open files: $files, $(open_files); memory: $kb, $(memory) KiB"
+	[ "$(open_files)" -le $((files + 1)) ] && [ "$(memory)" -le $((kb + 256)) ] &&
+		[ "$times" -ge "$rig_cycles" ]
+}
+
+full() { [ "$(status_of level_bytes)" -gt $(($(status_of size_bytes) - 64)) ]; }
+woken() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$daemon/task/$daemon/status"; }
+
+idle_and_full_sleeps() {
+	until_true full || return 1
+	sleep 8 # the watchdog has asked for the last time since the last read
+	before=$(woken)
+	sleep 5
+	echo "woken $before, $(woken)"
+	[ "$(woken)" = "$before" ]
+}
+
+# ---- two keys ----
+# Bytes in four seconds, once the pool is empty.
+flow() {
+	timeout 1 cat $device >/dev/null
+	timeout 4 cat $device | wc -c
+}
+
+# ratio HUNDREDTHS A B: B is so many hundredths of A, or up to a seventh more or less.
+ratio() {
+	echo "$2, then $3"
+	[ $(($3 * 700)) -gt $(($2 * $1 * 6)) ] && [ $(($3 * 700)) -lt $(($2 * $1 * 8)) ]
+}
+
+two_keys_double_the_rate() {
+	start_key 1 "$seed" --rate 400
+	second=$sim
+	sleep 2
+	of_two=$(flow)
+	ratio 200 "$of_one" "$of_two"
+}
+
+losing_one_halves_it() {
+	stop_key 1 $second
+	ratio 50 "$of_two" "$(flow)"
+}
+
+# ---- all of it through one kind of source ----
+try_plug() {
+	start_key 0 "$seed" --rate 4000
+	# Those of cdc_acm, which cannot be kept from it.
+	until_true test -c /dev/ttyACM0
+	class_requests=$(counted $sim 0 usb_class_requests)
+	start_daemon usb $device
+	promise "$kind.flows_in_order" flows_in_order
+	[ "$kind" = tty ] || promise "$kind.no_class_request_was_sent" no_class_request_was_sent
+	promise "$kind.no_line_state_was_sent" no_line_state_was_sent
+	[ "$kind" = tty ] || promise "$kind.idle_and_full_sleeps" idle_and_full_sleeps
+	here "$kind.unplugged_key_blocks_readers" unplugged_key_blocks_readers
+	here "$kind.replugged_key_serves_them" replugged_key_serves_them
+	stop_key 0 $sim
+	end $daemon TERM
+
+	start_key 0 "$seed" --rate 86
+	kill -USR2 $sim
+	until_true key_is_away 0
+	start_daemon usb $device
+	here "$kind.plug_to_byte_takes_less_than_3_s" plug_to_byte_takes_less_than_3_s
+	stop_key 0 $sim
+}
+
+try_faults() {
+	try_fault "$kind.stall" usb_stalls --usb-stall-every 101
+	try_fault "$kind.eproto" usb_eprotos --usb-eproto-every 101
+	try_fault "$kind.overflow" usb_overflows --usb-overflow-every 101
+	try_fault "$kind.zero_packets" usb_zero_packets --usb-zero-every 7
+	try_fault "$kind.short_packets" usb_short_packets --usb-short-every 7
+	# A terminal cannot reset its device.
+	[ "$kind" = tty ] || try_fault "$kind.mute_until_reset" usb_mutes --usb-nak-after 1500
+	start_key 0 "$seed" --rate 2000 --unplug-after 6000 --unplug-jitter 6000 --replug-after 20
+	here "$kind.survives_unplugging" survives_unplugging
+	stop_key 0 $sim
+}
+
+try_two() {
+	start_key 0 "$seed" --rate 400
+	first=$sim
+	sleep 2
+	of_one=$(flow)
+	here "$kind.two_keys_double_the_rate" two_keys_double_the_rate
+	here "$kind.losing_one_halves_it" losing_one_halves_it
+	stop_key 0 $first
+}
+
+# try_source KIND ADDRESS: what no kind of source can make a difference to is tried on USB only.
+try_source() {
+	kind=$1
+	seed=$1
+	write_keyring "$seed" 0 1
+	config usb "$2"
+	try_plug
+	try_faults
+	[ "$kind" = tty ] || try_two
+	end $daemon TERM
+}
+
+start_usb
+case $rig_address in
+tty)
+	start_key 0 plug
+	promise enumerates enumerates
+	promise endpoints_are_the_keys endpoints_are_the_keys
+	promise acm_binds acm_binds
+	promise udev_knows_it udev_knows_it
+	first=$sim
+	start_key 1 plug
+	promise two_keys_have_two_terminals two_keys_have_two_terminals
+	stop_key 1 $sim
+	stop_key 0 $first
+	try_source tty /dev/ttyACM0
+	;;
+usb)
+	try_source usb usb
+	;;
+esac
+said /run/usb.log
+grep -h '^ekey-sim' /run/key?.log >/run/counters
+said /run/counters
+dmesg | tail -n 40 >/run/dmesg
+said /run/dmesg
+exit 0
