@@ -12,6 +12,10 @@ V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
+# libsystemd is optional: without it no service manager is told anything.
+systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
+notify  := $(if $(systemd),notify,notify_none)
+
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num replace secret
 crypto_src  := keyed masterkey pem64 skein
@@ -22,8 +26,8 @@ backend_src := appear fd_transport ladder rekeying source source_log sources tty
                usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
-daemon_src  := config config_keys daemon files hwreport orders privileges reload status
-tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal
+daemon_src  := config config_keys daemon files hwreport $(notify) orders privileges reload status
+tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
@@ -31,13 +35,14 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
                pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+               $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih libusb-1.0
+packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -194,23 +199,43 @@ analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-ti
 	$(Q)clang-tidy-14 --quiet $$(git ls-files '*.c' | grep -Ev '^(tests/(unit|fuzz)|bench)/') -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
 
 # ---- install ----
+# systemd and udev look below /usr and /usr/local; for another PREFIX say where they do.
+UNITDIR     ?= $(PREFIX)/lib/systemd/system
+RULESDIR    ?= $(PREFIX)/lib/udev/rules.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+
 sbin := $(DESTDIR)$(PREFIX)/sbin
 bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
+units := ekey-randomd.service ekey-random-wait.service
+place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
-install: all ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
+install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
+	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
+
+install-service:
+	install -d $(addprefix $(DESTDIR),$(UNITDIR) $(RULESDIR) $(SYSUSERSDIR) $(TMPFILESDIR))
+	for unit in $(units); do \
+		$(place) dist/systemd/$$unit.in | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
+	install -m 644 udev/60-ekey-random.rules $(DESTDIR)$(RULESDIR)
+	install -m 644 dist/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf
+	$(place) dist/systemd/tmpfiles.conf.in | install -m 644 /dev/stdin $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 
 uninstall: ## leaves the configuration and the keyring
+	$(if $(DESTDIR),,dist/host.sh uninstall)
 	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
+	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 	rm -rf $(doc)
 
 # ---- benchmarks ----
@@ -234,6 +259,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak soak-usb test-fresh fmt fmt-check analyze install uninstall help clean
+        test-san soak soak-usb test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -4,10 +4,16 @@
 #include <time.h>
 
 uint64_t
-clock_now_ms(void)
+clock_now_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+uint64_t
+clock_now_ms(void)
+{
+	return clock_now_us() / 1000;
 }

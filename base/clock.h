@@ -8,4 +8,7 @@
 /* Milliseconds of CLOCK_MONOTONIC; never goes back, unrelated to the date. */
 uint64_t clock_now_ms(void);
 
+/* The same in microseconds, for those whom we must tell when something was. */
+uint64_t clock_now_us(void);
+
 #endif

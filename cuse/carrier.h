@@ -43,6 +43,7 @@ struct carrier {
 	int abort_fd;                 /* kernel's switch that ends the connection, or -1 */
 	int null_fd;                  /* takes the place of fd, to end it without that switch */
 	bool initialised;             /* the handshake is over */
+	bool mode_is_udevs;           /* we may not set it: see cuse_set_mode() */
 	struct fuse_buf buffer;
 	uint64_t unique;      /* of the request in hand */
 	uint64_t poll_handle; /* of the poll in hand */

@@ -148,6 +148,19 @@ cuse_sysfs_number(const struct carrier *c, dev_t *ret)
 }
 
 /*
+ * The kernel makes the node for root alone, whoever we are. A server without root has no right to
+ * it: there the rule for SUBSYSTEM=="cuse" in udev/60-ekey-random.rules opens it a moment later.
+ */
+static int
+cuse_set_mode(struct carrier *c)
+{
+	int result = priv_chmod_node(c->path, c->mode);
+
+	c->mode_is_udevs = result == -EPERM;
+	return c->mode_is_udevs ? 0 : result;
+}
+
+/*
  * CUSE says yes to everything and then ends the connection when it could not make the device. The
  * node itself is looked at by lstat only, which asks devtmpfs and never the device.
  */
@@ -171,7 +184,7 @@ cuse_publish(struct carrier *c)
 		return carrier_fail(c, -ENODEV,
 				    "the kernel made the device, but its node is not at this path "
 				    "(is /dev a devtmpfs here?); use via = fuse");
-	result = priv_chmod_node(c->path, c->mode);
+	result = cuse_set_mode(c);
 	if (result < 0)
 		return carrier_fail(c, result, "cannot set its mode: %s", strerror(-result));
 	c->abort_fd = priv_open_cuse_abort(cuse_name(c));

@@ -51,7 +51,7 @@ claim_take(const char *path)
 			(int)holder);
 	else if (fd == -EBUSY)
 		log_err("%s: another process already serves it", path);
-	else if (fd < 0)
+	else if (fd < 0 && fd != -EACCES)
 		log_err("%s: cannot lock it by a file in its directory: %s", path, strerror(-fd));
 	return fd;
 }

@@ -14,7 +14,11 @@
  */
 int claim_resolve(const char *path, char *ret, size_t size);
 
-/* Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: served). */
+/*
+ * Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: served). -EACCES
+ * comes without a line: who may not write to the directory can serve there by CUSE only, and the
+ * kernel gives each name to one CUSE device only.
+ */
 int claim_take(const char *path);
 
 /*

@@ -24,7 +24,7 @@
 struct device {
 	struct event_base *base;
 	struct device_config config; /* path resolved */
-	int claim_fd;
+	int claim_fd;                /* -1: none, see claim_take() */
 	struct requests *requests;
 	struct carrier carrier;
 	struct event *readable, *retry; /* `retry` is pending while the device is not published */
@@ -135,35 +135,49 @@ device_open_carrier(struct device *d, const struct carrier_kind *kind)
 
 /*
  * CUSE where it can be had, else FUSE. Only a kernel without CUSE is a reason to change over: a
- * name that CUSE refused would be in the way of FUSE too.
+ * name that CUSE refused would be in the way of FUSE too. Why FUSE, or why neither, is in `why`.
  */
+static int
+device_open_any(struct device *d, char *why, size_t size)
+{
+	int result;
+
+	if (d->config.via == DEVICE_VIA_FUSE) {
+		snprintf(why, size, "the configuration says so");
+		return device_open_carrier(d, &carrier_fuse);
+	}
+	result = device_open_carrier(d, &carrier_cuse);
+	snprintf(why, size, "%s", d->carrier.problem);
+	if (d->config.via == DEVICE_VIA_CUSE || result != -ENODEV)
+		return result;
+	result = device_open_carrier(d, &carrier_fuse);
+	return result == -EACCES ? -ENODEV : result; /* neither can be had by this user */
+}
+
 static int
 device_choose_carrier(struct device *d)
 {
-	bool forced = d->config.via != DEVICE_VIA_AUTO;
-	char why[CARRIER_PROBLEM_MAX] = "via = fuse";
-	int result = -ENODEV;
+	char why[CARRIER_PROBLEM_MAX];
+	int result = device_open_any(d, why, sizeof(why));
+	const struct carrier *c = &d->carrier;
 
-	if (d->config.via != DEVICE_VIA_FUSE) {
-		result = device_open_carrier(d, &carrier_cuse);
-		memcpy(why, d->carrier.problem, sizeof(why));
-	}
-	if (d->config.via == DEVICE_VIA_FUSE || (!forced && result == -ENODEV))
-		result = device_open_carrier(d, &carrier_fuse);
-	if (result < 0)
-		log_err("%s: not published: %s", d->config.path, d->carrier.problem);
-	else if (d->carrier.kind == &carrier_fuse)
-		log_info("%s: served by FUSE, because %s", d->config.path,
-			 forced ? "the configuration says so" : why);
+	if (result < 0 && c->kind == &carrier_fuse && d->config.via == DEVICE_VIA_AUTO)
+		log_err("%s: not published: %s; and %s", d->config.path, why, c->problem);
+	else if (result < 0)
+		log_err("%s: not published: %s", d->config.path, c->problem);
+	else if (c->kind == &carrier_fuse)
+		log_info("%s: served by FUSE, because %s", d->config.path, why);
 	else
-		log_info("%s: served by CUSE", d->config.path);
+		log_info("%s: served by CUSE%s", d->config.path,
+			 c->mode_is_udevs ? "; udev's rules set its mode, since we are not root"
+					  : "");
 	return result;
 }
 
 static int
 device_publish(struct device *d)
 {
-	int result = claim_clear(d->config.path);
+	int result = d->claim_fd >= 0 ? claim_clear(d->config.path) : 0;
 
 	if (result == 0)
 		result = device_choose_carrier(d);
@@ -232,7 +246,7 @@ device_prepare(struct device *d, struct pool *pool)
 		return -ENOMEM;
 	}
 	d->claim_fd = claim_take(d->config.path);
-	return d->claim_fd < 0 ? d->claim_fd : 0;
+	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
 }
 
 int

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -81,6 +83,18 @@ on_status(void *arg, const struct ctl_request *request)
 	return NULL;
 }
 
+/* /run is empty after a boot, and who starts us by hand has made no directory there. */
+static void
+make_control_dir(const char *control)
+{
+	char dir[CONFIG_SOCKET_MAX];
+	const char *slash = strrchr(control, '/');
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - control), control);
+	if (mkdir(dir, 0755) == 0)
+		log_info("made %s", dir);
+}
+
 static bool
 start_control(struct daemon *d)
 {
@@ -92,8 +106,11 @@ start_control(struct daemon *d)
 		{.name = "Keyring", .admin = true, .run = orders_keyring},
 		{.name = NULL},
 	};
-	int result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
-				    &d->control);
+	int result;
+
+	make_control_dir(d->config.control);
+	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
+				&d->control);
 
 	if (result == -EADDRINUSE)
 		log_err("control socket %s: another daemon answers there", d->config.control);
@@ -162,6 +179,33 @@ start_sources(struct daemon *d)
 	return true;
 }
 
+/* ---- the service manager ---- */
+
+static void
+on_service_status(void *arg, char *ret, size_t size)
+{
+	status_line(arg, ret, size);
+}
+
+static bool
+start_watchdog(struct daemon *d)
+{
+	if (notify_watchdog_start(d->base, on_service_status, d, &d->watchdog) == 0)
+		return true;
+	log_err("no memory for the service manager's watchdog");
+	return false;
+}
+
+/* What was asked for is there: whoever was ordered after us may start. */
+static void
+say_ready(const struct daemon *d)
+{
+	char line[NOTIFY_STATUS_MAX];
+
+	status_line(d, line, sizeof(line));
+	notify_ready(line);
+}
+
 /* ---- signals ---- */
 
 static void
@@ -177,8 +221,12 @@ on_stop_signal(evutil_socket_t number, short what, void *arg)
 static void
 on_reload_signal(evutil_socket_t number, short what, void *arg)
 {
+	struct daemon *d = arg;
+
 	(void)number, (void)what;
-	reload(arg);
+	notify_reloading();
+	reload(d);
+	say_ready(d);
 }
 
 static bool
@@ -221,12 +269,14 @@ static bool
 daemon_start(struct daemon *d)
 {
 	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
-	       start_devices(d) && drop_privileges(d) && start_sources(d);
+	       start_devices(d) && drop_privileges(d) && start_sources(d) && start_watchdog(d);
 }
 
 static void
 daemon_stop(struct daemon *d)
 {
+	notify_stopping();
+	notify_watchdog_stop(&d->watchdog);
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
 		sources_free(&d->sources[i]);
 	usb_free(&d->usb);
@@ -255,6 +305,7 @@ daemon_run(const char *config_path)
 	started = daemon_start(&d);
 	if (started) {
 		warn_if_unlocked();
+		say_ready(&d);
 		event_base_dispatch(d.base);
 	}
 	daemon_stop(&d);

@@ -12,6 +12,7 @@
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
+#include "daemon/notify.h"
 #include "daemon/orders.h"
 #include "ekey/keyring.h"
 #include "pool/pool.h"
@@ -33,6 +34,7 @@ struct daemon {
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct ctl_server *control;
+	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;
 };
 

@@ -2,6 +2,8 @@
 #include "daemon/status.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -207,4 +209,49 @@ status_write(const struct daemon *d, struct evbuffer *out)
 		else
 			status_no_device(&d->config.devices[i], out);
 	}
+}
+
+/* ---- in one line ---- */
+
+struct key_count {
+	unsigned sources, connected, keyed;
+	const char *state; /* of the only source, or of the one key that is connected */
+};
+
+static void
+count_key(const struct source *source, struct key_count *keys)
+{
+	struct source_status status;
+
+	source_status(source, &status);
+	keys->connected += status.connected;
+	keys->keyed += strcmp(status.state, session_state_text(SESSION_KEYED)) == 0;
+	if (status.connected || keys->sources == 0)
+		keys->state = status.state;
+	keys->sources++;
+}
+
+static void
+count_keys(const struct daemon *d, struct key_count *ret)
+{
+	for (size_t i = 0; i < d->config.source_count; i++)
+		for (size_t j = 0; d->sources[i] != NULL && sources_at(d->sources[i], j) != NULL; j++)
+			count_key(sources_at(d->sources[i], j), ret);
+	if (ret->connected == 0 && ret->sources != 1)
+		ret->state = "waiting";
+}
+
+void
+status_line(const struct daemon *d, char *ret, size_t size)
+{
+	struct key_count keys = {.state = "waiting"};
+	size_t level = pool_level(d->pool);
+
+	count_keys(d, &keys);
+	if (keys.connected > 1)
+		snprintf(ret, size, "%u keys, %u keyed; pool %zu/%zu bytes", keys.connected,
+			 keys.keyed, level, d->pool_size);
+	else
+		snprintf(ret, size, "%s, %s; pool %zu/%zu bytes",
+			 keys.connected == 1 ? "1 key" : "no key", keys.state, level, d->pool_size);
 }

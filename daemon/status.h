@@ -14,4 +14,7 @@
 
 void status_write(const struct daemon *d, struct evbuffer *out);
 
+/* The same in one line, for people: "1 key, keyed; pool 992/1048576 bytes". */
+void status_line(const struct daemon *d, char *ret, size_t size);
+
 #endif

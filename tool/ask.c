@@ -13,13 +13,14 @@ ask_open(struct ctl_connection *c, const char *socket_path)
 		return EXIT_OK;
 	if (result == -EPROTO) {
 		fprintf(stderr,
-			"ekeyctl: %s: no greeting; is this ekey-randomd's socket, and may you"
-			" use it?\n",
+			"ekeyctl: %s: no greeting; is this ekey-randomd's socket? If so it hangs,"
+			" or refused us: its log says why\n",
 			socket_path);
 		return EXIT_CANNOT_CONNECT;
 	}
-	fprintf(stderr, "ekeyctl: %s: %s; is ekey-randomd running?\n", socket_path,
-		strerror(-result));
+	fprintf(stderr, "ekeyctl: %s: %s; %s\n", socket_path, strerror(-result),
+		result == -EACCES ? "only root may ask, unless control-mode is wider"
+				  : "is ekey-randomd running?");
 	return result == -ENOENT ? EXIT_NO_SOCKET : EXIT_CANNOT_CONNECT;
 }
 

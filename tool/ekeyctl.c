@@ -17,6 +17,8 @@ static const struct subcommand {
 	const char *form, *help;
 } subcommands[] = {
 	{"status", 0, 0, tool_status, "status", "sources, pool and devices: state and counters"},
+	{"wait-seeded", 0, 0, tool_wait_seeded, "wait-seeded",
+	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
 	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
@@ -31,6 +33,7 @@ usage(FILE *to)
 		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
 		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
 		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
+		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
 		    "  -V, --version\n  -h, --help\n"
 		    "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
@@ -70,14 +73,17 @@ run_subcommand(const struct tool_options *options, int count, char **words)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'}, {"keyring", required_argument, NULL, 'k'},
-		{"device", required_argument, NULL, 'd'}, {"version", no_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"socket", required_argument, NULL, 's'},
+						{"keyring", required_argument, NULL, 'k'},
+						{"device", required_argument, NULL, 'd'},
+						{"timeout", required_argument, NULL, 't'},
+						{"version", no_argument, NULL, 'V'},
+						{"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
-	for (int option; (option = getopt_long(argc, argv, "s:k:d:Vh", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':
 			told.socket = optarg;
@@ -87,6 +93,9 @@ main(int argc, char **argv)
 			break;
 		case 'd':
 			told.device = optarg;
+			break;
+		case 't':
+			told.timeout = optarg;
 			break;
 		case 'V':
 			printf("ekeyctl %s\n", VERSION);

@@ -1,5 +1,7 @@
 """make install puts everything where it belongs and takes nothing away that is the user's."""
 
+import pathlib
+import re
 
 import pytest
 
@@ -13,10 +15,16 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/README.md",
     "usr/local/share/doc/ekey-random/NEWS",
     "usr/local/share/doc/ekey-random/entropy-key.md",
+    "usr/local/share/doc/ekey-random/fuse.conf",
     "usr/local/share/man/man1/ekeyctl.1",
     "usr/local/share/man/man1/ekey-sim.1",
     "usr/local/share/man/man5/ekey-random.conf.5",
     "usr/local/share/man/man8/ekey-randomd.8",
+    "usr/local/lib/systemd/system/ekey-randomd.service",
+    "usr/local/lib/systemd/system/ekey-random-wait.service",
+    "usr/local/lib/udev/rules.d/60-ekey-random.rules",
+    "usr/local/lib/sysusers.d/ekey-random.conf",
+    "usr/local/lib/tmpfiles.d/ekey-random.conf",
     "etc/ekey-random/ekey-random.conf",
 }
 KEPT = "etc/ekey-random/ekey-random.conf"
@@ -24,8 +32,9 @@ KEPT = "etc/ekey-random/ekey-random.conf"
 
 @pytest.fixture
 def make(place):
-    def start(target):
-        result = run("make", "-C", str(TOP), target, f"DESTDIR={place}", f"BUILD={BUILD}")
+    def start(target, *words):
+        argv = ["make", "-C", str(TOP), target, f"DESTDIR={place}", f"BUILD={BUILD}", *words]
+        result = run(*argv)
         assert result.returncode == 0, result.stdout
         return {str(path.relative_to(place)) for path in place.rglob("*") if path.is_file()}
 
@@ -38,6 +47,20 @@ def test_installs_and_uninstalls(make, place):
     assert make("install") == INSTALLED
     assert (place / KEPT).read_text() == "mine"
     assert make("uninstall") == {KEPT}
+
+
+def test_what_is_installed_names_what_is_installed(make, place):
+    files = make("install", "PREFIX=/usr", "SYSCONF=/srv/etc")
+    lib = place / "usr/lib"
+    unit = (lib / "systemd/system/ekey-randomd.service").read_text()
+    assert "ExecStart=/usr/sbin/ekey-randomd -c /srv/etc/ekey-random/ekey-random.conf\n" in unit
+    assert {"usr/sbin/ekey-randomd", "srv/etc/ekey-random/ekey-random.conf"} <= files
+    wait = (lib / "systemd/system/ekey-random-wait.service").read_text()
+    assert "ExecStart=/usr/bin/ekeyctl wait-seeded" in wait and "usr/bin/ekeyctl" in files
+    assert "z /srv/etc/ekey-random/keyring " in (lib / "tmpfiles.d/ekey-random.conf").read_text()
+    for path in filter(pathlib.Path.is_file, lib.rglob("*ekey-random*")):
+        assert not re.search(r"@\w+dir@", path.read_text()), path
+        assert path.stat().st_mode & 0o777 == 0o644, path
 
 
 def test_example_configuration_is_good():

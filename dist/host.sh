@@ -1,0 +1,40 @@
+#!/bin/sh
+# What `make install` does to the machine itself, beyond its files; a boot would do the same.
+#     dist/host.sh install SYSUSERSDIR TMPFILESDIR SYSCONF
+#     dist/host.sh uninstall                                 before the files go
+set -eu
+
+have() { command -v "$1" >/dev/null; }
+systemd_runs() { [ -d /run/systemd/system ] && have systemctl; }
+
+# ekeyd's own is deleted when that package is purged.
+copy_keyring() {
+	from=/etc/entropykey/keyring to=$1/ekey-random/keyring
+	[ -e $from ] && [ ! -e "$to" ] || return 0
+	install -m 0640 $from "$to"
+	if getent group ekey-random >/dev/null; then chgrp ekey-random "$to"; fi
+	echo "install: copied $from to $to"
+}
+
+install_host() {
+	! have systemd-sysusers || systemd-sysusers "$1/ekey-random.conf"
+	copy_keyring "$3"
+	! have systemd-tmpfiles || systemd-tmpfiles --create "$2/ekey-random.conf"
+	systemd_runs || return 0
+	systemctl daemon-reload
+	udevadm control --reload
+	# A key that is plugged in already: as if it came now.
+	udevadm trigger --action=change --subsystem-match=usb \
+		--attr-match=idVendor=20df --attr-match=idProduct=0001
+	udevadm trigger --action=change --subsystem-match=tty --property-match=ID_VENDOR_ID=20df
+}
+
+uninstall_host() {
+	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service || :
+}
+
+case ${1-} in
+install) install_host "$2" "$3" "$4" ;;
+uninstall) uninstall_host ;;
+*) exit 2 ;;
+esac

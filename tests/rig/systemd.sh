@@ -1,0 +1,200 @@
+#!/bin/bash
+# Runs as root in a guest of tests/rig/qemu.py (test_systemd.py) whose systemd and udev run as they
+# do at home: ekey-random is installed on the running machine, then keys come and go.
+# /install is the tree of `make install`, with host.sh beside.
+. "${0%/*}/promises.sh"
+service=ekey-randomd.service
+serial=M/tBF1IwMQA+SIMU
+seed=systemd
+drop_in=/run/systemd/system/$service.d
+
+show() { systemctl show -P "$1" $service; }
+active() { systemctl is-active -q $service; }
+pid() { show MainPID; }
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+read_as_nobody() { as_nobody timeout $limit head -c "$1" $device | wc -c | grep -qx "$1"; }
+
+# with TEXT: the service as a drop-in of that text changes it, started anew.
+with() {
+	mkdir -p $drop_in
+	printf '%s\n' "$@" >$drop_in/test.conf
+	systemctl daemon-reload
+	systemctl restart $service
+}
+without() {
+	rm -f $drop_in/test.conf
+	systemctl daemon-reload
+}
+
+# ---- the key: SIGUSR2 unplugs it and plugs it in ----
+start_key() {
+	"$build/ekey-sim" --listen vhci:0 --serial $serial --seed $seed --rate 4000 \
+		--keyring /run/key.ring "$@" >>/run/key.log 2>&1 &
+	sim=$!
+	until_true test -s /run/key.ring
+}
+usb_folder() { dirname "$(grep -lx 20df /sys/bus/usb/devices/*/idVendor)"; }
+key_is_there() { grep -qx 20df /sys/bus/usb/devices/*/idVendor; }
+key_is_away() { ! key_is_there; }
+plug() { kill -USR2 $sim && until_true key_is_there; }
+unplug() { kill -USR2 $sim && until_true key_is_away; }
+
+# ---- installation ----
+installs_on_a_running_machine() {
+	mkdir /etc/entropykey
+	cp /run/key.ring /etc/entropykey/keyring
+	cp -a /install/root/. /
+	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc
+}
+has() { [ "$(stat -c '%a %U:%G' "$2")" = "$1" ] || { stat -c '%n: %a %U:%G' "$2"; return 1; }; }
+keyring_of_ekeyd_is_taken_over() {
+	cmp /etc/entropykey/keyring /etc/ekey-random/keyring &&
+		has "640 root:ekey-random" /etc/ekey-random/keyring
+}
+cuse_is_the_services() { has "660 root:ekey-random" /dev/cuse; }
+
+# ---- udev, before any daemon ----
+property() { udevadm info -q property "$1" | grep -x "$2" || { udevadm info "$1"; return 1; }; }
+key_is_the_services() {
+	key=$(usb_folder)
+	has "660 root:ekey-random" "/dev/$(sed -n 's/^DEVNAME=//p' "$key/uevent")" &&
+		grep -x on "$key/power/control"
+}
+key_is_left_alone_by_others() {
+	property "$(usb_folder)" ID_MM_DEVICE_IGNORE=1 && property "$(usb_folder)" MTP_NO_PROBE=1
+}
+tty_is_the_services() {
+	has "660 root:ekey-random" /dev/ttyACM0 && property /dev/ttyACM0 ID_MM_PORT_IGNORE=1
+}
+link_is_safe() { [ "$(readlink -f "/dev/entropykey/${serial/\//_}")" = /dev/ttyACM0 ]; }
+
+# ---- the service ----
+runs_as_nobody_special() {
+	tr '\t' ' ' <"/proc/$(pid)/status" >/run/status
+	user=$(id -u ekey-random)
+	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
+		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status
+}
+plug_starts_the_service() { ! active && plug && until_true active; }
+device_is_for_everyone_to_read() { [ -c $device ] && has "444 root:ekey-random" $device; }
+first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
+others_can_wait_for_bytes_or_device() {
+	systemctl start ekey-random-wait.service && systemctl is-active 'dev-ekey\x2drandom.device'
+}
+reload_keeps_it_running() {
+	before=$(pid)
+	systemctl reload $service && until_true active && [ "$(pid)" = "$before" ]
+}
+
+# Eight readers on an empty pool, without a key: they wait, and so does the service.
+unplug_blocks_readers() {
+	before=$(pid)
+	unplug
+	timeout 3 cat $device >/dev/null
+	"$tools/readers" many $device $seed 200000 8 >/run/readers 2>&1 &
+	readers=$!
+	sleep 2
+	kill -0 $readers && active && [ "$(pid)" = "$before" ]
+}
+replug_serves_them() {
+	plug
+	wait $readers
+	status=$?
+	cat /run/readers
+	return $status
+}
+
+# ---- when it goes wrong ----
+came_back() { active && [ "$(pid)" != "$1" ] && read_as_nobody 64; }
+aborted_device_comes_back() {
+	echo 1 >/sys/class/cuse/ekey-random/abort
+	until_true withdrawn $device
+	until_true published $device && udevadm settle && read_as_nobody 64
+}
+killed_daemon_comes_back() {
+	before=$(pid)
+	kill -KILL "$before"
+	until_true came_back "$before"
+}
+hung_daemon_comes_back() {
+	with '[Service]' WatchdogSec=2
+	before=$(pid)
+	kill -STOP "$before"
+	until_true came_back "$before"
+	status=$?
+	without
+	return $status
+}
+
+# What the unit says of PrivateUsers= is so, and would be seen here.
+user_namespace_shuts_users_out() {
+	with '[Service]' PrivateUsers=yes
+	head -c 16 $device | wc -c | grep -qx 16 && ! read_as_nobody 16
+	status=$?
+	without
+	return $status
+}
+
+fuse_drop_in_serves_everyone() {
+	sed -i 's/^via = .*/via = fuse/' /etc/ekey-random/ekey-random.conf
+	with "$(cat /usr/local/share/doc/ekey-random/fuse.conf)"
+	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
+		systemctl stop $service && [ ! -e $device ]
+	status=$?
+	sed -i 's/^via = .*/via = auto/' /etc/ekey-random/ekey-random.conf
+	without
+	return $status
+}
+
+uninstall_ends_it() {
+	systemctl start $service
+	/install/host.sh uninstall
+	! active && [ ! -e $device ] && [ ! -e /run/ekey-random ]
+}
+
+echo # systemd 257 leaves the console in the middle of a line
+modprobe vhci_hcd
+start_key
+until_true key_is_there
+unplug
+promise installs_on_a_running_machine installs_on_a_running_machine
+promise keyring_of_ekeyd_is_taken_over keyring_of_ekeyd_is_taken_over
+promise cuse_is_the_services cuse_is_the_services
+
+systemctl -q mask --runtime $service
+plug
+until_true test -c /dev/ttyACM0
+udevadm settle
+promise key_is_the_services key_is_the_services
+promise key_is_left_alone_by_others key_is_left_alone_by_others
+promise tty_is_the_services tty_is_the_services
+promise link_is_safe link_is_safe
+unplug
+systemctl -q unmask --runtime $service
+
+end $sim
+start_key
+until_true key_is_there
+unplug
+systemctl -q stop $service
+promise plug_starts_the_service plug_starts_the_service
+promise device_is_for_everyone_to_read device_is_for_everyone_to_read
+promise runs_as_nobody_special runs_as_nobody_special
+promise first_bytes_are_the_streams first_bytes_are_the_streams
+promise others_can_wait_for_bytes_or_device others_can_wait_for_bytes_or_device
+promise reload_keeps_it_running reload_keeps_it_running
+here unplug_blocks_readers
+here replug_serves_them
+promise aborted_device_comes_back aborted_device_comes_back
+promise killed_daemon_comes_back killed_daemon_comes_back
+promise hung_daemon_comes_back hung_daemon_comes_back
+promise user_namespace_shuts_users_out user_namespace_shuts_users_out
+promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
+promise uninstall_ends_it uninstall_ends_it
+end $sim
+
+journalctl -b -o short-monotonic --no-pager -u $service -u ekey-random-wait.service >/run/journal
+said /run/journal
+said /run/key.log
+echo "rig: exit 0"
+systemctl poweroff -ff
