@@ -126,9 +126,9 @@ report_source(struct evbuffer *out, const struct source *source, const struct so
 			    intake_state_text(s->health), s->intake.alarms);
 }
 
-/* Those of a section that have this serial number, or all of them when it is empty. */
+/* Those of one section, or the one of them with this serial; true when there was one. */
 static bool
-report_sources(const struct ctl_request *request, const struct sources *sources)
+report_sources(struct evbuffer *out, const struct sources *sources, const char *serial)
 {
 	const struct source *source;
 	bool found = false;
@@ -137,10 +137,10 @@ report_sources(const struct ctl_request *request, const struct sources *sources)
 		struct source_status status;
 
 		source_status(source, &status);
-		if (request->words[0] != '\0' && strcmp(request->words, status.serial) != 0)
+		if (serial[0] != '\0' && strcmp(serial, status.serial) != 0)
 			continue;
-		evbuffer_add_printf(request->out, "*\t\n");
-		report_source(request->out, source, &status);
+		evbuffer_add_printf(out, "*\t\n");
+		report_source(out, source, &status);
 		found = true;
 	}
 	return found;
@@ -154,7 +154,8 @@ hwreport_write(void *arg, const struct ctl_request *request)
 
 	evbuffer_add_printf(request->out, "*\tekey-randomd %s\n", VERSION);
 	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL)
-			found |= report_sources(request, d->sources[i]);
+		if (d->sources[i] != NULL &&
+		    report_sources(request->out, d->sources[i], request->words))
+			found = true;
 	return found ? NULL : "there is no such key";
 }

@@ -71,16 +71,18 @@ on_rekey(void *arg, const struct rekey *rekey)
 	d->rekey.source = NULL;
 }
 
-/* The section's source that has the key, and took the order; or NULL. */
+/* The source that has this key, with the change begun; or NULL. */
 static struct source *
-rekey_one_of(struct daemon *d, const struct sources *sources,
-	     const uint8_t serial[static KEYED_SERIAL_LEN], const uint8_t mac[static KEYED_MAC_LEN])
+begin_rekey(struct daemon *d, const uint8_t serial[static KEYED_SERIAL_LEN],
+	    const uint8_t mac[static KEYED_MAC_LEN])
 {
 	struct source *source;
 
-	for (size_t i = 0; (source = sources_at(sources, i)) != NULL; i++)
-		if (source_rekey(source, serial, mac, on_rekey, d))
-			return source;
+	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
+		for (size_t j = 0;
+		     d->sources[i] != NULL && (source = sources_at(d->sources[i], j)) != NULL; j++)
+			if (source_rekey(source, serial, mac, on_rekey, d))
+				return source;
 	return NULL;
 }
 
@@ -95,9 +97,7 @@ orders_rekey_start(void *arg, const struct ctl_request *request)
 	if (d->rekey.source != NULL)
 		return BUSY;
 	d->rekey.ticket = request->ticket;
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX && d->rekey.source == NULL; i++)
-		if (d->sources[i] != NULL)
-			d->rekey.source = rekey_one_of(d, d->sources[i], serial, mac);
+	d->rekey.source = begin_rekey(d, serial, mac);
 	if (d->rekey.source == NULL)
 		d->rekey.ticket = 0;
 	return d->rekey.source != NULL ? ctl_later : NO_SUCH_KEY;

@@ -33,7 +33,7 @@ for option in $options; do
 	test "$option" = help || grep -qF -- "--$option" sim/options.c || say "ekey-sim --help: no option --$option"
 done
 
-commands=$(sed -n 's/^\t{"\([a-z]*\)", [0-9], [0-9], tool_.*/\1/p' tool/ekeyctl.c)
+commands=$(sed -n 's/^\t{"\([a-z-]*\)", [0-9], [0-9], tool_.*/\1/p' tool/ekeyctl.c)
 test -n "$commands" || say "tool/ekeyctl.c: no subcommands found"
 for command in $commands; do
 	grep -Eq "^\.(B|BI|BR) $command( |\$)" doc/man/ekeyctl.1 || say "ekeyctl(1): no command '$command'"

@@ -33,7 +33,7 @@ usage(FILE *to)
 		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
 		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
 		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
-		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: for ever\n"
+		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
 		    "  -V, --version\n  -h, --help\n"
 		    "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)

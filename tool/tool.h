@@ -3,7 +3,8 @@
 #ifndef TOOL_TOOL_H
 #define TOOL_TOOL_H
 
-/* Up to 5 they are ekeydctl's (PROTOCOL 6). ekeyctl(1) has the list. */
+/* Up to 5 they are ekeydctl's (PROTOCOL 6), whose 6 is a missing argument. ekeyctl(1) has the list.
+ */
 enum exit_code {
 	EXIT_OK = 0,
 	EXIT_USAGE = 1,
@@ -11,12 +12,12 @@ enum exit_code {
 	EXIT_NO_SOCKET = 3,
 	EXIT_ERROR_REPLY = 4,
 	EXIT_CANNOT_CONNECT = 5, /* also: connected, but got no whole answer */
-	EXIT_REFUSED = 6,        /* by the key: wrong master key, or locked out */
-	EXIT_NO_KEY = 7,         /* not plugged in, another, or it does not answer */
-	EXIT_MASTER_KEY = 8,     /* what was typed is none, or there is nobody to ask */
-	EXIT_KEYRING = 9,        /* cannot be read or written: nothing was changed */
-	EXIT_NOT_STORED = 10,    /* the key has another long-term key: it was shown */
-	EXIT_TIMED_OUT = 11,     /* wait-seeded */
+	EXIT_TIMED_OUT = 7,      /* wait-seeded */
+	EXIT_REFUSED = 8,        /* by the key: wrong master key, or locked out */
+	EXIT_NO_KEY = 9,         /* not plugged in, another, or it does not answer */
+	EXIT_MASTER_KEY = 10,    /* what was typed is none, or there is nobody to ask */
+	EXIT_KEYRING = 11,       /* cannot be read or written: nothing was changed */
+	EXIT_NOT_STORED = 12,    /* the key has another long-term key: it was shown */
 };
 
 #define TOOL_KEYRING_PATH "/etc/ekey-random/keyring"
@@ -25,11 +26,11 @@ struct tool_options {
 	const char *socket;  /* the daemon's */
 	const char *keyring; /* NULL: the daemon's, or the usual one */
 	const char *device;  /* NULL: through the daemon */
-	const char *timeout; /* as it was told; NULL: none */
+	const char *timeout; /* NULL: none */
 };
 
 /* Each takes the words after its name, as many as the table in tool/ekeyctl.c allows; then NULL. */
 typedef enum exit_code tool_run(const struct tool_options *options, char **words);
-tool_run tool_status, tool_wait_seeded, tool_keyring, tool_rekey, tool_hwreport;
+tool_run tool_status, tool_wait_seeded, tool_rekey, tool_keyring, tool_hwreport;
 
 #endif

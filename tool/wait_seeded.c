@@ -84,7 +84,9 @@ tool_wait_seeded(const struct tool_options *options, char **words)
 	(void)words;
 	if (options->timeout != NULL &&
 	    !num_parse_duration(options->timeout, TIMEOUT_MAX_MS, &timeout_ms)) {
-		fprintf(stderr, "ekeyctl: --timeout %s: a time such as 60s is needed\n",
+		fprintf(stderr,
+			"ekeyctl: --timeout %s: a time such as 60s is needed\n"
+			"usage: ekeyctl wait-seeded [--timeout TIME]\n",
 			options->timeout);
 		return EXIT_USAGE;
 	}
