@@ -9,7 +9,7 @@ import pytest
 
 from processes import PATIENCE_S, Process, mounted, program, run, wait_until
 
-TIMED_OUT = 11
+TIMED_OUT = 7
 
 needs_libsystemd = pytest.mark.skipif(
     run("pkg-config", "--exists", "libsystemd").returncode != 0,
