@@ -177,10 +177,15 @@ soak: ## a hundred million 16-byte blocks through 64 readers that are killed and
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
 
-soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
-	$(Q)dist/packages.sh build test-unit test
+test-guest: ## the key on USB, udev and systemd, in QEMU: minutes; needs root and the network once
+	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
-	$(Q)EKEY_USB_CYCLES=200 $(suites) rig -k usb.survives_unplugging
+	$(Q)$(suites) guest
+
+soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+	$(Q)dist/packages.sh build test-unit test guest
+	$(again) all test-programs
+	$(Q)EKEY_USB_CYCLES=200 $(suites) guest -k usb.survives_unplugging
 
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
@@ -259,6 +264,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak soak-usb test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -9,8 +9,8 @@ packages_of() {
 		libusb-1.0-0-dev libsystemd-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
-	test) echo python3-pytest ekeyd fuse3 user-mode-linux openssl rng-tools5 dieharder systemd udev \
-		qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils ;;
+	test) echo python3-pytest ekeyd fuse3 user-mode-linux openssl rng-tools5 dieharder systemd udev ;;
+	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	bench) echo python3 ekeyd fuse3 user-mode-linux ;;
 	analyze) echo clang-tidy-14 clang-format-14 git ;;
@@ -21,7 +21,7 @@ packages_of() {
 wanted=
 for group; do
 	list=$(packages_of "$group") || {
-		echo "packages: no group '$group' (build run test-unit test fuzz bench analyze)" >&2
+		echo "packages: no group '$group' (build run test-unit test guest fuzz bench analyze)" >&2
 		exit 2
 	}
 	wanted="$wanted $list"
