@@ -56,7 +56,7 @@ rngtest_passes() {
 }
 
 dieharder_passes() {
-	timeout $limit dieharder -g 201 -f $device -d 2 -t 200 -p 5 >/run/dieharder 2>&1
+	timeout $limit dieharder -g 201 -f $device -d 100 -t 10000 -p 20 >/run/dieharder 2>&1
 	grep -q 'PASSED\|WEAK' /run/dieharder || { cat /run/dieharder; return 1; }
 }
 

@@ -71,7 +71,7 @@ CLIENTS = {
     "od": ("od -An -v -tx1 -N 32 $DEVICE | wc -w", 32, 32),
     "rngtest": ("rngtest -c 100 <$DEVICE 2>&1 | sed -n 's/.*successes: //p'", 97, 100),
     "openssl": ("head -c 48 $DEVICE | openssl base64 -A | wc -c", 64, 64),
-    "dieharder": ("dieharder -g 200 -d 2 -t 200 -p 5 <$DEVICE | grep -c 'PASSED\\|WEAK'", 1, 1),
+    "dieharder": ("dieharder -g 200 -d 100 -t 10000 -p 20 <$DEVICE | grep -c 'PASSED\\|WEAK'", 1, 1),
     "python": ("python3 -c \"print(len(open('$DEVICE', 'rb').read(5000)))\"", 5000, 5000),
     "python_unbuffered": (
         "python3 -c \"print(len(open('$DEVICE', 'rb', 0).read(200)))\"", 200, 200
