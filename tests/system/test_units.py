@@ -50,6 +50,8 @@ def udev_complaints(rules):
         # Before 254 it only reads its own folders: ours takes the place of one, for itself alone.
         shell = f"mount --bind {rules.parent} /etc/udev/rules.d && udevadm test /devices/virtual/mem/null"
         lines = run("unshare", "--mount", "sh", "-c", shell).stdout.splitlines()
+        if any("cannot change root filesystem propagation" in line for line in lines):
+            pytest.skip("missing: a root that is a mount point, for a namespace of our own (a chroot?)")
         assert any(f"Reading rules file: /etc/udev/rules.d/{rules.name}" in line for line in lines), lines
     ours = (line for line in lines if f"{rules.name}:" in line)
     return [line for line in ours if "ekey-random', ignoring" not in line]  # no such group here
