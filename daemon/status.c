@@ -235,7 +235,8 @@ static void
 count_keys(const struct daemon *d, struct key_count *ret)
 {
 	for (size_t i = 0; i < d->config.source_count; i++)
-		for (size_t j = 0; d->sources[i] != NULL && sources_at(d->sources[i], j) != NULL; j++)
+		for (size_t j = 0; d->sources[i] != NULL && sources_at(d->sources[i], j) != NULL;
+		     j++)
 			count_key(sources_at(d->sources[i], j), ret);
 	if (ret->connected == 0 && ret->sources != 1)
 		ret->state = "waiting";

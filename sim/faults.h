@@ -41,7 +41,8 @@ enum fault {
 	FAULT_USB_OVERFLOW,
 	FAULT_USB_ZERO,  /* an empty packet before it */
 	FAULT_USB_SHORT, /* the packet is cut in two */
-	/* Of the USB; setting: after so many packets, once, no more until the host resets the device. */
+	/* Of the USB; setting: after so many packets, once, no more until the host resets the
+	   device. */
 	FAULT_USB_NAK,
 	/* Of the USB; setting: after so many bytes, wherever in a frame that is. */
 	FAULT_USB_UNPLUG,
