@@ -25,17 +25,17 @@ pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := egd_wire
+egd_src     := agent egd_wire
 ctl_src     := client server
-daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
+daemon_src  := config config_keys config_sections daemon devices files haproxy hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
-tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
+tool_src    := ask daemon device drain ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo packet \
+unit_tests  := agent base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo packet \
                pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
                sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))

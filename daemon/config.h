@@ -22,9 +22,10 @@
 #define CONFIG_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
-#define CONFIG_SECTIONS_MAX (2 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* [daemon], [pool] */
+#define CONFIG_SECTIONS_MAX (3 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX)
 #define CONFIG_USER_MAX 32
 #define CONFIG_PATH_MAX 256
+#define CONFIG_AGENT_MAX 64
 #define CONFIG_SOCKET_MAX 108 /* sun_path */
 
 _Static_assert(CONFIG_NAME_MAX <= SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX,
@@ -35,7 +36,8 @@ struct config {
 	char keyring[CONFIG_PATH_MAX];
 	char control[CONFIG_SOCKET_MAX];
 	mode_t control_mode;
-	size_t pool_size; /* bytes */
+	size_t pool_size;             /* bytes */
+	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
 	size_t source_count, device_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];
 	struct device_config devices[CONFIG_DEVICES_MAX];

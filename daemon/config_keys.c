@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/address.h"
 #include "base/num.h"
 #include "ctl/protocol.h"
+#include "daemon/haproxy.h"
 
 #define DEFAULT_KEYRING "/etc/ekey-random/keyring"
 #define DEFAULT_CONTROL_MODE 0600
@@ -43,6 +45,17 @@ parse_address(void *field, size_t size, const char *value)
 {
 	const char *error = sources_address_error(value);
 
+	return error != NULL ? error : parse_text(field, size, value);
+}
+
+static const char *
+parse_agent(void *field, size_t size, const char *value)
+{
+	struct address address;
+	const char *error = "tcp:ADDRESS:PORT is needed";
+
+	if (strncmp(value, HAPROXY_PREFIX, strlen(HAPROXY_PREFIX)) == 0)
+		error = address_parse_inet(value + strlen(HAPROXY_PREFIX), &address);
 	return error != NULL ? error : parse_text(field, size, value);
 }
 
@@ -180,6 +193,8 @@ const struct config_key config_keys[] = {
 	 "carrier: auto, cuse or fuse; default auto"},
 	{"device", "mode", parse_device_mode, IN(device_config, mode), OPTIONAL,
 	 "permission bits of the device, octal; default 0444"},
+	{"agent", "address", parse_agent, IN(config, agent), REQUIRED,
+	 "where HAProxy's agent-check asks: tcp:ADDRESS:PORT"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
 	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
 	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},

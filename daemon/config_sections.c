@@ -66,6 +66,7 @@ config_end_device(struct config_parser *p)
 const struct config_section config_sections[] = {
 	{"daemon", false, config_begin_global, NULL},
 	{"pool", false, config_begin_global, NULL},
+	{"agent", false, config_begin_global, NULL},
 	{"source", true, config_begin_source, config_end_source},
 	{"device", true, config_begin_device, config_end_device},
 	{NULL, false, NULL, NULL},

@@ -15,6 +15,7 @@
 #include "base/version.h"
 #include "daemon/devices.h"
 #include "daemon/files.h"
+#include "daemon/haproxy.h"
 #include "daemon/hwreport.h"
 #include "daemon/inputs.h"
 #include "daemon/privileges.h"
@@ -88,6 +89,8 @@ start_control(struct daemon *d)
 		{.name = "HwReport", .words = true, .run = hwreport_write},
 		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
 		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
+		{.name = "Drain", .admin = true, .run = haproxy_drain},
+		{.name = "Resume", .admin = true, .run = haproxy_resume},
 		{.name = "Keyring", .admin = true, .run = orders_keyring},
 		{.name = NULL},
 	};
@@ -224,7 +227,7 @@ static bool
 daemon_start(struct daemon *d)
 {
 	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
-	       devices_start(d) && drop_privileges(d) && inputs_start(d) && start_watchdog(d);
+	       devices_start(d) && haproxy_start(d) && drop_privileges(d) && inputs_start(d) && start_watchdog(d);
 }
 
 static void
@@ -233,6 +236,7 @@ daemon_stop(struct daemon *d)
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
 	inputs_stop(d);
+	haproxy_stop(d);
 	devices_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);

@@ -19,6 +19,8 @@
 
 #define DAEMON_SIGNALS 3
 
+struct agent;
+
 struct daemon {
 	const char *config_path;
 	struct config config; /* in force */
@@ -33,6 +35,8 @@ struct daemon {
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
+	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
+	bool drained;                                /* by order: HAProxy is told to send nobody */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;

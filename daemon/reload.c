@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "daemon/devices.h"
 #include "daemon/files.h"
+#include "daemon/haproxy.h"
 #include "daemon/inputs.h"
 
 /* What was fixed at the start stays as it is until the next. */
@@ -46,8 +47,10 @@ swap_config(struct daemon *d, const struct config *next)
 {
 	inputs_keep(d, next);
 	devices_keep(d, next);
+	haproxy_keep(d, next);
 	d->config = *next;
 	(void)devices_start(d);
+	(void)haproxy_start(d);
 	(void)inputs_start(d);
 }
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "daemon/devices.h"
+#include "daemon/haproxy.h"
 #include "daemon/inputs.h"
 #include "daemon/row.h"
 
@@ -48,6 +49,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_pool(d, out);
 	inputs_status(d, out);
 	devices_status(d, out);
+	haproxy_status(d, out);
 }
 
 /* ---- in one line ---- */

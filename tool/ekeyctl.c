@@ -21,6 +21,8 @@ static const struct subcommand {
 	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
+	{"drain", 0, 0, tool_drain, "drain", "HAProxy shall send no new clients here"},
+	{"resume", 0, 0, tool_resume, "resume", "and now it shall again"},
 	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
 };
 
