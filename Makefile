@@ -246,9 +246,9 @@ uninstall: ## leaves the configuration and the keyring
 	rm -rf $(doc)
 
 # ---- benchmarks ----
-bench_programs := $(addprefix $(BUILD)/bench/,decode null_host null_server reader wake)
+bench_programs := $(addprefix $(BUILD)/bench/,decode egd_load null_host null_server reader wake)
 $(BUILD)/bench/decode: $(addprefix $(BUILD)/bench/,ring.o samples.o)
-$(BUILD)/bench/reader: $(BUILD)/bench/samples.o
+$(BUILD)/bench/reader $(BUILD)/bench/egd_load: $(BUILD)/bench/samples.o
 $(BUILD)/bench/wake: $(addprefix $(BUILD)/bench/,key.o ring.o samples.o) \
                      $(addprefix $(BUILD)/sim/,command.o frames.o)
 $(bench_programs): %: %.o $(lib)

@@ -121,16 +121,20 @@ class Place:
         ekeyd = Program(self.folder, [EKEYD, "-f", config, "-p", self.path("ekeyd.pid")], cpus)
         return ekeyd.once("ekeyd", control.exists)
 
-    def daemon(self, device, keys, pool="16MiB", cpus=None, via="fuse"):
-        """Ours, publishing `device`; `keys`: addresses as in its configuration."""
+    def daemon(self, device, keys, pool="16MiB", cpus=None, via="fuse", more=()):
+        """Ours, publishing `device` (None: none); `keys`: addresses as in its configuration."""
         config = self.path("ekey-random.conf")
         lines = ["[daemon]", f"keyring = {self.keyring}", f"control = {self.path('ours.sock')}"]
         for number, key in enumerate(keys):
             lines += [f"[source key{number}]", "type = ekey", f"address = {key}"]
         lines += ["[pool]", f"size = {pool}"]
-        lines += ["[device bench]", f"path = {device}", f"via = {via}"]
+        if device:
+            lines += ["[device bench]", f"path = {device}", f"via = {via}"]
+        lines += more
         config.write_text("\n".join(lines) + "\n")
         daemon = Program(self.folder, [self.build / "ekey-randomd", "-c", config], cpus)
+        if not device:
+            return daemon.once("the control socket", self.path("ours.sock").exists)
         return daemon.once(f"the device {device}", lambda: is_served(device))
 
     def is_full(self):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """make bench: ours beside real peers, measured in one run. It tells; it never judges by time.
 
-run.py BUILD [decode] [device] [wake] [idle]: all four when none is named. Ends within 5 minutes.
+run.py BUILD [decode] [device] [egd] [wake] [idle]: all when none is named. Ends within 5 minutes.
 """
 
 import subprocess
@@ -10,12 +10,13 @@ import tempfile
 
 import decode
 import device
+import egd
 import idle
 import wake
 from programs import Broken, Place, have_ekeyd
 from rows import Row
 
-PARTS = {part.__name__: part for part in (decode, device, wake, idle)}
+PARTS = {part.__name__: part for part in (decode, device, egd, wake, idle)}
 HEADER = Row("what (medians)", "ours", "peer", "ratio", "aim")
 
 

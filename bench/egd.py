@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""EGD over TCP: bytes, requests and waiting at 1 to 10,000 clients, beside Debian's ekeyd."""
+
+import json
+import resource
+import socket
+import statistics
+
+from programs import Broken, have_ekeyd, wait_for
+from proc import memory_kib, use
+from rows import ROUNDS, Row, compare, micro, thousand
+
+WINDOW_S = 2
+PIPELINES = (1, 10, 100, 1000)
+CROWDS = (1, 10, 100, 1000, 10000)
+EKEYD_CROWD = 100  # beyond, ekeyd gives what it gives to a few and nothing to the others
+LEN = 255
+
+
+def _free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _listens(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _ours(place, port):
+    more = ["[listen bench]", f"address = tcp:127.0.0.1:{port}", "max-clients = 16000"]
+    return place.daemon(None, [f"unix:{place.path('key')}"], cpus={1}, more=more)
+
+
+def _ekeyd(place, port):
+    return place.ekeyd(f'EGDTCPSocket({port}, "127.0.0.1")', [place.path("key")], {1})
+
+
+def _load(place, server, clients, depth, length):
+    """One run against a server of its own, which a simulated key without limit feeds."""
+    port = _free_port()
+    with place.sim(f"unix:{place.path('key')}", 0, {0}), server(place, port) as program:
+        wait_for(f"port {port}", lambda: program.alive() and _listens(port))
+        argv = (f"127.0.0.1:{port}", clients, depth, length, WINDOW_S)
+        before = use(program.pid).cpu_ns
+        with place.bench("egd_load", *argv, cpus={0}) as load:
+            result = json.loads(load.output(WINDOW_S + 60))
+        result["cpu_ns"] = use(program.pid).cpu_ns - before
+        result["rss_kib"] = memory_kib(program.pid)["Rss"]
+    result["rate"] = result["bytes"] / result["seconds"]
+    return result
+
+
+def _rounds(place, server, *load):
+    """A peer that broke is no number."""
+    results = []
+    for _ in range(ROUNDS):
+        try:
+            results.append(_load(place, server, *load))
+        except Broken as broken:
+            if server is _ours:
+                raise
+            print(f"  a round without its peer: {broken}", flush=True)
+    return results
+
+
+def _peer(place, *load):
+    return _rounds(place, _ekeyd, *load) if have_ekeyd() else []
+
+
+def _of(results, name):
+    return [result[name] for result in results]
+
+
+def _pipelined(place):
+    for depth in PIPELINES:
+        load = (1, depth, LEN)
+        ours, peer = _rounds(place, _ours, *load), _peer(place, *load)
+        yield compare(f"02/{LEN}, one client, {depth} in flight", _of(ours, "rate"),
+                      _of(peer, "rate"), megabyte_exact, ">= 20 MB/s" if depth > 1 else "")
+    cpu = [r["cpu_ns"] / max(1, r["bytes"]) * 1e6 for r in ours]
+    other = [r["cpu_ns"] / max(1, r["bytes"]) * 1e6 for r in peer if r["bytes"]]
+    yield compare("CPU per MB at 1,000 in flight, decoding too", cpu, other, milli, "")
+
+
+def _crowd(place):
+    for clients in CROWDS:
+        load = (clients, 1, 32)
+        if clients + 100 > resource.getrlimit(resource.RLIMIT_NOFILE)[1]:
+            raise Broken(f"{clients} clients need more open files than this machine gives")
+        ours = _rounds(place, _ours, *load)
+        peer = _peer(place, *load) if clients <= EKEYD_CROWD else []
+        name = f"02/32, {clients} clients"
+        yield compare(f"{name}: requests", [r["requests"] / r["seconds"] for r in ours],
+                      [r["requests"] / r["seconds"] for r in peer], thousand, "")
+        yield compare(f"{name}: p50", _of(ours, "p50_ns"), _of(peer, "p50_ns"), micro, "")
+        yield compare(f"{name}: p99", _of(ours, "p99_ns"), _of(peer, "p99_ns"), micro, "")
+        yield compare(f"{name}: Jain's index", _of(ours, "jain"), _of(peer, "jain"),
+                      "{:.4f}".format, ">= 0.99")
+    rss = statistics.median(_of(ours, "rss_kib")) / 1024
+    yield Row(f"RSS with {clients} clients, 16 MiB of it the pool", f"{rss:.1f} MiB",
+              aim="<= 64 MB")
+
+
+def megabyte_exact(value):
+    return f"{value / 1e6:.2f} MB/s"
+
+
+def milli(ns):
+    return f"{ns / 1e6:.1f} ms"
+
+
+def measure(place):
+    """An unlimited simulated key; the server is alone on its CPU, keys and clients share the other."""
+    yield from _pipelined(place)
+    yield from _crowd(place)

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many clients of one EGD server on the loopback, each with some requests always in flight:
+ *     egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS
+ * Client i comes from 127.1.x.y, so that each is an identity of its own. Written when the time is
+ * over, as JSON: requests and bytes answered in the window, durations of single requests, and
+ * Jain's index of fairness over the clients' bytes: 1 when all got the same, 1/CLIENTS when one got
+ * all.
+ */
+#include <arpa/inet.h>
+#include <err.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "bench/samples.h"
+
+#define SAMPLES_MAX 4000000
+#define READ_LEN 65536
+#define EVENTS 256
+#define WARM_NS 500000000 /* before the window */
+
+struct client {
+	int fd;
+	size_t partial;      /* bytes of the reply that is coming */
+	uint64_t requests;   /* answered in the window */
+	uint64_t *sent_ns;   /* a ring of `depth`: when those in flight were sent */
+	size_t oldest, owed; /* in the ring; to be sent again */
+};
+
+struct load {
+	struct address server;
+	size_t clients, depth, len;
+	uint64_t window_ns, end_ns;
+	struct client *all;
+	struct samples samples;
+	size_t closed;
+	int epoll;
+};
+
+/* ---- one client ---- */
+
+/* The replies' places in the ring are the new requests'. */
+static void
+client_ask(struct load *l, struct client *c)
+{
+	uint8_t requests[2 * 1024];
+	size_t n = c->owed < 1024 ? c->owed : 1024;
+	uint64_t now_ns = samples_now_ns();
+
+	for (size_t i = 0; i < n; i++) {
+		requests[2 * i] = 0x02;
+		requests[2 * i + 1] = (uint8_t)l->len;
+		c->sent_ns[(c->oldest + l->depth - c->owed + i) % l->depth] = now_ns;
+	}
+	if (send(c->fd, requests, 2 * n, MSG_NOSIGNAL) != (ssize_t)(2 * n))
+		err(1, "send");
+	c->owed -= n;
+}
+
+static void
+client_open(struct load *l, struct client *c, size_t number)
+{
+	struct sockaddr_in from = {.sin_family = AF_INET};
+	struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
+
+	from.sin_addr.s_addr = htonl((uint32_t)(0x7f010001 + number));
+	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	c->sent_ns = calloc(l->depth, sizeof(*c->sent_ns));
+	if (c->fd < 0 || c->sent_ns == NULL ||
+	    bind(c->fd, (struct sockaddr *)&from, sizeof(from)) != 0 ||
+	    connect(c->fd, &l->server.any, l->server.len) != 0 ||
+	    epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
+		err(1, "client %zu", number);
+	c->owed = l->depth;
+	while (c->owed > 0)
+		client_ask(l, c);
+}
+
+static void
+client_answered(struct load *l, struct client *c, uint64_t now_ns)
+{
+	if (now_ns >= l->window_ns && now_ns < l->end_ns) {
+		c->requests++;
+		samples_add(&l->samples, now_ns - c->sent_ns[c->oldest]);
+	}
+	c->oldest = (c->oldest + 1) % l->depth;
+	c->owed++;
+}
+
+static void
+client_read(struct load *l, struct client *c)
+{
+	static uint8_t bytes[READ_LEN];
+	ssize_t n = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	uint64_t now_ns = samples_now_ns();
+
+	if (n < 0 && errno == EAGAIN)
+		return;
+	if (n <= 0) {
+		l->closed++;
+		close(c->fd);
+		return;
+	}
+	for (c->partial += (size_t)n; c->partial >= l->len; c->partial -= l->len)
+		client_answered(l, c, now_ns);
+	while (c->owed > 0)
+		client_ask(l, c);
+}
+
+/* ---- all of them ---- */
+
+static void
+load_run(struct load *l)
+{
+	struct epoll_event events[EVENTS];
+
+	while (samples_now_ns() < l->end_ns) {
+		int n = epoll_wait(l->epoll, events, EVENTS, 100);
+
+		for (int i = 0; i < n; i++)
+			client_read(l, events[i].data.ptr);
+	}
+}
+
+static double
+load_jain(const struct load *l)
+{
+	double sum = 0, squares = 0;
+
+	for (size_t i = 0; i < l->clients; i++) {
+		double x = (double)l->all[i].requests;
+
+		sum += x;
+		squares += x * x;
+	}
+	return squares > 0 ? sum * sum / ((double)l->clients * squares) : 0;
+}
+
+static void
+load_report(struct load *l)
+{
+	uint64_t requests = 0;
+
+	for (size_t i = 0; i < l->clients; i++)
+		requests += l->all[i].requests;
+	printf("{\"requests\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"p50_ns\": %" PRIu64
+	       ", \"p99_ns\": %" PRIu64 ", \"jain\": %.4f, \"closed\": %zu, \"seconds\": %.3f}\n",
+	       requests, requests * l->len, samples_percentile(&l->samples, 50),
+	       samples_percentile(&l->samples, 99), load_jain(l), l->closed,
+	       (double)(l->end_ns - l->window_ns) / 1e9);
+}
+
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static size_t
+number(const char *text, size_t max)
+{
+	unsigned long value = strtoul(text, NULL, 10);
+
+	if (value == 0 || value > max)
+		errx(2, "%s: 1 to %zu are possible", text, max);
+	return value;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct load l = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
+	const char *error;
+	size_t seconds;
+
+	if (argc != 6)
+		errx(2, "usage: egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS");
+	error = address_parse_inet(argv[1], &l.server);
+	if (error != NULL)
+		errx(2, "%s: %s", argv[1], error);
+	l.clients = number(argv[2], 60000);
+	l.depth = number(argv[3], 10000);
+	l.len = number(argv[4], 255);
+	seconds = number(argv[5], 600);
+	raise_file_limit();
+	samples_init(&l.samples, SAMPLES_MAX);
+	l.all = calloc(l.clients, sizeof(*l.all));
+	if (l.all == NULL)
+		err(1, "clients");
+	l.window_ns = l.end_ns = UINT64_MAX;
+	for (size_t i = 0; i < l.clients; i++)
+		client_open(&l, &l.all[i], i);
+	l.window_ns = samples_now_ns() + WARM_NS;
+	l.end_ns = l.window_ns + seconds * 1000000000;
+	load_run(&l);
+	load_report(&l);
+	return 0;
+}
