@@ -21,7 +21,7 @@ base_src    := address clock file log net network num replace secret
 crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
-pool_src    := health identities intake pool queue ring slots wait
+pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
