@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/secret.h"
+#include "base/clock.h"
 #include "egd/inside.h"
 
-/* The pool or its memory was full: it is asked again so much later. */
+/* The pool has no place for another who waits: it is asked again so much later. */
 #define RETRY_MS 100
 
 /* ---- the replies ---- */
@@ -53,6 +53,7 @@ answer_level(struct egd_connection *c, uint8_t *out)
 	return true;
 }
 
+/* Over its rate a client finds nothing there. */
 static bool
 answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 {
@@ -60,10 +61,27 @@ answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 
 	if (len > ready)
 		len = ready;
+	if (!bucket_take(&c->member->allowance, len, clock_now_ms()))
+		len = 0;
 	out[0] = (uint8_t)pool_take(c->server->pool, &c->handle, out + 1, len);
 	c->out_len++;
 	out_direct(c, out[0]);
 	return true;
+}
+
+/* False: the rate is used up, and the request may be tried again in retry_ms. */
+static bool
+charge(struct egd_connection *c, size_t len)
+{
+	struct bucket *allowance = &c->member->allowance;
+	uint64_t now_ms = clock_now_ms();
+
+	c->charged = c->charged || bucket_take(allowance, len, now_ms);
+	if (!c->charged) {
+		c->server->throttled++;
+		c->retry_ms = bucket_when(allowance, len, now_ms) - now_ms;
+	}
+	return c->charged;
 }
 
 static void
@@ -82,14 +100,16 @@ answer_read(struct egd_connection *c, size_t len, uint8_t *out)
 {
 	struct pool *pool = c->server->pool;
 
+	if (!charge(c, len))
+		return false;
 	if (len == 0 || pool_take(pool, &c->handle, out, len) == len) {
 		out_direct(c, len);
-		return true;
-	}
-	c->waiter = pool_wait(pool, &c->handle, len, on_granted, c);
-	if (c->waiter == NULL)
+	} else if ((c->waiter = pool_wait(pool, &c->handle, len, on_granted, c)) == NULL) {
 		c->retry_ms = RETRY_MS;
-	return c->waiter != NULL;
+		return false;
+	}
+	c->charged = false;
+	return true;
 }
 
 /* The read that waited has its bytes. */
@@ -159,8 +179,8 @@ int
 egd_answers_send(struct egd_connection *c)
 {
 	while (c->out_at < c->out_len) {
-		ssize_t n = egd_stream_write(&c->stream, c->out + c->out_at,
-					     c->out_len - c->out_at);
+		ssize_t n =
+			egd_stream_write(&c->stream, c->out + c->out_at, c->out_len - c->out_at);
 
 		if (n < 0)
 			return (int)n;

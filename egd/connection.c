@@ -234,7 +234,8 @@ patience_for(const struct egd_connection *c)
 static void
 wait_for_it(struct egd_connection *c)
 {
-	const struct timeval retry = {.tv_usec = (suseconds_t)(c->retry_ms * 1000)};
+	const struct timeval retry = {.tv_sec = (time_t)(c->retry_ms / 1000),
+				      .tv_usec = (suseconds_t)(c->retry_ms % 1000 * 1000)};
 	const struct timeval *limit = c->retry_ms > 0 ? &retry : patience_for(c);
 
 	if (c->out != NULL || c->stream.wants_output)
@@ -321,8 +322,7 @@ make_events(struct egd_connection *c)
 	struct event_base *base = c->server->base;
 	int fd = c->stream.fd;
 
-	c->input =
-		event_new(base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_input, c);
+	c->input = event_new(base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_input, c);
 	c->output = event_new(base, fd, EV_WRITE | EV_ET | EV_PERSIST, on_output, c);
 	c->patience = evtimer_new(base, on_patience_over, c);
 	return c->input != NULL && c->output != NULL && c->patience != NULL &&
@@ -340,6 +340,7 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_peer *pee
 	c->server = server;
 	c->stream.fd = fd;
 	c->peer = *peer;
+	c->readable = true;
 	c->stage = egd_networks_have(&server->proxies, &peer->address) ? EGD_STAGE_PROXY
 								       : EGD_STAGE_TLS;
 	if (!make_events(c)) {

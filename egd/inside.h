@@ -40,6 +40,7 @@ struct egd_connection {
 
 	struct pool_waiter *waiter; /* of the read request that waits, or NULL */
 	bool granted;               /* it has its bytes */
+	bool charged;               /* the next request has had its tokens */
 	uint64_t retry_ms;          /* the next request may be tried in so long; 0: at once */
 
 	uint8_t *out; /* replies, EGD_OUT_LEN bytes in server->outs; NULL: none */
@@ -67,7 +68,7 @@ struct egd_server {
 	int fd;
 	struct event *accept, *accept_again;
 	struct event *work;                      /* serves those who are due */
-	TAILQ_HEAD(, egd_connection) due;        /* who is to be served, in turn */
+	TAILQ_HEAD(egd_due, egd_connection) due; /* who is to be served, in turn */
 	LIST_HEAD(, egd_connection) connections; /* all */
 	unsigned clients;
 	struct slots outs;
@@ -100,9 +101,9 @@ void egd_connection_free(struct egd_connection *c, enum egd_end end);
 /* ---- answers.c ---- */
 
 enum egd_answers {
-	EGD_ANSWERS_FULL,  /* no room for another reply */
-	EGD_ANSWERS_WAIT,  /* for the pool, or retry_ms */
-	EGD_ANSWERS_ASK,   /* all that was asked is answered: read on */
+	EGD_ANSWERS_FULL,   /* no room for another reply */
+	EGD_ANSWERS_WAIT,   /* for the pool, or retry_ms */
+	EGD_ANSWERS_ASK,    /* all that was asked is answered: read on */
 	EGD_ANSWERS_UNKNOWN /* what comes next is no request */
 };
 

@@ -42,13 +42,13 @@ find(struct egd_members *members, const struct pool_client *client)
 	struct egd_member *m;
 
 	LIST_FOREACH(m, bucket_of(members, client->number), neighbour)
-		if (m->kind == client->kind && m->number == client->number)
-			return m;
+	if (m->kind == client->kind && m->number == client->number)
+		return m;
 	return NULL;
 }
 
 static struct egd_member *
-new_member(struct egd_members *members, const struct pool_client *client)
+new_member(struct egd_members *members, const struct pool_client *client, const struct bucket *full)
 {
 	struct egd_member *m = calloc(1, sizeof(*m));
 
@@ -56,6 +56,7 @@ new_member(struct egd_members *members, const struct pool_client *client)
 		return NULL;
 	m->kind = client->kind;
 	m->number = client->number;
+	m->allowance = *full;
 	LIST_INSERT_HEAD(bucket_of(members, client->number), m, neighbour);
 	return m;
 }
@@ -69,12 +70,13 @@ egd_members_has(struct egd_members *members, const struct pool_client *client)
 }
 
 struct egd_member *
-egd_members_join(struct egd_members *members, const struct pool_client *client)
+egd_members_join(struct egd_members *members, const struct pool_client *client,
+		 const struct bucket *full)
 {
 	struct egd_member *m = find(members, client);
 
 	if (m == NULL) {
-		m = new_member(members, client);
+		m = new_member(members, client, full);
 	} else if (m->connections == 0) {
 		TAILQ_REMOVE(&members->left, m, in_left);
 		members->left_count--;

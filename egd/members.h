@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pool/bucket.h"
 #include "pool/client.h"
 
 #define EGD_MEMBERS_BUCKETS 256
@@ -17,6 +18,7 @@ struct egd_member {
 	enum identity_kind kind;
 	uint64_t number;
 	unsigned connections;
+	struct bucket allowance;
 	LIST_ENTRY(egd_member) neighbour; /* in its bucket */
 	TAILQ_ENTRY(egd_member) in_left;  /* while it has no connection */
 };
@@ -34,8 +36,9 @@ void egd_members_finish(struct egd_members *members);
 /* Whether this identity has a connection. */
 bool egd_members_has(struct egd_members *members, const struct pool_client *client);
 
-/* One more connection of this identity; NULL: no memory. */
-struct egd_member *egd_members_join(struct egd_members *members, const struct pool_client *client);
+/* One more connection of this identity; `full` is the allowance of a new one. NULL: no memory. */
+struct egd_member *egd_members_join(struct egd_members *members, const struct pool_client *client,
+				    const struct bucket *full);
 
 /* One less. */
 void egd_members_leave(struct egd_members *members, struct egd_member *member);
