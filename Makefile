@@ -33,11 +33,11 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
+unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
                pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -86,6 +86,9 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
