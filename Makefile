@@ -17,34 +17,35 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file log net network num replace secret
-crypto_src  := keyed masterkey pem64 skein
+base_src    := address clock file heap log net network num replace secret
+crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
-pool_src    := health identities intake pool queue ring slots wait
+pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := agent egd_wire
+egd_src     := agent answers connection egd_server egd_wire listener members networks peer proxy stream
 ctl_src     := client server
-daemon_src  := config config_keys config_sections daemon devices files haproxy hwreport inputs inputs_status $(notify) orders \
-               privileges reload row status
+daemon_src  := config config_keys config_sections daemon devices files haproxy hwreport inputs inputs_status listens \
+               orders privileges reload row status $(notify)
 tool_src    := ask daemon device drain ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := agent base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo packet \
-               pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+unit_tests  := agent base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo \
+               network packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine \
+               sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip skein source table telemetry tls tls_stream \
+               tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
+packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
@@ -57,7 +58,7 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
 all: $(programs)
 
 # Floors 1 to 3.
-$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(BUILD)/egd/egd_wire.o: WARN += -Wconversion
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(patsubst %,$(BUILD)/egd/%.o,egd_wire networks proxy): WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -88,6 +89,9 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)

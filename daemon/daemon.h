@@ -14,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
+#include "egd/egd_server.h"
 #include "ekey/keyring.h"
 #include "pool/pool.h"
 
@@ -37,6 +38,7 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
+	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;
