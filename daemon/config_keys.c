@@ -287,8 +287,8 @@ const struct config_key config_keys[] = {
 	{"listen", "address", parse_listen_address, IN(egd_listen_config, address), REQUIRED,
 	 "where clients come: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT,"
 	 " systemd:NAME"},
-	{"listen", "class", check_device_class, ONLY_CHECKED, REQUIRED,
-	 "what it serves: direct, each byte of the sources once"},
+	{"listen", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
+	 "what it serves: direct, each byte of the sources once; default direct"},
 	{"listen", "allow", parse_networks, IN(egd_listen_config, allow), OPTIONAL,
 	 "networks whose addresses may connect; needed where others than this machine can"},
 	{"listen", "proxy-from", parse_networks, IN(egd_listen_config, proxy_from), OPTIONAL,
