@@ -33,8 +33,8 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
+unit_tests  := base bucket census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
+               pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
                sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
