@@ -35,11 +35,12 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo network \
-               packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein \
-               source table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream tty usb watchdog \
+unit_tests  := base bucket census config ctl device egd_members egd_networks egd_proxy egd_server egd_wire frame \
+               health intake keyring ladder masterkey mountinfo network packet pem64 pool pool_fair pool_reserve \
+               pool_whole rekey replace session session_damage session_faults sim_engine sim_faults skein source \
+               table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
