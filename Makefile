@@ -25,7 +25,7 @@ pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-ctl_src     := client server
+ctl_src     := client peer server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
