@@ -29,8 +29,8 @@ ctl_src     := client peer server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
-sim_src     := command engine engine_commands faults frames identity info keys main options port port_pty port_tty port_unix \
-               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
+sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
+               port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
