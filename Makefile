@@ -35,7 +35,7 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
+               pool_fair rekey replace session session_damage session_faults session_keyring session_resets sim_engine sim_faults skein source table \
                sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
@@ -85,8 +85,10 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(unit_tests)) source): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
+	$(BUILD)/tests/unit/session_rig.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
