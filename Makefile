@@ -91,6 +91,9 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(
 $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
 	$(BUILD)/tests/unit/session_rig.o
 
+# Tests with a directory of their own.
+$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source usb): $(BUILD)/tests/unit/folder.o
+
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
 	$(call link)
@@ -100,7 +103,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers si
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
-	$(Q)for t in $^; do $$t || exit 1; done
+	$(Q)TMPDIR=$$(mktemp -d) && export TMPDIR && trap 'rm -rf $$TMPDIR' EXIT && trap exit INT TERM && \
+		chmod 711 $$TMPDIR && for t in $^; do $$t || exit 1; done
 
 # ---- fuzzing: with replay.o a target runs the files it is given, with libFuzzer it makes its own ----
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
