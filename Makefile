@@ -34,10 +34,11 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo \
-               packet pem64 pool pool_fair rekey replace session session_damage session_faults \
-               session_keyring session_resets sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors telemetry tty usb watchdog \
+unit_tests  := base census config ctl device device_polls device_reads device_twice frame health intake \
+               keyring ladder masterkey mountinfo packet pem64 pool pool_fair rekey replace session \
+               session_damage session_faults session_keyring session_resets sim_engine sim_faults skein \
+               source table sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors telemetry tty \
+               usb watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
@@ -93,6 +94,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter se
 
 # Tests with a directory of their own.
 $(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source usb): $(BUILD)/tests/unit/folder.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
