@@ -77,11 +77,10 @@ extern const struct carrier_kind *const kernel_kinds[];
 int kernel_set_up(void **state);
 int kernel_tear_down(void **state);
 
+/* clang-format off */
 #define ON_CARRIER(test, carrier, i) \
-	{ \
-#test carrier, test, kernel_set_up, kernel_tear_down, \
-			(void *)(uintptr_t)&kernel_kinds[i] \
-	}
+	{#test carrier, test, kernel_set_up, kernel_tear_down, (void *)(uintptr_t)&kernel_kinds[i]}
+/* clang-format on */
 #define BOTH(test) ON_CARRIER(test, " (CUSE)", 0), ON_CARRIER(test, " (FUSE)", 1)
 
 #endif
