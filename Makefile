@@ -36,12 +36,12 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base bucket census config ctl device device_polls device_reads device_twice \
-               egd_wire frame health intake keyring ladder masterkey mountinfo network packet \
+               egd_proxy egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet \
                pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
                session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
                sim_vectors skein source table telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -100,6 +100,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUIL
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
+
+$(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
