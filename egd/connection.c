@@ -20,12 +20,12 @@ static void
 say_end(struct egd_connection *c, const char *why)
 {
 	struct egd_server *server = c->server;
-	char who[EGD_PEER_TEXT_MAX];
+	char who[EGD_CALLER_TEXT_MAX];
 	unsigned more;
 
 	if (!log_limit_pass(&server->ended_limit, clock_now_ms(), &more))
 		return;
-	egd_peer_text(&c->peer, egd_stream_peer(&c->stream), who);
+	egd_caller_text(&c->caller, egd_stream_peer(&c->stream), who);
 	log_warn("listen %s: closed %s: %s", server->config.name, who, why);
 }
 
@@ -92,7 +92,7 @@ begin_proxy(struct egd_connection *c, const char **ret_why)
 		break;
 	}
 	if (proxy.forwarded)
-		c->peer.address = proxy.client;
+		c->caller.address = proxy.client;
 	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
 }
 
@@ -331,7 +331,7 @@ make_events(struct egd_connection *c)
 }
 
 struct egd_connection *
-egd_connection_new(struct egd_server *server, int fd, const struct egd_peer *peer)
+egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *caller)
 {
 	struct egd_connection *c = calloc(1, sizeof(*c));
 
@@ -339,10 +339,10 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_peer *pee
 		return NULL;
 	c->server = server;
 	c->stream.fd = fd;
-	c->peer = *peer;
+	c->caller = *caller;
 	c->readable = true;
-	c->stage = egd_networks_have(&server->proxies, &peer->address) ? EGD_STAGE_PROXY
-								       : EGD_STAGE_TLS;
+	c->stage = egd_networks_have(&server->proxies, &caller->address) ? EGD_STAGE_PROXY
+									 : EGD_STAGE_TLS;
 	if (!make_events(c)) {
 		free_events(c);
 		free(c);

@@ -19,44 +19,44 @@
 /* ---- taking connections ---- */
 
 static void
-refuse(struct egd_server *s, int fd, const struct egd_peer *peer, const char *why)
+refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
 {
-	char who[EGD_PEER_TEXT_MAX];
+	char who[EGD_CALLER_TEXT_MAX];
 	unsigned more;
 
 	s->refused++;
 	close(fd);
 	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
 		return;
-	egd_peer_text(peer, "", who);
+	egd_caller_text(caller, "", who);
 	log_warn("listen %s: refused %s: %s (%u clients are there)", s->config.name, who, why,
 		 s->clients);
 }
 
 /* Whose address counts and is known: a proxy's clients are looked at when its header is there. */
 static bool
-is_allowed(const struct egd_server *s, const struct egd_peer *peer)
+is_allowed(const struct egd_server *s, const struct egd_caller *caller)
 {
-	sa_family_t family = peer->address.any.sa_family;
+	sa_family_t family = caller->address.any.sa_family;
 
 	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
-	       egd_networks_have(&s->allow, &peer->address);
+	       egd_networks_have(&s->allow, &caller->address);
 }
 
 static const char not_allowed[] = "its address is not in allow";
 
 static void
-take(struct egd_server *s, int fd, const struct egd_peer *peer)
+take(struct egd_server *s, int fd, const struct egd_caller *caller)
 {
-	bool proxy = egd_networks_have(&s->proxies, &peer->address);
+	bool proxy = egd_networks_have(&s->proxies, &caller->address);
 	struct egd_connection *c;
 
-	if (!proxy && !is_allowed(s, peer)) {
-		refuse(s, fd, peer, not_allowed);
+	if (!proxy && !is_allowed(s, caller)) {
+		refuse(s, fd, caller, not_allowed);
 	} else if (s->clients >= s->config.max_clients) {
-		refuse(s, fd, peer, "there are max-clients");
-	} else if ((c = egd_connection_new(s, fd, peer)) == NULL) {
-		refuse(s, fd, peer, "no memory");
+		refuse(s, fd, caller, "there are max-clients");
+	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
+		refuse(s, fd, caller, "no memory");
 	} else {
 		s->accepted++;
 		egd_connection_work(c);
@@ -83,8 +83,8 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
-		struct egd_peer peer;
-		int fd = egd_peer_accept(listener, &peer);
+		struct egd_caller caller;
+		int fd = egd_caller_accept(listener, &caller);
 
 		if (fd == -EAGAIN)
 			return;
@@ -93,7 +93,7 @@ on_accept(evutil_socket_t listener, short what, void *arg)
 			return;
 		}
 		if (fd >= 0) /* else the client has gone already */
-			take(s, fd, &peer);
+			take(s, fd, &caller);
 	}
 }
 
@@ -120,9 +120,9 @@ egd_server_admit(struct egd_server *s, struct egd_connection *c)
 	struct pool_client client = {.weight = s->config.weight, .whole = true};
 	struct bucket full;
 
-	if (!is_allowed(s, &c->peer))
+	if (!is_allowed(s, &c->caller))
 		return not_allowed;
-	egd_peer_identity(&c->peer, egd_stream_peer(&c->stream), &client);
+	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
 	if (has_its_share(s, &client))
 		return "it has connections, and the last places are for others (max-clients)";
 	if (!pool_handle_open(s->pool, &c->handle, &s->account, &client))

@@ -7,11 +7,11 @@
 #include <sys/queue.h>
 
 #include "base/log.h"
+#include "egd/caller.h"
 #include "egd/egd_server.h"
 #include "egd/egd_wire.h"
 #include "egd/members.h"
 #include "egd/networks.h"
-#include "egd/peer.h"
 #include "egd/proxy.h"
 #include "egd/stream.h"
 #include "pool/pool.h"
@@ -29,7 +29,7 @@ enum egd_stage { EGD_STAGE_PROXY, EGD_STAGE_TLS, EGD_STAGE_OPEN };
 struct egd_connection {
 	struct egd_server *server;
 	struct egd_stream stream;
-	struct egd_peer peer;
+	struct egd_caller caller;
 	enum egd_stage stage;
 	bool readable; /* bytes, or the end, may be there to be read */
 	bool half;     /* the peer sends no more; bytes and the end may still have to be read */
@@ -83,14 +83,14 @@ struct egd_server {
 /* This connection is served when the loop turns next, after those who asked before. */
 void egd_server_schedule(struct egd_server *server, struct egd_connection *c);
 
-/* NULL when this peer may be served: it has joined. Else why not: it is to be closed. */
+/* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_server_admit(struct egd_server *server, struct egd_connection *c);
 
 /* ---- connection.c ---- */
 
 /* Takes over `fd`; NULL, and it stays open, when there is no memory. */
 struct egd_connection *egd_connection_new(struct egd_server *server, int fd,
-					  const struct egd_peer *peer);
+					  const struct egd_caller *caller);
 
 /* Goes on with whatever can be done now. `c` may be gone afterwards. */
 void egd_connection_work(struct egd_connection *c);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "egd/peer.h"
+#include "egd/caller.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,25 +9,25 @@
 #include "base/net.h"
 
 int
-egd_peer_accept(int listener, struct egd_peer *ret)
+egd_caller_accept(int listener, struct egd_caller *ret)
 {
-	struct egd_peer peer = {0};
-	int fd = net_accept(listener, &peer.address);
+	struct egd_caller caller = {0};
+	int fd = net_accept(listener, &caller.address);
 	struct ucred who;
 	socklen_t len = sizeof(who);
 
 	if (fd < 0)
 		return fd;
-	if (peer.address.any.sa_family == AF_UNIX) {
+	if (caller.address.any.sa_family == AF_UNIX) {
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0) {
 			int result = -errno;
 
 			close(fd);
 			return result;
 		}
-		peer.uid = who.uid;
+		caller.uid = who.uid;
 	}
-	*ret = peer;
+	*ret = caller;
 	return fd;
 }
 
@@ -52,9 +52,9 @@ upper_half(const struct in6_addr *address)
 }
 
 void
-egd_peer_identity(const struct egd_peer *peer, const char *name, struct pool_client *ret)
+egd_caller_identity(const struct egd_caller *caller, const char *name, struct pool_client *ret)
 {
-	const struct address *address = &peer->address;
+	const struct address *address = &caller->address;
 
 	if (name[0] != '\0') {
 		ret->kind = IDENTITY_TLS;
@@ -70,18 +70,19 @@ egd_peer_identity(const struct egd_peer *peer, const char *name, struct pool_cli
 		ret->number = address->vm.svm_cid;
 	} else {
 		ret->kind = IDENTITY_UID;
-		ret->number = peer->uid;
+		ret->number = caller->uid;
 	}
 }
 
 void
-egd_peer_text(const struct egd_peer *peer, const char *name, char ret[static EGD_PEER_TEXT_MAX])
+egd_caller_text(const struct egd_caller *caller, const char *name,
+		char ret[static EGD_CALLER_TEXT_MAX])
 {
 	char text[ADDRESS_TEXT_MAX];
 
-	if (peer->address.any.sa_family == AF_UNIX)
-		snprintf(text, sizeof(text), "uid %u", (unsigned)peer->uid);
+	if (caller->address.any.sa_family == AF_UNIX)
+		snprintf(text, sizeof(text), "uid %u", (unsigned)caller->uid);
 	else
-		address_text(&peer->address, text);
-	snprintf(ret, EGD_PEER_TEXT_MAX, "%s%s%s", name, name[0] != '\0' ? " at " : "", text);
+		address_text(&caller->address, text);
+	snprintf(ret, EGD_CALLER_TEXT_MAX, "%s%s%s", name, name[0] != '\0' ? " at " : "", text);
 }
