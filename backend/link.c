@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/link.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "backend/fd_transport.h"
 #include "backend/usb_transport.h"
 #include "base/log.h"
 
-#define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 30000
-#define RETRY_BLIND_MAX_MS 2000 /* where nothing tells us that the path has appeared */
+#define RETRY_FAR_MAX_MS 10000  /* another machine: nothing tells us that it is back */
+#define RETRY_BLIND_MAX_MS 2000 /* a path that cannot be watched */
 
 /* ---- kinds ---- */
 
@@ -37,14 +39,19 @@ link_address_error(const char *address)
 	return kind->check(address + strlen(kind->prefix));
 }
 
+/* Before it is closed: the transport itself may know best. */
 static const char *
-link_error_text(const struct link *l, int error)
+link_reason(const struct link *l, int error)
 {
-	const char *text = l->kind->error_text != NULL ? l->kind->error_text(error) : NULL;
+	const char *text = l->dropped;
 
-	if (text != NULL)
-		return text;
-	return error == 0 ? "closed by the other side" : strerror(error);
+	if (text == NULL && l->transport != NULL && l->kind->why != NULL)
+		text = l->kind->why(l->transport);
+	if (text == NULL && l->kind->error_text != NULL)
+		text = l->kind->error_text(error);
+	if (text == NULL)
+		text = error == 0 ? "closed by the other side" : strerror(error);
+	return text;
 }
 
 /* ---- the log: each change once ---- */
@@ -56,20 +63,26 @@ link_as_said(int error)
 	return error == 0 ? -1 : error;
 }
 
-static void
-link_say_waiting(struct link *l, int error)
+static bool
+link_is_said(const struct link *l, int error)
 {
-	if (l->said_error == link_as_said(error))
-		return;
-	l->said_error = link_as_said(error);
-	log_info("source %s: waiting for %s: %s", l->name, l->address, link_error_text(l, error));
+	return l->said_error == link_as_said(error) && l->said_reason == l->dropped;
 }
 
+/* That it went, when it was known; else that it is waited for. */
 static void
-link_say_gone(struct link *l, int error)
+link_say(struct link *l, int error)
 {
+	const char *reason = link_reason(l, error);
+
+	if (l->known)
+		log_warn("source %s: %s is gone: %s", l->name, l->address, reason);
+	else if (!l->was_reset && !link_is_said(l, error))
+		log_info("source %s: waiting for %s: %s", l->name, l->address, reason);
+	else
+		return;
 	l->said_error = link_as_said(error);
-	log_warn("source %s: %s is gone: %s", l->name, l->address, link_error_text(l, error));
+	l->said_reason = l->dropped;
 }
 
 static void
@@ -89,18 +102,30 @@ link_try_in(struct link *l, uint64_t wait_ms)
 	event_add(l->timer, &wait);
 }
 
+static uint64_t
+link_retry_max_ms(const struct link *l)
+{
+	if (l->watch != NULL)
+		return RETRY_MAX_MS;
+	return l->kind->watch != NULL ? RETRY_BLIND_MAX_MS : RETRY_FAR_MAX_MS;
+}
+
 /* Tries again later, each time later; at once when the path appears. */
 static void
-link_wait(struct link *l, int error)
+link_wait(struct link *l)
 {
-	uint64_t max_ms = l->watch != NULL ? RETRY_MAX_MS : RETRY_BLIND_MAX_MS;
+	uint32_t random = 0;
 
-	if (!l->was_reset)
-		link_say_waiting(l, error);
+	(void)!getrandom(&random, sizeof(random), GRND_INSECURE);
+	link_try_in(l, backoff_next(&l->backoff, link_retry_max_ms(l), random));
+}
+
+static void
+link_note_absence(struct link *l, int error)
+{
+	link_say(l, error);
 	snprintf(l->waiting, sizeof(l->waiting), "waiting for %s: %s", l->address,
-		 link_error_text(l, error));
-	link_try_in(l, l->retry_ms);
-	l->retry_ms = l->retry_ms * 2 < max_ms ? l->retry_ms * 2 : max_ms;
+		 link_reason(l, error));
 }
 
 static void
@@ -108,14 +133,14 @@ link_on_appear(void *arg)
 {
 	struct link *l = arg;
 
-	l->retry_ms = RETRY_MIN_MS;
+	backoff_reset(&l->backoff);
 	link_try_in(l, 0);
 }
 
 static void
 link_watch(struct link *l)
 {
-	if (l->watch == NULL)
+	if (l->watch == NULL && l->kind->watch != NULL)
 		l->watch = l->kind->watch(&l->env, l->where, link_on_appear, l);
 }
 
@@ -142,20 +167,23 @@ link_close(struct link *l)
 {
 	l->kind->close(l->transport);
 	l->transport = NULL;
+	l->open = false;
+	l->dropped = NULL;
 }
 
 static void
 link_on_gone(void *arg, int error)
 {
 	struct link *l = arg;
+	bool was_open = l->open;
 
+	link_note_absence(l, error);
 	link_close(l);
-	if (l->known)
-		link_say_gone(l, error);
 	l->known = false;
-	l->events.gone(l->events.arg, error);
+	if (was_open)
+		l->events.gone(l->events.arg, error);
 	link_watch(l);
-	link_wait(l, error);
+	link_wait(l);
 }
 
 static void
@@ -169,19 +197,12 @@ link_start_anew(struct link *l)
 }
 
 static void
-link_open(struct link *l)
+link_on_opened(void *arg)
 {
-	const struct transport_events events = {link_on_bytes, link_on_gone, l};
-	int result;
+	struct link *l = arg;
 
-	/* Watched before it is tried: it cannot appear unseen in between. */
-	link_watch(l);
-	result = l->kind->open(&l->env, l->where, &events, &l->transport);
-	if (result < 0) {
-		link_wait(l, -result);
-		return;
-	}
 	link_unwatch(l);
+	l->open = true;
 	l->opens++;
 	l->was_reset = false;
 	l->events.opened(l->events.arg);
@@ -190,10 +211,43 @@ link_open(struct link *l)
 }
 
 static void
+link_open(struct link *l)
+{
+	const struct transport_events events = {
+		.opened = link_on_opened, .bytes = link_on_bytes, .gone = link_on_gone, .arg = l};
+	int result;
+
+	/* Watched before it is tried: it cannot appear unseen in between. */
+	link_watch(l);
+	result = l->kind->open(&l->env, l->where, &events, &l->transport);
+	if (result < 0) {
+		link_note_absence(l, -result);
+		link_wait(l);
+	} else if (result != TRANSPORT_OPENING) {
+		link_on_opened(l);
+	}
+}
+
+static void
 link_on_timer(evutil_socket_t fd, short what, void *arg)
 {
+	struct link *l = arg;
+
 	(void)fd, (void)what;
-	link_open(arg);
+	if (l->dropped != NULL)
+		link_on_gone(l, ECONNABORTED);
+	else if (l->transport == NULL)
+		link_open(l);
+}
+
+void
+link_drop(struct link *l, const char *reason)
+{
+	if (l->dropped != NULL)
+		return;
+	l->dropped = reason;
+	link_set_reading(l, false);
+	link_try_in(l, 0);
 }
 
 /* ---- life ---- */
@@ -206,8 +260,7 @@ link_start(struct link *l, const struct transport_env *env, const char *name, co
 			   .events = *events,
 			   .name = name,
 			   .address = address,
-			   .kind = link_kind(address),
-			   .retry_ms = RETRY_MIN_MS};
+			   .kind = link_kind(address)};
 	l->where = address + strlen(l->kind->prefix);
 	l->timer = evtimer_new(env->base, link_on_timer, l);
 	if (l->timer == NULL)
@@ -231,7 +284,13 @@ link_stop(struct link *l)
 bool
 link_is_open(const struct link *l)
 {
-	return l->transport != NULL;
+	return l->open;
+}
+
+int
+link_fd(const struct link *l)
+{
+	return l->open && l->kind->fd != NULL ? l->kind->fd(l->transport) : -1;
 }
 
 void
@@ -249,7 +308,7 @@ link_set_reading(struct link *l, bool on)
 void
 link_describe(const struct link *l, char *ret, size_t cap)
 {
-	if (l->transport != NULL && l->kind->describe != NULL)
+	if (l->open && l->kind->describe != NULL)
 		l->kind->describe(l->transport, ret, cap);
 }
 
@@ -263,7 +322,7 @@ link_known(struct link *l)
 void
 link_good(struct link *l)
 {
-	l->retry_ms = RETRY_MIN_MS;
+	backoff_reset(&l->backoff);
 }
 
 bool
@@ -275,7 +334,7 @@ link_can_reset(const struct link *l)
 void
 link_reset(struct link *l)
 {
-	if (l->transport != NULL)
+	if (l->open)
 		link_start_anew(l);
 	else
 		l->reset_due = true;

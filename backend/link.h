@@ -7,6 +7,7 @@
 #ifndef BACKEND_LINK_H
 #define BACKEND_LINK_H
 
+#include "backend/backoff.h"
 #include "backend/transport.h"
 
 #define LINK_ADDRESS_MAX 256
@@ -16,7 +17,10 @@ struct link_events {
 	void (*opened)(void *arg);
 	/* As transport_events.bytes. */
 	size_t (*bytes)(void *arg, const uint8_t *bytes, size_t len);
-	/* It was open and is closed now: 0, or an errno. It will be opened again. */
+	/*
+	 * It was open and is closed now: 0, or an errno (ECONNABORTED: dropped by link_drop()). It
+	 * will be opened again.
+	 */
 	void (*gone)(void *arg, int error);
 	void *arg;
 };
@@ -28,14 +32,18 @@ struct link {
 	const char *name, *address; /* of the source; live as long as the link */
 	const struct transport_kind *kind;
 	const char *where;           /* the address after the kind's prefix */
-	struct transport *transport; /* NULL: not open */
-	void *watch;                 /* while it is not open; NULL: cannot be watched */
-	struct event *timer;         /* while it is not open: tries again */
-	uint64_t retry_ms;
+	struct transport *transport; /* NULL: not even being opened */
+	bool open;
+	const char *dropped; /* why, until it is closed; NULL: it is not */
+	void *watch;         /* while it is not open; NULL: cannot be watched */
+	struct event *timer; /* tries again; or drops what is to be dropped */
+	struct backoff backoff;
 	bool known;     /* see link_known() */
 	bool reset_due; /* as soon as it is open */
 	bool was_reset; /* by ourselves, and is not back yet */
-	int said_error; /* of the last line about waiting for it; 0: none */
+	/* Of the last line about its absence: the code (0: there was none), and an own reason. */
+	int said_error;
+	const char *said_reason;
 	uint64_t opens;
 	char waiting[LINK_ADDRESS_MAX + 128]; /* one phrase for the status, while it is not open */
 };
@@ -51,6 +59,15 @@ bool link_start(struct link *l, const struct transport_env *env, const char *nam
 void link_stop(struct link *l);
 
 bool link_is_open(const struct link *l);
+
+/*
+ * Gives the connection up for a reason of our own, a phrase that is not copied; gone() follows, as
+ * if it had broken. Nothing is read any more.
+ */
+void link_drop(struct link *l, const char *reason);
+
+/* The socket or tty under it while it is open, to ask who is there; -1: there is none. */
+int link_fd(const struct link *l);
 
 /* While it is open. */
 void link_send(struct link *l, const uint8_t *bytes, size_t len);
