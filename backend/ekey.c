@@ -284,25 +284,26 @@ ekey_status(const struct source *source, struct source_status *ret)
 	*ret = (struct source_status){
 		.name = k->config.name,
 		.address = k->config.address,
+		.type = SOURCE_EKEY,
 		.connected = link_is_open(&k->link),
+		.serves = k->keyed && k->intake.state != INTAKE_QUARANTINE,
 		.paused = k->paused,
-		.alarm = k->ladder.alarm,
 		.state = ekey_state_text(k),
 		.connects = k->link.opens,
-		.undecoded_bytes = k->undecoded_bytes,
-		.session = *session_counters(&k->session),
-		.census = session_census(&k->session),
-		.telemetry = *session_telemetry(&k->session),
 		.health = k->intake.state,
 		.cause = k->intake.cause,
 		.intake = k->intake.counters,
+		.ekey = {.alarm = k->ladder.alarm,
+			 .undecoded_bytes = k->undecoded_bytes,
+			 .session = *session_counters(&k->session),
+			 .census = session_census(&k->session),
+			 .telemetry = *session_telemetry(&k->session)},
 	};
 	if (serial != NULL)
-		keyring_serial_text(serial, ret->serial);
+		keyring_serial_text(serial, ret->ekey.serial);
 }
 
 const struct source_kind source_ekey = {
-	.type = "ekey",
 	.new = ekey_new,
 	.free = ekey_free,
 	.room = ekey_room,

@@ -52,6 +52,16 @@ ekey_on_state(struct ekey *k)
 		source_log_answers(&k->log, ekey_serial(k));
 }
 
+static bool
+ekey_put(struct ekey *k, uint64_t now_ms)
+{
+	bool changed =
+		intake_put(&k->intake, session_block(&k->session), SESSION_BLOCK_LEN, now_ms);
+
+	source_note_credit(&k->env, &k->intake, k->config.credit);
+	return changed;
+}
+
 static void
 ekey_on_event(struct ekey *k, enum session_event event, uint64_t now_ms)
 {
@@ -59,14 +69,13 @@ ekey_on_event(struct ekey *k, enum session_event event, uint64_t now_ms)
 	bool health_changed = false;
 
 	if (event == SESSION_ENTROPY)
-		health_changed = intake_put(&k->intake, session_block(&k->session),
-					    SESSION_BLOCK_LEN, now_ms);
+		health_changed = ekey_put(k, now_ms);
 	else if (event == SESSION_TELEMETRY && telemetry->have_raw)
 		health_changed = intake_badness(&k->intake, telemetry->badness, now_ms);
 	else if (event == SESSION_CHANGED)
 		ekey_on_state(k);
 	if (health_changed)
-		source_log_health(&k->log, &k->intake);
+		source_log_health(k->config.name, &k->intake);
 }
 
 /* ---- bytes ---- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/source.h"
 
+#include <string.h>
+
 #include "backend/link.h"
 #include "backend/source_kind.h"
 
@@ -12,10 +14,39 @@ source_address_error(const char *address)
 	return link_address_error(address);
 }
 
+void
+source_config_defaults(struct source_config *config)
+{
+	*config = (struct source_config){.h = HEALTH_H_DEFAULT,
+					 .credit = SOURCE_CREDIT_DEFAULT,
+					 .read_ahead = SOURCE_READ_AHEAD_DEFAULT,
+					 .timeout_ms = SOURCE_TIMEOUT_DEFAULT_MS};
+}
+
+bool
+source_config_equal(const struct source_config *a, const struct source_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->type == b->type &&
+	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
+	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
+	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
+	       a->timeout_ms == b->timeout_ms;
+}
+
 struct source *
 source_new(const struct source_env *env, const struct source_config *config)
 {
-	return source_ekey.new(env, config);
+	static const struct source_kind *const kinds[] = {
+		[SOURCE_EKEY] = &source_ekey, [SOURCE_EGD] = &source_egd};
+
+	return kinds[config->type]->new (env, config);
+}
+
+void
+source_note_credit(const struct source_env *env, const struct intake *intake, unsigned credit)
+{
+	if (env->credit != NULL && intake->counters.pooled > 0 && credit < *env->credit)
+		*env->credit = credit;
 }
 
 void
@@ -36,6 +67,13 @@ void
 source_wanted(struct source *source)
 {
 	source->kind->wanted(source);
+}
+
+void
+source_stand_by(struct source *source, bool on)
+{
+	if (source->kind->stand_by != NULL)
+		source->kind->stand_by(source, on);
 }
 
 void

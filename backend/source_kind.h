@@ -12,12 +12,12 @@ struct source {
 
 /* Functions as in source.h. */
 struct source_kind {
-	const char *type; /* as the configuration says it */
 	struct source *(*new)(const struct source_env *env, const struct source_config *config);
 	void (*free)(struct source *source);
 	void (*room)(struct source *source);
 	void (*wanted)(struct source *source);
 	void (*status)(const struct source *source, struct source_status *ret);
+	void (*stand_by)(struct source *source, bool on); /* may be NULL */
 	/* NULL in all that have no keyring. */
 	void (*keyring_changed)(struct source *source);
 	bool (*rekey)(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
@@ -29,5 +29,9 @@ struct source_kind {
 };
 
 extern const struct source_kind source_ekey; /* ekey.c: an Entropy Key */
+extern const struct source_kind source_egd;  /* egd.c: an EGD server */
+
+/* After an intake_put(): what has fed the pool decides what its bytes are worth. */
+void source_note_credit(const struct source_env *env, const struct intake *intake, unsigned credit);
 
 #endif

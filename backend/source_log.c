@@ -77,17 +77,17 @@ source_log_rekey(const struct source_log *l, enum rekey_state state)
 }
 
 void
-source_log_health(const struct source_log *l, const struct intake *intake)
+source_log_health(const char *name, const struct intake *intake)
 {
 	const char *state = intake_state_text(intake->state);
 
 	if (intake->state != INTAKE_QUARANTINE)
-		log_info("source %s: %s", l->name, state);
+		log_info("source %s: %s", name, state);
 	else if (intake->cause == INTAKE_CAUSE_BADNESS)
 		log_warn("source %s: %s: the key says: %s; nothing of it is used until it"
 			 " is well (a power cycle clears its fail mode)",
-			 l->name, state, telemetry_badness_text(intake->badness));
+			 name, state, telemetry_badness_text(intake->badness));
 	else
-		log_warn("source %s: %s: %s; nothing of it is used", l->name, state,
+		log_warn("source %s: %s: %s; nothing of it is used", name, state,
 			 intake_cause_text(intake->cause));
 }

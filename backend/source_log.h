@@ -29,6 +29,7 @@ void source_log_state(struct source_log *l, enum session_state state, const char
 /* The long-term key of the source's key is being changed. */
 void source_log_rekey(const struct source_log *l, enum rekey_state state);
 
-void source_log_health(const struct source_log *l, const struct intake *intake);
+/* `name`: of the source, of any type. */
+void source_log_health(const char *name, const struct intake *intake);
 
 #endif

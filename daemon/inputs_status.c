@@ -81,14 +81,14 @@ source_rows(const struct source *source, struct evbuffer *out)
 	row_text(&s, "state", status.state);
 	row_bool(&s, "connected", status.connected);
 	row_bool(&s, "paused", status.paused);
-	row_bool(&s, "alarm", status.alarm);
-	row_text(&s, "serial", status.serial[0] != '\0' ? status.serial : "-");
+	row_bool(&s, "alarm", status.ekey.alarm);
+	row_text(&s, "serial", status.ekey.serial[0] != '\0' ? status.ekey.serial : "-");
 	row_number(&s, "connects", status.connects);
-	row_number(&s, "undecoded_bytes", status.undecoded_bytes);
-	session_rows(&s, &status.session);
+	row_number(&s, "undecoded_bytes", status.ekey.undecoded_bytes);
+	session_rows(&s, &status.ekey.session);
 	intake_rows(&s, &status);
-	telemetry_rows(&s, &status.telemetry);
-	raw_telemetry_rows(&s, &status.telemetry);
+	telemetry_rows(&s, &status.ekey.telemetry);
+	raw_telemetry_rows(&s, &status.ekey.telemetry);
 }
 
 /* What a section has that its sources have not. */
