@@ -17,8 +17,8 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := clock file log net num replace secret
-crypto_src  := keyed masterkey pem64 skein
+base_src    := address clock file heap log net network num replace secret
+crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
@@ -44,7 +44,7 @@ fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engin
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
+packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
