@@ -136,6 +136,7 @@ source_reset(struct source *s)
 {
 	s->reset_due = false;
 	s->was_reset = true;
+	s->retry_ms = RETRY_MIN_MS;
 	source_log_reset(&s->log);
 	s->kind->reset(s->transport);
 }
@@ -178,7 +179,7 @@ source_on_state(struct source *s)
 	if (serial != NULL)
 		keyring_serial_text(serial, text);
 	source_log_state(&s->log, state, text);
-	if (source_is_answer(state) && ladder_answered(&s->ladder))
+	if (source_is_answer(state) && ladder_answered(&s->ladder, clock_now_ms()))
 		source_log_answers(&s->log, source_serial(s));
 }
 
@@ -409,13 +410,15 @@ source_unwatch(struct source *s)
 	s->watch = NULL;
 }
 
-/* A device that went is another matter than one that is there and has a fault. */
+/* That we reset it is no news; a device that went is another matter than one with a fault. */
 static void
 source_judge_gone(struct source *s, int error)
 {
+	if (s->was_reset)
+		return;
 	if (error == 0 || error == ENODEV || error == EIO)
 		ladder_unplugged(&s->ladder);
-	else if (!s->was_reset)
+	else
 		source_step(s, ladder_fault(&s->ladder, source_can_reset(s), clock_now_ms()));
 }
 
@@ -444,6 +447,8 @@ source_connect(struct source *s)
 	result = s->kind->open(&env, s->where, &events, &s->transport);
 	if (result < 0) {
 		source_wait(s, -result);
+		if (s->was_reset) /* and does not come back */
+			source_step(s, ladder_in_vain(&s->ladder, false, clock_now_ms()));
 		return;
 	}
 	source_unwatch(s);
