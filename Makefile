@@ -34,8 +34,8 @@ sim_src     := command engine faults frames identity info keys main options port
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
-               sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
+               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source \
+               source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
@@ -84,7 +84,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 # A device over an empty pool, for the system tests of the device.
