@@ -69,8 +69,14 @@ usb_add(struct usb *u, const struct usb_address *address)
 		return;
 	*key = (struct usb_key){.address = *address, .fd = -1, .next = u->keys};
 	u->keys = key;
-	log_info("usb: key %s is plugged in", address->serial);
-	usb_tell(u, address->serial);
+	if (!usb_sysfs_identify(USB_SYSFS, address, &key->identity)) {
+		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
+			 " again",
+			 address->bus, address->device);
+		return; /* it stays in the list with the serial "", so that it is said once */
+	}
+	log_info("usb: key %s is plugged in", key->identity.serial);
+	usb_tell(u, key->identity.serial);
 }
 
 static void
@@ -89,7 +95,7 @@ usb_remove(struct usb *u, struct usb_key *key)
 {
 	key->left = true;
 	key->was_claimed = false;
-	log_debug("usb: key %s is unplugged", key->address.serial);
+	log_debug("usb: key %s is unplugged", key->identity.serial);
 	if (key->fd < 0)
 		usb_forget(u, key);
 	else if (key->on_left != NULL)
@@ -112,8 +118,6 @@ usb_on_came(void *arg, unsigned bus, unsigned device)
 			return;
 		}
 	}
-	log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in again",
-		 bus, device);
 }
 
 static void
@@ -306,7 +310,7 @@ usb_key(const struct usb *u, size_t i)
 {
 	const struct usb_key *key = u->keys;
 
-	while (key != NULL && (key->left || i-- > 0))
+	while (key != NULL && (key->left || key->identity.serial[0] == '\0' || i-- > 0))
 		key = key->next;
 	return key;
 }
@@ -356,7 +360,7 @@ usb_hold(struct usb *u, const char *serial, struct usb_key **ret)
 
 	/* Two with one serial number: the second serves when the first is taken. */
 	for (struct usb_key *key = u->keys; key != NULL; key = key->next) {
-		if (key->left || strcmp(key->address.serial, serial) != 0)
+		if (key->left || strcmp(key->identity.serial, serial) != 0)
 			continue;
 		result = key->fd >= 0 ? -EBUSY
 				      : priv_open_usb(key->address.bus, key->address.device);
