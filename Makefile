@@ -22,8 +22,8 @@ crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_describe usb_descriptor \
-               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+backend_src := appear ekey ekey_flow fd_transport ladder link rekeying source source_log sources tty usb usb_describe \
+               usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
