@@ -388,7 +388,8 @@ static bool
 egd_start(struct egd *e)
 {
 	const struct transport_env env = {.base = e->env.base, .usb = e->env.usb};
-	const struct link_events events = {egd_on_opened, egd_on_bytes, egd_on_gone, e};
+	const struct link_events events = {
+		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
 
 	e->timer = evtimer_new(e->env.base, egd_on_timer, e);
 	return e->timer != NULL &&

@@ -29,13 +29,15 @@ ekey_step(struct ekey *k, enum ladder_step step)
 	link_reset(&k->link);
 }
 
-/* A device that went is another matter than one that is there and has a fault. */
+/* That we reset it is no news; a device that went is another matter than one with a fault. */
 static void
 ekey_judge_gone(struct ekey *k, int error)
 {
+	if (k->link.was_reset)
+		return;
 	if (error == 0 || error == ENODEV || error == EIO)
 		ladder_unplugged(&k->ladder);
-	else if (!k->link.was_reset)
+	else
 		ekey_step(k, ladder_fault(&k->ladder, link_can_reset(&k->link), clock_now_ms()));
 }
 
@@ -67,6 +69,15 @@ ekey_on_gone(void *arg, int error)
 	k->log.state = SESSION_CLOSED;
 	ekey_tell_presence(k);
 	ekey_judge_gone(k, error);
+}
+
+/* Reset in vain, but for a device that cannot be reset now. */
+static void
+ekey_on_missing(void *arg)
+{
+	struct ekey *k = arg;
+
+	ekey_step(k, ladder_in_vain(&k->ladder, false, clock_now_ms()));
 }
 
 /* ---- the timer ---- */
@@ -220,7 +231,8 @@ static bool
 ekey_start(struct ekey *k)
 {
 	const struct transport_env env = {.base = k->env.base, .usb = k->env.usb};
-	const struct link_events events = {ekey_on_opened, ekey_on_bytes, ekey_on_gone, k};
+	const struct link_events events = {ekey_on_opened, ekey_on_bytes, ekey_on_gone,
+					   ekey_on_missing, k};
 
 	k->timer = evtimer_new(k->env.base, ekey_on_timer, k);
 	return k->timer != NULL &&

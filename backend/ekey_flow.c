@@ -48,7 +48,7 @@ ekey_on_state(struct ekey *k)
 	else if (was_keyed)
 		intake_restart(&k->intake); /* the device was reset, or is another */
 	ekey_say_state(k, state);
-	if (ekey_is_answer(state) && ladder_answered(&k->ladder))
+	if (ekey_is_answer(state) && ladder_answered(&k->ladder, clock_now_ms()))
 		source_log_answers(&k->log, ekey_serial(k));
 }
 

@@ -192,6 +192,7 @@ link_start_anew(struct link *l)
 	l->reset_due = false;
 	l->was_reset = true;
 	l->known = false;
+	backoff_reset(&l->backoff);
 	link_say_reset(l);
 	l->kind->reset(l->transport);
 }
@@ -223,6 +224,8 @@ link_open(struct link *l)
 	if (result < 0) {
 		link_note_absence(l, -result);
 		link_wait(l);
+		if (l->was_reset && l->events.missing != NULL)
+			l->events.missing(l->events.arg);
 	} else if (result != TRANSPORT_OPENING) {
 		link_on_opened(l);
 	}

@@ -22,6 +22,8 @@ struct link_events {
 	 * will be opened again.
 	 */
 	void (*gone)(void *arg, int error);
+	/* NULL, or: it was started anew, and is not back at this try. */
+	void (*missing)(void *arg);
 	void *arg;
 };
 

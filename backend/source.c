@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/source.h"
 
-#include <string.h>
-
 #include "backend/link.h"
 #include "backend/source_kind.h"
 
@@ -12,25 +10,6 @@ const char *
 source_address_error(const char *address)
 {
 	return link_address_error(address);
-}
-
-void
-source_config_defaults(struct source_config *config)
-{
-	*config = (struct source_config){.h = HEALTH_H_DEFAULT,
-					 .credit = SOURCE_CREDIT_DEFAULT,
-					 .read_ahead = SOURCE_READ_AHEAD_DEFAULT,
-					 .timeout_ms = SOURCE_TIMEOUT_DEFAULT_MS};
-}
-
-bool
-source_config_equal(const struct source_config *a, const struct source_config *b)
-{
-	return strcmp(a->name, b->name) == 0 && a->type == b->type &&
-	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
-	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
-	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
-	       a->timeout_ms == b->timeout_ms;
 }
 
 struct source *

@@ -120,12 +120,6 @@ const char *source_address_error(const char *address);
 /* Starts at once, in the background; absence of the device is a state. NULL: no memory. */
 struct source *source_new(const struct source_env *env, const struct source_config *config);
 
-/* What holds where the configuration says nothing. */
-void source_config_defaults(struct source_config *config);
-
-/* True for the same source in every respect. */
-bool source_config_equal(const struct source_config *a, const struct source_config *b);
-
 /* Closes, restores the tty, wipes. NULLs the pointer. */
 void source_free(struct source **source);
 

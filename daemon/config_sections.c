@@ -115,8 +115,11 @@ config_check(struct config_parser *p)
 bool
 config_source_equal(const struct source_config *a, const struct source_config *b)
 {
-	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
-	       a->h == b->h && a->expect == b->expect;
+	return strcmp(a->name, b->name) == 0 && a->type == b->type &&
+	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
+	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
+	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
+	       a->timeout_ms == b->timeout_ms;
 }
 
 bool
