@@ -28,7 +28,7 @@ backend_src := appear backoff egd ekey ekey_flow fd_transport ladder link peer r
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_client egd_wire
 ctl_src     := client server
-daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
+daemon_src  := config config_keys config_sections config_source daemon devices files hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \

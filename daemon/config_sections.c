@@ -4,6 +4,7 @@
 
 #include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
+#include "daemon/config_source.h"
 
 static void *
 config_begin_global(struct config_parser *p)
@@ -40,11 +41,11 @@ static void
 config_end_source(struct config_parser *p)
 {
 	struct source_config *source = p->object;
+	const char *error = config_source_error(source);
 
 	memcpy(source->name, config_section_name(p), CONFIG_NAME_MAX);
-	if (source->expect > 1 && !sources_address_is_any(source->address))
-		config_error(p, config_section_line(p), "%s is one key: expect = %u cannot be",
-			     source->address, source->expect);
+	if (error != NULL)
+		config_error(p, config_section_line(p), "[source %s]: %s", source->name, error);
 	for (const struct source_config *other = p->config->sources; other != source; other++)
 		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
 			config_error(p, config_section_line(p), "[source %s] already has %s",

@@ -139,6 +139,8 @@ hwreport_write(void *arg, const struct ctl_request *request)
 		struct source_status status;
 
 		source_status(source, &status);
+		if (status.type != SOURCE_EKEY)
+			continue;
 		if (request->words[0] != '\0' && strcmp(request->words, status.ekey.serial) != 0)
 			continue;
 		evbuffer_add_printf(request->out, "*\t\n");
