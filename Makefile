@@ -22,7 +22,7 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport ladder link peer rekeying source source_log sources trust tty usb \
+backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport ladder link peer rekeying source source_address source_log sources trust tty usb \
                usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
                usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
@@ -38,7 +38,7 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base census config ctl device egd_client egd_wire frame health intake keyring ladder masterkey mountinfo packet \
                pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source \
-               source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb usb_describe watchdog \
+               source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config egd_client egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
