@@ -262,6 +262,12 @@ fd_close_tty(struct transport *transport)
 	tty_close(&tty);
 }
 
+static int
+fd_of(const struct transport *transport)
+{
+	return ((const struct fd_transport *)transport)->tty.fd;
+}
+
 static const char *
 fd_check_unix(const char *where)
 {
@@ -300,6 +306,7 @@ const struct transport_kind transport_unix = {
 	.keeps = true,
 	.watch = fd_watch,
 	.unwatch = fd_unwatch,
+	.fd = fd_of,
 };
 
 const struct transport_kind transport_tty = {

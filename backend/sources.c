@@ -10,6 +10,8 @@
 
 #define ADDRESS_ANY "usb"
 #define ADDRESS_USB "usb:"
+#define ADDRESS_NEXT ","
+#define BLANKS " \t"
 #define SETTLE_S 3 /* until the number of keys is reported: they come one after the other */
 
 _Static_assert(SOURCE_NAME_MAX > 32 + 1 + USB_SERIAL_MAX, "NAME/SERIAL");
@@ -22,20 +24,70 @@ struct sources {
 	struct usb_watch *watch; /* of "usb" */
 	const char *reserved;    /* the serial of "usb:SERIAL" */
 	struct event *settle;    /* NULL: nothing is expected */
+	size_t asked;            /* of a list whose policy is failover */
 	unsigned told_present;
 	bool told_full;
 };
 
+/* ---- addresses ---- */
+
+/* Takes the next of them out of *rest, without blanks around it. False: there are no more. */
+static bool
+sources_next_address(const char **rest, char ret[static SOURCE_ADDRESS_MAX])
+{
+	const char *at = *rest;
+	size_t len, blanks;
+
+	if (at == NULL)
+		return false;
+	at += strspn(at, BLANKS);
+	len = strcspn(at, ADDRESS_NEXT);
+	*rest = at[len] != '\0' ? at + len + 1 : NULL;
+	for (blanks = 0; blanks < len && strchr(BLANKS, at[len - 1 - blanks]) != NULL;)
+		blanks++;
+	snprintf(ret, SOURCE_ADDRESS_MAX, "%.*s", (int)(len - blanks), at);
+	return true;
+}
+
 const char *
 sources_address_error(const char *address)
 {
-	return sources_address_is_any(address) ? NULL : source_address_error(address);
+	char one[SOURCE_ADDRESS_MAX];
+	const char *error = NULL;
+
+	if (sources_address_is_any(address))
+		return NULL;
+	while (error == NULL && sources_next_address(&address, one))
+		error = source_address_error(one);
+	return error;
 }
 
 bool
 sources_address_is_any(const char *address)
 {
 	return strcmp(address, ADDRESS_ANY) == 0;
+}
+
+bool
+sources_address_is_usb(const char *address)
+{
+	return sources_address_is_any(address) ||
+	       strncmp(address, ADDRESS_USB, strlen(ADDRESS_USB)) == 0;
+}
+
+bool
+sources_address_is_list(const char *address)
+{
+	return strpbrk(address, ADDRESS_NEXT) != NULL;
+}
+
+static const char *
+sources_address(const struct sources *s, size_t i)
+{
+	struct source_status status;
+
+	source_status(s->members[i], &status);
+	return status.address;
 }
 
 /* ---- how many there are ---- */
@@ -72,6 +124,41 @@ sources_on_settled(evutil_socket_t fd, short what, void *arg)
 	s->told_present = present;
 }
 
+/* ---- who is asked ---- */
+
+/* The first that serves, else the first that is there, else the first. */
+static size_t
+sources_best(const struct sources *s)
+{
+	size_t best = 0;
+	int rank = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct source_status status;
+		int its;
+
+		source_status(s->members[i], &status);
+		its = status.connected + status.serves;
+		if (its > rank) {
+			best = i;
+			rank = its;
+		}
+	}
+	return best;
+}
+
+static void
+sources_elect(struct sources *s)
+{
+	size_t best = sources_best(s);
+
+	if (best != s->asked && s->count > best)
+		log_info("source %s: %s is asked now", s->config.name, sources_address(s, best));
+	s->asked = best;
+	for (size_t i = 0; i < s->count; i++)
+		source_stand_by(s->members[i], i != best);
+}
+
 static void
 sources_on_presence(void *arg)
 {
@@ -80,6 +167,8 @@ sources_on_presence(void *arg)
 
 	if (s->settle != NULL)
 		event_add(s->settle, &wait);
+	if (s->config.policy == SOURCE_POLICY_FAILOVER)
+		sources_elect(s);
 }
 
 /* ---- members ---- */
@@ -105,10 +194,7 @@ sources_remove(struct sources *s, size_t i)
 static const char *
 sources_serial(const struct sources *s, size_t i)
 {
-	struct source_status status;
-
-	source_status(s->members[i], &status);
-	return status.address + strlen(ADDRESS_USB);
+	return sources_address(s, i) + strlen(ADDRESS_USB);
 }
 
 static bool
@@ -161,7 +247,7 @@ sources_on_usb(void *arg)
 		if (usb_is_reserved(s->env.usb, sources_serial(s, i)))
 			sources_remove(s, i);
 	for (size_t i = 0; (key = usb_key(s->env.usb, i)) != NULL; i++) {
-		const char *serial = key->address.serial;
+		const char *serial = key->identity.serial;
 
 		if (!usb_is_reserved(s->env.usb, serial) && !sources_has(s, serial))
 			sources_take_key(s, serial);
@@ -184,6 +270,22 @@ sources_start_one(struct sources *s)
 }
 
 static bool
+sources_start_list(struct sources *s)
+{
+	struct source_config config = s->config;
+	const char *rest = s->config.address;
+
+	while (s->count < SOURCES_MAX && sources_next_address(&rest, config.address)) {
+		snprintf(config.name, sizeof(config.name), "%.31s/%zu", s->config.name,
+			 s->count + 1);
+		if (!sources_add(s, &config))
+			return false;
+	}
+	sources_on_presence(s);
+	return true;
+}
+
+static bool
 sources_start(struct sources *s)
 {
 	if (s->config.expect > 0) {
@@ -193,6 +295,8 @@ sources_start(struct sources *s)
 		s->told_present = s->config.expect;
 		sources_on_presence(s);
 	}
+	if (sources_address_is_list(s->config.address))
+		return sources_start_list(s);
 	if (!sources_address_is_any(s->config.address))
 		return sources_start_one(s);
 	s->watch = usb_watch_new(s->env.usb, NULL, sources_on_usb, s);
@@ -248,6 +352,7 @@ sources_status(const struct sources *s, struct sources_status *ret)
 		.name = s->config.name,
 		.address = s->config.address,
 		.any = sources_address_is_any(s->config.address),
+		.list = sources_address_is_list(s->config.address),
 		.expected = s->config.expect,
 		.present = sources_present(s),
 	};

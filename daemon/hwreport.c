@@ -4,8 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/source.h"
 #include "base/version.h"
-#include "daemon/daemon.h"
+#include "daemon/inputs.h"
 
 #define DESCRIPTION_MAX 4096
 
@@ -114,48 +115,37 @@ static void
 report_source(struct evbuffer *out, const struct source *source, const struct source_status *s)
 {
 	evbuffer_add_printf(out, "*\tkey %s\n*\ttransport %s, opened %" PRIu64 " times\n",
-			    s->serial[0] != '\0' ? s->serial : "(unknown)", s->address,
+			    s->ekey.serial[0] != '\0' ? s->ekey.serial : "(unknown)", s->address,
 			    s->connects);
 	evbuffer_add_printf(out, "*\tstate: %s%s\n", s->state, s->paused ? " (pool full)" : "");
 	report_description(out, source);
-	report_timings(out, s->census);
-	report_frames(out, s->census);
-	report_counters(out, &s->session);
-	report_telemetry(out, &s->telemetry);
+	report_timings(out, s->ekey.census);
+	report_frames(out, s->ekey.census);
+	report_counters(out, &s->ekey.session);
+	report_telemetry(out, &s->ekey.telemetry);
 	evbuffer_add_printf(out, "*\thealth: %s, %" PRIu64 " alarms\n",
 			    intake_state_text(s->health), s->intake.alarms);
 }
 
-/* Those of one section, or the one of them with this serial; true when there was one. */
-static bool
-report_sources(struct evbuffer *out, const struct sources *sources, const char *serial)
+/* All, or the one with this serial number. */
+const char *
+hwreport_write(void *arg, const struct ctl_request *request)
 {
 	const struct source *source;
 	bool found = false;
 
-	for (size_t i = 0; (source = sources_at(sources, i)) != NULL; i++) {
+	evbuffer_add_printf(request->out, "*\tekey-randomd %s\n", VERSION);
+	for (size_t i = 0; (source = inputs_at(arg, i)) != NULL; i++) {
 		struct source_status status;
 
 		source_status(source, &status);
-		if (serial[0] != '\0' && strcmp(serial, status.serial) != 0)
+		if (status.type != SOURCE_EKEY)
 			continue;
-		evbuffer_add_printf(out, "*\t\n");
-		report_source(out, source, &status);
+		if (request->words[0] != '\0' && strcmp(request->words, status.ekey.serial) != 0)
+			continue;
+		evbuffer_add_printf(request->out, "*\t\n");
+		report_source(request->out, source, &status);
 		found = true;
 	}
-	return found;
-}
-
-const char *
-hwreport_write(void *arg, const struct ctl_request *request)
-{
-	const struct daemon *d = arg;
-	bool found = false;
-
-	evbuffer_add_printf(request->out, "*\tekey-randomd %s\n", VERSION);
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL &&
-		    report_sources(request->out, d->sources[i], request->words))
-			found = true;
 	return found ? NULL : "there is no such key";
 }
