@@ -19,12 +19,12 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := device fusermount lock mount mountinfo usb
+priv_src    := child device fusermount lock mount mountinfo resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear backoff egd ekey ekey_flow fd_transport ladder link peer rekeying source source_log sources trust tty usb \
-               usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
-               usb_watch
+backend_src := appear backoff dial egd ekey ekey_flow fd_transport hangup ladder link net_transport peer rekeying source \
+               source_log sources tls_transport trust tty usb usb_describe usb_descriptor usb_faults usb_hold usb_loop \
+               usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_client egd_wire
 ctl_src     := client server
