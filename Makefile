@@ -19,12 +19,12 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := device fusermount lock mount mountinfo usb
+priv_src    := child device fusermount lock mount mountinfo resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport ladder link peer rekeying source source_address source_log sources trust tty usb \
-               usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
-               usb_watch
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
+               rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
+               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_client egd_wire
 ctl_src     := client server
@@ -36,11 +36,12 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device egd_client egd_wire frame health intake keyring ladder masterkey mountinfo packet \
-               pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source \
-               source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty upstream usb usb_describe watchdog \
-               $(filter notify,$(notify))
-fuzz_tests  := config egd_client egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
+unit_tests  := base census config ctl device egd_client egd_wire frame health intake keyring ladder masterkey mountinfo \
+               network packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine \
+               sim_faults skein source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls \
+               tls_stream tty upstream usb usb_describe watchdog $(filter notify,$(notify))
+fuzz_tests  := address config egd_client egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip \
+               usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -89,6 +90,9 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)

@@ -7,6 +7,8 @@
 #include <sys/random.h>
 
 #include "backend/fd_transport.h"
+#include "backend/net_transport.h"
+#include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
 #include "base/log.h"
 
@@ -17,8 +19,9 @@
 /* ---- kinds ---- */
 
 /* Tried in this order: a bare path comes last. */
-static const struct transport_kind *const kinds[] = {&transport_usb, &transport_unix,
-						     &transport_tty};
+static const struct transport_kind *const kinds[] = {
+	&transport_usb,   &transport_unix,      &transport_tcp, &transport_tls,
+	&transport_vsock, &transport_tty_named, &transport_tty};
 
 static const struct transport_kind *
 link_kind(const char *address)
