@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/num.h"
 #include "ctl/protocol.h"
+#include "daemon/config_source.h"
 #include "daemon/haproxy.h"
 #include "egd/listener.h"
 #include "egd/networks.h"
@@ -46,14 +47,6 @@ parse_user(void *field, size_t size, const char *value)
 	if (value[0] == '-' || value[strspn(value, CONFIG_NAME_CHARS)] != '\0')
 		return "a user name is needed";
 	return parse_text(field, size, value);
-}
-
-static const char *
-parse_address(void *field, size_t size, const char *value)
-{
-	const char *error = sources_address_error(value);
-
-	return error != NULL ? error : parse_text(field, size, value);
 }
 
 static const char *
@@ -110,30 +103,6 @@ parse_pool_size(void *field, size_t size, const char *value)
 	if (!num_parse_size(value, POOL_SIZE_MAX, &bytes) || bytes < POOL_SIZE_MIN)
 		return "a size from 8KiB to 1GiB is needed";
 	*(size_t *)field = bytes;
-	return NULL;
-}
-
-static const char *
-parse_h(void *field, size_t size, const char *value)
-{
-	uint64_t h;
-
-	(void)size;
-	if (!num_parse(value, HEALTH_H_MAX, &h) || h < HEALTH_H_MIN)
-		return "1 to 8 bits per byte are possible";
-	*(unsigned *)field = (unsigned)h;
-	return NULL;
-}
-
-static const char *
-parse_expect(void *field, size_t size, const char *value)
-{
-	uint64_t keys;
-
-	(void)size;
-	if (!num_parse(value, SOURCES_MAX, &keys) || keys == 0)
-		return "1 to 32 keys are possible";
-	*(unsigned *)field = (unsigned)keys;
 	return NULL;
 }
 
@@ -238,13 +207,6 @@ parse_idle(void *field, size_t size, const char *value)
 }
 
 static const char *
-check_source_type(void *field, size_t size, const char *value)
-{
-	(void)field, (void)size;
-	return strcmp(value, "ekey") == 0 ? NULL : "the only type is ekey";
-}
-
-static const char *
 check_device_class(void *field, size_t size, const char *value)
 {
 	(void)field, (void)size;
@@ -265,15 +227,30 @@ const struct config_key config_keys[] = {
 	 "control socket for ekeyctl; default " CTL_SOCKET_PATH},
 	{"daemon", "control-mode", parse_control_mode, IN(config, control_mode), OPTIONAL,
 	 "permission bits of the control socket, octal; default 0600"},
-	{"source", "type", check_source_type, ONLY_CHECKED, REQUIRED,
-	 "what it is: ekey, an Entropy Key"},
-	{"source", "address", parse_address, IN(source_config, address), REQUIRED,
+	{"source", "type", config_source_parse_type, IN(source_config, type), REQUIRED,
+	 "what it is: ekey, an Entropy Key, or egd, an EGD server"},
+	{"source", "address", config_source_parse_address, IN(source_config, address), REQUIRED,
 	 "where it is: usb (every key that no other source names), usb:SERIAL, the path of a tty,"
-	 " or unix:PATH of a stream socket"},
-	{"source", "h", parse_h, IN(source_config, h), OPTIONAL,
+	 " unix:PATH of a stream socket; egd: tcp:HOST:PORT, tls:HOST:PORT, vsock:CID:PORT, "
+	 "tty:PATH"
+	 " too, and several with commas"},
+	{"source", "h", config_source_parse_h, IN(source_config, h), OPTIONAL,
 	 "min-entropy that its health tests assume, bits per byte, 1 to 8; default 7"},
-	{"source", "expect", parse_expect, IN(source_config, expect), OPTIONAL,
+	{"source", "credit", config_source_parse_credit, IN(source_config, credit), OPTIONAL,
+	 "min-entropy that the kernel is credited with for its bytes, bits per byte; default 7"},
+	{"source", "expect", config_source_parse_expect, IN(source_config, expect), OPTIONAL,
 	 "keys that should be there: fewer are reported; absent: none in particular"},
+	{"source", "class", config_source_parse_class, IN(source_config, expanded), OPTIONAL,
+	 "what an EGD server serves: direct or expanded; default direct"},
+	{"source", "trusted", config_source_parse_trusted, IN(source_config, trust), OPTIONAL,
+	 "whether an EGD server's bytes may enter the pool: yes or no; default yes but for tcp:"},
+	{"source", "policy", config_source_parse_policy, IN(source_config, policy), OPTIONAL,
+	 "of several addresses, ask all, or failover: the first that serves; default all"},
+	{"source", "read-ahead", config_source_parse_read_ahead, IN(source_config, read_ahead),
+	 OPTIONAL,
+	 "bytes that an EGD server is asked for at once, and kept ready of it; default 4KiB"},
+	{"source", "timeout", config_source_parse_timeout, IN(source_config, timeout_ms), OPTIONAL,
+	 "the longest wait for an EGD server's reply, 1s to 1h; default 30s"},
 	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
 	 "what readers open, for example /dev/ekey-random"},
 	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
@@ -341,7 +318,10 @@ config_defaults(struct config *config)
 void
 config_source_defaults(struct source_config *source)
 {
-	*source = (struct source_config){.h = HEALTH_H_DEFAULT};
+	*source = (struct source_config){.h = HEALTH_H_DEFAULT,
+					 .credit = SOURCE_CREDIT_DEFAULT,
+					 .read_ahead = SOURCE_READ_AHEAD_DEFAULT,
+					 .timeout_ms = SOURCE_TIMEOUT_DEFAULT_MS};
 }
 
 void

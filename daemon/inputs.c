@@ -43,11 +43,13 @@ static bool
 inputs_begin(struct daemon *d)
 {
 	d->usb = usb_new(d->base);
+	d->credit = SOURCE_CREDIT_MAX;
 	d->source_env = (struct source_env){.base = d->base,
 					    .usb = d->usb,
 					    .pool = d->pool,
 					    .keyring = &d->keyring_seen,
-					    .keyring_path = d->config.keyring};
+					    .keyring_path = d->config.keyring,
+					    .credit = &d->credit};
 	pool_on_room(d->pool, inputs_on_pool_room, d);
 	pool_on_wanted(d->pool, inputs_on_pool_wanted, d);
 	return d->usb != NULL;
