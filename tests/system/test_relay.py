@@ -110,6 +110,14 @@ def test_our_own_listener_is_refused_when_it_answers(houses):
     assert house.status()["source up"]["requests"] == "0"
 
 
+def test_our_own_socket_by_another_name_is_refused(houses):
+    house = houses("self")
+    (house.path / "link").symlink_to(house.path / "egd")
+    ask_of(house, f"unix:{house.path}/link", listen=f"unix:{house.path}/egd", device=False)
+    house.wait_state("a listener of our own", "source up")
+    assert house.status()["source up"]["requests"] == "0"
+
+
 # ---- that goes and comes ----
 
 
@@ -264,7 +272,7 @@ def test_ekeyd_killed_in_mid_reply_costs_bytes_and_spoils_none(houses, debian):
     ask_of(down, f"unix:{up.path}/egd")
     reader = subprocess.Popen(["head", "-c", "160000", str(down.device)], stdout=subprocess.PIPE)
     down.children.append(reader)
-    for kills in range(3):
+    for _ in range(3):
         before = int(down.status()["source up"]["read_bytes"])
         wait_until(lambda: int(down.status()["source up"]["read_bytes"]) > before + 20000, "flow")
         upstream.kill()
