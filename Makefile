@@ -35,9 +35,9 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base bucket census config ctl device device_polls device_reads device_twice \
-               egd_proxy egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet \
-               pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
+unit_tests  := base bucket census config ctl device device_polls device_reads device_twice egd_members egd_proxy \
+               egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
+               pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
                session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
                sim_vectors skein source table telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
@@ -239,7 +239,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/network.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
