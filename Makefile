@@ -25,7 +25,7 @@ pool_src    := bucket circle health identities intake pool queue reserve ring sl
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := answers caller connection egd_server egd_wire listener members networks proxy stream
+egd_src     := accept answers caller connection egd_server egd_wire listener members networks opening proxy stream
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status listens $(notify) \
                orders privileges reload row status
