@@ -26,7 +26,8 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hang
                rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
                usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := agent answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
+egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
+               proxy stream
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
                inputs_status listens orders privileges reload row status $(notify)
@@ -36,11 +37,12 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := agent base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
-               egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
-               pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
-               session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_stream tty upstream usb usb_describe watchdog \
+unit_tests  := agent base bucket census config ctl device device_polls device_reads device_twice egd_client \
+               egd_members egd_proxy egd_server egd_wire frame health intake keyring ladder masterkey mountinfo \
+               network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage \
+               session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
+               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_stream tty \
+               upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
@@ -242,7 +244,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/network.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
