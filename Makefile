@@ -38,7 +38,7 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
 unit_tests  := base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo network \
                packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein \
-               source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream tty usb \
+               source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream transports tty usb \
                usb_describe watchdog $(filter notify,$(notify))
 fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
@@ -90,7 +90,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 # A device over an empty pool, for the system tests of the device.

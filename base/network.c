@@ -30,7 +30,7 @@ network_mask(unsigned bits, unsigned i)
 {
 	if (bits >= 8 * (i + 1))
 		return 0xff;
-	return bits <= 8 * i ? 0 : (uint8_t)(0xff << (8 * (i + 1) - bits));
+	return bits <= 8 * i ? 0 : (uint8_t)(0xffU << (8 * (i + 1) - bits) & 0xffU);
 }
 
 static bool
