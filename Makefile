@@ -22,9 +22,9 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := child device fusermount lock mount mountinfo resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear backoff dial egd ekey ekey_flow fd_transport hangup ladder link net_transport peer rekeying source \
-               source_log sources tls_transport trust tty usb usb_describe usb_descriptor usb_faults usb_hold usb_loop \
-               usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
+               rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
+               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_client egd_wire
 ctl_src     := client server
@@ -36,11 +36,13 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo network \
-               packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein \
-               source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls tls_stream transports tty usb \
-               usb_describe watchdog $(filter notify,$(notify))
-fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
+unit_tests  := base census config ctl device egd_client egd_wire frame health intake keyring ladder masterkey mountinfo \
+               network packet pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine \
+               sim_faults skein source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tls \
+               tls_stream transports tty upstream usb usb_describe \
+               watchdog $(filter notify,$(notify))
+fuzz_tests  := address config egd_client egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip \
+               usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -58,7 +60,7 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
 all: $(programs)
 
 # Floors 1 to 3.
-$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(BUILD)/egd/egd_wire.o: WARN += -Wconversion
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(BUILD)/egd/egd_client.o $(BUILD)/egd/egd_wire.o: WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

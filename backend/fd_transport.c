@@ -40,6 +40,7 @@ fd_offer(struct fd_transport *t)
 {
 	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
 
+	secret_wipe(t->in + t->in_at, taken); /* it may have been entropy in the clear */
 	t->in_at += taken;
 	t->in_len -= taken;
 	return t->in_len == 0 && t->reading;

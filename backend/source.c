@@ -1,16 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/source.h"
 
-#include "backend/link.h"
 #include "backend/source_kind.h"
-
-_Static_assert(SOURCE_ADDRESS_MAX <= LINK_ADDRESS_MAX, "a link shows its whole address");
-
-const char *
-source_address_error(const char *address)
-{
-	return link_address_error(address);
-}
 
 struct source *
 source_new(const struct source_env *env, const struct source_config *config)

@@ -11,13 +11,13 @@
 #include <stdint.h>
 
 #include "backend/rekeying.h"
+#include "backend/source_address.h"
 #include "ekey/keyring.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
 #include "pool/pool.h"
 
 #define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key that nobody named */
-#define SOURCE_ADDRESS_MAX 256
 
 struct source;
 
@@ -113,9 +113,6 @@ struct source_status {
 		struct source_egd_status egd;
 	};
 };
-
-/* Checks the form of one address; NULL when good, else what is wrong with it. */
-const char *source_address_error(const char *address);
 
 /* Starts at once, in the background; absence of the device is a state. NULL: no memory. */
 struct source *source_new(const struct source_env *env, const struct source_config *config);

@@ -8,10 +8,6 @@
 #include "backend/usb.h"
 #include "base/log.h"
 
-#define ADDRESS_ANY "usb"
-#define ADDRESS_USB "usb:"
-#define ADDRESS_NEXT ","
-#define BLANKS " \t"
 #define SETTLE_S 3 /* until the number of keys is reported: they come one after the other */
 
 _Static_assert(SOURCE_NAME_MAX > 32 + 1 + USB_SERIAL_MAX, "NAME/SERIAL");
@@ -28,58 +24,6 @@ struct sources {
 	unsigned told_present;
 	bool told_full;
 };
-
-/* ---- addresses ---- */
-
-/* Takes the next of them out of *rest, without blanks around it. False: there are no more. */
-static bool
-sources_next_address(const char **rest, char ret[static SOURCE_ADDRESS_MAX])
-{
-	const char *at = *rest;
-	size_t len, blanks;
-
-	if (at == NULL)
-		return false;
-	at += strspn(at, BLANKS);
-	len = strcspn(at, ADDRESS_NEXT);
-	*rest = at[len] != '\0' ? at + len + 1 : NULL;
-	for (blanks = 0; blanks < len && strchr(BLANKS, at[len - 1 - blanks]) != NULL;)
-		blanks++;
-	snprintf(ret, SOURCE_ADDRESS_MAX, "%.*s", (int)(len - blanks), at);
-	return true;
-}
-
-const char *
-sources_address_error(const char *address)
-{
-	char one[SOURCE_ADDRESS_MAX];
-	const char *error = NULL;
-
-	if (sources_address_is_any(address))
-		return NULL;
-	while (error == NULL && sources_next_address(&address, one))
-		error = source_address_error(one);
-	return error;
-}
-
-bool
-sources_address_is_any(const char *address)
-{
-	return strcmp(address, ADDRESS_ANY) == 0;
-}
-
-bool
-sources_address_is_usb(const char *address)
-{
-	return sources_address_is_any(address) ||
-	       strncmp(address, ADDRESS_USB, strlen(ADDRESS_USB)) == 0;
-}
-
-bool
-sources_address_is_list(const char *address)
-{
-	return strpbrk(address, ADDRESS_NEXT) != NULL;
-}
 
 static const char *
 sources_address(const struct sources *s, size_t i)
@@ -194,7 +138,7 @@ sources_remove(struct sources *s, size_t i)
 static const char *
 sources_serial(const struct sources *s, size_t i)
 {
-	return sources_address(s, i) + strlen(ADDRESS_USB);
+	return sources_address(s, i) + strlen(SOURCE_ADDRESS_USB);
 }
 
 static bool
@@ -231,7 +175,7 @@ sources_take_key(struct sources *s, const char *serial)
 	struct source_config config = s->config;
 
 	snprintf(config.name, sizeof(config.name), "%.31s/%s", s->config.name, serial);
-	snprintf(config.address, sizeof(config.address), ADDRESS_USB "%s", serial);
+	snprintf(config.address, sizeof(config.address), SOURCE_ADDRESS_USB "%s", serial);
 	if (sources_make_room(s) && !sources_add(s, &config))
 		log_err("source %s: no memory", config.name);
 }
@@ -261,10 +205,10 @@ sources_start_one(struct sources *s)
 {
 	const char *address = s->config.address;
 
-	if (strncmp(address, ADDRESS_USB, strlen(ADDRESS_USB)) == 0) {
-		if (!usb_reserve(s->env.usb, address + strlen(ADDRESS_USB)))
+	if (strncmp(address, SOURCE_ADDRESS_USB, strlen(SOURCE_ADDRESS_USB)) == 0) {
+		if (!usb_reserve(s->env.usb, address + strlen(SOURCE_ADDRESS_USB)))
 			return false;
-		s->reserved = address + strlen(ADDRESS_USB);
+		s->reserved = address + strlen(SOURCE_ADDRESS_USB);
 	}
 	return sources_add(s, &s->config);
 }
@@ -275,7 +219,7 @@ sources_start_list(struct sources *s)
 	struct source_config config = s->config;
 	const char *rest = s->config.address;
 
-	while (s->count < SOURCES_MAX && sources_next_address(&rest, config.address)) {
+	while (s->count < SOURCES_MAX && source_address_next(&rest, config.address)) {
 		snprintf(config.name, sizeof(config.name), "%.31s/%zu", s->config.name,
 			 s->count + 1);
 		if (!sources_add(s, &config))
@@ -295,9 +239,9 @@ sources_start(struct sources *s)
 		s->told_present = s->config.expect;
 		sources_on_presence(s);
 	}
-	if (sources_address_is_list(s->config.address))
+	if (source_address_is_list(s->config.address))
 		return sources_start_list(s);
-	if (!sources_address_is_any(s->config.address))
+	if (!source_address_is_any(s->config.address))
 		return sources_start_one(s);
 	s->watch = usb_watch_new(s->env.usb, NULL, sources_on_usb, s);
 	return s->watch != NULL;
@@ -351,8 +295,8 @@ sources_status(const struct sources *s, struct sources_status *ret)
 	*ret = (struct sources_status){
 		.name = s->config.name,
 		.address = s->config.address,
-		.any = sources_address_is_any(s->config.address),
-		.list = sources_address_is_list(s->config.address),
+		.any = source_address_is_any(s->config.address),
+		.list = source_address_is_list(s->config.address),
 		.expected = s->config.expect,
 		.present = sources_present(s),
 	};

@@ -22,16 +22,6 @@ struct sources_status {
 	unsigned present;
 };
 
-/* Checks the form of a section's address; NULL when good, else what is wrong with it. */
-const char *sources_address_error(const char *address);
-
-/* True when more than one key may be behind the address. */
-bool sources_address_is_any(const char *address);
-
-/* True when it is on USB; when there are several, with commas between them. */
-bool sources_address_is_usb(const char *address);
-bool sources_address_is_list(const char *address);
-
 /* Starts at once, in the background. NULL: no memory. */
 struct sources *sources_new(const struct source_env *env, const struct source_config *config);
 

@@ -151,6 +151,7 @@ tls_offer(struct tls_transport *t)
 {
 	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
 
+	secret_wipe(t->in + t->in_at, taken); /* entropy in the clear */
 	t->in_at += taken;
 	t->in_len -= taken;
 	return t->in_len == 0 && t->reading;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The kinds of sections: where their keys are stored, and what must hold beyond each key. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/config_inside.h"
@@ -36,7 +37,21 @@ config_begin_device(struct config_parser *p)
 	return device;
 }
 
-/* Two sources would fight over one key. */
+/* Two sources would fight over one key, or ask one server twice. */
+static void
+config_check_addresses(struct config_parser *p, const struct source_config *source)
+{
+	const char *rest = source->address;
+	char one[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&rest, one))
+		for (const struct source_config *other = p->config->sources; other != source;
+		     other++)
+			if (one[0] != '\0' && source_addresses_have(other->address, one))
+				config_error(p, config_section_line(p),
+					     "[source %s] already has %s", other->name, one);
+}
+
 static void
 config_end_source(struct config_parser *p)
 {
@@ -46,10 +61,7 @@ config_end_source(struct config_parser *p)
 	memcpy(source->name, config_section_name(p), CONFIG_NAME_MAX);
 	if (error != NULL)
 		config_error(p, config_section_line(p), "[source %s]: %s", source->name, error);
-	for (const struct source_config *other = p->config->sources; other != source; other++)
-		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
-			config_error(p, config_section_line(p), "[source %s] already has %s",
-				     other->name, other->address);
+	config_check_addresses(p, source);
 }
 
 static void
@@ -78,15 +90,18 @@ const struct config_section config_sections[] = {
 static const char *
 config_opens(const struct config *config, const char *path)
 {
+	char unix_address[CONFIG_PATH_MAX + 8];
+
+	snprintf(unix_address, sizeof(unix_address), "unix:%s", path);
 	if (strcmp(config->keyring, path) == 0)
 		return "the keyring";
 	if (strcmp(config->control, path) == 0)
 		return "the control socket";
 	for (size_t i = 0; i < config->source_count; i++) {
-		const char *address = config->sources[i].address;
-		size_t skip = strncmp(address, "unix:", 5) == 0 ? 5 : 0;
+		const char *addresses = config->sources[i].address;
 
-		if (strcmp(address + skip, path) == 0)
+		if (source_addresses_have(addresses, path) ||
+		    source_addresses_have(addresses, unix_address))
 			return "the address of a source";
 	}
 	return NULL;

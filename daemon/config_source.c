@@ -35,7 +35,7 @@ config_source_parse_type(void *field, size_t size, const char *value)
 const char *
 config_source_parse_address(void *field, size_t size, const char *value)
 {
-	const char *error = sources_address_error(value);
+	const char *error = source_addresses_error(value);
 
 	if (error == NULL && strlen(value) >= size)
 		error = "it is too long";
@@ -154,9 +154,9 @@ config_source_ekey_error(const struct source_config *s)
 	    s->read_ahead != SOURCE_READ_AHEAD_DEFAULT ||
 	    s->timeout_ms != SOURCE_TIMEOUT_DEFAULT_MS)
 		return "class, trusted, policy, read-ahead and timeout are for type = egd";
-	if (sources_address_is_list(s->address))
+	if (source_address_is_list(s->address))
 		return "one Entropy Key has one address";
-	if (s->expect > 1 && !sources_address_is_any(s->address))
+	if (s->expect > 1 && !source_address_is_any(s->address))
 		return "one address is one key: expect is for address = usb";
 	return NULL;
 }
@@ -164,11 +164,11 @@ config_source_ekey_error(const struct source_config *s)
 static const char *
 config_source_egd_error(const struct source_config *s)
 {
-	if (sources_address_is_usb(s->address))
+	if (source_address_is_usb(s->address))
 		return "no EGD server is on USB";
 	if (s->expect > 0)
 		return "expect is for type = ekey";
-	if (s->policy != SOURCE_POLICY_ALL && !sources_address_is_list(s->address))
+	if (s->policy != SOURCE_POLICY_ALL && !source_address_is_list(s->address))
 		return "policy needs several addresses, with commas between them";
 	return NULL;
 }
