@@ -13,6 +13,7 @@ struct egd {
 	struct source source;
 	struct source_env env;
 	struct source_config config;
+	struct tls_config tls; /* of config.tls */
 	struct link link;
 	struct egd_client client;
 	struct intake intake; /* not restarted with each connection: what it holds is scarce */

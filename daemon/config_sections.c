@@ -135,7 +135,7 @@ config_source_equal(const struct source_config *a, const struct source_config *b
 	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
 	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
 	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
-	       a->timeout_ms == b->timeout_ms;
+	       a->timeout_ms == b->timeout_ms && source_tls_equal(&a->tls, &b->tls);
 }
 
 bool

@@ -173,11 +173,26 @@ config_source_egd_error(const struct source_config *s)
 	return NULL;
 }
 
+/* Files that nobody reads may be meant for a server that is written tcp: by mistake. */
+static const char *
+config_source_tls_error(const struct source_config *s)
+{
+	if (source_addresses_use_tls(s->address))
+		return source_tls_error(&s->tls);
+	return source_tls_is_empty(&s->tls) ? NULL
+					    : "psk, identity, ca, cert and key are for tls: only";
+}
+
 const char *
 config_source_error(const struct source_config *source)
 {
+	const char *error;
+
 	if (source->address[0] == '\0')
 		return NULL; /* said already */
+	error = config_source_tls_error(source);
+	if (error != NULL)
+		return error;
 	return source->type == SOURCE_EGD ? config_source_egd_error(source)
 					  : config_source_ekey_error(source);
 }
