@@ -6,6 +6,7 @@
 #include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_source.h"
+#include "egd/listener.h"
 
 static void *
 config_begin_global(struct config_parser *p)
@@ -23,6 +24,18 @@ config_begin_source(struct config_parser *p)
 	p->config->source_count++;
 	config_source_defaults(source);
 	return source;
+}
+
+static void *
+config_begin_listen(struct config_parser *p)
+{
+	struct egd_listen_config *listen = &p->config->listens[p->config->listen_count];
+
+	if (p->config->listen_count == CONFIG_LISTENS_MAX)
+		return NULL;
+	p->config->listen_count++;
+	config_listen_defaults(listen);
+	return listen;
 }
 
 static void *
@@ -76,15 +89,52 @@ config_end_device(struct config_parser *p)
 				     other->name, other->path);
 }
 
+/* Without a burst of its own a listener lets a second's worth go at once. */
+static void
+config_end_listen(struct config_parser *p)
+{
+	struct egd_listen_config *listen = p->object;
+	const char *error = egd_listener_error(listen);
+
+	memcpy(listen->name, config_section_name(p), sizeof(listen->name));
+	if (error != NULL)
+		config_error(p, config_section_line(p), "[listen %s]: %s", listen->name, error);
+	if (listen->rate == 0 && listen->burst != 0)
+		config_error(p, config_section_line(p), "[listen %s]: burst goes with rate",
+			     listen->name);
+	if (listen->burst == 0)
+		listen->burst = listen->rate > EGD_BURST_MIN ? listen->rate : EGD_BURST_MIN;
+	for (const struct egd_listen_config *other = p->config->listens; other != listen; other++)
+		if (listen->address[0] != '\0' && strcmp(listen->address, other->address) == 0)
+			config_error(p, config_section_line(p), "[listen %s] already has %s",
+				     other->name, other->address);
+}
+
 const struct config_section config_sections[] = {
 	{"daemon", false, config_begin_global, NULL},
 	{"pool", false, config_begin_global, NULL},
 	{"source", true, config_begin_source, config_end_source},
 	{"device", true, config_begin_device, config_end_device},
+	{"listen", true, config_begin_listen, config_end_listen},
 	{NULL, false, NULL, NULL},
 };
 
 /* ---- the whole ---- */
+
+/* Where an address is, when that is a path. */
+static const char *
+config_path_in(const char *address)
+{
+	return address + (strncmp(address, "unix:", 5) == 0 ? 5 : 0);
+}
+
+static bool
+config_listen_opens(const struct egd_listen_config *listen, const char *path)
+{
+	return strcmp(config_path_in(listen->address), path) == 0 ||
+	       strcmp(listen->psk, path) == 0 || strcmp(listen->cert, path) == 0 ||
+	       strcmp(listen->key, path) == 0 || strcmp(listen->ca, path) == 0;
+}
 
 /* Something of ours that we open by path. */
 static const char *
@@ -104,25 +154,45 @@ config_opens(const struct config *config, const char *path)
 		    source_addresses_have(addresses, unix_address))
 			return "the address of a source";
 	}
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (config_listen_opens(&config->listens[i], path))
+			return "of a [listen] section";
 	return NULL;
 }
 
 /* A process that opens the device it serves waits for itself, for ever. */
+static void
+config_check_device(struct config_parser *p, size_t begun, const struct device_config *device)
+{
+	const char *what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
+
+	if (what != NULL)
+		config_error(p, p->begun[begun].line, "[device %s]: its path %s is also %s",
+			     p->begun[begun].name, device->path, what);
+}
+
+/* ... and so does one that asks its own listener. Others are found out when they answer. */
+static void
+config_check_source(struct config_parser *p, size_t begun, const struct source_config *source)
+{
+	for (size_t i = 0; i < p->config->listen_count; i++)
+		if (config_source_asks(source, p->config->listens[i].address))
+			config_error(p, p->begun[begun].line,
+				     "[source %s]: %s is a listener of our own",
+				     p->begun[begun].name, p->config->listens[i].address);
+}
+
 void
 config_check(struct config_parser *p)
 {
 	const struct device_config *device = p->config->devices;
+	const struct source_config *source = p->config->sources;
 
 	for (size_t i = 0; i < p->begun_count; i++) {
-		const char *what;
-
-		if (p->begun[i].section->begin != config_begin_device)
-			continue;
-		what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
-		if (what != NULL)
-			config_error(p, p->begun[i].line, "[device %s]: its path %s is also %s",
-				     p->begun[i].name, device->path, what);
-		device++;
+		if (p->begun[i].section->begin == config_begin_device)
+			config_check_device(p, i, device++);
+		else if (p->begun[i].section->begin == config_begin_source)
+			config_check_source(p, i, source++);
 	}
 }
 
@@ -143,4 +213,16 @@ config_device_equal(const struct device_config *a, const struct device_config *b
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 && a->via == b->via &&
 	       a->mode == b->mode;
+}
+
+bool
+config_listen_equal(const struct egd_listen_config *a, const struct egd_listen_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+	       strcmp(a->allow, b->allow) == 0 && strcmp(a->proxy_from, b->proxy_from) == 0 &&
+	       a->mode == b->mode && strcmp(a->owner, b->owner) == 0 &&
+	       strcmp(a->psk, b->psk) == 0 && strcmp(a->cert, b->cert) == 0 &&
+	       strcmp(a->key, b->key) == 0 && strcmp(a->ca, b->ca) == 0 && a->rate == b->rate &&
+	       a->burst == b->burst && a->weight == b->weight && a->max_clients == b->max_clients &&
+	       a->idle_ms == b->idle_ms;
 }

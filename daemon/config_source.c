@@ -196,3 +196,38 @@ config_source_error(const struct source_config *source)
 	return source->type == SOURCE_EGD ? config_source_egd_error(source)
 					  : config_source_ekey_error(source);
 }
+
+/* ---- our own listeners ---- */
+
+/* "tcp:localhost:8888" of "tcp:*:8888". */
+static bool
+config_is_loopback_of(const char *address, const char *listener)
+{
+	static const char *const hosts[] = {"localhost:", "127.0.0.1:", "[::1]:"};
+	const char *any = strstr(listener, ":*:");
+	size_t kind = any != NULL ? (size_t)(any - listener) + 1 : 0; /* "tcp:" */
+
+	if (any == NULL || strncmp(address, listener, kind) != 0)
+		return false;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		size_t len = strlen(hosts[i]);
+
+		if (strncmp(address + kind, hosts[i], len) == 0 &&
+		    strcmp(address + kind + len, any + strlen(":*:")) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+config_source_asks(const struct source_config *source, const char *listener)
+{
+	const char *rest = source->address;
+	char one[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&rest, one))
+		if (one[0] != '\0' &&
+		    (strcmp(one, listener) == 0 || config_is_loopback_of(one, listener)))
+			return true;
+	return false;
+}

@@ -21,4 +21,7 @@ const char *config_source_parse_timeout(void *field, size_t size, const char *va
 /* NULL, or what is wrong with a whole section. */
 const char *config_source_error(const struct source_config *source);
 
+/* True when one of its addresses is where a listener of ours listens, as far as texts tell. */
+bool config_source_asks(const struct source_config *source, const char *listener);
+
 #endif

@@ -14,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
+#include "egd/egd_server.h"
 #include "ekey/keyring.h"
 #include "pool/pool.h"
 
@@ -35,6 +36,7 @@ struct daemon {
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
+	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;

@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "daemon/devices.h"
 #include "daemon/inputs.h"
+#include "daemon/listens.h"
 #include "daemon/row.h"
 
 static void
@@ -30,7 +31,8 @@ status_pool(const struct daemon *d, struct evbuffer *out)
 	struct pool_totals totals;
 
 	pool_totals(d->pool, &totals);
-	row_number(&s, "level_bytes", pool_level(d->pool));
+	row_number(&s, "level_bytes", totals.level);
+	row_number(&s, "reserved_bytes", totals.reserved);
 	row_number(&s, "size_bytes", d->pool_size);
 	row_number(&s, "in", totals.in);
 	row_number(&s, "delivered", totals.delivered);
@@ -47,6 +49,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_pool(d, out);
 	inputs_status(d, out);
 	devices_status(d, out);
+	listens_status(d, out);
 }
 
 /* ---- in one line ---- */

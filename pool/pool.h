@@ -5,11 +5,14 @@
  * counted as lost, never given to another. Always: in = delivered + lost + held.
  *
  * Fair at two levels: identities (a uid, an address) take turns, and within one its handles (open
- * files, connections) take turns. A turn is POOL_QUANTUM bytes and is kept across refills, so that
- * neither big requests nor many requests win. No I/O, no clock, no allocation after pool_new().
+ * files, connections) take turns, by bytes, kept across refills: neither big requests nor many
+ * requests win. A blocked request gathers its bytes turn by turn; a `whole` one waits until the
+ * ring holds all of it, those behind it wait too, and it pays with its next turns. No I/O, no
+ * clock, no allocation after pool_new().
  *
- * Between calls either nobody waits or the ring is empty. One thread. A callback may call anything
- * here but pool_free(), for its own handle and for others.
+ * Between calls either nobody waits or the ring holds less than the first in turn needs, and the
+ * reserve. One thread. A callback may call anything here but pool_free(), for its own handle and
+ * for others.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -19,7 +22,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_QUANTUM 64      /* bytes of one turn */
+#include "pool/circle.h"
+#include "pool/client.h"
+
+#define POOL_QUANTUM 64      /* bytes of one turn of weight 1 */
+#define POOL_WEIGHT_MAX 100  /* a turn of 6,400 bytes: two seconds of one key */
 #define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
 #define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
 #define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
@@ -49,33 +56,41 @@ TAILQ_HEAD(pool_waiters, pool_waiter);
 struct pool_handle {
 	struct pool_identity *identity;
 	struct pool_account *account;
-	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
-	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
-	unsigned turn_left;            /* bytes, while it waits */
-	struct pool_waiters waiters;   /* its blocked requests, oldest first, then its poll */
-	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
-	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
+	LIST_ENTRY(pool_handle) open; /* in the pool's list of open handles */
+	bool whole;                   /* as in pool_client */
+	struct place place;           /* among its identity's */
+	struct pool_waiters waiters;  /* its blocked requests, oldest first, then its poll */
+	struct pool_waiters answered; /* ready was called, pool_waiter_done() was not yet */
+	struct pool_waiter *poll;     /* armed poll in the queue, or NULL */
 	size_t stash_len;
-	uint8_t *stash; /* POOL_QUANTUM bytes in the pool's memory */
+	uint8_t *stash; /* POOL_QUANTUM bytes in the pool's memory; NULL before its first poll */
 };
 
 /*
  * Called when a waiter has what it needs (`waiter` is NULL for a poll); see pool_wait(). Must not
- * block. Only ever called from pool_put(): the source's bytes are what wakes readers.
+ * block. Called from pool_put(), when bytes came; and where a waiter that stood in front of it is
+ * given up: pool_waiter_done(), pool_poll_disarm(), pool_handle_close(). Never from within itself.
  */
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
-	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN */
+	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN + reserve */
 	/* At once, all outlets together; one identity may have at most a quarter of either. */
 	unsigned max_handles;
 	unsigned max_waiters; /* blocked requests and armed polls */
+	/*
+	 * The ring's last bytes are for handles with `reserve` only: 0, or at least
+	 * POOL_GATHER_MAX. While others wait, half of what comes fills it up: they never starve,
+	 * nor do those whom it is for, however many wait.
+	 */
+	size_t reserve;
 };
 
 struct pool_totals {
 	uint64_t in, delivered, lost; /* bytes since start */
 	uint64_t wiped;               /* of the lost: in the ring, so in nobody's account */
 	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
+	uint64_t level, reserved;     /* bytes in the ring; of these, kept for `reserve` */
 	uint64_t waiters;             /* blocked requests and armed polls now */
 	uint64_t handles;
 };
@@ -129,9 +144,9 @@ size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
 
 /* ---- taking ---- */
 
-/* False when max_handles or the identity's quarter are open. `kind`: uids are no addresses. */
+/* False when max_handles or the identity's quarter are open. */
 bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
-		      unsigned kind, uint64_t identity);
+		      const struct pool_client *client);
 
 /*
  * Cancels its waiters, answered or not (no ready call), wipes its stash, counts what was granted
@@ -141,8 +156,9 @@ void pool_handle_close(struct pool *pool, struct pool_handle *h);
 
 /*
  * Takes up to `len` bytes without waiting: the handle's stash first, then the ring, but the ring
- * only while nobody waits in front. Returns bytes taken, 0 when it would have to wait. They count
- * as delivered; when the hand-over then fails, say so with pool_delivery_failed().
+ * only while nobody waits in front. Returns bytes taken, 0 when it would have to wait; for a
+ * `whole` handle `len` or 0. They count as delivered; when the hand-over then fails, say so with
+ * pool_delivery_failed().
  */
 size_t pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len);
 void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
@@ -150,14 +166,15 @@ void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
 /* Bytes that pool_take() would give this handle now (stash, and the ring if nobody waits). */
 size_t pool_ready(const struct pool *pool, const struct pool_handle *h);
 
-/* Bytes in the ring: what RNDGETENTCNT (x 8) and status report. */
+/* Bytes in the ring that anyone may have: what RNDGETENTCNT and EGD's 0x00 (x 8) answer. */
 size_t pool_level(const struct pool *pool);
 
 /*
  * Queues a request for `need` bytes (1..POOL_GATHER_MAX), NULL when the limits are reached. Only
  * for more than pool_ready() bytes: what could be had now is pool_take()'s. The stash is used
  * first. When all is gathered `ready` is called once, never from here; the waiter must then be
- * ended with pool_waiter_done(), there or later.
+ * ended with pool_waiter_done(), there or later. A `whole` handle's gathers nothing before: who
+ * leaves early costs nobody a byte.
  */
 struct pool_waiter *pool_wait(struct pool *pool, struct pool_handle *h, size_t need,
 			      pool_ready_fn *ready, void *arg);
@@ -167,7 +184,8 @@ const uint8_t *pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len);
 
 /*
  * Ends a waiter, whether ready or not: its bytes are wiped, and counted as delivered or lost.
- * An interrupted read may deliver what it had gathered.
+ * An interrupted read may deliver what it had gathered. When it was not ready, those whom it kept
+ * waiting may be.
  */
 void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
 
@@ -176,7 +194,8 @@ void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
  * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
  * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
  * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
- * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash.
+ * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash. Not for
+ * `whole` handles.
  */
 bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
 void pool_poll_disarm(struct pool *pool, struct pool_handle *h);

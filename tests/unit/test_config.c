@@ -95,7 +95,7 @@ static const struct {
 	const char *error;
 } bad[] = {
 	{"[sauce]\nx = 1\n", 1, "unknown section [sauce]"},
-	{"[listen x]\naddress = tcp:1\n", 1, "unknown section [listen]"},
+	{"[tap x]\naddress = tcp:1\n", 1, "unknown section [tap]"},
 	{"[]\n", 1, "unknown section []"},
 	{"\n[daemon x]\n", 2, "[daemon] takes no name"},
 	{"[source]\n", 1, "[source NAME] needs a name"},
@@ -162,6 +162,12 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
 	 "address=unix:/z,unix:/y\n",
 	 4, "[source a] already has unix:/y"},
+	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[listen l]\nclass=direct\n"
+	 "address=unix:/x\n",
+	 1, "[source b]: unix:/x is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:*:8888\n[source b]\ntype=egd\n"
+	 "address=tcp:localhost:8888\n",
+	 4, "[source b]: tcp:*:8888 is a listener of our own"},
 	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[device a]\npath=/x\n", 4,
 	 "its path /x is also the address of a source"},
 	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,

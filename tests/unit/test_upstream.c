@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "egd/egd_client.h"
+#include "tests/unit/folder.h"
 
 #define LIMIT_S 30 /* a test that waits for what never comes is ended by SIGALRM */
 #define SERVERS 2
@@ -55,7 +56,7 @@ peer_of(int fd)
 /* ---- servers ---- */
 
 struct server {
-	char path[64];
+	char path[FOLDER_MAX + 4];
 	int listener, fd;
 	bool silent;    /* answers nothing */
 	bool empty;     /* answers what is no request for entropy, and reads when it is refilled */
@@ -189,7 +190,7 @@ server_turn(struct server *s)
 /* ---- the host ---- */
 
 struct bench {
-	char dir[32];
+	char dir[FOLDER_MAX];
 	struct event_base *base;
 	struct pool *pool;
 	struct pool_handle handle;
@@ -336,12 +337,12 @@ static int
 set_up(void **state)
 {
 	const struct pool_config config = {.size = 65536, .max_handles = 4, .max_waiters = 4};
+	const struct pool_client client = {.weight = 1};
 	struct bench *b = calloc(1, sizeof(*b));
 
 	alarm(LIMIT_S);
 	peer = PEER_OTHER;
-	strcpy(b->dir, "/tmp/ekeyup.XXXXXX");
-	if (mkdtemp(b->dir) == NULL)
+	if (!folder_make(b->dir))
 		return -1;
 	for (int i = 0; i < SERVERS; i++) {
 		sprintf(b->servers[i].path, "%s/%c", b->dir, 'a' + i);
@@ -352,7 +353,7 @@ set_up(void **state)
 	b->pool = pool_new(&config);
 	pool_on_room(b->pool, on_room, b);
 	pool_on_wanted(b->pool, on_wanted, b);
-	pool_handle_open(b->pool, &b->handle, &b->account, 0, 0);
+	pool_handle_open(b->pool, &b->handle, &b->account, &client);
 	b->credit = SOURCE_CREDIT_MAX;
 	b->env = (struct source_env){.base = b->base, .pool = b->pool, .credit = &b->credit};
 	b->config = (struct source_config){.name = "up",
