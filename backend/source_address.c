@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/link.h"
+#include "backend/tls_transport.h"
 
 #define BETWEEN ","
 #define BLANKS " \t"
@@ -64,6 +65,17 @@ source_addresses_error(const char *addresses)
 	while (error == NULL && source_address_next(&addresses, one))
 		error = source_address_error(one);
 	return error;
+}
+
+bool
+source_addresses_use_tls(const char *addresses)
+{
+	char at[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&addresses, at))
+		if (strncmp(at, transport_tls.prefix, strlen(transport_tls.prefix)) == 0)
+			return true;
+	return false;
 }
 
 bool
