@@ -25,6 +25,7 @@ pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_loop usb_queue usb_sysfs usb_traffic usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
+egd_src     := egd_wire
 ctl_src     := client server
 daemon_src  := config config_keys daemon files hwreport $(notify) orders privileges reload status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
@@ -33,14 +34,14 @@ sim_src     := command engine faults frames identity info keys main options port
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
+unit_tests  := base census config ctl device egd_wire frame health intake keyring ladder masterkey mountinfo packet \
+               pem64 pool pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source table \
                sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
-lib_obj := $(foreach d,base crypto priv ekey pool backend cuse ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
+lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
 packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
@@ -55,7 +56,7 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
 all: $(programs)
 
 # Floors 1 to 3.
-$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o): WARN += -Wconversion
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(BUILD)/egd/egd_wire.o: WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)

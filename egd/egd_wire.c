@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "egd/egd_wire.h"
+
+#include <assert.h>
+
+#define ADD_HEAD 4 /* 03, two bytes of bits, one of length */
+
+/* ---- who serves ---- */
+
+enum egd_found
+egd_wire_request(struct cursor *in, struct egd_request *ret)
+{
+	/* Of each request, by its first byte: bytes up to its length, which is the last of them. */
+	static const uint8_t heads[] = {[EGD_LEVEL] = 1,
+					[EGD_TRY] = 2,
+					[EGD_READ] = 2,
+					[EGD_ADD] = ADD_HEAD,
+					[EGD_PID] = 1};
+	const uint8_t *at = in->at;
+	struct egd_request request = {0};
+	size_t head, data;
+
+	if (in->left == 0)
+		return EGD_PARTIAL;
+	if (at[0] >= sizeof(heads))
+		return EGD_BAD;
+	head = heads[at[0]];
+	if (in->left < head)
+		return EGD_PARTIAL;
+	request.op = (enum egd_op)at[0];
+	request.len = head > 1 ? at[head - 1] : 0;
+	data = request.op == EGD_ADD ? request.len : 0;
+	if (!cursor_take(in, head + data, &at))
+		return EGD_PARTIAL;
+	*ret = request;
+	return EGD_WHOLE;
+}
+
+void
+egd_wire_put_level(uint64_t bytes, uint8_t ret[static EGD_LEVEL_LEN])
+{
+	uint32_t bits = htobe32(bytes > UINT32_MAX / 8 ? UINT32_MAX : (uint32_t)bytes * 8);
+
+	memcpy(ret, &bits, sizeof(bits));
+}
+
+size_t
+egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX])
+{
+	uint8_t digits[EGD_PID_MAX - 1];
+	size_t len = 0;
+
+	do {
+		digits[sizeof(digits) - ++len] = (uint8_t)('0' + pid % 10);
+		pid /= 10;
+	} while (pid > 0);
+	ret[0] = (uint8_t)len;
+	memcpy(ret + 1, digits + sizeof(digits) - len, len);
+	return 1 + len;
+}
+
+/* ---- who asks ---- */
+
+size_t
+egd_wire_put_request(struct egd_request request, uint8_t ret[static EGD_ASK_LEN])
+{
+	assert(request.op <= EGD_PID && request.op != EGD_ADD);
+	ret[0] = (uint8_t)request.op;
+	if (request.op != EGD_TRY && request.op != EGD_READ)
+		return 1;
+	ret[1] = request.len;
+	return 2;
+}
+
+static uint32_t
+load_be32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return be32toh(v);
+}
+
+enum egd_found
+egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *ret)
+{
+	bool counted = asked.op == EGD_TRY || asked.op == EGD_PID;
+	struct egd_reply reply = {0};
+	struct cursor c = *in;
+	const uint8_t *count;
+
+	assert(asked.op <= EGD_PID && asked.op != EGD_ADD);
+	reply.len = asked.op == EGD_LEVEL ? EGD_LEVEL_LEN : asked.len;
+	if (counted) {
+		if (!cursor_take(&c, 1, &count))
+			return EGD_PARTIAL;
+		if (asked.op == EGD_TRY && *count > asked.len)
+			return EGD_BAD;
+		reply.len = *count;
+	}
+	if (!cursor_take(&c, reply.len, &reply.bytes))
+		return EGD_PARTIAL;
+	if (asked.op == EGD_LEVEL)
+		reply.bits = load_be32(reply.bytes);
+	*in = c;
+	*ret = reply;
+	return EGD_WHOLE;
+}
