@@ -27,7 +27,8 @@ backend_src := appear fd_transport ladder rekeying source source_log sources tty
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_wire
 ctl_src     := client server
-daemon_src  := config config_keys daemon files hwreport $(notify) orders privileges reload status
+daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
+               privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
