@@ -19,7 +19,7 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := clock file log net num replace secret
 crypto_src  := keyed masterkey pem64 skein
-priv_src    := device fusermount lock mount mountinfo random usb
+priv_src    := capability device fusermount keeper lock mount mountinfo random usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \

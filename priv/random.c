@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -15,7 +14,6 @@
 #include "base/secret.h"
 
 #define RANDOM_PATH "/dev/random"
-#define LEVEL_PATH "/proc/sys/kernel/random/entropy_avail"
 
 /* Its number since 1994 (admin-guide/devices.txt): bytes must not go into just any file. */
 #define RANDOM_MAJOR 1
@@ -83,16 +81,11 @@ priv_random_mix(int fd, const uint8_t *bytes, size_t len)
 }
 
 int
-priv_random_level(void)
+priv_random_level(int fd)
 {
-	char text[16] = "";
-	int fd = open(LEVEL_PATH, O_RDONLY | O_CLOEXEC), result;
+	int bits;
 
-	if (fd < 0)
-		return -errno;
-	result = read(fd, text, sizeof(text) - 1) > 0 ? atoi(text) : -EIO;
-	close(fd);
-	return result;
+	return ioctl(fd, RNDGETENTCNT, &bits) == 0 ? bits : -errno;
 }
 
 bool

@@ -38,8 +38,11 @@ int priv_random_reseed(int fd);
 /* Mixes in what deserves no credit, up to PRIV_RANDOM_BYTES_MAX. 0 or -errno; no privilege. */
 int priv_random_mix(int fd, const uint8_t *bytes, size_t len);
 
-/* entropy_avail in bits (always 256 from Linux 5.18 on, once ready), or -errno. */
-int priv_random_level(void);
+/*
+ * entropy_avail in bits (always 256 from Linux 5.18 on, once ready), or -errno. Not from /proc,
+ * which a sandbox hides.
+ */
+int priv_random_level(int fd);
 
 /* Is the generator ready? Asked without waiting, and without making the kernel look for entropy. */
 bool priv_random_ready(void);
