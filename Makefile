@@ -17,7 +17,7 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := clock file log net num replace secret
+base_src    := address clock file log net network num replace secret
 crypto_src  := keyed masterkey pem64 skein
 priv_src    := capability device fusermount keeper lock mount mountinfo random usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry

@@ -397,7 +397,7 @@ source_watch(struct source *s)
 {
 	const struct transport_env env = source_transport_env(s);
 
-	if (s->watch == NULL)
+	if (s->watch == NULL && s->kind->watch != NULL)
 		s->watch = s->kind->watch(&env, s->where, source_on_appear, s);
 }
 
@@ -435,7 +435,8 @@ source_on_gone(void *arg, int error)
 static void
 source_connect(struct source *s)
 {
-	const struct transport_events events = {source_on_bytes, source_on_gone, s};
+	const struct transport_events events = {
+		.bytes = source_on_bytes, .gone = source_on_gone, .arg = s};
 	const struct transport_env env = source_transport_env(s);
 	int result;
 

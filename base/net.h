@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Unix stream sockets by path. All fds are non-blocking and close-on-exec. */
+/* Stream sockets: Unix by path, TCP and vsock. All fds are non-blocking and close-on-exec. */
 #ifndef BASE_NET_H
 #define BASE_NET_H
 
 #include <sys/types.h>
+
+#include "base/address.h"
 
 /*
  * Listens on `path` with permission bits `mode`. A socket left there by a process that is gone is
@@ -14,5 +16,23 @@ int net_unix_listen(const char *path, mode_t mode);
 
 /* Returns a connected fd, or -errno (-EAGAIN when the peer's backlog is full). */
 int net_unix_connect(const char *path);
+
+/* Listens on TCP or vsock. The fd or -errno. "[::]" takes IPv4 too; see address_unmap(). */
+int net_listen(const struct address *address);
+
+/*
+ * Takes a connection from a listening socket of any kind. The fd, with the peer in *ret (unmapped),
+ * or -errno: -EAGAIN when nobody waits. A TCP connection is kept alive, and not delayed.
+ */
+int net_accept(int listener, struct address *ret);
+
+/*
+ * Begins to connect over TCP or vsock, kept alive, not delayed. The fd or -errno; when the fd is
+ * writable net_connected() tells how it went.
+ */
+int net_connect(const struct address *address);
+
+/* 0 when connected, else -errno. Once for each net_connect(). */
+int net_connected(int fd);
 
 #endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* Networks, "10.0.0.0/8", "2001:db8::/32", or one address: who may connect. Pure. */
+#ifndef BASE_NETWORK_H
+#define BASE_NETWORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+
+#define NETWORK_TEXT_MAX 50 /* of the longest one, with its NUL */
+
+struct network {
+	sa_family_t family; /* AF_INET or AF_INET6 */
+	uint8_t bits;       /* of the prefix, 0..32 or 0..128 */
+	uint8_t prefix[16]; /* network order; zero beyond `bits` */
+};
+
+/* NULL, or what is wrong with the text; *ret is then not touched. */
+const char *network_parse(const char *text, struct network *ret);
+
+/* Of addresses that are neither IPv4 nor IPv6: false. A mapped IPv4 address counts as IPv4. */
+bool network_has(const struct network *network, const struct address *address);
+
+/* "10.0.0.0/8": reads as it was. */
+void network_text(const struct network *network, char ret[static NETWORK_TEXT_MAX]);
+
+#endif
