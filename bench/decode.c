@@ -96,11 +96,12 @@ run(struct bench *b, const struct source_config *config, const struct keyring *r
 {
 	const struct source_env env = {.base = b->base, .pool = b->pool, .keyring = &ring};
 	const struct timeval period = {.tv_usec = TAKE_MS * 1000};
+	const struct pool_client client = {.weight = 1};
 	struct event *take = event_new(b->base, -1, EV_PERSIST, on_take, b);
 	struct source *source = source_new(&env, config);
 
 	if (source == NULL || take == NULL || event_add(take, &period) != 0 ||
-	    !pool_handle_open(b->pool, &b->handle, &b->account, 0, 0))
+	    !pool_handle_open(b->pool, &b->handle, &b->account, &client))
 		errx(1, "cannot start");
 	pool_on_room(b->pool, on_room, source);
 	b->deadline_ns = samples_now_ns() + GIVE_UP_MS * UINT64_C(1000000);

@@ -58,6 +58,7 @@ requests_note_refusal(struct requests *r, const char *what, uid_t uid)
 int
 requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 {
+	const struct pool_client client = {.kind = IDENTITY_UID, .number = uid, .weight = 1};
 	uint32_t index;
 	struct file *f;
 
@@ -70,7 +71,7 @@ requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 	}
 	f = &r->files[index];
 	*f = (struct file){.owner = r};
-	if (!pool_handle_open(r->pool, &f->pool, &r->account, REQUESTS_IDENTITY_UID, uid)) {
+	if (!pool_handle_open(r->pool, &f->pool, &r->account, &client)) {
 		table_file_close(&r->table, index);
 		requests_note_refusal(r, "open files", uid);
 		return ENFILE;

@@ -22,9 +22,6 @@
 /* Longest answer to one read, in bytes; more would only keep more entropy in one place at once. */
 #define REQUESTS_REPLY_MAX 65536
 
-/* The pool's kind of identity of those who open a device: their uid. */
-#define REQUESTS_IDENTITY_UID 1
-
 struct requests;
 
 struct requests_status {

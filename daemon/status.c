@@ -30,7 +30,8 @@ status_pool(const struct daemon *d, struct evbuffer *out)
 	struct pool_totals totals;
 
 	pool_totals(d->pool, &totals);
-	row_number(&s, "level_bytes", pool_level(d->pool));
+	row_number(&s, "level_bytes", totals.level);
+	row_number(&s, "reserved_bytes", totals.reserved);
 	row_number(&s, "size_bytes", d->pool_size);
 	row_number(&s, "in", totals.in);
 	row_number(&s, "delivered", totals.delivered);

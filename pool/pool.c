@@ -89,6 +89,7 @@ pool_totals(const struct pool *pool, struct pool_totals *ret)
 		.lost = pool->lost,
 		.wiped = pool->wiped,
 		.held = pool->ring.level + pool->granted,
+		.level = pool->ring.level,
 		.waiters = pool->waiters.used,
 		.handles = pool->stashes.used,
 	};
@@ -156,12 +157,12 @@ pool_put(struct pool *pool, const uint8_t *bytes, size_t len)
 
 bool
 pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
-		 unsigned kind, uint64_t identity)
+		 const struct pool_client *client)
 {
 	*h = (struct pool_handle){.account = account, .stash = slots_take(&pool->stashes)};
 	if (h->stash == NULL)
 		return false;
-	h->identity = identities_join(&pool->identities, kind, identity);
+	h->identity = identities_join(&pool->identities, client->kind, client->number);
 	if (h->identity == NULL) {
 		slots_give(&pool->stashes, h->stash);
 		return false;

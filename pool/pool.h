@@ -19,7 +19,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#define POOL_QUANTUM 64      /* bytes of one turn */
+#include "pool/client.h"
+
+#define POOL_QUANTUM 64      /* bytes of one turn of weight 1 */
+#define POOL_WEIGHT_MAX 1000 /* times as much as others */
 #define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
 #define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
 #define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
@@ -66,16 +69,23 @@ struct pool_handle {
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
-	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN */
+	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN + reserve */
 	/* At once, all outlets together; one identity may have at most a quarter of either. */
 	unsigned max_handles;
 	unsigned max_waiters; /* blocked requests and armed polls */
+	/*
+	 * The ring's last bytes are for handles with `reserve` only: 0, or at least
+	 * POOL_GATHER_MAX. While others wait, half of what comes fills it up: they never starve,
+	 * nor do those whom it is for, however many wait.
+	 */
+	size_t reserve;
 };
 
 struct pool_totals {
 	uint64_t in, delivered, lost; /* bytes since start */
 	uint64_t wiped;               /* of the lost: in the ring, so in nobody's account */
 	uint64_t held;                /* bytes in the ring, with waiters and in stashes */
+	uint64_t level, reserved;     /* bytes in the ring; of these, kept for `reserve` */
 	uint64_t waiters;             /* blocked requests and armed polls now */
 	uint64_t handles;
 };
@@ -122,9 +132,9 @@ size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
 
 /* ---- taking ---- */
 
-/* False when max_handles or the identity's quarter are open. `kind`: uids are no addresses. */
+/* False when max_handles or the identity's quarter are open. */
 bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
-		      unsigned kind, uint64_t identity);
+		      const struct pool_client *client);
 
 /*
  * Cancels its waiters, answered or not (no ready call), wipes its stash, counts what was granted
@@ -134,8 +144,9 @@ void pool_handle_close(struct pool *pool, struct pool_handle *h);
 
 /*
  * Takes up to `len` bytes without waiting: the handle's stash first, then the ring, but the ring
- * only while nobody waits in front. Returns bytes taken, 0 when it would have to wait. They count
- * as delivered; when the hand-over then fails, say so with pool_delivery_failed().
+ * only while nobody waits in front. Returns bytes taken, 0 when it would have to wait; for a
+ * `whole` handle `len` or 0. They count as delivered; when the hand-over then fails, say so with
+ * pool_delivery_failed().
  */
 size_t pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len);
 void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
@@ -143,14 +154,15 @@ void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
 /* Bytes that pool_take() would give this handle now (stash, and the ring if nobody waits). */
 size_t pool_ready(const struct pool *pool, const struct pool_handle *h);
 
-/* Bytes in the ring: what RNDGETENTCNT (x 8) and status report. */
+/* Bytes in the ring that anyone may have: what RNDGETENTCNT and EGD's 0x00 (x 8) answer. */
 size_t pool_level(const struct pool *pool);
 
 /*
  * Queues a request for `need` bytes (1..POOL_GATHER_MAX), NULL when the limits are reached. Only
  * for more than pool_ready() bytes: what could be had now is pool_take()'s. The stash is used
  * first. When all is gathered `ready` is called once, never from here; the waiter must then be
- * ended with pool_waiter_done(), there or later.
+ * ended with pool_waiter_done(), there or later. A `whole` handle's gathers nothing before: who
+ * leaves early costs nobody a byte.
  */
 struct pool_waiter *pool_wait(struct pool *pool, struct pool_handle *h, size_t need,
 			      pool_ready_fn *ready, void *arg);
@@ -169,7 +181,8 @@ void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
  * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
  * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
  * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
- * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash.
+ * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash. Not for
+ * `whole` handles.
  */
 bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
 void pool_poll_disarm(struct pool *pool, struct pool_handle *h);

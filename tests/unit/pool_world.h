@@ -178,10 +178,13 @@ world_put(struct world *w)
 static inline void
 world_open(struct world *w, unsigned i)
 {
-	if (!w->open[i])
-		w->open[i] =
-			pool_handle_open(w->pool, &w->handles[i], &w->accounts[i % WORLD_ACCOUNTS],
-					 i % 2, w->pick(w->arg, 3));
+	struct pool_client client = {.kind = i % 2, .weight = 1};
+
+	if (w->open[i])
+		return;
+	client.number = w->pick(w->arg, 3);
+	w->open[i] = pool_handle_open(w->pool, &w->handles[i], &w->accounts[i % WORLD_ACCOUNTS],
+				      &client);
 }
 
 static inline void

@@ -34,6 +34,7 @@ set_up(void **state)
 {
 	static struct rig rig;
 	struct pool_config config = {.size = 16384, .max_handles = 4, .max_waiters = 4};
+	const struct pool_client client = {.weight = 1};
 
 	memset(&rig, 0, sizeof(rig));
 	rig.pool = pool_new(&config);
@@ -42,7 +43,7 @@ set_up(void **state)
 		return -1;
 	pool_on_room(rig.pool, on_room, &rig);
 	intake_init(rig.in, rig.pool, HEALTH_H_DEFAULT);
-	if (!pool_handle_open(rig.pool, &rig.handle, &rig.account, 0, 0))
+	if (!pool_handle_open(rig.pool, &rig.handle, &rig.account, &client))
 		return -1;
 	*state = &rig;
 	return 0;

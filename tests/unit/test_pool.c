@@ -37,10 +37,19 @@ on_wanted(void *arg)
 	((struct rig *)arg)->wants++;
 }
 
+static bool
+open_as(struct pool *pool, struct pool_handle *h, struct pool_account *account,
+	enum identity_kind kind, uint64_t number)
+{
+	const struct pool_client client = {.kind = kind, .number = number, .weight = 1};
+
+	return pool_handle_open(pool, h, account, &client);
+}
+
 static int
 set_up(void **state)
 {
-	static const struct pool_config config = {SIZE, 8, WAITERS};
+	static const struct pool_config config = {SIZE, 8, WAITERS, 0};
 	static struct rig rig;
 
 	memset(&rig, 0, sizeof(rig));
@@ -50,9 +59,9 @@ set_up(void **state)
 	pool_on_room(rig.pool, on_room, &rig);
 	pool_on_wanted(rig.pool, on_wanted, &rig);
 	*state = &rig;
-	return pool_handle_open(rig.pool, &rig.a, &rig.account, 0, 1000) &&
-			       pool_handle_open(rig.pool, &rig.b, &rig.account, 0, 1001) &&
-			       pool_handle_open(rig.pool, &rig.c, &rig.account, 1, 1000)
+	return open_as(rig.pool, &rig.a, &rig.account, 0, 1000) &&
+			       open_as(rig.pool, &rig.b, &rig.account, 0, 1001) &&
+			       open_as(rig.pool, &rig.c, &rig.account, 1, 1000)
 		       ? 0
 		       : -1;
 }
@@ -422,7 +431,7 @@ one_identity_holds_a_quarter_of_the_waiters(void **state)
 	struct rig *rig = *state;
 	struct pool_handle same;
 
-	assert_true(pool_handle_open(rig->pool, &same, &rig->account, 0, 1000));
+	assert_true(open_as(rig->pool, &same, &rig->account, 0, 1000));
 	for (unsigned i = 0; i < WAITERS / 4; i++)
 		assert_non_null(pool_wait(rig->pool, i % 2 ? &same : &rig->a, 8, note, rig));
 	assert_null(pool_wait(rig->pool, &rig->a, 8, note, rig));
@@ -443,10 +452,10 @@ handles_are_limited_and_given_back(void **state)
 	struct pool_handle rest[4], last, more;
 
 	for (unsigned i = 0; i < 4; i++)
-		assert_true(pool_handle_open(rig->pool, &rest[i], &rig->account, 3, i));
+		assert_true(open_as(rig->pool, &rest[i], &rig->account, 3, i));
 	for (unsigned i = 0; i < 100; i++) { /* always another identity */
-		assert_true(pool_handle_open(rig->pool, &last, &rig->account, 2, i));
-		assert_false(pool_handle_open(rig->pool, &more, &rig->account, 2, 1000));
+		assert_true(open_as(rig->pool, &last, &rig->account, 2, i));
+		assert_false(open_as(rig->pool, &more, &rig->account, 2, 1000));
 		pool_handle_close(rig->pool, &last);
 	}
 	for (unsigned i = 0; i < 4; i++)
@@ -458,18 +467,18 @@ handles_are_limited_and_given_back(void **state)
 static void
 one_identity_holds_a_quarter_of_the_handles(void **state)
 {
-	const struct pool_config config = {POOL_SIZE_MIN, 16, 16};
+	const struct pool_config config = {POOL_SIZE_MIN, 16, 16, 0};
 	struct pool *pool = pool_new(&config);
 	struct pool_account account = {0};
 	struct pool_handle mine[5], other;
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++)
-		assert_true(pool_handle_open(pool, &mine[i], &account, 0, 1000));
-	assert_false(pool_handle_open(pool, &mine[4], &account, 0, 1000));
-	assert_true(pool_handle_open(pool, &other, &account, 1, 1000));
+		assert_true(open_as(pool, &mine[i], &account, 0, 1000));
+	assert_false(open_as(pool, &mine[4], &account, 0, 1000));
+	assert_true(open_as(pool, &other, &account, 1, 1000));
 	pool_handle_close(pool, &mine[0]);
-	assert_true(pool_handle_open(pool, &mine[4], &account, 0, 1000));
+	assert_true(open_as(pool, &mine[4], &account, 0, 1000));
 	for (unsigned i = 1; i < 5; i++)
 		pool_handle_close(pool, &mine[i]);
 	pool_handle_close(pool, &other);
@@ -479,13 +488,13 @@ one_identity_holds_a_quarter_of_the_handles(void **state)
 static void
 a_pool_of_one_waiter_has_one(void **state)
 {
-	const struct pool_config config = {POOL_SIZE_MIN, 1, 1};
+	const struct pool_config config = {POOL_SIZE_MIN, 1, 1, 0};
 	struct pool *pool = pool_new(&config);
 	struct pool_account account = {0};
 	struct pool_handle h;
 
 	(void)state;
-	assert_true(pool_handle_open(pool, &h, &account, 0, 0));
+	assert_true(open_as(pool, &h, &account, 0, 0));
 	assert_non_null(pool_wait(pool, &h, 1, note, NULL));
 	assert_null(pool_wait(pool, &h, 1, note, NULL));
 	pool_handle_close(pool, &h);
@@ -822,7 +831,7 @@ odd_episode(struct pool *pool, uint64_t seed)
 	for (unsigned i = 0; i < 3; i++) {
 		odd[i].pool = pool;
 		odd[i].last = -1;
-		assert_true(pool_handle_open(pool, &odd[i].h, &odd[i].account, 0, i / 2));
+		assert_true(open_as(pool, &odd[i].h, &odd[i].account, 0, i / 2));
 	}
 	for (unsigned next = 0; next < 256; next++) {
 		uint8_t byte = (uint8_t)next;
@@ -842,7 +851,7 @@ odd_episode(struct pool *pool, uint64_t seed)
 static void
 each_byte_once_and_rising_for_each_reader_in_odd_pieces(void **state)
 {
-	const struct pool_config config = {POOL_SIZE_MIN, 8, 16};
+	const struct pool_config config = {POOL_SIZE_MIN, 8, 16, 0};
 	struct pool *pool = pool_new(&config);
 
 	(void)state;

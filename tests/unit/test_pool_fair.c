@@ -34,7 +34,7 @@ struct rig {
 static int
 set_up(void **state)
 {
-	static const struct pool_config config = {65536, 4 * READERS, 4 * READERS};
+	static const struct pool_config config = {65536, 4 * READERS, 4 * READERS, 0};
 	static struct rig rig;
 
 	memset(&rig, 0, sizeof(rig));
@@ -86,11 +86,12 @@ ready(struct pool_waiter *w, void *arg)
 static struct reader *
 reader(struct rig *rig, uint64_t identity, size_t need)
 {
+	const struct pool_client client = {.number = identity, .weight = 1};
 	struct reader *r = &rig->readers[rig->len++];
 
 	r->pool = rig->pool;
 	r->need = need;
-	assert_true(pool_handle_open(rig->pool, &r->h, &r->account, 0, identity));
+	assert_true(pool_handle_open(rig->pool, &r->h, &r->account, &client));
 	ask(r);
 	return r;
 }

@@ -228,6 +228,7 @@ static int
 set_up(void **state)
 {
 	const struct pool_config config = {.size = POOL_SIZE, .max_handles = 4, .max_waiters = 4};
+	const struct pool_client client = {.weight = 1};
 	struct bench *b = calloc(1, sizeof(*b));
 
 	alarm(LIMIT_S);
@@ -239,7 +240,7 @@ set_up(void **state)
 	b->pool = pool_new(&config);
 	pool_on_room(b->pool, on_room, b);
 	pool_on_wanted(b->pool, on_wanted, b);
-	pool_handle_open(b->pool, &b->handle, &b->account, 0, 0);
+	pool_handle_open(b->pool, &b->handle, &b->account, &client);
 	device_init(&b->device);
 	b->ring = secret_new(sizeof(*b->ring));
 	b->ring->len = 1;

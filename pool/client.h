@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What an outlet says of those it serves: who somebody is, the same for all outlets, and how. */
+#ifndef POOL_CLIENT_H
+#define POOL_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What a number counts: uid 7 is not vsock's 7. One who comes by two outlets shares once. */
+enum identity_kind {
+	IDENTITY_UID,    /* devices, Unix sockets: the peer's user */
+	IDENTITY_IPV4,   /* the address, host order */
+	IDENTITY_IPV6,   /* the upper 64 bits of the address: who has one has all of them */
+	IDENTITY_VSOCK,  /* the peer's CID */
+	IDENTITY_TLS,    /* a hash of the authenticated name */
+	IDENTITY_DOMAIN, /* Xen */
+	IDENTITY_KERNEL  /* our own kernel's feed; number 0 */
+};
+
+struct pool_client {
+	enum identity_kind kind;
+	uint64_t number;
+	unsigned weight; /* 1..POOL_WEIGHT_MAX: turns are this many times as long; the latest counts
+			  */
+	bool whole;      /* a request is granted when all of it is there, or not at all */
+	bool reserve;    /* may have what the pool keeps back from others: the kernel, seeds */
+};
+
+#endif
