@@ -26,8 +26,9 @@ backend_src := appear fd_transport ladder rekeying source source_log sources tty
                usb_loop usb_queue usb_sysfs usb_traffic usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := egd_wire
+kernel_src  := feed
 ctl_src     := client server
-daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
+daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status kernel $(notify) orders \
                privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
@@ -42,7 +43,7 @@ unit_tests  := base census config ctl device egd_wire frame health intake keyrin
 fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
-lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
+lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
 packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \

@@ -14,6 +14,7 @@
 
 #include "backend/sources.h"
 #include "cuse/device.h"
+#include "kernel/feed.h"
 
 #define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
 #define CONFIG_FILE_MAX 65536 /* bytes that are read at all */
@@ -22,7 +23,8 @@
 #define CONFIG_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
-#define CONFIG_SECTIONS_MAX (2 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* [daemon], [pool] */
+#define CONFIG_SECTIONS_MAX \
+	(3 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* [daemon], [pool], [kernel] */
 #define CONFIG_USER_MAX 32
 #define CONFIG_PATH_MAX 256
 #define CONFIG_SOCKET_MAX 108 /* sun_path */
@@ -36,6 +38,8 @@ struct config {
 	char control[CONFIG_SOCKET_MAX];
 	mode_t control_mode;
 	size_t pool_size; /* bytes */
+	bool kernel_on;   /* there is a [kernel] section */
+	struct kernel_config kernel;
 	size_t source_count, device_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];
 	struct device_config devices[CONFIG_DEVICES_MAX];

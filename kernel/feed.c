@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "pool/identities.h"
+#include "pool/client.h"
 #include "priv/keeper.h"
 #include "priv/random.h"
 
