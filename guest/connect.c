@@ -148,9 +148,8 @@ connect_any(const struct addrinfo *found, uint64_t end_ms)
 		if (found->ai_addrlen > sizeof(address.in6) || now_ms >= end_ms)
 			continue;
 		memcpy(&address.in6, found->ai_addr, found->ai_addrlen);
-		result = connect_address(&address, found->ai_next != NULL
-							   ? now_ms + (end_ms - now_ms) / 2
-							   : end_ms);
+		result = connect_address(
+			&address, found->ai_next != NULL ? now_ms + (end_ms - now_ms) / 2 : end_ms);
 	}
 	return result;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* One function for each kind of address: a connected fd (non-blocking, close-on-exec), or -errno. */
+/* One function for each kind of address: a connected fd (non-blocking, close-on-exec), or -errno.
+ */
 #ifndef GUEST_CONNECT_H
 #define GUEST_CONNECT_H
 

@@ -22,21 +22,23 @@
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: ekey-feed --from ADDRESS... [option...]\n"
-		    "  --from ADDRESS      unix:PATH, vsock:CID:PORT, tty:PATH, tls:HOST:PORT or\n"
-		    "                      tcp:HOST:PORT of an EGD server; the next is for when one fails\n"
-		    "  --once              feed once, then end\n"
-		    "  --bytes N           of one feed, 16 to 255; default 64\n"
-		    "  --interval TIME     between two feeds; default 60s\n"
-		    "  --timeout TIME      of one upstream's answer; default 30s\n"
-		    "  --credit BITS       per byte of an upstream that is trusted; default 7\n"
-		    "  --trusted           plain TCP is: the link to the server is private\n"
-		    "  --psk FILE --identity NAME          TLS by a pre-shared key\n"
-		    "  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
-		    "  --textfile PATH     write figures there, for node_exporter and --status\n"
-		    "or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
-		    "or:    ekey-feed --status [--textfile PATH]\n"
-		    "       --version, --help\n");
+	fprintf(to,
+		"usage: ekey-feed --from ADDRESS... [option...]\n"
+		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, tty:PATH, tls:HOST:PORT or\n"
+		"                      tcp:HOST:PORT of an EGD server; the next is for when one "
+		"fails\n"
+		"  --once              feed once, then end\n"
+		"  --bytes N           of one feed, 16 to 255; default 64\n"
+		"  --interval TIME     between two feeds; default 60s\n"
+		"  --timeout TIME      of one upstream's answer; default 30s\n"
+		"  --credit BITS       per byte of an upstream that is trusted; default 7\n"
+		"  --trusted           plain TCP is: the link to the server is private\n"
+		"  --psk FILE --identity NAME          TLS by a pre-shared key\n"
+		"  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
+		"  --textfile PATH     write figures there, for node_exporter and --status\n"
+		"or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
+		"or:    ekey-feed --status [--textfile PATH]\n"
+		"       --version, --help\n");
 }
 
 enum {
@@ -120,10 +122,12 @@ take_number(struct options *o, int option, const char *text)
 	const char *error;
 
 	if (option == OPT_BYTES) {
-		error = number_between(text, BYTES_MIN, EGD_LEN_MAX, &n, "16 to 255 bytes are needed");
+		error = number_between(text, BYTES_MIN, EGD_LEN_MAX, &n,
+				       "16 to 255 bytes are needed");
 		o->bytes = (size_t)n;
 	} else {
-		error = number_between(text, 0, PRIV_RANDOM_CREDIT_MAX, &n, "0 to 8 bits are possible");
+		error = number_between(text, 0, PRIV_RANDOM_CREDIT_MAX, &n,
+				       "0 to 8 bits are possible");
 		o->credit = (unsigned)n;
 	}
 	return error;

@@ -23,7 +23,7 @@ struct options {
 	size_t from_count;
 	size_t bytes; /* of one feed */
 	uint64_t interval_ms;
-	uint64_t timeout_ms; /* of connecting and answering, each upstream */
+	uint64_t timeout_ms;  /* of connecting and answering, each upstream */
 	uint64_t patience_ms; /* of MODE_WAIT_SEEDED; UINT64_MAX: for ever */
 	unsigned credit;      /* bits per byte, of an upstream that is trusted */
 	bool trusted;         /* plain TCP is: the link is private */
