@@ -8,6 +8,7 @@ SYSCONF ?= /etc
 SECONDS ?=
 CONFIG  ?=
 BENCH   ?=
+TLS     ?= 1
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
@@ -17,8 +18,8 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file log net network num replace secret
-crypto_src  := keyed masterkey pem64 skein
+base_src    := address clock file heap log net network num replace secret
+crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability device fusermount keeper lock mount mountinfo random usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
@@ -33,6 +34,11 @@ daemon_src  := config config_keys config_sections daemon devices files hwreport 
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
+# The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
+guest_src := $(addprefix guest/,agent channel connect main options report upstreams) \
+             $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
+             $(addprefix priv/,capability keeper random) \
+             $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
@@ -45,15 +51,15 @@ fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engin
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libcrypto inih libusb-1.0 $(systemd)
+packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
 OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN) -MMD -MP \
-             $(if $(CI),-Werror) $(SAN) $$(pkg-config --cflags $(packages))
+             $(if $(CI),-Werror) $(SAN) $(if $(packages),$$(pkg-config --cflags $(packages)))
 OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -lpthread
 
-programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
+programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(BUILD)/ekey-feed
 
 all: $(programs)
 
@@ -79,8 +85,18 @@ endef
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
 $(BUILD)/ekeyctl: $(tool_src:%=$(BUILD)/tool/%.o) $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
-$(programs):
+$(filter-out %/ekey-feed,$(programs)):
 	$(call link)
+
+# Needs neither the library nor its packages: it is built where there is a C library, and perhaps
+# OpenSSL, and nothing else.
+guest_obj := $(guest_src:%=$(BUILD)/%.o)
+ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
+ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
+$(BUILD)/ekey-feed: $(guest_obj)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
+		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
@@ -266,7 +282,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

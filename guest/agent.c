@@ -22,8 +22,6 @@
  */
 #define PACE_MS 1000
 
-#define KEEPER_TIMEOUT_MS 10000 /* it has one ioctl to do */
-
 struct agent {
 	const struct options *options;
 	struct upstreams *upstreams;
@@ -38,17 +36,15 @@ struct agent {
 
 /* ---- one feed ---- */
 
-/* The keeper's answer; late is as good as never, and then it would answer the next order. */
+/* However long it takes: it has one system call to do, and an end of it is an answer too. */
 static int
 await_keeper(int keeper)
 {
 	struct pollfd one = {.fd = keeper, .events = POLLIN};
-	int n;
 
-	do
-		n = poll(&one, 1, KEEPER_TIMEOUT_MS);
-	while (n < 0 && errno == EINTR);
-	return n > 0 ? keeper_answer(keeper) : -EPIPE;
+	while (poll(&one, 1, -1) < 0 && errno == EINTR)
+		;
+	return keeper_answer(keeper);
 }
 
 static int
@@ -177,13 +173,13 @@ wait_after_feed(const struct agent *a)
 }
 
 /* A generator that asks takes what it is given by itself: it has to be made to only when not. */
-static _Noreturn void
+static int
 feed_for_ever(struct agent *a)
 {
 	uint64_t backoff_ms = PACE_MS;
 	bool asked = false;
 
-	for (;;) {
+	while (a->error != -EPIPE) {
 		int result = feed(a, !asked);
 
 		write_report(a);
@@ -196,6 +192,7 @@ feed_for_ever(struct agent *a)
 		backoff_ms = backoff_ms * 2 < a->options->interval_ms ? backoff_ms * 2
 								      : a->options->interval_ms;
 	}
+	return FEED_EXIT_KERNEL;
 }
 
 int
@@ -214,7 +211,7 @@ agent_run(const struct options *options, struct upstreams *upstreams, int keeper
 		return FEED_EXIT_KERNEL;
 	}
 	if (options->mode == MODE_FEED)
-		feed_for_ever(&a);
+		return feed_for_ever(&a);
 	result = feed(&a, true);
 	write_report(&a);
 	return result;

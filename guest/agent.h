@@ -7,8 +7,8 @@
 #include "guest/upstreams.h"
 
 /*
- * MODE_ONCE: one feed. MODE_FEED: never returns. `keeper` is of keeper_start(). Returns what to
- * exit with.
+ * MODE_ONCE: one feed. MODE_FEED: returns only when there is no keeper any more. `keeper` is of
+ * keeper_start(). Returns what to exit with.
  */
 int agent_run(const struct options *options, struct upstreams *upstreams, int keeper);
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
+#include "crypto/memory.h"
 #include "guest/agent.h"
 #include "guest/exit.h"
 #include "guest/options.h"
@@ -89,6 +90,7 @@ main(int argc, char **argv)
 	struct options options;
 	int result;
 
+	(void)crypto_wipe_memory();
 	open_standard_fds();
 	secret_shield();
 	if (!options_parse(argc, argv, &options, &result))

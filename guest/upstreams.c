@@ -42,18 +42,18 @@ ask(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 	return result < 0 ? result : channel_receive(c, ret, len, end_ms);
 }
 
+/* A line when it begins to fail. */
 static bool
-fetch(struct upstreams *u, const struct channel_to *to, uint8_t *ret, size_t len)
+fetch(const struct channel_to *to, uint64_t end_ms, uint8_t *ret, size_t len, bool *failing)
 {
-	uint64_t end_ms = clock_now_ms() + u->timeout_ms;
 	struct channel c;
 	int result = channel_open(&c, to, end_ms);
 
 	if (result == 0)
 		result = ask(&c, ret, len, end_ms);
-	/* Said when it is news: the first time after it, or another, had delivered. */
-	if (result < 0 && !u->failed)
+	if (result < 0 && !*failing)
 		log_warn("%s: %s", to->address, channel_why(&c, result));
+	*failing = result < 0;
 	channel_close(&c);
 	return result == 0;
 }
@@ -62,14 +62,14 @@ const struct channel_to *
 upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len)
 {
 	for (size_t i = 0; i < u->count; i++) {
-		if (!fetch(u, &u->to[i], ret, len))
+		bool failed = u->failing[i];
+
+		if (!fetch(&u->to[i], clock_now_ms() + u->timeout_ms, ret, len, &u->failing[i]))
 			continue;
-		if (u->last != &u->to[i] || u->failed)
+		if (u->last != &u->to[i] || failed)
 			log_info("%s: delivers", u->to[i].address);
 		u->last = &u->to[i];
-		u->failed = false;
 		return u->last;
 	}
-	u->failed = true;
 	return NULL;
 }

@@ -14,8 +14,8 @@ struct upstreams {
 	struct channel_to to[FEED_UPSTREAMS_MAX];
 	size_t count;
 	uint64_t timeout_ms;
-	const struct channel_to *last; /* that delivered; NULL: none, or none since a failure */
-	bool failed;                   /* at the last try, all of them: the log has it */
+	bool failing[FEED_UPSTREAMS_MAX]; /* at the last try: the log has it */
+	const struct channel_to *last;    /* that delivered; NULL: none yet */
 };
 
 /* False after a line on stderr that names the address and what is wrong with it. */

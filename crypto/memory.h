@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What OpenSSL frees is wiped. */
+#ifndef CRYPTO_MEMORY_H
+#define CRYPTO_MEMORY_H
+
+#include <stdbool.h>
+
+/*
+ * Must be the first that a program calls of OpenSSL, or of us: false when OpenSSL has allocated
+ * already, and goes on with malloc(). See base/heap.h.
+ */
+bool crypto_wipe_memory(void);
+
+#endif

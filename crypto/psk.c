@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#include "crypto/psk.h"
+
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/secret.h"
+
+/* One line, without its newline. */
+struct psk_line {
+	const char *at;
+	size_t len;
+};
+
+/* The next line that is neither empty nor a remark; `*number` counts all of them. */
+static bool
+psk_next(struct cursor *text, unsigned *number, struct psk_line *ret)
+{
+	while (text->left > 0) {
+		const uint8_t *at = NULL, *end = memchr(text->at, '\n', text->left);
+		size_t len = end != NULL ? (size_t)(end - text->at) : text->left;
+
+		cursor_take(text, len + (end != NULL), &at);
+		++*number;
+		if (len > 0 && at[0] != '#') {
+			*ret = (struct psk_line){(const char *)at, len};
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Characters before the first colon; all of them when there is none. */
+static size_t
+psk_identity_len(const struct psk_line *line)
+{
+	const char *colon = memchr(line->at, ':', line->len);
+
+	return colon != NULL ? (size_t)(colon - line->at) : line->len;
+}
+
+static int
+psk_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* The key of `len` digits into ret->key; what is wrong with it, or NULL. */
+static const char *
+psk_parse_key(const char *hex, size_t len, struct psk *ret)
+{
+	if (len < 2 * PSK_KEY_MIN)
+		return "the key is too short: at least 32 hexadecimal digits are needed";
+	if (len > 2 * PSK_KEY_MAX)
+		return "the key is too long";
+	if (len % 2 != 0)
+		return "the key has an odd number of digits";
+	for (size_t i = 0; i < len; i += 2) {
+		int high = psk_hex_digit(hex[i]), low = psk_hex_digit(hex[i + 1]);
+
+		if (high < 0 || low < 0)
+			return "the key is not hexadecimal";
+		ret->key[i / 2] = (uint8_t)(high << 4 | low);
+	}
+	ret->key_len = len / 2;
+	return NULL;
+}
+
+static const char *
+psk_parse(const struct psk_line *line, struct psk *ret)
+{
+	size_t len = psk_identity_len(line);
+
+	if (len == line->len)
+		return "identity:hexkey is needed";
+	if (len == 0 || len > PSK_IDENTITY_MAX)
+		return "an identity has 1 to 128 characters";
+	for (size_t i = 0; i < len; i++)
+		if (line->at[i] <= ' ' || line->at[i] > '~')
+			return "an identity is of printable ASCII, without blanks";
+	memcpy(ret->identity, line->at, len);
+	ret->identity[len] = '\0';
+	return psk_parse_key(line->at + len + 1, line->len - len - 1, ret);
+}
+
+bool
+psk_check(const char *text, size_t len, struct psk_error *ret_error)
+{
+	struct cursor in = cursor_over(text, len);
+	struct psk_error error = {0};
+	struct psk_line line;
+	struct psk psk;
+	unsigned good = 0;
+
+	while (error.why == NULL && psk_next(&in, &error.line, &line)) {
+		error.why = psk_parse(&line, &psk);
+		good++;
+	}
+	secret_wipe(&psk, sizeof(psk));
+	if (error.why == NULL && good == 0)
+		error = (struct psk_error){1, "there is no key in it"};
+	if (error.why != NULL)
+		*ret_error = error;
+	return error.why == NULL;
+}
+
+bool
+psk_find(const char *text, size_t len, const char *identity, size_t identity_len, struct psk *ret)
+{
+	struct cursor in = cursor_over(text, len);
+	struct psk_line line;
+	unsigned number = 0;
+
+	while (psk_next(&in, &number, &line)) {
+		if (identity != NULL && (psk_identity_len(&line) != identity_len ||
+					 memcmp(line.at, identity, identity_len) != 0))
+			continue;
+		if (psk_parse(&line, ret) == NULL)
+			return true;
+	}
+	secret_wipe(ret, sizeof(*ret));
+	return false;
+}
