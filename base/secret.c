@@ -73,6 +73,6 @@ secret_equal(const void *a, const void *b, size_t len)
 	uint8_t differs = 0;
 
 	for (size_t i = 0; i < len; i++)
-		differs |= x[i] ^ y[i];
+		differs |= (uint8_t)(x[i] ^ y[i]);
 	return differs == 0;
 }
