@@ -13,6 +13,7 @@ import tempfile
 import pytest
 
 import stream
+from house import House
 from processes import PATIENCE_S, Process, mounted, program, unmount, wait_until
 
 CONFIG = """\
@@ -118,6 +119,15 @@ def device(place):
     path = place / "ekey-random"
     yield path
     unmount(path)
+
+
+@pytest.fixture
+def house(place):
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is missing or not ours to open")
+    h = House(place)
+    yield h
+    h.clear()
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="missing: root, to become
 
 
 @pytest.fixture
-def start(tmp_path):
-    """start(...) -> a Server at tmp_path/device; a line other than "ready" fails the test."""
+def start(place):
+    """start(...) -> a Server at place/device; a line other than "ready" fails the test."""
     servers = []
 
     def start_server(name="device", **options):
-        server = Server(tmp_path / name, **options)
+        server = Server(place / name, **options)
         servers.append(server)
         assert server.line() == "ready", server.log()
         return server
@@ -43,6 +43,13 @@ def start(tmp_path):
 @pytest.fixture
 def server(start):
     return start()
+
+
+def read_as_nobody(path, size):
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    return read_one(path, size)
 
 
 def refused(path, **options):
@@ -319,15 +326,15 @@ def test_nothing_goes_around_read(server):
     assert server.status()["delivered"] == 0
 
 
-def test_cp_copies_what_is_there_although_the_size_is_0(server, tmp_path):
+def test_cp_copies_what_is_there_although_the_size_is_0(server, place):
     server.order("put 4096")
-    copy = subprocess.Popen(["cp", server.path, tmp_path / "copy"])
+    copy = subprocess.Popen(["cp", server.path, place / "copy"])
     try:
         server.until_waiting(1)  # for more: it would read for ever
     finally:
         copy.kill()
         copy.wait(20)
-    assert counters((tmp_path / "copy").read_bytes()) == list(range(512))
+    assert counters((place / "copy").read_bytes()) == list(range(512))
 
 
 def test_ioctls_count_the_pool_and_change_nothing(server):
@@ -344,19 +351,11 @@ def test_ioctls_count_the_pool_and_change_nothing(server):
 
 @as_root
 @pytest.mark.parametrize("mode,works", [("0444", True), ("0440", False), ("0400", False)])
-def test_the_mode_says_who_may_read(start, tmp_path, mode, works):
-    def read_as_nobody(path):
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        return read_one(path, 16)
-
-    for directory in (tmp_path, *tmp_path.parents):
-        if not directory.stat().st_mode & 0o001:
-            directory.chmod(directory.stat().st_mode | 0o011)
+def test_the_mode_says_who_may_read(start, place, mode, works):
+    place.chmod(0o711)
     server = start(mode=mode)
     server.order("put 16")
-    client = Client(read_as_nobody, server.path)
+    client = Client(read_as_nobody, server.path, 16)
     if works:
         assert len(client.result()) == 16
     else:
@@ -395,14 +394,14 @@ def test_a_start_clears_the_mount_of_a_killed_one(server, start):
     assert len(Client(read_one, again.path, 16).result()) == 16
 
 
-def test_a_start_clears_the_file_of_one_that_died_before_its_mount(start, tmp_path):
-    os.close(os.open(tmp_path / "device", os.O_WRONLY | os.O_CREAT, 0))
+def test_a_start_clears_the_file_of_one_that_died_before_its_mount(start, place):
+    os.close(os.open(place / "device", os.O_WRONLY | os.O_CREAT, 0))
     assert mounts(start().path) == ["fuse.ekey-random"]
 
 
 @pytest.mark.parametrize("content,mode", [("", 0o644), ("precious", 0o000)])
-def test_what_is_not_ours_is_left_alone(tmp_path, content, mode):
-    path = tmp_path / "device"
+def test_what_is_not_ours_is_left_alone(place, content, mode):
+    path = place / "device"
     path.write_text(content)
     path.chmod(mode)
     assert "exists and is not ours" in refused(path)
@@ -410,13 +409,13 @@ def test_what_is_not_ours_is_left_alone(tmp_path, content, mode):
 
 
 @as_root
-def test_a_full_disk_is_named_and_nothing_is_left_there(tmp_path):
-    full = tmp_path / "full"
+def test_a_full_disk_is_named_and_nothing_is_left_there(place):
+    full = place / "full"
     full.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "full", full], check=True)
     try:
         (full / "all").write_bytes(b"x" * 4096)
-        server = Server(tmp_path / "unused")
+        server = Server(place / "unused")
         server.end()
         argv = [server.child.args[-4], full / "device", "fuse"]
         result = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=20)
@@ -428,8 +427,8 @@ def test_a_full_disk_is_named_and_nothing_is_left_there(tmp_path):
 
 
 @as_root
-def test_somebody_elses_mount_is_left_alone(tmp_path):
-    path = tmp_path / "device"
+def test_somebody_elses_mount_is_left_alone(place):
+    path = place / "device"
     path.touch(0)
     subprocess.run(["mount", "--bind", "/dev/null", path], check=True)
     try:
@@ -439,19 +438,19 @@ def test_somebody_elses_mount_is_left_alone(tmp_path):
         subprocess.run(["umount", "-l", path], check=True)
 
 
-def test_a_missing_directory_is_named(tmp_path):
-    lost = tmp_path / "lost" / "device"
-    server = Server(tmp_path / "device", via="fuse")
+def test_a_missing_directory_is_named(place):
+    lost = place / "lost" / "device"
+    server = Server(place / "device", via="fuse")
     server.end()
     result = subprocess.run([server.child.args[-4], lost, "fuse"], capture_output=True, timeout=20)
     assert result.returncode == 1
-    assert f"{tmp_path}/lost/: No such file".encode() in result.stderr
+    assert f"{place}/lost/: No such file".encode() in result.stderr
 
 
 @pytest.mark.skipif(os.path.exists("/dev/cuse"), reason="there is CUSE: nothing to fall back from")
-def test_a_kernel_without_cuse_is_served_by_fuse_or_told(start, tmp_path):
+def test_a_kernel_without_cuse_is_served_by_fuse_or_told(start, place):
     assert "served by FUSE, because" in start(via="auto").log()
-    assert "not published" in refused(tmp_path / "forced", via="cuse")
+    assert "not published" in refused(place / "forced", via="cuse")
 
 
 @as_root
@@ -485,28 +484,18 @@ def test_readers_of_a_loop_that_hangs_are_set_free(server):
 @pytest.mark.skipif(
     os.stat("/dev/fuse").st_mode & 0o006 != 0o006, reason="missing: /dev/fuse for everybody"
 )
-def test_it_works_without_root(start, tmp_path):
+def test_it_works_without_root(start, place):
     if not os.path.exists("/etc/mtab"):
         pytest.skip("missing: /etc/mtab, in which fusermount3 looks before it unmounts")
-    for directory in (tmp_path, *tmp_path.parents):
-        if not directory.stat().st_mode & 0o001:
-            directory.chmod(directory.stat().st_mode | 0o011)
-    os.chown(tmp_path, NOBODY, NOBODY)
-
-    def read_as_owner(path, size):
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
-        return read_one(path, size)
-
+    os.chown(place, NOBODY, NOBODY)
     first = start(user=NOBODY)
     assert mounts(first.path) == ["fuse.ekey-random"]
     first.order("put 16")
-    assert len(Client(read_as_owner, first.path, 16).result()) == 16
+    assert len(Client(read_as_nobody, first.path, 16).result()) == 16
     first.stop(signal.SIGKILL)
     second = start(user=NOBODY)
     assert "clearing the dead mount" in second.log()
-    reader = Client(read_as_owner, second.path, 64)
+    reader = Client(read_as_nobody, second.path, 64)
     second.until_waiting(1)
     assert second.stop() < 1
     assert reader.error() == "ECONNABORTED"
