@@ -22,15 +22,15 @@ base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability device fusermount keeper lock mount mountinfo random usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
-pool_src    := health identities intake pool queue ring slots wait
+pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
                usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := egd_wire
+egd_src     := answers caller connection egd_server egd_wire listener members networks proxy stream
 kernel_src  := feed
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status kernel $(notify) \
-               orders privileges reload row status
+daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status kernel listens \
+               $(notify) orders privileges reload row status
 tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
@@ -42,13 +42,13 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := base census config ctl device device_polls device_reads device_twice egd_wire frame health intake \
-               keyring ladder masterkey mountinfo packet pem64 pool pool_fair rekey replace session \
-               session_damage session_faults session_keyring session_resets sim_engine sim_faults skein \
-               source table sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors telemetry tty \
-               usb watchdog \
+unit_tests  := base bucket census config ctl device device_polls device_reads device_twice \
+               egd_wire frame health intake keyring ladder masterkey mountinfo network packet \
+               pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
+               session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
+               sim_vectors skein source table telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := config egd_wire frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -66,7 +66,7 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(BUILD)/ek
 all: $(programs)
 
 # Floors 1 to 3.
-$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(BUILD)/egd/egd_wire.o: WARN += -Wconversion
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(patsubst %,$(BUILD)/egd/%.o,egd_wire networks proxy): WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -114,6 +114,9 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter se
 $(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)

@@ -247,19 +247,20 @@ tls_check_config(const struct tls_config *config, const struct tls_problem *prob
 static bool
 tls_restrict(struct tls_context *c, const struct tls_problem *problem)
 {
-	/* OpenSSL wants a name where clients show certificates, even without sessions. */
+	/* A server of OpenSSL's that asks for certificates wants one, even without sessions. */
 	static const unsigned char session_name[] = "ekey-random";
 
 	SSL_CTX_set_options(c->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
 					    SSL_OP_NO_RENEGOTIATION | SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_mode(c->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-					 SSL_MODE_RELEASE_BUFFERS);
+					 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
 	if (SSL_CTX_set_min_proto_version(c->ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_ciphersuites(c->ctx, TLS_SUITES) != 1 ||
 	    SSL_CTX_set_num_tickets(c->ctx, 0) != 1 ||
-	    SSL_CTX_set_session_id_context(c->ctx, session_name, sizeof(session_name)) != 1)
+	    (c->server &&
+	     SSL_CTX_set_session_id_context(c->ctx, session_name, sizeof(session_name)) != 1))
 		return tls_refuse(problem, "TLS 1.3: %s", tls_reason());
 	return true;
 }

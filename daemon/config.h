@@ -14,6 +14,7 @@
 
 #include "backend/sources.h"
 #include "cuse/device.h"
+#include "egd/egd_server.h"
 #include "kernel/feed.h"
 
 #define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
@@ -23,14 +24,17 @@
 #define CONFIG_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
+#define CONFIG_LISTENS_MAX 16
+#define CONFIG_GLOBALS 3 /* [daemon], [pool], [kernel] */
 #define CONFIG_SECTIONS_MAX \
-	(3 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* [daemon], [pool], [kernel] */
+	(CONFIG_GLOBALS + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX + CONFIG_LISTENS_MAX)
 #define CONFIG_USER_MAX 32
 #define CONFIG_PATH_MAX 256
 #define CONFIG_SOCKET_MAX 108 /* sun_path */
 
-_Static_assert(CONFIG_NAME_MAX <= SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX,
-	       "a section's name is its source's or device's");
+_Static_assert(CONFIG_NAME_MAX <= SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_NAME_MAX &&
+		       CONFIG_NAME_MAX == EGD_NAME_MAX,
+	       "a section's name is its source's, device's or listener's");
 
 struct config {
 	char user[CONFIG_USER_MAX]; /* "": stay who we are */
@@ -40,9 +44,10 @@ struct config {
 	size_t pool_size; /* bytes */
 	bool kernel_on;   /* there is a [kernel] section */
 	struct kernel_config kernel;
-	size_t source_count, device_count;
+	size_t source_count, device_count, listen_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];
 	struct device_config devices[CONFIG_DEVICES_MAX];
+	struct egd_listen_config listens[CONFIG_LISTENS_MAX];
 };
 
 #define CONFIG_ERRORS_MAX 20
@@ -60,8 +65,9 @@ struct config_errors {
 bool config_parse(const char *text, size_t len, struct config *ret,
 		  struct config_errors *ret_errors);
 
-/* The same source or device in every respect: it may keep running. */
+/* The same source, device or listener in every respect: it may keep running. */
 bool config_source_equal(const struct source_config *a, const struct source_config *b);
 bool config_device_equal(const struct device_config *a, const struct device_config *b);
+bool config_listen_equal(const struct egd_listen_config *a, const struct egd_listen_config *b);
 
 #endif

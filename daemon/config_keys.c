@@ -6,10 +6,18 @@
 
 #include "base/num.h"
 #include "ctl/protocol.h"
+#include "egd/listener.h"
+#include "egd/networks.h"
+#include "pool/bucket.h"
 
 #define DEFAULT_KEYRING "/etc/ekey-random/keyring"
 #define DEFAULT_CONTROL_MODE 0600
 #define DEFAULT_DEVICE_MODE 0444
+#define DEFAULT_LISTEN_MODE 0660
+#define DEFAULT_LISTEN_CLIENTS 512
+#define HOUR_MS UINT64_C(3600000)
+#define DEFAULT_LISTEN_IDLE_MS (24 * HOUR_MS) /* a guest that asks for nothing asks later */
+#define LISTEN_IDLE_MAX_MS (8760 * HOUR_MS)
 #define DEFAULT_POOL_SIZE (1U << 20) /* ekeyd's: six minutes of one key */
 #define POOL_SIZE_MAX (1U << 30)     /* locked memory: more is surely a mistake */
 
@@ -160,6 +168,87 @@ parse_via(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_listen_address(void *field, size_t size, const char *value)
+{
+	const char *error = egd_listener_address_error(value);
+
+	return error != NULL ? error : parse_text(field, size, value);
+}
+
+static const char *
+parse_networks(void *field, size_t size, const char *value)
+{
+	struct egd_networks networks;
+	const char *error = egd_networks_parse(value, &networks);
+
+	return error != NULL ? error : parse_text(field, size, value);
+}
+
+static const char *
+parse_socket_mode(void *field, size_t size, const char *value)
+{
+	(void)size;
+	return parse_mode(field, 0666, value, "an octal mode within 0666 is needed");
+}
+
+static const char *
+parse_rate(void *field, size_t size, const char *value)
+{
+	(void)size;
+	return num_parse_size(value, BUCKET_RATE_MAX, field) && *(uint64_t *)field > 0
+		       ? NULL
+		       : "bytes per second are needed: 64KiB";
+}
+
+static const char *
+parse_burst(void *field, size_t size, const char *value)
+{
+	uint64_t bytes;
+
+	(void)size;
+	if (!num_parse_size(value, BUCKET_BURST_MAX, &bytes) || bytes < EGD_BURST_MIN)
+		return "at least 255 bytes are needed: one request may ask for as many";
+	*(uint64_t *)field = bytes;
+	return NULL;
+}
+
+static const char *
+parse_weight(void *field, size_t size, const char *value)
+{
+	uint64_t weight;
+
+	(void)size;
+	if (!num_parse(value, POOL_WEIGHT_MAX, &weight) || weight == 0)
+		return "1 to 1000 are possible";
+	*(unsigned *)field = (unsigned)weight;
+	return NULL;
+}
+
+static const char *
+parse_clients(void *field, size_t size, const char *value)
+{
+	uint64_t clients;
+
+	(void)size;
+	if (!num_parse(value, EGD_CLIENTS_MAX, &clients) || clients == 0)
+		return "1 to 65536 are possible";
+	*(unsigned *)field = (unsigned)clients;
+	return NULL;
+}
+
+static const char *
+parse_idle(void *field, size_t size, const char *value)
+{
+	uint64_t ms;
+
+	(void)size;
+	if (!num_parse_duration(value, LISTEN_IDLE_MAX_MS, &ms) || ms == 0)
+		return "a time is needed: 60s, 24h";
+	*(uint64_t *)field = ms;
+	return NULL;
+}
+
+static const char *
 check_source_type(void *field, size_t size, const char *value)
 {
 	(void)field, (void)size;
@@ -204,6 +293,37 @@ const struct config_key config_keys[] = {
 	 "carrier: auto, cuse or fuse; default auto"},
 	{"device", "mode", parse_device_mode, IN(device_config, mode), OPTIONAL,
 	 "permission bits of the device, octal; default 0444"},
+	{"listen", "address", parse_listen_address, IN(egd_listen_config, address), REQUIRED,
+	 "where clients come: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT,"
+	 " systemd:NAME"},
+	{"listen", "class", check_device_class, ONLY_CHECKED, REQUIRED,
+	 "what it serves: direct, each byte of the sources once"},
+	{"listen", "allow", parse_networks, IN(egd_listen_config, allow), OPTIONAL,
+	 "networks whose addresses may connect; needed where others than this machine can"},
+	{"listen", "proxy-from", parse_networks, IN(egd_listen_config, proxy_from), OPTIONAL,
+	 "networks of proxies, which say with a PROXY header for whom they connect"},
+	{"listen", "mode", parse_socket_mode, IN(egd_listen_config, mode), OPTIONAL,
+	 "permission bits of a Unix socket, octal; default 0660"},
+	{"listen", "owner", parse_text, IN(egd_listen_config, owner), OPTIONAL,
+	 "USER, USER:GROUP or :GROUP of a Unix socket; default our own"},
+	{"listen", "psk", parse_path, IN(egd_listen_config, psk), OPTIONAL,
+	 "file of pre-shared keys for TLS, lines IDENTITY:HEXKEY"},
+	{"listen", "cert", parse_path, IN(egd_listen_config, cert), OPTIONAL,
+	 "file of our certificate for TLS, and of those that lead to its root, PEM"},
+	{"listen", "key", parse_path, IN(egd_listen_config, key), OPTIONAL,
+	 "file of the certificate's key, PEM; absent: in cert"},
+	{"listen", "ca", parse_path, IN(egd_listen_config, ca), OPTIONAL,
+	 "file of roots, PEM: clients must have a certificate that leads to one"},
+	{"listen", "rate", parse_rate, IN(egd_listen_config, rate), OPTIONAL,
+	 "bytes per second that one identity may have; absent: any"},
+	{"listen", "burst", parse_burst, IN(egd_listen_config, burst), OPTIONAL,
+	 "bytes that one identity may have at once; default a second's worth"},
+	{"listen", "weight", parse_weight, IN(egd_listen_config, weight), OPTIONAL,
+	 "how much each identity here gets when bytes are scarce, beside 1; default 1"},
+	{"listen", "max-clients", parse_clients, IN(egd_listen_config, max_clients), OPTIONAL,
+	 "connections at once, 1 to 65536; default 512"},
+	{"listen", "idle", parse_idle, IN(egd_listen_config, idle_ms), OPTIONAL,
+	 "a connection that asks nothing for so long is closed; default 24h"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
 	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
 	{"kernel", "bytes", parse_kernel_bytes, IN(config, kernel.bytes), OPTIONAL,
@@ -243,4 +363,13 @@ void
 config_device_defaults(struct device_config *device)
 {
 	*device = (struct device_config){.via = DEVICE_VIA_AUTO, .mode = DEFAULT_DEVICE_MODE};
+}
+
+void
+config_listen_defaults(struct egd_listen_config *listen)
+{
+	*listen = (struct egd_listen_config){.mode = DEFAULT_LISTEN_MODE,
+					     .weight = 1,
+					     .max_clients = DEFAULT_LISTEN_CLIENTS,
+					     .idle_ms = DEFAULT_LISTEN_IDLE_MS};
 }

@@ -29,5 +29,6 @@ const struct config_key *config_key_find(const char *section, const char *name);
 void config_defaults(struct config *config);
 void config_source_defaults(struct source_config *source);
 void config_device_defaults(struct device_config *device);
+void config_listen_defaults(struct egd_listen_config *listen);
 
 #endif

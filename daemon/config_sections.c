@@ -4,6 +4,7 @@
 
 #include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
+#include "egd/listener.h"
 
 static void *
 config_begin_global(struct config_parser *p)
@@ -28,6 +29,18 @@ config_begin_source(struct config_parser *p)
 	p->config->source_count++;
 	config_source_defaults(source);
 	return source;
+}
+
+static void *
+config_begin_listen(struct config_parser *p)
+{
+	struct egd_listen_config *listen = &p->config->listens[p->config->listen_count];
+
+	if (p->config->listen_count == CONFIG_LISTENS_MAX)
+		return NULL;
+	p->config->listen_count++;
+	config_listen_defaults(listen);
+	return listen;
 }
 
 static void *
@@ -70,16 +83,53 @@ config_end_device(struct config_parser *p)
 				     other->name, other->path);
 }
 
+/* Without a burst of its own a listener lets a second's worth go at once. */
+static void
+config_end_listen(struct config_parser *p)
+{
+	struct egd_listen_config *listen = p->object;
+	const char *error = egd_listener_error(listen);
+
+	memcpy(listen->name, config_section_name(p), sizeof(listen->name));
+	if (error != NULL)
+		config_error(p, config_section_line(p), "[listen %s]: %s", listen->name, error);
+	if (listen->rate == 0 && listen->burst != 0)
+		config_error(p, config_section_line(p), "[listen %s]: burst goes with rate",
+			     listen->name);
+	if (listen->burst == 0)
+		listen->burst = listen->rate > EGD_BURST_MIN ? listen->rate : EGD_BURST_MIN;
+	for (const struct egd_listen_config *other = p->config->listens; other != listen; other++)
+		if (listen->address[0] != '\0' && strcmp(listen->address, other->address) == 0)
+			config_error(p, config_section_line(p), "[listen %s] already has %s",
+				     other->name, other->address);
+}
+
 const struct config_section config_sections[] = {
 	{"daemon", false, config_begin_global, NULL},
 	{"pool", false, config_begin_global, NULL},
 	{"kernel", false, config_begin_kernel, NULL},
 	{"source", true, config_begin_source, config_end_source},
 	{"device", true, config_begin_device, config_end_device},
+	{"listen", true, config_begin_listen, config_end_listen},
 	{NULL, false, NULL, NULL},
 };
 
 /* ---- the whole ---- */
+
+/* Where an address is, when that is a path. */
+static const char *
+config_path_in(const char *address)
+{
+	return address + (strncmp(address, "unix:", 5) == 0 ? 5 : 0);
+}
+
+static bool
+config_listen_opens(const struct egd_listen_config *listen, const char *path)
+{
+	return strcmp(config_path_in(listen->address), path) == 0 ||
+	       strcmp(listen->psk, path) == 0 || strcmp(listen->cert, path) == 0 ||
+	       strcmp(listen->key, path) == 0 || strcmp(listen->ca, path) == 0;
+}
 
 /* Something of ours that we open by path. */
 static const char *
@@ -89,13 +139,12 @@ config_opens(const struct config *config, const char *path)
 		return "the keyring";
 	if (strcmp(config->control, path) == 0)
 		return "the control socket";
-	for (size_t i = 0; i < config->source_count; i++) {
-		const char *address = config->sources[i].address;
-		size_t skip = strncmp(address, "unix:", 5) == 0 ? 5 : 0;
-
-		if (strcmp(address + skip, path) == 0)
+	for (size_t i = 0; i < config->source_count; i++)
+		if (strcmp(config_path_in(config->sources[i].address), path) == 0)
 			return "the address of a source";
-	}
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (config_listen_opens(&config->listens[i], path))
+			return "of a [listen] section";
 	return NULL;
 }
 
@@ -132,4 +181,16 @@ config_device_equal(const struct device_config *a, const struct device_config *b
 {
 	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 && a->via == b->via &&
 	       a->mode == b->mode;
+}
+
+bool
+config_listen_equal(const struct egd_listen_config *a, const struct egd_listen_config *b)
+{
+	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
+	       strcmp(a->allow, b->allow) == 0 && strcmp(a->proxy_from, b->proxy_from) == 0 &&
+	       a->mode == b->mode && strcmp(a->owner, b->owner) == 0 &&
+	       strcmp(a->psk, b->psk) == 0 && strcmp(a->cert, b->cert) == 0 &&
+	       strcmp(a->key, b->key) == 0 && strcmp(a->ca, b->ca) == 0 && a->rate == b->rate &&
+	       a->burst == b->burst && a->weight == b->weight && a->max_clients == b->max_clients &&
+	       a->idle_ms == b->idle_ms;
 }

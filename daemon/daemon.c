@@ -18,22 +18,26 @@
 #include "daemon/hwreport.h"
 #include "daemon/inputs.h"
 #include "daemon/kernel.h"
+#include "daemon/listens.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/status.h"
 
-/* Open devices and connections at once, and how many of them may wait. 100 bytes and 400 each. */
-#define HANDLES_MAX 4096
-#define WAITERS_MAX 4096
+/*
+ * Open devices at once, and as many that may wait: 100 bytes and 400 each. Listeners have limits of
+ * their own: an identity's quarter of all must not be less than these let it have.
+ */
+#define HANDLES_FOR_DEVICES 4096
+#define HANDLES_PER_CLIENT 4
 
 /* ---- parts ---- */
 
 static bool
 start_pool(struct daemon *d)
 {
-	const struct pool_config config = {.size = d->config.pool_size,
-					   .max_handles = HANDLES_MAX,
-					   .max_waiters = WAITERS_MAX};
+	unsigned handles = HANDLES_FOR_DEVICES + HANDLES_PER_CLIENT * listens_clients(&d->config);
+	const struct pool_config config = {
+		.size = d->config.pool_size, .max_handles = handles, .max_waiters = handles};
 
 	d->pool = pool_new(&config);
 	if (d->pool == NULL) {
@@ -225,8 +229,8 @@ static bool
 daemon_start(struct daemon *d)
 {
 	return kernel_prepare(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
-	       start_control(d) && devices_start(d) && drop_privileges(d) && kernel_start(d) &&
-	       inputs_start(d) && start_watchdog(d);
+	       start_control(d) && devices_start(d) && listens_start(d) && drop_privileges(d) &&
+	       kernel_start(d) && inputs_start(d) && start_watchdog(d);
 }
 
 static void
@@ -235,6 +239,7 @@ daemon_stop(struct daemon *d)
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
 	inputs_stop(d);
+	listens_stop(d);
 	devices_stop(d);
 	kernel_stop(d);
 	ctl_server_free(&d->control);

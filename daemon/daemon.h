@@ -14,6 +14,7 @@
 #include "daemon/config.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
+#include "egd/egd_server.h"
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
 #include "pool/pool.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	int keeper;                                  /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                  /* NULL: not fed */
+	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;

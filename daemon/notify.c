@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <systemd/sd-daemon.h>
 
 #include "base/clock.h"
@@ -31,6 +32,22 @@ void
 notify_stopping(void)
 {
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
+}
+
+int
+notify_socket(const char *name)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(0, &names);
+	int found = -ENOENT;
+
+	for (int i = 0; i < count; i++) {
+		if (strcmp(names[i], name) == 0)
+			found = SD_LISTEN_FDS_START + i;
+		free(names[i]);
+	}
+	free(names);
+	return found;
 }
 
 static void

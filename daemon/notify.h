@@ -16,6 +16,12 @@ void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
 
+/*
+ * The listening socket that the service manager opened for us under this name (systemd.socket(5),
+ * FileDescriptorName=); it stays open as long as we run. -ENOENT: there is none.
+ */
+int notify_socket(const char *name);
+
 struct notify_watchdog;
 
 /* Writes the line of now. */

@@ -2,6 +2,8 @@
 /* In the place of notify.c where there is no libsystemd: nobody is told anything. */
 #include "daemon/notify.h"
 
+#include <errno.h>
+
 void
 notify_ready(const char *status)
 {
@@ -16,6 +18,13 @@ notify_reloading(void)
 void
 notify_stopping(void)
 {
+}
+
+int
+notify_socket(const char *name)
+{
+	(void)name;
+	return -ENOENT;
 }
 
 int

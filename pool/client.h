@@ -20,8 +20,7 @@ enum identity_kind {
 struct pool_client {
 	enum identity_kind kind;
 	uint64_t number;
-	unsigned weight; /* 1..POOL_WEIGHT_MAX: turns are this many times as long; the latest counts
-			  */
+	unsigned weight; /* 1..POOL_WEIGHT_MAX turns in one; the highest of its open handles' */
 	bool whole;      /* a request is granted when all of it is there, or not at all */
 	bool reserve;    /* may have what the pool keeps back from others: the kernel, seeds */
 };

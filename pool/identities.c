@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/identities.h"
 
+#include "pool/queue.h"
+
 bool
 identities_init(struct identities *ids, unsigned max)
 {
 	for (size_t i = 0; i < IDENTITIES_BUCKETS; i++)
 		LIST_INIT(&ids->buckets[i]);
 	ids->share = max / 4 > 0 ? max / 4 : 1;
-	return slots_init(&ids->slots, sizeof(struct pool_identity), max);
+	ids->owing_max = max / 8;
+	return slots_init(&ids->slots, sizeof(struct pool_identity), max + ids->owing_max);
 }
 
 void
@@ -24,31 +27,62 @@ bucket_of(uint64_t number)
 }
 
 static struct pool_identity *
-identity_new(struct identities *ids, unsigned kind, uint64_t number)
+identity_find(struct identities *ids, const struct pool_client *client, const struct queue *queue)
+{
+	struct pool_identity *i;
+
+	LIST_FOREACH(i, &ids->buckets[bucket_of(client->number)], neighbour)
+	if (i->number == client->number && i->kind == client->kind && i->queue == queue)
+		return i;
+	return NULL;
+}
+
+static struct pool_identity *
+identity_new(struct identities *ids, const struct pool_client *client, struct queue *queue)
 {
 	struct pool_identity *identity = slots_take(&ids->slots);
 
 	if (identity == NULL)
 		return NULL;
-	identity->kind = kind;
-	identity->number = number;
-	TAILQ_INIT(&identity->waiting);
-	LIST_INSERT_HEAD(&ids->buckets[bucket_of(number)], identity, neighbour);
+	identity->kind = client->kind;
+	identity->number = client->number;
+	identity->queue = queue;
+	identity->place.owner = identity;
+	TAILQ_INIT(&identity->circle);
+	LIST_INSERT_HEAD(&ids->buckets[bucket_of(client->number)], identity, neighbour);
 	return identity;
 }
 
-struct pool_identity *
-identities_join(struct identities *ids, unsigned kind, uint64_t number)
+static void
+identity_free(struct identities *ids, struct pool_identity *identity)
 {
-	struct pool_identity *identity;
+	circle_remove(&identity->queue->circle, &identity->place);
+	LIST_REMOVE(identity, neighbour);
+	slots_give(&ids->slots, identity);
+}
 
-	LIST_FOREACH(identity, &ids->buckets[bucket_of(number)], neighbour)
-	if (identity->kind == kind && identity->number == number)
-		break;
+/* One who came back: with the weight of today, and what it owes. */
+static void
+identity_revive(struct identities *ids, struct pool_identity *identity)
+{
+	ids->owing--;
+	identity->place.quantum = 0;
+}
+
+struct pool_identity *
+identities_join(struct identities *ids, const struct pool_client *client, struct queue *queue)
+{
+	struct pool_identity *identity = identity_find(ids, client, queue);
+	unsigned quantum = client->weight * POOL_QUANTUM;
+
 	if (identity == NULL)
-		identity = identity_new(ids, kind, number);
+		identity = identity_new(ids, client, queue);
+	else if (identity->handles == 0)
+		identity_revive(ids, identity);
 	if (identity == NULL || identity->handles >= ids->share)
 		return NULL;
+	if (quantum > identity->place.quantum)
+		identity->place.quantum = quantum;
 	identity->handles++;
 	return identity;
 }
@@ -58,6 +92,17 @@ identities_leave(struct identities *ids, struct pool_identity *identity)
 {
 	if (--identity->handles > 0)
 		return;
-	LIST_REMOVE(identity, neighbour);
-	slots_give(&ids->slots, identity);
+	if (place_owes(&identity->place) && ids->owing < ids->owing_max)
+		ids->owing++;
+	else
+		identity_free(ids, identity);
+}
+
+void
+identities_paid(struct identities *ids, struct pool_identity *identity)
+{
+	if (identity->handles > 0)
+		return;
+	ids->owing--;
+	identity_free(ids, identity);
 }

@@ -10,8 +10,11 @@
 static bool
 pool_init(struct pool *pool, const struct pool_config *config)
 {
-	queue_init(&pool->queue);
+	queue_init(&pool->common, &pool->identities);
+	queue_init(&pool->privileged, &pool->identities);
 	LIST_INIT(&pool->handles);
+	pool->reserve_size = config->reserve;
+	pool->handles_max = config->max_handles;
 	pool->room_wanted = POOL_ROOM_NOT_WANTED;
 	pool->identity_share = config->max_waiters / 4 > 0 ? config->max_waiters / 4 : 1;
 	return ring_init(&pool->ring, config->size) &&
@@ -25,7 +28,8 @@ pool_new(const struct pool_config *config)
 {
 	struct pool *pool;
 
-	assert(config->size >= POOL_SIZE_MIN);
+	assert(config->reserve == 0 || config->reserve >= POOL_GATHER_MAX);
+	assert(config->size >= POOL_SIZE_MIN && config->size - POOL_SIZE_MIN >= config->reserve);
 	assert(config->max_handles > 0 && config->max_waiters > 0);
 	pool = secret_new(sizeof(*pool));
 	if (pool != NULL && !pool_init(pool, config))
@@ -90,8 +94,9 @@ pool_totals(const struct pool *pool, struct pool_totals *ret)
 		.wiped = pool->wiped,
 		.held = pool->ring.level + pool->granted,
 		.level = pool->ring.level,
+		.reserved = reserve_level(pool),
 		.waiters = pool->waiters.used,
-		.handles = pool->stashes.used,
+		.handles = pool->handles_open,
 	};
 }
 
@@ -144,12 +149,11 @@ pool_put(struct pool *pool, const uint8_t *bytes, size_t len)
 	size_t room = ring_room(&pool->ring);
 	size_t n = len < room ? len : room;
 
+	if (!queue_is_empty(&pool->common))
+		reserve_refill(pool, n);
 	ring_put(&pool->ring, bytes, n);
 	pool->in += n;
-	if (!queue_is_empty(&pool->queue)) {
-		pool_serve(pool);
-		pool_drained(pool);
-	}
+	pool_serve(pool);
 	return n;
 }
 
@@ -159,23 +163,30 @@ bool
 pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
 		 const struct pool_client *client)
 {
-	*h = (struct pool_handle){.account = account, .stash = slots_take(&pool->stashes)};
-	if (h->stash == NULL)
+	struct queue *queue = &pool->common;
+
+	assert(client->weight >= 1 && client->weight <= POOL_WEIGHT_MAX);
+	if (client->reserve && pool->reserve_size > 0)
+		queue = &pool->privileged;
+	*h = (struct pool_handle){.account = account, .whole = client->whole};
+	if (pool->handles_open == pool->handles_max)
 		return false;
-	h->identity = identities_join(&pool->identities, client->kind, client->number);
-	if (h->identity == NULL) {
-		slots_give(&pool->stashes, h->stash);
+	h->identity = identities_join(&pool->identities, client, queue);
+	if (h->identity == NULL)
 		return false;
-	}
+	h->place = (struct place){.owner = h, .quantum = POOL_QUANTUM};
 	TAILQ_INIT(&h->waiters);
 	TAILQ_INIT(&h->answered);
 	LIST_INSERT_HEAD(&pool->handles, h, open);
+	pool->handles_open++;
 	return true;
 }
 
 static void
 stash_lose(struct pool *pool, struct pool_handle *h)
 {
+	if (h->stash_len == 0)
+		return;
 	secret_wipe(h->stash, h->stash_len);
 	pool_settle(pool, h, h->stash_len, false);
 	h->stash_len = 0;
@@ -186,10 +197,14 @@ pool_handle_close(struct pool *pool, struct pool_handle *h)
 {
 	pool_waiters_cancel(pool, h);
 	stash_lose(pool, h);
-	slots_give(&pool->stashes, h->stash);
+	if (h->stash != NULL)
+		slots_give(&pool->stashes, h->stash);
+	circle_remove(&h->identity->circle, &h->place);
 	identities_leave(&pool->identities, h->identity);
 	LIST_REMOVE(h, open);
 	*h = (struct pool_handle){0};
+	pool->handles_open--;
+	pool_serve(pool);
 }
 
 /* ---- taking ---- */
@@ -211,14 +226,14 @@ pool_stash_take(struct pool_handle *h, uint8_t *ret, size_t len)
 size_t
 pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len)
 {
-	size_t n = pool_stash_take(h, ret, len);
+	struct queue *q = h->identity->queue;
+	size_t n;
 
-	if (n < len && queue_is_empty(&pool->queue)) {
-		size_t more = ring_take(&pool->ring, ret + n, len - n);
-
-		pool->granted += more;
-		n += more;
-	}
+	if (h->whole && len > pool_ready(pool, h))
+		return 0;
+	n = pool_stash_take(h, ret, len);
+	if (n < len && queue_is_empty(q))
+		n += reserve_take(pool, q, ret + n, len - n);
 	pool_settle(pool, h, n, true);
 	pool_drained(pool);
 	return n;
@@ -227,13 +242,15 @@ pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len)
 size_t
 pool_ready(const struct pool *pool, const struct pool_handle *h)
 {
-	return h->stash_len + (queue_is_empty(&pool->queue) ? pool->ring.level : 0);
+	const struct queue *q = h->identity->queue;
+
+	return h->stash_len + (queue_is_empty(q) ? reserve_there(pool, q) : 0);
 }
 
 size_t
 pool_level(const struct pool *pool)
 {
-	return pool->ring.level;
+	return reserve_there(pool, &pool->common);
 }
 
 void
@@ -242,6 +259,7 @@ pool_wipe(struct pool *pool)
 	struct pool_handle *h;
 	size_t n = ring_wipe(&pool->ring);
 
+	pool->reserved = 0;
 	pool->lost += n;
 	pool->wiped += n;
 	LIST_FOREACH(h, &pool->handles, open)

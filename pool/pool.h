@@ -5,11 +5,14 @@
  * counted as lost, never given to another. Always: in = delivered + lost + held.
  *
  * Fair at two levels: identities (a uid, an address) take turns, and within one its handles (open
- * files, connections) take turns. A turn is POOL_QUANTUM bytes and is kept across refills, so that
- * neither big requests nor many requests win. No I/O, no clock, no allocation after pool_new().
+ * files, connections) take turns, by bytes, kept across refills: neither big requests nor many
+ * requests win. A blocked request gathers its bytes turn by turn; a `whole` one waits until the
+ * ring holds all of it, those behind it wait too, and it pays with its next turns. No I/O, no
+ * clock, no allocation after pool_new().
  *
- * Between calls either nobody waits or the ring is empty. One thread. A callback may call anything
- * here but pool_free(), for its own handle and for others.
+ * Between calls either nobody waits or the ring holds less than the first in turn needs, and the
+ * reserve. One thread. A callback may call anything here but pool_free(), for its own handle and
+ * for others.
  */
 #ifndef POOL_POOL_H
 #define POOL_POOL_H
@@ -19,10 +22,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "pool/circle.h"
 #include "pool/client.h"
 
 #define POOL_QUANTUM 64      /* bytes of one turn of weight 1 */
-#define POOL_WEIGHT_MAX 1000 /* times as much as others */
+#define POOL_WEIGHT_MAX 100  /* a turn of 6,400 bytes: two seconds of one key */
 #define POOL_GATHER_MAX 256  /* bytes that a blocked request may collect before it is answered */
 #define POOL_SIZE_MIN 8192   /* bytes of the smallest ring: an intake's held bytes fit into it */
 #define POOL_ROOM_AGAIN 4096 /* bytes, or a quarter of a small ring: see pool_on_room() */
@@ -52,19 +56,20 @@ TAILQ_HEAD(pool_waiters, pool_waiter);
 struct pool_handle {
 	struct pool_identity *identity;
 	struct pool_account *account;
-	LIST_ENTRY(pool_handle) open;  /* in the pool's list of open handles */
-	TAILQ_ENTRY(pool_handle) turn; /* in identity->waiting, while it waits */
-	unsigned turn_left;            /* bytes, while it waits */
-	struct pool_waiters waiters;   /* its blocked requests, oldest first, then its poll */
-	struct pool_waiters answered;  /* ready was called, pool_waiter_done() was not yet */
-	struct pool_waiter *poll;      /* armed poll in the queue, or NULL */
+	LIST_ENTRY(pool_handle) open; /* in the pool's list of open handles */
+	bool whole;                   /* as in pool_client */
+	struct place place;           /* among its identity's */
+	struct pool_waiters waiters;  /* its blocked requests, oldest first, then its poll */
+	struct pool_waiters answered; /* ready was called, pool_waiter_done() was not yet */
+	struct pool_waiter *poll;     /* armed poll in the queue, or NULL */
 	size_t stash_len;
-	uint8_t *stash; /* POOL_QUANTUM bytes in the pool's memory */
+	uint8_t *stash; /* POOL_QUANTUM bytes in the pool's memory; NULL before its first poll */
 };
 
 /*
  * Called when a waiter has what it needs (`waiter` is NULL for a poll); see pool_wait(). Must not
- * block. Only ever called from pool_put(): the source's bytes are what wakes readers.
+ * block. Called from pool_put(), when bytes came; and where a waiter that stood in front of it is
+ * given up: pool_waiter_done(), pool_poll_disarm(), pool_handle_close(). Never from within itself.
  */
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
@@ -172,7 +177,8 @@ const uint8_t *pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len);
 
 /*
  * Ends a waiter, whether ready or not: its bytes are wiped, and counted as delivered or lost.
- * An interrupted read may deliver what it had gathered.
+ * An interrupted read may deliver what it had gathered. When it was not ready, those whom it kept
+ * waiting may be.
  */
 void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
 

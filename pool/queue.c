@@ -1,84 +1,81 @@
 /* SPDX-License-Identifier: MIT */
 #include "pool/queue.h"
 
-#include <assert.h>
-
 void
-queue_init(struct queue *q)
+queue_init(struct queue *q, struct identities *identities)
 {
-	TAILQ_INIT(&q->waiting);
-}
-
-static void
-identity_join(struct queue *q, struct pool_identity *identity)
-{
-	identity->turn_left = POOL_QUANTUM;
-	TAILQ_INSERT_TAIL(&q->waiting, identity, turn);
-}
-
-static void
-handle_join(struct pool_handle *h)
-{
-	h->turn_left = POOL_QUANTUM;
-	TAILQ_INSERT_TAIL(&h->identity->waiting, h, turn);
+	*q = (struct queue){.identities = identities};
+	TAILQ_INIT(&q->circle);
 }
 
 void
-queue_join(struct queue *q, struct pool_waiter *w)
+queue_join(struct pool_waiter *w)
 {
 	struct pool_handle *h = w->handle;
+	struct queue *q = h->identity->queue;
 
-	if (TAILQ_EMPTY(&h->identity->waiting))
-		identity_join(q, h->identity);
-	if (TAILQ_EMPTY(&h->waiters))
-		handle_join(h);
 	if (h->poll != NULL && h->poll != w)
 		TAILQ_INSERT_BEFORE(h->poll, w, order);
 	else
 		TAILQ_INSERT_TAIL(&h->waiters, w, order);
+	circle_join(&h->identity->circle, &h->place);
+	circle_join(&q->circle, &h->identity->place);
+	q->waiting++;
 }
 
 void
-queue_leave(struct queue *q, struct pool_waiter *w)
+queue_leave(struct pool_waiter *w)
 {
 	struct pool_handle *h = w->handle;
 
 	TAILQ_REMOVE(&h->waiters, w, order);
-	if (!TAILQ_EMPTY(&h->waiters))
-		return;
-	TAILQ_REMOVE(&h->identity->waiting, h, turn);
-	if (TAILQ_EMPTY(&h->identity->waiting))
-		TAILQ_REMOVE(&q->waiting, h->identity, turn);
+	h->place.waiting--;
+	h->identity->place.waiting--;
+	h->identity->queue->waiting--;
+}
+
+/* Somebody of these does wait, so that both of these come to an end: each pass pays a debt. */
+static struct pool_identity *
+queue_turn(struct queue *q)
+{
+	struct place *p;
+
+	while (p = TAILQ_FIRST(&q->circle), !place_has_turn(p)) {
+		if (!circle_pass(&q->circle))
+			identities_paid(q->identities, p->owner);
+	}
+	return p->owner;
+}
+
+static struct pool_handle *
+identity_turn(struct pool_identity *identity)
+{
+	struct place *p;
+
+	while (p = TAILQ_FIRST(&identity->circle), !place_has_turn(p))
+		circle_pass(&identity->circle);
+	return p->owner;
 }
 
 struct pool_waiter *
-queue_next(const struct queue *q, size_t *ret_most)
+queue_next(struct queue *q, size_t *ret_most)
 {
-	const struct pool_identity *identity = TAILQ_FIRST(&q->waiting);
+	struct pool_identity *identity;
 	const struct pool_handle *h;
+	int left;
 
-	if (identity == NULL)
+	if (queue_is_empty(q))
 		return NULL;
-	h = TAILQ_FIRST(&identity->waiting);
-	*ret_most = identity->turn_left < h->turn_left ? identity->turn_left : h->turn_left;
+	identity = queue_turn(q);
+	h = identity_turn(identity);
+	left = identity->place.left < h->place.left ? identity->place.left : h->place.left;
+	*ret_most = (size_t)left;
 	return TAILQ_FIRST(&h->waiters);
 }
 
 void
-queue_spend(struct queue *q, size_t n)
+queue_spend(struct pool_waiter *w, size_t n)
 {
-	struct pool_identity *identity = TAILQ_FIRST(&q->waiting);
-	struct pool_handle *h = TAILQ_FIRST(&identity->waiting);
-
-	assert(n <= identity->turn_left && n <= h->turn_left);
-	h->turn_left -= (unsigned)n;
-	if (h->turn_left == 0) {
-		TAILQ_REMOVE(&identity->waiting, h, turn);
-		handle_join(h);
-	}
-	identity->turn_left -= (unsigned)n;
-	if (identity->turn_left == 0) {
-		TAILQ_REMOVE(&q->waiting, identity, turn);
-		identity_join(q, identity);
-	}
+	w->handle->place.left -= (int)n;
+	w->handle->identity->place.left -= (int)n;
 }

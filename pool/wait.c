@@ -9,7 +9,7 @@
 bool
 pool_is_wanted(const struct pool *pool)
 {
-	return !queue_is_empty(&pool->queue);
+	return !queue_is_empty(&pool->common) || !queue_is_empty(&pool->privileged);
 }
 
 void
@@ -22,9 +22,10 @@ pool_on_wanted(struct pool *pool, void (*fn)(void *arg), void *arg)
 static void
 waiter_queue(struct pool *pool, struct pool_waiter *w)
 {
-	bool first = queue_is_empty(&pool->queue);
+	bool first = !pool_is_wanted(pool);
 
-	queue_join(&pool->queue, w);
+	pool->reserved = reserve_level(pool); /* from the first of common on it is counted */
+	queue_join(w);
 	if (first && pool->on_wanted != NULL)
 		pool->on_wanted(pool->on_wanted_arg);
 }
@@ -58,7 +59,7 @@ waiter_free(struct pool *pool, struct pool_waiter *w)
 	if (w->answered)
 		TAILQ_REMOVE(&h->answered, w, order);
 	else
-		queue_leave(&pool->queue, w);
+		queue_leave(w);
 	if (h->poll == w)
 		h->poll = NULL;
 	h->identity->waiters--;
@@ -72,9 +73,9 @@ waiter_free(struct pool *pool, struct pool_waiter *w)
  * where a later call expects it, and nothing here looks at waiter or handle after it.
  */
 static void
-waiter_answer(struct pool *pool, struct pool_waiter *w)
+waiter_answer(struct pool_waiter *w)
 {
-	queue_leave(&pool->queue, w);
+	queue_leave(w);
 	w->answered = true;
 	TAILQ_INSERT_TAIL(&w->handle->answered, w, order);
 	w->ready(w, w->arg);
@@ -91,48 +92,71 @@ poll_answer(struct pool *pool, struct pool_waiter *poll)
 }
 
 static void
-grant_to_waiter(struct pool *pool, struct pool_waiter *w, size_t most)
+grant_to_waiter(struct pool *pool, struct pool_waiter *w, size_t n)
 {
-	size_t want = w->need - w->len;
-	size_t n = ring_take(&pool->ring, w->bytes + w->len, want < most ? want : most);
-
-	w->len += n;
-	pool->granted += n;
-	queue_spend(&pool->queue, n);
+	reserve_take(pool, w->handle->identity->queue, w->bytes + w->len, n);
+	w->len += (unsigned)n;
+	queue_spend(w, n);
 	if (w->len == w->need)
-		waiter_answer(pool, w);
+		waiter_answer(w);
 }
 
 static void
-grant_to_poll(struct pool *pool, struct pool_waiter *poll, size_t most)
+grant_to_poll(struct pool *pool, struct pool_waiter *poll, size_t n)
 {
 	struct pool_handle *h = poll->handle;
-	size_t want = POOL_QUANTUM - h->stash_len;
-	size_t n = ring_take(&pool->ring, h->stash + h->stash_len, want < most ? want : most);
 
+	reserve_take(pool, h->identity->queue, h->stash + h->stash_len, n);
 	h->stash_len += n;
-	pool->granted += n;
-	queue_spend(&pool->queue, n);
+	queue_spend(poll, n);
 	if (h->stash_len == POOL_QUANTUM)
 		poll_answer(pool, poll);
+}
+
+static bool
+is_poll(const struct pool_waiter *w)
+{
+	return w == w->handle->poll;
+}
+
+/* Who of this queue is given something now, and how many bytes; NULL: nobody can be. */
+static struct pool_waiter *
+serve_next(struct pool *pool, struct queue *q, size_t *ret_n)
+{
+	size_t there = reserve_there(pool, q), most, want;
+	struct pool_waiter *w = there > 0 ? queue_next(q, &most) : NULL;
+
+	if (w == NULL)
+		return NULL;
+	want = is_poll(w) ? POOL_QUANTUM - w->handle->stash_len : w->need - w->len;
+	if (w->handle->whole) {
+		*ret_n = want;
+		return want <= there ? w : NULL;
+	}
+	if (most > there)
+		most = there;
+	*ret_n = want < most ? want : most;
+	return w;
 }
 
 void
 pool_serve(struct pool *pool)
 {
 	struct pool_waiter *w;
-	size_t most;
+	size_t n;
 
-	if (pool->serving)
+	if (pool->serving || !pool_is_wanted(pool))
 		return;
 	pool->serving = true;
-	while (pool->ring.level > 0 && (w = queue_next(&pool->queue, &most)) != NULL) {
-		if (w == w->handle->poll)
-			grant_to_poll(pool, w, most);
+	while ((w = serve_next(pool, &pool->common, &n)) != NULL ||
+	       (w = serve_next(pool, &pool->privileged, &n)) != NULL) {
+		if (is_poll(w))
+			grant_to_poll(pool, w, n);
 		else
-			grant_to_waiter(pool, w, most);
+			grant_to_waiter(pool, w, n);
 	}
 	pool->serving = false;
+	pool_drained(pool);
 }
 
 /* ---- requests ---- */
@@ -146,8 +170,8 @@ pool_wait(struct pool *pool, struct pool_handle *h, size_t need, pool_ready_fn *
 	w = waiter_new(pool, h, ready, arg);
 	if (w == NULL)
 		return NULL;
-	w->need = need;
-	w->len = pool_stash_take(h, w->bytes, need);
+	w->need = (unsigned)need;
+	w->len = (unsigned)pool_stash_take(h, w->bytes, need);
 	waiter_queue(pool, w);
 	/*
 	 * The ring's bytes, when nobody else waits: too few to be answered, and so few that whoever
@@ -164,11 +188,21 @@ pool_waiter_bytes(const struct pool_waiter *w, size_t *ret_len)
 	return w->bytes;
 }
 
-void
-pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered)
+static void
+waiter_end(struct pool *pool, struct pool_waiter *w, bool delivered)
 {
 	pool_settle(pool, w->handle, w->len, delivered);
 	waiter_free(pool, w);
+}
+
+void
+pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered)
+{
+	bool was_queued = !w->answered;
+
+	waiter_end(pool, w, delivered);
+	if (was_queued)
+		pool_serve(pool);
 }
 
 void
@@ -177,7 +211,7 @@ pool_waiters_cancel(struct pool *pool, struct pool_handle *h)
 	struct pool_waiter *w;
 
 	while ((w = TAILQ_FIRST(&h->answered)) != NULL || (w = TAILQ_FIRST(&h->waiters)) != NULL)
-		pool_waiter_done(pool, w, false);
+		waiter_end(pool, w, false);
 }
 
 void
@@ -195,6 +229,14 @@ pool_waiters_wipe(struct pool *pool, struct pool_handle *h)
 
 /* ---- polls ---- */
 
+static bool
+stash_have(struct pool *pool, struct pool_handle *h)
+{
+	if (h->stash == NULL)
+		h->stash = slots_take(&pool->stashes);
+	return h->stash != NULL;
+}
+
 bool
 pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg)
 {
@@ -203,7 +245,8 @@ pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, vo
 		h->poll->arg = arg;
 		return true;
 	}
-	if (pool_ready(pool, h) > 0)
+	assert(!h->whole);
+	if (pool_ready(pool, h) > 0 || !stash_have(pool, h))
 		return false;
 	h->poll = waiter_new(pool, h, ready, arg);
 	if (h->poll == NULL)
@@ -215,6 +258,8 @@ pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, vo
 void
 pool_poll_disarm(struct pool *pool, struct pool_handle *h)
 {
-	if (h->poll != NULL)
-		waiter_free(pool, h->poll);
+	if (h->poll == NULL)
+		return;
+	waiter_free(pool, h->poll);
+	pool_serve(pool);
 }

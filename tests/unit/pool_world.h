@@ -2,8 +2,9 @@
 /*
  * A pool with outlets that do anything an outlet may do, at any moment, also inside the pool's
  * callbacks; what they do comes from a seed or from a fuzzer. The stream is numbers of 8 bytes,
- * all different, and every request is for whole numbers: so each one can be followed. What is
- * checked after every step is the manual's first paragraph.
+ * all different, and every request is for whole numbers: so each one can be followed. (Puts are of
+ * two: half of one goes to the reserve.) What is checked after every step is the manual's first
+ * paragraphs.
  */
 #ifndef TESTS_UNIT_POOL_WORLD_H
 #define TESTS_UNIT_POOL_WORLD_H
@@ -18,7 +19,8 @@
 #define WORLD_HANDLES 12
 #define WORLD_ACCOUNTS 3
 #define WORLD_WAITERS 24
-#define WORLD_SIZE (POOL_SIZE_MIN + 8)
+#define WORLD_RESERVE 512
+#define WORLD_SIZE (POOL_SIZE_MIN + WORLD_RESERVE + 8)
 #define WORLD_WORDS (1U << 18) /* of the stream */
 #define WORLD_DEPTH 4          /* of calls from inside callbacks */
 #define WORLD_TAG 0xe76b3359U  /* in the upper half of every number */
@@ -29,6 +31,7 @@ struct world_read {
 	struct world *world;
 	struct pool_waiter *waiter; /* NULL: free */
 	unsigned handle;
+	size_t need;
 	bool answered;
 };
 
@@ -43,7 +46,7 @@ struct world {
 	struct pool *pool;
 	struct pool_account accounts[WORLD_ACCOUNTS];
 	struct pool_handle handles[WORLD_HANDLES];
-	bool open[WORLD_HANDLES];
+	bool open[WORLD_HANDLES], privileged[WORLD_HANDLES];
 	struct world_poll polls[WORLD_HANDLES];
 	struct world_read reads[WORLD_WAITERS];
 	bool plenty; /* or dearth: the ring is mostly full, or mostly empty */
@@ -156,7 +159,7 @@ static inline void
 world_put(struct world *w)
 {
 	uint8_t bytes[8 * 200];
-	size_t len = 8 * (1 + w->pick(w->arg, 8) + (w->plenty ? 190 : 0)), n;
+	size_t len = 16 * (1 + w->pick(w->arg, 4) + (w->plenty ? 95 : 0)), n;
 	uint32_t tag = WORLD_TAG;
 
 	if (w->next + len / 8 > WORLD_WORDS)
@@ -166,7 +169,7 @@ world_put(struct world *w)
 
 		w->wanted = w->wanted == 0 || wanted < w->wanted ? wanted : w->wanted;
 	}
-	len = len < pool_room(w->pool) ? len : pool_room(w->pool);
+	len = len < pool_room(w->pool) ? len : pool_room(w->pool) / 16 * 16;
 	for (size_t i = 0; i < len; i += 8, w->next++) {
 		memcpy(bytes + i, &w->next, 4);
 		memcpy(bytes + i + 4, &tag, 4);
@@ -178,11 +181,13 @@ world_put(struct world *w)
 static inline void
 world_open(struct world *w, unsigned i)
 {
-	struct pool_client client = {.kind = i % 2, .weight = 1};
+	struct pool_client client = {.kind = i % 2, .whole = i % 3 == 0};
 
 	if (w->open[i])
 		return;
 	client.number = w->pick(w->arg, 3);
+	client.weight = 1 + w->pick(w->arg, 3);
+	client.reserve = w->privileged[i] = w->pick(w->arg, 4) == 0;
 	w->open[i] = pool_handle_open(w->pool, &w->handles[i], &w->accounts[i % WORLD_ACCOUNTS],
 				      &client);
 }
@@ -206,8 +211,10 @@ world_take(struct world *w, unsigned i)
 	size_t promised = pool_ready(w->pool, &w->handles[i]), n;
 	struct pool_handle *h = &w->handles[i];
 
+	if (promised < len)
+		len = h->whole ? len : promised;
 	n = pool_take(w->pool, h, bytes, len);
-	world_check(n == (promised < len ? promised : len), "pool_take keeps pool_ready's word");
+	world_check(n == (len <= promised ? len : 0), "pool_take keeps pool_ready's word");
 	world_see(w, bytes, n);
 	if (w->open[i] && w->pick(w->arg, 8) == 0) /* on_room may have closed it */
 		pool_delivery_failed(w->pool, h, n);
@@ -226,7 +233,7 @@ world_wait(struct world *w, unsigned i)
 			r = &w->reads[k];
 	if (need <= pool_ready(w->pool, &w->handles[i]) || r == NULL)
 		return;
-	*r = (struct world_read){.world = w, .handle = i};
+	*r = (struct world_read){.world = w, .handle = i, .need = need};
 	r->waiter = pool_wait(w->pool, &w->handles[i], need, world_ready, r);
 }
 
@@ -242,8 +249,11 @@ world_cancel(struct world *w)
 static inline void
 world_arm(struct world *w, unsigned i)
 {
-	bool nothing = pool_ready(w->pool, &w->handles[i]) == 0;
-	bool armed = pool_poll_arm(w->pool, &w->handles[i], world_poll_ready, &w->polls[i]);
+	bool nothing = pool_ready(w->pool, &w->handles[i]) == 0, armed;
+
+	if (w->handles[i].whole)
+		return;
+	armed = pool_poll_arm(w->pool, &w->handles[i], world_poll_ready, &w->polls[i]);
 
 	world_check(armed ? nothing || w->polls[i].armed : !w->polls[i].armed,
 		    "arms when nothing is ready");
@@ -274,32 +284,69 @@ world_check_accounts(const struct world *w, const struct pool_totals *t)
 	world_check(t->delivered == w->delivered, "delivered is what came out");
 }
 
-/* Where held bytes are, and who waits. */
+/* Where held bytes are, and how many wait. */
 static inline void
 world_check_held(const struct world *w, const struct pool_totals *t)
 {
-	uint64_t held = pool_level(w->pool), slots = 0, waiting = 0, open = 0;
+	uint64_t held = t->level, slots = 0, open = 0;
 
 	for (unsigned i = 0; i < WORLD_HANDLES; i++) {
 		held += w->open[i] ? w->handles[i].stash_len : 0;
 		open += w->open[i];
 		slots += w->polls[i].armed;
 	}
-	waiting = slots;
 	for (unsigned i = 0; i < WORLD_WAITERS; i++) {
+		const struct world_read *r = &w->reads[i];
 		size_t len;
 
-		if (w->reads[i].waiter == NULL)
+		if (r->waiter == NULL)
 			continue;
-		pool_waiter_bytes(w->reads[i].waiter, &len);
+		pool_waiter_bytes(r->waiter, &len);
+		world_check(r->answered ? len == r->need : len < r->need,
+			    "ready when all is there");
+		world_check(r->answered || len == 0 || !w->handles[r->handle].whole,
+			    "a whole request gathers nothing");
 		held += len;
 		slots++;
-		waiting += !w->reads[i].answered;
 	}
 	world_check(t->held == held && t->handles == open && t->waiters == slots,
 		    "held, handles and waiters are what is there");
-	world_check(waiting == 0 || pool_level(w->pool) == 0, "nobody waits beside a filled ring");
 	world_check(w->wanted == 0 || pool_room(w->pool) < w->wanted, "on_room was called");
+}
+
+/* More than this, in bytes, and one of those who wait would be served; SIZE_MAX: nobody waits. */
+static inline size_t
+world_blocked_below(const struct world *w, bool privileged)
+{
+	size_t below = SIZE_MAX;
+
+	for (unsigned i = 0; i < WORLD_HANDLES; i++)
+		if (w->polls[i].armed && w->privileged[i] == privileged)
+			below = 1;
+	for (unsigned i = 0; i < WORLD_WAITERS; i++) {
+		const struct world_read *r = &w->reads[i];
+		size_t one;
+
+		if (r->waiter == NULL || r->answered || w->privileged[r->handle] != privileged)
+			continue;
+		one = w->handles[r->handle].whole ? r->need : 1;
+		below = below == SIZE_MAX || one > below ? one : below;
+	}
+	return below;
+}
+
+static inline void
+world_check_reserve(const struct world *w, const struct pool_totals *t)
+{
+	size_t common = world_blocked_below(w, false), privileged = world_blocked_below(w, true);
+	size_t full = t->level < WORLD_RESERVE ? t->level : WORLD_RESERVE;
+
+	world_check(t->reserved <= full, "the reserve is of the ring");
+	world_check(common != SIZE_MAX || t->reserved == full, "its last bytes if nobody waits");
+	world_check(pool_level(w->pool) == t->level - t->reserved, "the rest is for all");
+	world_check(t->level - t->reserved < common, "nobody waits beside what he needs");
+	world_check((common == SIZE_MAX ? t->level : t->reserved) < privileged,
+		    "nor the privileged");
 }
 
 static inline void
@@ -310,6 +357,7 @@ world_check_all(const struct world *w)
 	pool_totals(w->pool, &totals);
 	world_check_accounts(w, &totals);
 	world_check_held(w, &totals);
+	world_check_reserve(w, &totals);
 }
 
 /* All that is held is in secret memory once; all that was handed over or lost is not. */
@@ -364,8 +412,10 @@ world_step(struct world *w)
 static inline void
 world_begin(struct world *w, unsigned (*pick)(void *arg, unsigned below), void *arg)
 {
-	const struct pool_config config = {
-		.size = WORLD_SIZE, .max_handles = WORLD_HANDLES - 1, .max_waiters = WORLD_WAITERS};
+	const struct pool_config config = {.size = WORLD_SIZE,
+					   .max_handles = WORLD_HANDLES - 1,
+					   .max_waiters = WORLD_WAITERS,
+					   .reserve = WORLD_RESERVE};
 
 	memset(w, 0, sizeof(*w));
 	w->pick = pick;
@@ -380,6 +430,7 @@ world_begin(struct world *w, unsigned (*pick)(void *arg, unsigned below), void *
 static inline void
 world_end(struct world *w)
 {
+	w->depth = WORLD_DEPTH; /* nobody opens what was closed */
 	for (unsigned i = 0; i < WORLD_HANDLES; i++)
 		if (w->open[i])
 			world_close(w, i);

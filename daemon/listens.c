@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/listens.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/row.h"
+#include "egd/listener.h"
+
+#define OTHER_FDS 256 /* that the daemon needs beside its clients */
+
+unsigned
+listens_clients(const struct config *config)
+{
+	unsigned clients = 0;
+
+	for (size_t i = 0; i < config->listen_count; i++)
+		clients += config->listens[i].max_clients;
+	return clients;
+}
+
+/* A client is a file descriptor: takes as many of them as are asked for, within what is allowed. */
+static void
+make_room_for_clients(const struct config *config)
+{
+	rlim_t needed = listens_clients(config) + OTHER_FDS;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
+		return;
+	limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < needed)
+		log_warn("all max-clients together need %llu open files, and fewer are allowed:"
+			 " raise RLIMIT_NOFILE (LimitNOFILE=)",
+			 (unsigned long long)needed);
+}
+
+static bool
+listens_start_one(struct daemon *d, size_t i)
+{
+	const struct egd_listen_config *config = &d->config.listens[i];
+	const char *given = egd_listener_given_name(config->address);
+
+	return d->listens[i] != NULL ||
+	       egd_server_start(d->base, d->pool, config, given != NULL ? notify_socket(given) : -1,
+				&d->listens[i]) == 0;
+}
+
+bool
+listens_start(struct daemon *d)
+{
+	bool good = true;
+
+	make_room_for_clients(&d->config);
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		good = listens_start_one(d, i) && good;
+	return good;
+}
+
+/* Takes the one that runs as `config` says out of its place; NULL: none does. */
+static struct egd_server *
+listens_take(struct daemon *d, const struct egd_listen_config *config)
+{
+	for (size_t i = 0; i < d->config.listen_count; i++) {
+		struct egd_server *server = d->listens[i];
+
+		if (server != NULL && config_listen_equal(config, &d->config.listens[i])) {
+			d->listens[i] = NULL;
+			egd_server_reload(server);
+			return server;
+		}
+	}
+	return NULL;
+}
+
+void
+listens_keep(struct daemon *d, const struct config *next)
+{
+	struct egd_server *kept[CONFIG_LISTENS_MAX] = {NULL};
+
+	for (size_t i = 0; i < next->listen_count; i++)
+		kept[i] = listens_take(d, &next->listens[i]);
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		if (d->listens[i] != NULL)
+			log_info("listen %s: closed", d->config.listens[i].name);
+	listens_stop(d);
+	memcpy(d->listens, kept, sizeof(kept));
+}
+
+void
+listens_stop(struct daemon *d)
+{
+	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
+		egd_server_stop(&d->listens[i]);
+}
+
+/* ---- status ---- */
+
+static void
+ended_rows(const struct row_subject *s, const uint64_t ended[static EGD_ENDS])
+{
+	for (unsigned i = 0; i < EGD_ENDS; i++) {
+		char key[32];
+
+		snprintf(key, sizeof(key), "ended_%s", egd_end_text(i));
+		row_number(s, key, ended[i]);
+	}
+}
+
+static void
+listen_rows(const struct egd_server *server, struct evbuffer *out)
+{
+	struct egd_server_status status;
+	struct row_subject s = {out, "listen", NULL};
+
+	egd_server_status(server, &status);
+	s.name = status.name;
+	row_text(&s, "address", status.address);
+	row_text(&s, "class", "direct");
+	row_number(&s, "clients", status.clients);
+	row_number(&s, "accepted", status.accepted);
+	row_number(&s, "refused", status.refused);
+	row_number(&s, "delivered", status.account.delivered);
+	row_number(&s, "lost", status.account.lost);
+	row_number(&s, "requests", status.account.requests);
+	row_number(&s, "waited", status.account.waited);
+	row_number(&s, "throttled", status.throttled);
+	ended_rows(&s, status.ended);
+}
+
+/* Configured, and not there: the log said why. */
+static void
+no_listen_rows(const struct egd_listen_config *config, struct evbuffer *out)
+{
+	const struct row_subject s = {out, "listen", config->name};
+
+	row_text(&s, "address", config->address);
+	row_text(&s, "class", "none: it could not be opened");
+}
+
+void
+listens_status(const struct daemon *d, struct evbuffer *out)
+{
+	for (size_t i = 0; i < d->config.listen_count; i++) {
+		if (d->listens[i] != NULL)
+			listen_rows(d->listens[i], out);
+		else
+			no_listen_rows(&d->config.listens[i], out);
+	}
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "egd/caller.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/net.h"
+
+int
+egd_caller_accept(int listener, struct egd_caller *ret)
+{
+	struct egd_caller caller = {0};
+	int fd = net_accept(listener, &caller.address);
+	struct ucred who;
+	socklen_t len = sizeof(who);
+
+	if (fd < 0)
+		return fd;
+	if (caller.address.any.sa_family == AF_UNIX) {
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0) {
+			int result = -errno;
+
+			close(fd);
+			return result;
+		}
+		caller.uid = who.uid;
+	}
+	*ret = caller;
+	return fd;
+}
+
+/* FNV-1a: names are proven before they come here, so nobody can search for two that are alike. */
+static uint64_t
+name_hash(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t
+upper_half(const struct in6_addr *address)
+{
+	uint64_t half;
+
+	memcpy(&half, address, sizeof(half));
+	return be64toh(half);
+}
+
+void
+egd_caller_identity(const struct egd_caller *caller, const char *name, struct pool_client *ret)
+{
+	const struct address *address = &caller->address;
+
+	if (name[0] != '\0') {
+		ret->kind = IDENTITY_TLS;
+		ret->number = name_hash(name);
+	} else if (address->any.sa_family == AF_INET) {
+		ret->kind = IDENTITY_IPV4;
+		ret->number = ntohl(address->in4.sin_addr.s_addr);
+	} else if (address->any.sa_family == AF_INET6) {
+		ret->kind = IDENTITY_IPV6;
+		ret->number = upper_half(&address->in6.sin6_addr);
+	} else if (address->any.sa_family == AF_VSOCK) {
+		ret->kind = IDENTITY_VSOCK;
+		ret->number = address->vm.svm_cid;
+	} else {
+		ret->kind = IDENTITY_UID;
+		ret->number = caller->uid;
+	}
+}
+
+void
+egd_caller_text(const struct egd_caller *caller, const char *name,
+		char ret[static EGD_CALLER_TEXT_MAX])
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	if (caller->address.any.sa_family == AF_UNIX)
+		snprintf(text, sizeof(text), "uid %u", (unsigned)caller->uid);
+	else
+		address_text(&caller->address, text);
+	snprintf(ret, EGD_CALLER_TEXT_MAX, "%s%s%s", name, name[0] != '\0' ? " at " : "", text);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* Who is at the other end of a connection: for the pool, which shares by identity, and the log. */
+#ifndef EGD_CALLER_H
+#define EGD_CALLER_H
+
+#include <sys/types.h>
+
+#include "base/address.h"
+#include "pool/client.h"
+
+#define EGD_CALLER_TEXT_MAX 256
+
+struct egd_caller {
+	struct address address; /* as the socket or a trusted proxy says */
+	uid_t uid;              /* of a Unix socket's peer; else meaningless */
+};
+
+/* Takes a connection from `listener`: the fd, or -errno as net_accept(). */
+int egd_caller_accept(int listener, struct egd_caller *ret);
+
+/*
+ * Fills in kind and number. `name` is what TLS has proven, or "": then the address counts, of IPv6
+ * the upper half, for who has one such address has all of them.
+ */
+void egd_caller_identity(const struct egd_caller *caller, const char *name,
+			 struct pool_client *ret);
+
+/* "192.0.2.7:4711", "uid 107", "psk:web1 at 192.0.2.7:4711". */
+void egd_caller_text(const struct egd_caller *caller, const char *name,
+		     char ret[static EGD_CALLER_TEXT_MAX]);
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One connection's life: PROXY header, TLS, requests, its end. epoll tells edges only: input is
+ * read until there is no more, and so is what the peer's going looks like (EGD.md 0.2).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "egd/inside.h"
+
+/* Batches that one connection may send before the others are looked at: 64 KiB. */
+#define BATCHES_MAX 16
+
+/* ---- its end ---- */
+
+static void
+say_end(struct egd_connection *c, const char *why)
+{
+	struct egd_server *server = c->server;
+	char who[EGD_CALLER_TEXT_MAX];
+	unsigned more;
+
+	if (!log_limit_pass(&server->ended_limit, clock_now_ms(), &more))
+		return;
+	egd_caller_text(&c->caller, egd_stream_peer(&c->stream), who);
+	log_warn("listen %s: closed %s: %s", server->config.name, who, why);
+}
+
+static void
+free_events(struct egd_connection *c)
+{
+	if (c->input != NULL)
+		event_free(c->input);
+	if (c->output != NULL)
+		event_free(c->output);
+	if (c->patience != NULL)
+		event_free(c->patience);
+}
+
+void
+egd_connection_free(struct egd_connection *c, enum egd_end end)
+{
+	struct egd_server *server = c->server;
+
+	if (c->due)
+		TAILQ_REMOVE(&server->due, c, in_due);
+	LIST_REMOVE(c, in_connections);
+	server->clients--;
+	server->ended[end]++;
+	egd_answers_drop(c);
+	if (c->member != NULL) {
+		pool_handle_close(server->pool, &c->handle);
+		egd_members_leave(&server->members, c->member);
+	}
+	free_events(c);
+	egd_stream_close(&c->stream);
+	free(c);
+}
+
+/* How it ended when the peer is gone: that is no loss when we owe it nothing. */
+static enum egd_end
+end_when_gone(const struct egd_connection *c)
+{
+	return c->waiter != NULL || c->out != NULL ? EGD_END_LOST : EGD_END_DONE;
+}
+
+/* ---- before the first request ---- */
+
+/*
+ * The header is looked at where it lies: what follows it is TLS's, or the first request. These
+ * return 0, -EAGAIN or -errno; *ret_why says what there is to say about it.
+ */
+static int
+begin_proxy(struct egd_connection *c, const char **ret_why)
+{
+	ssize_t n = recv(c->stream.fd, c->in, sizeof(c->in), MSG_PEEK);
+	struct cursor in = cursor_over(c->in, n > 0 ? (size_t)n : 0);
+	struct egd_proxy proxy;
+
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : -errno;
+	switch (egd_proxy_parse(&in, &proxy)) {
+	case EGD_PROXY_PARTIAL:
+		return -EAGAIN;
+	case EGD_PROXY_BAD:
+		*ret_why = "it is in proxy-from, and began without a PROXY header";
+		return -EPROTO;
+	case EGD_PROXY_WHOLE:
+		break;
+	}
+	if (proxy.forwarded)
+		c->caller.address = proxy.client;
+	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
+}
+
+static int
+begin_tls(struct egd_connection *c, const char **ret_why)
+{
+	int result;
+
+	if (c->server->tls == NULL)
+		return 0;
+	if (c->stream.tls == NULL && egd_stream_begin_tls(&c->stream, c->server->tls) != 0)
+		return -ENOMEM;
+	result = egd_stream_handshake(&c->stream);
+	if (result == -EPROTO)
+		*ret_why = tls_error_text(c->stream.tls);
+	return result;
+}
+
+static int
+begin_stage(struct egd_connection *c, const char **ret_why)
+{
+	int result = c->stage == EGD_STAGE_PROXY ? begin_proxy(c, ret_why) : begin_tls(c, ret_why);
+
+	if (result < 0)
+		return result;
+	if (++c->stage != EGD_STAGE_OPEN)
+		return 0;
+	*ret_why = egd_server_admit(c->server, c);
+	return *ret_why == NULL ? 0 : -EACCES;
+}
+
+/* True when requests may come; else it waits, or `c` is gone. */
+static bool
+begin(struct egd_connection *c)
+{
+	const char *why = NULL;
+	int result = 0;
+
+	while (c->stage != EGD_STAGE_OPEN && result == 0)
+		result = begin_stage(c, &why);
+	if (result == 0)
+		return true;
+	if (result == -EAGAIN) {
+		if (c->stream.wants_output)
+			event_add(c->output, NULL);
+		return false;
+	}
+	if (why != NULL)
+		say_end(c, why);
+	egd_connection_free(c, EGD_END_START);
+	return false;
+}
+
+/* ---- requests ---- */
+
+/* Bytes read, 0 at the end of what the peer sends, -EAGAIN or -errno. */
+static ssize_t
+read_on(struct egd_connection *c)
+{
+	ssize_t n;
+
+	if (!c->readable)
+		return -EAGAIN;
+	memmove(c->in, c->in + c->in_at, c->in_len - c->in_at);
+	c->in_len -= c->in_at;
+	c->in_at = 0;
+	n = egd_stream_read(&c->stream, c->in + c->in_len, sizeof(c->in) - c->in_len, &c->readable);
+	if (n > 0)
+		c->in_len += (size_t)n;
+	c->readable = c->readable || (n > 0 && c->half); /* the end is behind the last byte */
+	return n;
+}
+
+static const char *
+unknown_text(const struct egd_connection *c)
+{
+	return egd_proxy_begins(c->in[c->in_at])
+		       ? "it sent a PROXY header, and is not in proxy-from"
+		       : "what it sent is no EGD request";
+}
+
+enum turn { TURN_AGAIN, TURN_WAIT, TURN_END };
+
+static enum turn
+turn_after(struct egd_connection *c, ssize_t result, enum egd_end *ret_end)
+{
+	if (result > 0)
+		return TURN_AGAIN;
+	if (result == -EAGAIN)
+		return TURN_WAIT;
+	*ret_end = end_when_gone(c);
+	return TURN_END;
+}
+
+/* Answers a batch, and reads on when all is answered. TURN_END: with *ret_end. */
+static enum turn
+take_turn(struct egd_connection *c, enum egd_end *ret_end)
+{
+	enum egd_answers answers = EGD_ANSWERS_WAIT;
+	int error = egd_answers_send(c);
+
+	if (error == 0) {
+		answers = egd_answers_put(c);
+		error = egd_answers_send(c);
+	}
+	if (error != 0)
+		return turn_after(c, error, ret_end);
+	switch (answers) {
+	case EGD_ANSWERS_FULL:
+		return TURN_AGAIN;
+	case EGD_ANSWERS_WAIT:
+		return TURN_WAIT;
+	case EGD_ANSWERS_ASK:
+		return turn_after(c, read_on(c), ret_end);
+	case EGD_ANSWERS_UNKNOWN:
+		break;
+	}
+	say_end(c, unknown_text(c));
+	*ret_end = EGD_END_UNKNOWN;
+	return TURN_END;
+}
+
+/* ---- waiting ---- */
+
+/* How long the peer has now, or NULL: as long as it takes. */
+static const struct timeval *
+patience_for(const struct egd_connection *c)
+{
+	const struct egd_limits *limits = &c->server->limits;
+
+	if (c->out != NULL)
+		return limits->slow;
+	if (c->waiter != NULL)
+		return c->half ? limits->half : NULL;
+	return limits->idle;
+}
+
+/* The socket tells when it has room while there is something to send. */
+static void
+wait_for_it(struct egd_connection *c)
+{
+	const struct timeval retry = {.tv_sec = (time_t)(c->retry_ms / 1000),
+				      .tv_usec = (suseconds_t)(c->retry_ms % 1000 * 1000)};
+	const struct timeval *limit = c->retry_ms > 0 ? &retry : patience_for(c);
+
+	if (c->out != NULL || c->stream.wants_output)
+		event_add(c->output, NULL);
+	else
+		event_del(c->output);
+	if (limit != NULL)
+		event_add(c->patience, limit);
+	else
+		event_del(c->patience);
+}
+
+static void
+on_patience_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct egd_connection *c = arg;
+
+	(void)fd, (void)what;
+	if (c->retry_ms > 0) {
+		egd_connection_work(c);
+	} else if (c->stage != EGD_STAGE_OPEN) {
+		say_end(c, "it did not begin in time");
+		egd_connection_free(c, EGD_END_START);
+	} else {
+		egd_connection_free(c, c->out != NULL      ? EGD_END_SLOW
+				       : c->waiter != NULL ? EGD_END_LOST
+							   : EGD_END_IDLE);
+	}
+}
+
+void
+egd_connection_work(struct egd_connection *c)
+{
+	enum turn turn = TURN_AGAIN;
+	enum egd_end end = EGD_END_DONE;
+
+	if (c->stage != EGD_STAGE_OPEN && !begin(c))
+		return;
+	for (unsigned i = 0; i < BATCHES_MAX && turn == TURN_AGAIN; i++)
+		turn = take_turn(c, &end);
+	if (turn == TURN_END) {
+		egd_connection_free(c, end);
+		return;
+	}
+	if (turn == TURN_AGAIN)
+		egd_server_schedule(c->server, c);
+	wait_for_it(c);
+}
+
+/* ---- its events ---- */
+
+/*
+ * A Unix peer that closes hangs up; one over TCP looks as if it only sent no more, until what we
+ * send it is refused. While a read waits nothing is read, which would tell.
+ */
+static void
+on_input(evutil_socket_t fd, short what, void *arg)
+{
+	struct egd_connection *c = arg;
+
+	(void)fd;
+	c->readable = true;
+	c->half = c->half || (what & EV_CLOSED) != 0;
+	if ((c->half || c->waiter != NULL) && egd_stream_is_dead(&c->stream))
+		egd_connection_free(c, end_when_gone(c));
+	else if (!c->due)
+		egd_connection_work(c);
+}
+
+static void
+on_output(evutil_socket_t fd, short what, void *arg)
+{
+	struct egd_connection *c = arg;
+
+	(void)fd, (void)what;
+	c->readable = c->readable || c->stream.wants_output;
+	if (!c->due)
+		egd_connection_work(c);
+}
+
+static bool
+make_events(struct egd_connection *c)
+{
+	struct event_base *base = c->server->base;
+	int fd = c->stream.fd;
+
+	c->input = event_new(base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_input, c);
+	c->output = event_new(base, fd, EV_WRITE | EV_ET | EV_PERSIST, on_output, c);
+	c->patience = evtimer_new(base, on_patience_over, c);
+	return c->input != NULL && c->output != NULL && c->patience != NULL &&
+	       event_add(c->input, NULL) == 0 &&
+	       event_add(c->patience, c->server->limits.start) == 0;
+}
+
+struct egd_connection *
+egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *caller)
+{
+	struct egd_connection *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return NULL;
+	c->server = server;
+	c->stream.fd = fd;
+	c->caller = *caller;
+	c->readable = true;
+	c->stage = egd_networks_have(&server->proxies, &caller->address) ? EGD_STAGE_PROXY
+									 : EGD_STAGE_TLS;
+	if (!make_events(c)) {
+		free_events(c);
+		free(c);
+		return NULL;
+	}
+	LIST_INSERT_HEAD(&server->connections, c, in_connections);
+	server->clients++;
+	return c;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One listener of the EGD protocol and the connections it took: exact bytes in the order in which
+ * they were asked for, at any depth of pipelining, each from the pool's fair queue. Memory and
+ * time that a stranger can have are bounded; who is refused or closed is counted by cause.
+ */
+#ifndef EGD_EGD_SERVER_H
+#define EGD_EGD_SERVER_H
+
+#include <event2/event.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "egd/networks.h"
+#include "pool/pool.h"
+
+#define EGD_NAME_MAX 32
+#define EGD_ADDRESS_MAX 128
+#define EGD_OWNER_MAX 66 /* USER:GROUP */
+#define EGD_FILE_MAX 256
+#define EGD_CLIENTS_MAX 65536 /* that a configuration may ask for */
+#define EGD_BURST_MIN 255     /* bytes: less, and the longest request could never be answered */
+
+/* Zeroed, then filled: two of them are the same when each field is. Paths may be "". */
+struct egd_listen_config {
+	char name[EGD_NAME_MAX];       /* [listen NAME] */
+	char address[EGD_ADDRESS_MAX]; /* see egd/listener.h */
+	char allow[EGD_NETWORKS_TEXT_MAX];
+	char proxy_from[EGD_NETWORKS_TEXT_MAX];
+	mode_t mode;               /* of a Unix socket */
+	char owner[EGD_OWNER_MAX]; /* USER, USER:GROUP or :GROUP of a Unix socket; "": ours */
+	char psk[EGD_FILE_MAX], cert[EGD_FILE_MAX], key[EGD_FILE_MAX], ca[EGD_FILE_MAX];
+	uint64_t rate, burst; /* bytes per second and at once, for each identity; rate 0: any */
+	unsigned weight;      /* of each identity, in the pool */
+	unsigned max_clients; /* connections at once */
+	uint64_t idle_ms;     /* without a request */
+};
+
+struct egd_server;
+
+/* How a connection ended. */
+enum egd_end {
+	EGD_END_DONE,    /* the client had all it asked for, and closed */
+	EGD_END_LOST,    /* reset, hung up, or silent after a half-close */
+	EGD_END_IDLE,    /* asked nothing for `idle` */
+	EGD_END_SLOW,    /* did not read its replies */
+	EGD_END_UNKNOWN, /* sent what is no request */
+	EGD_END_START,   /* no TLS, no PROXY header, not in time, or not allowed by it */
+	EGD_ENDS
+};
+
+struct egd_server_status {
+	const char *name, *address;
+	unsigned clients; /* now */
+	uint64_t accepted, refused, ended[EGD_ENDS];
+	uint64_t throttled; /* requests that waited for `rate` */
+	struct pool_account account;
+};
+
+/*
+ * Listens and serves from `base`. `given`: a socket that listens already and stays the caller's,
+ * for systemd:NAME; else -1. 0 with *ret, or -errno after one line in the log that names the
+ * listener, the cause and the cure.
+ */
+int egd_server_start(struct event_base *base, struct pool *pool,
+		     const struct egd_listen_config *config, int given, struct egd_server **ret);
+
+/* Reads TLS's files again; when they are bad, says so and goes on with what it had. */
+void egd_server_reload(struct egd_server *server);
+
+/* Closes the connections (what they were granted is lost), removes a Unix socket, NULLs it. */
+void egd_server_stop(struct egd_server **server);
+
+void egd_server_status(const struct egd_server *server, struct egd_server_status *ret);
+
+/* "done", "lost", ... */
+const char *egd_end_text(enum egd_end end);
+
+#endif

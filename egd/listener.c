@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+#include "egd/listener.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/net.h"
+
+/* ---- the address ---- */
+
+enum kind { KIND_UNIX, KIND_TCP, KIND_TLS, KIND_VSOCK, KIND_SYSTEMD, KINDS };
+
+static const char *const prefixes[KINDS] = {"unix:", "tcp:", "tls:", "vsock:", "systemd:"};
+
+/* KINDS when it is none; *ret_rest is what follows the prefix. */
+static enum kind
+kind_of(const char *address, const char **ret_rest)
+{
+	enum kind kind = KIND_UNIX;
+
+	while (kind < KINDS && strncmp(address, prefixes[kind], strlen(prefixes[kind])) != 0)
+		kind++;
+	if (kind < KINDS)
+		*ret_rest = address + strlen(prefixes[kind]);
+	return kind;
+}
+
+const char *
+egd_listener_address_error(const char *address)
+{
+	struct address parsed;
+	const char *rest;
+
+	switch (kind_of(address, &rest)) {
+	case KIND_UNIX:
+		return rest[0] == '/' ? NULL : "an absolute path is needed behind unix:";
+	case KIND_TCP:
+	case KIND_TLS:
+		return address_parse_inet(rest, &parsed);
+	case KIND_VSOCK:
+		return address_parse_vsock_listen(rest, &parsed);
+	case KIND_SYSTEMD:
+		return rest[0] != '\0' ? NULL : "a FileDescriptorName= is needed behind systemd:";
+	case KINDS:
+		break;
+	}
+	return "unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT or systemd:NAME is "
+	       "needed";
+}
+
+const char *
+egd_listener_given_name(const char *address)
+{
+	const char *rest;
+
+	return kind_of(address, &rest) == KIND_SYSTEMD ? rest : NULL;
+}
+
+/* ---- the section ---- */
+
+static bool
+has_tls_keys(const struct egd_listen_config *config)
+{
+	return config->psk[0] != '\0' || config->cert[0] != '\0';
+}
+
+bool
+egd_listener_is_tls(const struct egd_listen_config *config)
+{
+	const char *rest;
+	enum kind kind = kind_of(config->address, &rest);
+
+	return kind == KIND_TLS || (kind == KIND_SYSTEMD && has_tls_keys(config));
+}
+
+/* Whether strangers could reach it, and nothing says who may. */
+static bool
+is_open_to_all(const struct egd_listen_config *config, const struct address *address)
+{
+	bool proven =
+		egd_listener_is_tls(config) && (config->psk[0] != '\0' || config->ca[0] != '\0');
+
+	return !proven && config->allow[0] == '\0' && !address_is_loopback(address);
+}
+
+static const char allow_needed[] =
+	"others than this machine can reach it: say who may with allow = NETWORKS";
+
+static const char *
+tls_error(const struct egd_listen_config *config, enum kind kind)
+{
+	bool any = has_tls_keys(config) || config->key[0] != '\0' || config->ca[0] != '\0';
+
+	if (kind == KIND_TLS && !has_tls_keys(config))
+		return "tls: needs psk, or cert";
+	if (any && kind != KIND_TLS && kind != KIND_SYSTEMD)
+		return "psk, cert, key and ca are for tls: and systemd: only";
+	if ((config->key[0] != '\0' || config->ca[0] != '\0') && config->cert[0] == '\0')
+		return "key and ca go with cert";
+	return NULL;
+}
+
+const char *
+egd_listener_error(const struct egd_listen_config *config)
+{
+	struct address address;
+	const char *rest, *error;
+	enum kind kind = kind_of(config->address, &rest);
+
+	if (kind == KINDS)
+		return NULL; /* said of the address already */
+	if (kind != KIND_UNIX && config->owner[0] != '\0')
+		return "owner is for unix: only";
+	if ((kind == KIND_UNIX || kind == KIND_VSOCK) &&
+	    (config->allow[0] != '\0' || config->proxy_from[0] != '\0'))
+		return "allow and proxy-from are for networks: tcp:, tls: and systemd:";
+	error = tls_error(config, kind);
+	if (error == NULL && (kind == KIND_TCP || kind == KIND_TLS) &&
+	    address_parse_inet(rest, &address) == NULL && is_open_to_all(config, &address))
+		error = allow_needed;
+	return error;
+}
+
+/* ---- the socket ---- */
+
+/* "USER", "USER:GROUP" or ":GROUP". */
+static int
+set_owner(const char *path, const char *owner)
+{
+	char user[EGD_OWNER_MAX];
+	char *group = user;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+
+	memcpy(user, owner, sizeof(user));
+	strsep(&group, ":");
+	if (user[0] != '\0') {
+		const struct passwd *pw = getpwnam(user);
+
+		if (pw == NULL)
+			return -EINVAL;
+		uid = pw->pw_uid;
+	}
+	if (group != NULL) {
+		const struct group *gr = getgrnam(group);
+
+		if (gr == NULL)
+			return -EINVAL;
+		gid = gr->gr_gid;
+	}
+	return chown(path, uid, gid) == 0 ? 0 : -errno;
+}
+
+static int
+open_unix(const struct egd_listen_config *config, const char *path)
+{
+	int fd = net_unix_listen(path, config->mode);
+	int result = fd;
+
+	if (fd >= 0 && config->owner[0] != '\0')
+		result = set_owner(path, config->owner);
+	if (result >= 0)
+		return fd;
+	if (fd >= 0) {
+		log_err("listen %s: cannot give %s to %s: %s", config->name, path, config->owner,
+			result == -EINVAL ? "no such user or group" : strerror(-result));
+		egd_listener_close(config, fd);
+	} else {
+		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-result),
+			result == -EADDRINUSE ? ": another process answers there"
+			: result == -EEXIST   ? " and is no socket: remove it, or choose another"
+			: result == -ENOENT   ? ": make its directory"
+					      : "");
+	}
+	return result;
+}
+
+static int
+open_address(const struct egd_listen_config *config, const char *error,
+	     const struct address *address)
+{
+	int fd = error == NULL ? net_listen(address) : -EINVAL;
+
+	if (fd < 0)
+		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-fd),
+			fd == -EADDRINUSE      ? ": another process listens there"
+			: fd == -EADDRNOTAVAIL ? ": no interface has it"
+			: fd == -EACCES        ? ": ports below 1024 are for root"
+			: fd == -EAFNOSUPPORT  ? ": this kernel has no such sockets"
+					       : "");
+	return fd;
+}
+
+static bool
+is_listening(int fd)
+{
+	int listening = 0;
+	socklen_t len = sizeof(listening);
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
+}
+
+/* A copy: the one that was given can be had again after a reload. */
+static int
+open_given(const struct egd_listen_config *config, int given)
+{
+	struct address address = {.len = sizeof(struct address) - offsetof(struct address, any)};
+	const char *error = NULL;
+	int fd;
+
+	if (given < 0)
+		error = "systemd gave no socket with this FileDescriptorName=";
+	else if (!is_listening(given))
+		error = "it is no stream socket that listens: Accept=no is needed";
+	else if (getsockname(given, &address.any, &address.len) == 0 &&
+		 (address.any.sa_family == AF_INET || address.any.sa_family == AF_INET6) &&
+		 is_open_to_all(config, &address))
+		error = allow_needed;
+	if (error != NULL) {
+		log_err("listen %s: %s: %s", config->name, config->address, error);
+		return -EINVAL;
+	}
+	fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
+	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
+		return -errno;
+	return fd;
+}
+
+int
+egd_listener_open(const struct egd_listen_config *config, int given)
+{
+	struct address address;
+	const char *rest;
+
+	switch (kind_of(config->address, &rest)) {
+	case KIND_UNIX:
+		return open_unix(config, rest);
+	case KIND_TCP:
+	case KIND_TLS:
+		return open_address(config, address_parse_inet(rest, &address), &address);
+	case KIND_VSOCK:
+		return open_address(config, address_parse_vsock_listen(rest, &address), &address);
+	case KIND_SYSTEMD:
+		return open_given(config, given);
+	case KINDS:
+		break;
+	}
+	return -EINVAL;
+}
+
+void
+egd_listener_close(const struct egd_listen_config *config, int fd)
+{
+	const char *rest;
+
+	close(fd);
+	if (kind_of(config->address, &rest) == KIND_UNIX)
+		unlink(rest);
+}

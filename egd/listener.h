@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The socket that a [listen] section asks for:
+ *     unix:PATH   tcp:ADDRESS:PORT   tls:ADDRESS:PORT   vsock:PORT   systemd:NAME
+ * ADDRESS is a number, [V6] in brackets, or * for all; NAME one of systemd's FileDescriptorName=.
+ */
+#ifndef EGD_LISTENER_H
+#define EGD_LISTENER_H
+
+#include <stdbool.h>
+
+#include "egd/egd_server.h"
+
+/* NULL, or what is wrong with an address. */
+const char *egd_listener_address_error(const char *address);
+
+/* NULL, or what a whole section lacks, or has too much. */
+const char *egd_listener_error(const struct egd_listen_config *config);
+
+/* The NAME of systemd:NAME, whose socket somebody has to give; NULL for all others. */
+const char *egd_listener_given_name(const char *address);
+
+/* Whether connections are to speak TLS: tls:, or systemd: with keys for it. */
+bool egd_listener_is_tls(const struct egd_listen_config *config);
+
+/* Opens it, or checks the one that is `given`. The fd, or -errno after its line in the log. */
+int egd_listener_open(const struct egd_listen_config *config, int given);
+
+/* Ends it; the path of a Unix socket is free then. A given one stays open. */
+void egd_listener_close(const struct egd_listen_config *config, int fd);
+
+#endif

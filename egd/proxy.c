@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+#include "egd/proxy.h"
+
+#include "base/num.h"
+
+/* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.9 40666 8888\r\n" ---- */
+
+#define V1_START "PROXY "
+#define V1_MAX 107 /* with its end */
+
+/* The words of the line, in the protocol's order. */
+struct v1_words {
+	char *family, *client, *server, *client_port, *server_port;
+};
+
+static bool
+v1_port(const char *text, uint16_t *ret)
+{
+	uint64_t port;
+
+	if (text == NULL || !num_parse(text, UINT16_MAX, &port))
+		return false;
+	*ret = (uint16_t)port;
+	return true;
+}
+
+/* Both ends must make sense, though only the client's is of use: a line is right or it is not. */
+static bool
+v1_addresses(const struct v1_words *w, sa_family_t family, struct address *ret)
+{
+	struct address client, server;
+	uint16_t client_port, server_port;
+
+	if (!v1_port(w->client_port, &client_port) || !v1_port(w->server_port, &server_port) ||
+	    !address_from_ip(w->client, client_port, &client) ||
+	    !address_from_ip(w->server, server_port, &server) || client.any.sa_family != family ||
+	    server.any.sa_family != family)
+		return false;
+	*ret = client;
+	return true;
+}
+
+/* `line` is what stands between "PROXY " and the end of the line. */
+static bool
+v1_line(char *line, struct egd_proxy *ret)
+{
+	struct v1_words w;
+
+	w.family = strsep(&line, " ");
+	*ret = (struct egd_proxy){0};
+	if (strcmp(w.family, "UNKNOWN") == 0)
+		return true; /* whatever follows */
+	w.client = strsep(&line, " ");
+	w.server = strsep(&line, " ");
+	w.client_port = strsep(&line, " ");
+	w.server_port = strsep(&line, " ");
+	ret->forwarded = true;
+	if (line != NULL)
+		return false;
+	if (strcmp(w.family, "TCP4") == 0)
+		return v1_addresses(&w, AF_INET, &ret->client);
+	return strcmp(w.family, "TCP6") == 0 && v1_addresses(&w, AF_INET6, &ret->client);
+}
+
+static enum egd_proxy_found
+v1_parse(struct cursor *in, struct egd_proxy *ret)
+{
+	size_t most = in->left < V1_MAX ? in->left : V1_MAX;
+	const uint8_t *end = memchr(in->at, '\n', most), *at;
+	struct egd_proxy proxy;
+	char line[V1_MAX + 1];
+	size_t len;
+
+	if (end == NULL)
+		return in->left < V1_MAX ? EGD_PROXY_PARTIAL : EGD_PROXY_BAD;
+	len = (size_t)(end - in->at);
+	memcpy(line, in->at, len);
+	line[len] = '\0';
+	if (line[len - 1] != '\r' || strlen(line) != len)
+		return EGD_PROXY_BAD;
+	line[len - 1] = '\0';
+	if (!v1_line(line + strlen(V1_START), &proxy))
+		return EGD_PROXY_BAD;
+	cursor_take(in, len + 1, &at);
+	*ret = proxy;
+	return EGD_PROXY_WHOLE;
+}
+
+/* ---- version 2: signature, command, family, length, addresses, TLVs ---- */
+
+#define V2_START "\r\n\r\n\0\r\nQUIT\n"
+#define V2_START_LEN 12
+#define V2_HEAD_LEN 16
+
+enum v2_command { V2_LOCAL = 0x20, V2_PROXY = 0x21 };
+enum v2_family { V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
+
+/* The addresses are the client's, the server's, then their ports, all in network order. */
+static bool
+v2_addresses(uint8_t family, const uint8_t *at, size_t len, struct egd_proxy *ret)
+{
+	struct address *client = &ret->client;
+
+	if (family == V2_TCP4 && len >= 12) {
+		client->len = sizeof(client->in4);
+		client->in4.sin_family = AF_INET;
+		memcpy(&client->in4.sin_addr, at, 4);
+		memcpy(&client->in4.sin_port, at + 8, 2);
+	} else if (family == V2_TCP6 && len >= 36) {
+		client->len = sizeof(client->in6);
+		client->in6.sin6_family = AF_INET6;
+		memcpy(&client->in6.sin6_addr, at, 16);
+		memcpy(&client->in6.sin6_port, at + 32, 2);
+		address_unmap(client);
+	} else {
+		/* Of another kind we know nothing; one that is cut short is wrong. */
+		return family != V2_TCP4 && family != V2_TCP6;
+	}
+	ret->forwarded = true;
+	return true;
+}
+
+static enum egd_proxy_found
+v2_parse(struct cursor *in, struct egd_proxy *ret)
+{
+	struct egd_proxy proxy = {0};
+	const uint8_t *head = in->at;
+	size_t len;
+
+	if (in->left < V2_HEAD_LEN)
+		return EGD_PROXY_PARTIAL;
+	len = (size_t)head[14] << 8 | head[15];
+	if ((head[12] != V2_LOCAL && head[12] != V2_PROXY) || V2_HEAD_LEN + len > EGD_PROXY_MAX)
+		return EGD_PROXY_BAD;
+	if (in->left < V2_HEAD_LEN + len)
+		return EGD_PROXY_PARTIAL;
+	if (head[12] == V2_PROXY && !v2_addresses(head[13], head + V2_HEAD_LEN, len, &proxy))
+		return EGD_PROXY_BAD;
+	cursor_take(in, V2_HEAD_LEN + len, &head);
+	*ret = proxy;
+	return EGD_PROXY_WHOLE;
+}
+
+/* ---- either ---- */
+
+/* Does `in` begin as `start` does, as far as it goes? */
+static bool
+begins(const struct cursor *in, const char *start, size_t len)
+{
+	return in->left > 0 && memcmp(in->at, start, in->left < len ? in->left : len) == 0;
+}
+
+enum egd_proxy_found
+egd_proxy_parse(struct cursor *in, struct egd_proxy *ret)
+{
+	if (in->left == 0)
+		return EGD_PROXY_PARTIAL;
+	if (begins(in, V1_START, strlen(V1_START)))
+		return v1_parse(in, ret);
+	if (begins(in, V2_START, V2_START_LEN))
+		return v2_parse(in, ret);
+	return EGD_PROXY_BAD;
+}
+
+bool
+egd_proxy_begins(uint8_t first)
+{
+	return first == V1_START[0] || first == V2_START[0];
+}

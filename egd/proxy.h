@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The header that a proxy puts before a connection's first byte, to say for whom it is: the PROXY
+ * protocol, versions 1 (a line of text) and 2 (binary), as HAProxy and others write it. EGD.md 1.
+ */
+#ifndef EGD_PROXY_H
+#define EGD_PROXY_H
+
+#include <stdbool.h>
+
+#include "base/address.h"
+#include "base/bytes.h"
+
+/* Longer ones are refused. The protocol's own bound for what a receiver must manage: one segment
+ * of the smallest TCP. Version 1 never needs more than 107. */
+#define EGD_PROXY_MAX 536
+
+enum egd_proxy_found { EGD_PROXY_WHOLE, EGD_PROXY_PARTIAL, EGD_PROXY_BAD };
+
+struct egd_proxy {
+	bool forwarded; /* false: the proxy speaks for itself (a health check), or cannot say */
+	struct address client;
+};
+
+/*
+ * Takes a whole header off `in`; nothing otherwise. Partial: more bytes must decide. What a header
+ * says in further fields (TLVs) is passed over.
+ */
+enum egd_proxy_found egd_proxy_parse(struct cursor *in, struct egd_proxy *ret);
+
+/* The first byte of a header, and of no EGD request: worth a line of its own in the log. */
+bool egd_proxy_begins(uint8_t first);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A token bucket: `rate` bytes per second flow in, at most `burst` stay; an outlet takes from it
+ * before it takes from the pool. The time is the caller's, in ms, and never goes backwards.
+ */
+#ifndef POOL_BUCKET_H
+#define POOL_BUCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUCKET_RATE_MAX (UINT64_C(1) << 40)  /* bytes per second */
+#define BUCKET_BURST_MAX (UINT64_C(1) << 40) /* bytes */
+
+struct bucket {
+	uint64_t rate;  /* bytes per second; 0: no limit, and nothing is counted */
+	uint64_t full;  /* thousandths of a byte: a ms at any rate is a whole number of them */
+	uint64_t level; /* the same */
+	uint64_t now_ms;
+};
+
+/* Starts full. `burst` is at least what is taken at once, or that is never had. */
+void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ms);
+
+/* Takes `len` bytes; false, and nothing is taken, when there are less. */
+bool bucket_take(struct bucket *b, size_t len, uint64_t now_ms);
+
+/* When `len` bytes will be there, in ms of the same clock: now_ms when they are. */
+uint64_t bucket_when(struct bucket *b, size_t len, uint64_t now_ms);
+
+#endif
