@@ -5,7 +5,7 @@
  *     pool_probe ready                exits 0 when it is
  *     pool_probe level                prints entropy_avail, in bits
  *     pool_probe exact                each act of priv/random.h gives what it says, and no more
- *     pool_probe during BITS COMMAND  it rises by BITS while COMMAND runs
+ *     pool_probe during BITS COMMAND  COMMAND is well, and meanwhile it rises by BITS
  *
  * A kernel credits itself some bits for its interrupts, up to three a second: nobody sees that in
  * the microseconds of `exact`, and `during` allows for it.
@@ -135,7 +135,7 @@ during(int fd, int bits, char **command)
 	rise = level(fd) - before;
 	printf("%s ended with %d: %+d bits, wanted %+d\n", command[0], WEXITSTATUS(status), rise,
 	       bits);
-	return !WIFEXITED(status) || rise < bits ||
+	return !WIFEXITED(status) || WEXITSTATUS(status) != 0 || rise < bits ||
 	       rise > bits + OWN_BITS * (1 + (int)(time(NULL) - began));
 }
 
