@@ -43,11 +43,11 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
+unit_tests  := backoff base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
                egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
                pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_stream tty upstream usb usb_describe watchdog \
+               source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
