@@ -24,8 +24,8 @@ priv_src    := capability child device fusermount keeper lock mount mountinfo ra
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
-               rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
-               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+               rekeying source source_address source_log source_tls sources tls_transport trust tty usb usb_describe \
+               usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
 kernel_src  := feed
@@ -47,7 +47,7 @@ unit_tests  := backoff base bucket census config ctl device device_polls device_
                egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
                pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
+               source source_ladder table telemetry tls tls_stream transports trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
@@ -118,7 +118,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUIL
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
