@@ -96,6 +96,16 @@ config_end_device(struct config_parser *p)
 				     other->name, other->path);
 }
 
+/* Whether each of its keys is right: else what they make together is not worth a line. */
+static bool
+config_section_right(const struct config_parser *p)
+{
+	size_t n = p->errors->count;
+
+	return n == 0 ||
+	       (n <= CONFIG_ERRORS_MAX && p->errors->at[n - 1].line < config_section_line(p));
+}
+
 /* Without a burst of its own a listener lets a second's worth go at once. */
 static void
 config_end_listen(struct config_parser *p)
@@ -104,11 +114,10 @@ config_end_listen(struct config_parser *p)
 	const char *error = egd_listener_error(listen);
 
 	memcpy(listen->name, config_section_name(p), sizeof(listen->name));
-	if (error != NULL)
+	if (error == NULL && listen->rate == 0 && listen->burst != 0)
+		error = "burst goes with rate";
+	if (error != NULL && config_section_right(p))
 		config_error(p, config_section_line(p), "[listen %s]: %s", listen->name, error);
-	if (listen->rate == 0 && listen->burst != 0)
-		config_error(p, config_section_line(p), "[listen %s]: burst goes with rate",
-			     listen->name);
 	if (listen->burst == 0)
 		listen->burst = listen->rate > EGD_BURST_MIN ? listen->rate : EGD_BURST_MIN;
 	for (const struct egd_listen_config *other = p->config->listens; other != listen; other++)
