@@ -28,8 +28,7 @@ bool source_addresses_use_tls(const char *addresses);
  */
 bool source_address_next(const char **rest, char ret[static SOURCE_ADDRESS_MAX]);
 
-/* True when one of them is `one`; when one begins so. */
+/* True when one of them is `one`. */
 bool source_addresses_have(const char *addresses, const char *one);
-bool source_addresses_begin(const char *addresses, const char *prefix);
 
 #endif

@@ -2,12 +2,19 @@
 /* Who comes in: connections are taken, or refused. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "egd/inside.h"
 
 #define ACCEPTS_MAX 64 /* connections that are taken before others are served */
+
+/*
+ * Bytes that the kernel holds for a client that does not read (it doubles them): left to itself TCP
+ * would take megabytes of entropy off the pool for each.
+ */
+#define SEND_BUFFER 32768
 
 static void
 refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
@@ -37,6 +44,15 @@ is_allowed(const struct egd_server *s, const struct egd_caller *caller)
 
 static const char not_allowed[] = "its address is not in allow";
 
+/* Best effort: where it cannot be, memory is bounded by the kernel's own limits. */
+static void
+bound_buffer(int fd)
+{
+	const int len = SEND_BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
+}
+
 static void
 take(struct egd_server *s, int fd, const struct egd_caller *caller)
 {
@@ -50,6 +66,7 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 		refuse(s, fd, caller, "no memory");
 	} else {
 		s->accepted++;
+		bound_buffer(fd);
 		egd_connection_work(c);
 	}
 }

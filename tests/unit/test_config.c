@@ -217,11 +217,6 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "a time from 1s to 1h"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk, or ca"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nidentity=me\n", 1, "goes with psk"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nkey=/y\n", 1, "key goes with cert"},
-	{"[source a]\ntype=egd\naddress=tcp:h:1\nca=/x\n", 1, "are for tls: addresses"},
-	{"[source a]\ntype=ekey\naddress=tls:h:1\n", 1, "TLS is for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
 	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
