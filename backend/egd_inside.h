@@ -7,6 +7,7 @@
 #include "backend/link.h"
 #include "backend/source_kind.h"
 #include "backend/trust.h"
+#include "crypto/tls.h"
 #include "egd/egd_client.h"
 
 struct egd {

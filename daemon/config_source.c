@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/address.h"
 #include "base/num.h"
 #include "pool/health.h"
 
@@ -199,22 +200,43 @@ config_source_error(const struct source_config *source)
 
 /* ---- our own listeners ---- */
 
-/* "tcp:localhost:8888" of "tcp:*:8888". */
 static bool
-config_is_loopback_of(const char *address, const char *listener)
+config_is_any(const struct address *address)
 {
-	static const char *const hosts[] = {"localhost:", "127.0.0.1:", "[::1]:"};
-	const char *any = strstr(listener, ":*:");
-	size_t kind = any != NULL ? (size_t)(any - listener) + 1 : 0; /* "tcp:" */
+	return address->any.sa_family == AF_INET ? address->in4.sin_addr.s_addr == htonl(INADDR_ANY)
+						 : IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
 
-	if (any == NULL || strncmp(address, listener, kind) != 0)
+/* "127.0.0.1:8888" is reached at "0.0.0.0:8888" too; "localhost:8888" is left to the answer. */
+static bool
+config_is_same_place(const char *host, const char *listener)
+{
+	char theirs[ADDRESS_TEXT_MAX], ours[ADDRESS_TEXT_MAX];
+	struct address to, at;
+	struct address_host where;
+
+	if (address_parse_host(host, &where) != NULL || address_parse_inet(listener, &at) != NULL ||
+	    !address_from_ip(where.host, where.port, &to))
 		return false;
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		size_t len = strlen(hosts[i]);
+	if (config_is_any(&at) && address_is_loopback(&to))
+		return at.in4.sin_port == to.in4.sin_port; /* at the same place in IPv6 */
+	address_text(&to, theirs);
+	address_text(&at, ours);
+	return strcmp(theirs, ours) == 0;
+}
 
-		if (strncmp(address + kind, hosts[i], len) == 0 &&
-		    strcmp(address + kind + len, any + strlen(":*:")) == 0)
-			return true;
+static bool
+config_is_listener(const char *address, const char *listener)
+{
+	static const char *const kinds[] = {"tcp:", "tls:"};
+
+	if (address[0] != '\0' && strcmp(address, listener) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i]);
+
+		if (strncmp(address, kinds[i], len) == 0 && strncmp(listener, kinds[i], len) == 0)
+			return config_is_same_place(address + len, listener + len);
 	}
 	return false;
 }
@@ -226,8 +248,7 @@ config_source_asks(const struct source_config *source, const char *listener)
 	char one[SOURCE_ADDRESS_MAX];
 
 	while (source_address_next(&rest, one))
-		if (one[0] != '\0' &&
-		    (strcmp(one, listener) == 0 || config_is_loopback_of(one, listener)))
+		if (config_is_listener(one, listener))
 			return true;
 	return false;
 }

@@ -16,6 +16,7 @@
 #include "daemon/orders.h"
 #include "egd/egd_server.h"
 #include "ekey/keyring.h"
+#include "kernel/feed.h"
 #include "pool/pool.h"
 
 #define DAEMON_SIGNALS 3
@@ -36,6 +37,8 @@ struct daemon {
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
+	int keeper;                                  /* with [kernel] at the start; -1: none */
+	struct kernel_feed *kernel;                  /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;

@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "daemon/devices.h"
 #include "daemon/inputs.h"
+#include "daemon/kernel.h"
 #include "daemon/listens.h"
 #include "daemon/row.h"
 
@@ -49,6 +50,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_pool(d, out);
 	inputs_status(d, out);
 	devices_status(d, out);
+	kernel_status(d, out);
 	listens_status(d, out);
 }
 

@@ -173,9 +173,12 @@ static const struct {
 	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[listen l]\nclass=direct\n"
 	 "address=unix:/x\n",
 	 1, "[source b]: unix:/x is a listener of our own"},
-	{"[listen l]\nclass=direct\naddress=tcp:*:8888\n[source b]\ntype=egd\n"
-	 "address=tcp:localhost:8888\n",
-	 4, "[source b]: tcp:*:8888 is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::]:88\nallow=::/0\n[source b]\ntype=egd\n"
+	 "address=unix:/x,tcp:127.0.0.1:88\n",
+	 5, "[source b]: tcp:[::]:88 is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::1]:88\n[source b]\ntype=egd\n"
+	 "address=tcp:[0:0::1]:88\n",
+	 4, "[source b]: tcp:[::1]:88 is a listener of our own"},
 	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[device a]\npath=/x\n", 4,
 	 "its path /x is also the address of a source"},
 	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,
@@ -373,6 +376,9 @@ sources_and_devices_differ_by_any_key(void **state)
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.timeout_ms = 1000;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.tls.psk[0] = '/';
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.address[1] = 'y';
