@@ -441,6 +441,9 @@ sources_and_devices_differ_by_any_key(void **state)
 	s2.credit = 1;
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
+	s2.tls.psk[0] = '/';
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
 	s2.expanded = true;
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
