@@ -31,7 +31,7 @@ kernel_src  := feed
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status kernel listens \
                $(notify) orders privileges reload row status
-tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
+tool_src    := ask daemon device ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
@@ -48,7 +48,8 @@ unit_tests  := base bucket census config ctl device device_polls device_reads de
                session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
                sim_vectors skein source table telemetry tls tls_stream tty usb watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := address config egd_wire frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
+unit_tests  += ekeyd_conf kernel keeper
+fuzz_tests  := address config egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -117,6 +118,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUIL
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
+
+$(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)

@@ -21,6 +21,8 @@ static const struct subcommand {
 	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
+	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",
+	 "ekeyd's configuration in our words"},
 	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
 };
 
@@ -37,7 +39,7 @@ usage(FILE *to)
 		    "  -V, --version\n  -h, --help\n"
 		    "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(to, "  %-18s %s\n", subcommands[i].form, subcommands[i].help);
+		fprintf(to, "  %-22s %s\n", subcommands[i].form, subcommands[i].help);
 }
 
 static const struct subcommand *
