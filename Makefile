@@ -251,14 +251,14 @@ bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
-units := ekey-randomd.service ekey-random-wait.service
+units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
-	install -m 755 $(BUILD)/ekey-randomd $(sbin)
+	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/kernel.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
@@ -273,7 +273,7 @@ install-service:
 
 uninstall: ## leaves the configuration and the keyring
 	$(if $(DESTDIR),,dist/host.sh uninstall)
-	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
+	rm -f $(sbin)/ekey-randomd $(sbin)/ekey-feed $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
