@@ -20,16 +20,17 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability device fusermount keeper lock mount mountinfo random usb
+priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear fd_transport ladder rekeying source source_log sources tty usb usb_descriptor usb_faults \
-               usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
+               rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
+               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := answers caller connection egd_server egd_wire listener members networks proxy stream
+egd_src     := answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
 kernel_src  := feed
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status kernel listens \
+daemon_src  := config config_keys config_sections config_source daemon devices files hwreport inputs inputs_status kernel listens \
                $(notify) orders privileges reload row status
 tool_src    := ask daemon device ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
@@ -42,14 +43,15 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := base bucket census config ctl device device_polls device_reads device_twice \
-               egd_wire frame health intake keyring ladder masterkey mountinfo network packet \
-               pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
-               session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
-               sim_vectors skein source table telemetry tls tls_stream tty usb watchdog \
+unit_tests  := backoff base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
+               egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
+               pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
+               session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
+               source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
 unit_tests  += ekeyd_conf kernel keeper
-fuzz_tests  := address config egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine sim_usbip usb_descriptor
+fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
+               sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -67,7 +69,8 @@ programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(BUILD)/ek
 all: $(programs)
 
 # Floors 1 to 3.
-$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) $(patsubst %,$(BUILD)/egd/%.o,egd_wire networks proxy): WARN += -Wconversion
+$(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) \
+$(patsubst %,$(BUILD)/egd/%.o,egd_client egd_wire networks proxy): WARN += -Wconversion
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
@@ -106,13 +109,13 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(unit_tests)) source): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(unit_tests)) source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
 	$(BUILD)/tests/unit/session_rig.o
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
@@ -120,13 +123,14 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
+$(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
 	$(call link)
 $(patsubst %,$(BUILD)/tests/unit/test_%,sim_engine sim_faults sim_vectors): \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
-$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip): $(sim_obj)
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip usb_describe): $(sim_obj)
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "backend/appear.h"
+#include "backend/hangup.h"
 #include "backend/tty.h"
 #include "base/net.h"
 #include "base/secret.h"
@@ -40,6 +40,7 @@ fd_offer(struct fd_transport *t)
 {
 	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
 
+	secret_wipe(t->in + t->in_at, taken); /* it may have been entropy in the clear */
 	t->in_at += taken;
 	t->in_len -= taken;
 	return t->in_len == 0 && t->reading;
@@ -153,23 +154,6 @@ fd_on_removal(evutil_socket_t fd, short what, void *arg)
 	fd_gone(t, t->error);
 }
 
-/*
- * An epoll of its own, since libevent cannot wait for a hang-up alone: it would turn a tty's HUP
- * into "readable", which nobody waits for, and spin.
- */
-static int
-fd_watch_removal(int fd)
-{
-	struct epoll_event hang_up = {.events = EPOLLRDHUP}; /* HUP and ERR are always included */
-	int removal_fd = epoll_create1(EPOLL_CLOEXEC);
-
-	if (removal_fd >= 0 && epoll_ctl(removal_fd, EPOLL_CTL_ADD, fd, &hang_up) != 0) {
-		close(removal_fd);
-		return -1;
-	}
-	return removal_fd;
-}
-
 /* ---- life ---- */
 
 /* Everything but the fd itself. */
@@ -198,7 +182,7 @@ fd_transport_new(struct event_base *base, const struct transport_kind *kind, con
 		return -ENOMEM;
 	*t = (struct fd_transport){.transport.kind = kind, .events = *events, .tty = *tty};
 	t->in = secret_new(FD_IN_LEN);
-	t->removal_fd = fd_watch_removal(tty->fd);
+	t->removal_fd = hangup_watch(tty->fd);
 	t->readable = event_new(base, tty->fd, EV_READ | EV_PERSIST, fd_on_readable, t);
 	t->writable = event_new(base, tty->fd, EV_WRITE, fd_on_writable, t);
 	t->removal = event_new(base, t->removal_fd, EV_READ, fd_on_removal, t);
@@ -213,17 +197,26 @@ fd_transport_new(struct event_base *base, const struct transport_kind *kind, con
 	return 0;
 }
 
+int
+fd_transport_over(struct event_base *base, int fd, const struct transport_events *events,
+		  struct transport **ret)
+{
+	const struct tty socket = {.fd = fd};
+
+	return fd_transport_new(base, &transport_unix, &socket, events, ret);
+}
+
 static int
 fd_open_unix(const struct transport_env *env, const char *where,
 	     const struct transport_events *events, struct transport **ret)
 {
-	struct tty tty = {.fd = net_unix_connect(where)};
-	int result = tty.fd;
+	int fd = net_unix_connect(where);
+	int result = fd;
 
 	if (result >= 0)
-		result = fd_transport_new(env->base, &transport_unix, &tty, events, ret);
-	if (result < 0 && tty.fd >= 0)
-		close(tty.fd);
+		result = fd_transport_over(env->base, fd, events, ret);
+	if (result < 0 && fd >= 0)
+		close(fd);
 	return result;
 }
 
@@ -260,6 +253,12 @@ fd_close_tty(struct transport *transport)
 
 	fd_free(t);
 	tty_close(&tty);
+}
+
+static int
+fd_of(const struct transport *transport)
+{
+	return ((const struct fd_transport *)transport)->tty.fd;
 }
 
 static const char *
@@ -300,10 +299,24 @@ const struct transport_kind transport_unix = {
 	.keeps = true,
 	.watch = fd_watch,
 	.unwatch = fd_unwatch,
+	.fd = fd_of,
 };
 
 const struct transport_kind transport_tty = {
 	.prefix = "",
+	.check = fd_check_tty,
+	.open = fd_open_tty,
+	.close = fd_close_tty,
+	.send = fd_send,
+	.set_reading = fd_set_reading,
+	.keeps = true,
+	.watch = fd_watch,
+	.unwatch = fd_unwatch,
+};
+
+/* The same, for who likes to say so: an EGD server at a serial line, a guest at its hvc1. */
+const struct transport_kind transport_tty_named = {
+	.prefix = "tty:",
 	.check = fd_check_tty,
 	.open = fd_open_tty,
 	.close = fd_close_tty,

@@ -5,7 +5,12 @@
 
 #include "backend/transport.h"
 
-extern const struct transport_kind transport_unix; /* "unix:/PATH" */
-extern const struct transport_kind transport_tty;  /* "/PATH" */
+extern const struct transport_kind transport_unix;      /* "unix:/PATH" */
+extern const struct transport_kind transport_tty;       /* "/PATH" */
+extern const struct transport_kind transport_tty_named; /* "tty:/PATH" */
+
+/* One over a connected socket, which it takes over. 0, or -errno and `fd` is still the caller's. */
+int fd_transport_over(struct event_base *base, int fd, const struct transport_events *events,
+		      struct transport **ret);
 
 #endif

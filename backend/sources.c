@@ -8,8 +8,6 @@
 #include "backend/usb.h"
 #include "base/log.h"
 
-#define ADDRESS_ANY "usb"
-#define ADDRESS_USB "usb:"
 #define SETTLE_S 3 /* until the number of keys is reported: they come one after the other */
 
 _Static_assert(SOURCE_NAME_MAX > 32 + 1 + USB_SERIAL_MAX, "NAME/SERIAL");
@@ -22,20 +20,18 @@ struct sources {
 	struct usb_watch *watch; /* of "usb" */
 	const char *reserved;    /* the serial of "usb:SERIAL" */
 	struct event *settle;    /* NULL: nothing is expected */
+	size_t asked;            /* of a list whose policy is failover */
 	unsigned told_present;
 	bool told_full;
 };
 
-const char *
-sources_address_error(const char *address)
+static const char *
+sources_address(const struct sources *s, size_t i)
 {
-	return sources_address_is_any(address) ? NULL : source_address_error(address);
-}
+	struct source_status status;
 
-bool
-sources_address_is_any(const char *address)
-{
-	return strcmp(address, ADDRESS_ANY) == 0;
+	source_status(s->members[i], &status);
+	return status.address;
 }
 
 /* ---- how many there are ---- */
@@ -72,6 +68,41 @@ sources_on_settled(evutil_socket_t fd, short what, void *arg)
 	s->told_present = present;
 }
 
+/* ---- who is asked ---- */
+
+/* The first that serves, else the first that is there, else the first. */
+static size_t
+sources_best(const struct sources *s)
+{
+	size_t best = 0;
+	int rank = 0;
+
+	for (size_t i = 0; i < s->count; i++) {
+		struct source_status status;
+		int its;
+
+		source_status(s->members[i], &status);
+		its = status.connected + status.serves;
+		if (its > rank) {
+			best = i;
+			rank = its;
+		}
+	}
+	return best;
+}
+
+static void
+sources_elect(struct sources *s)
+{
+	size_t best = sources_best(s);
+
+	if (best != s->asked && s->count > best)
+		log_info("source %s: %s is asked now", s->config.name, sources_address(s, best));
+	s->asked = best;
+	for (size_t i = 0; i < s->count; i++)
+		source_stand_by(s->members[i], i != best);
+}
+
 static void
 sources_on_presence(void *arg)
 {
@@ -80,6 +111,8 @@ sources_on_presence(void *arg)
 
 	if (s->settle != NULL)
 		event_add(s->settle, &wait);
+	if (s->config.policy == SOURCE_POLICY_FAILOVER)
+		sources_elect(s);
 }
 
 /* ---- members ---- */
@@ -105,10 +138,7 @@ sources_remove(struct sources *s, size_t i)
 static const char *
 sources_serial(const struct sources *s, size_t i)
 {
-	struct source_status status;
-
-	source_status(s->members[i], &status);
-	return status.address + strlen(ADDRESS_USB);
+	return sources_address(s, i) + strlen(SOURCE_ADDRESS_USB);
 }
 
 static bool
@@ -145,7 +175,7 @@ sources_take_key(struct sources *s, const char *serial)
 	struct source_config config = s->config;
 
 	snprintf(config.name, sizeof(config.name), "%.31s/%s", s->config.name, serial);
-	snprintf(config.address, sizeof(config.address), ADDRESS_USB "%s", serial);
+	snprintf(config.address, sizeof(config.address), SOURCE_ADDRESS_USB "%s", serial);
 	if (sources_make_room(s) && !sources_add(s, &config))
 		log_err("source %s: no memory", config.name);
 }
@@ -161,7 +191,7 @@ sources_on_usb(void *arg)
 		if (usb_is_reserved(s->env.usb, sources_serial(s, i)))
 			sources_remove(s, i);
 	for (size_t i = 0; (key = usb_key(s->env.usb, i)) != NULL; i++) {
-		const char *serial = key->address.serial;
+		const char *serial = key->identity.serial;
 
 		if (!usb_is_reserved(s->env.usb, serial) && !sources_has(s, serial))
 			sources_take_key(s, serial);
@@ -175,12 +205,28 @@ sources_start_one(struct sources *s)
 {
 	const char *address = s->config.address;
 
-	if (strncmp(address, ADDRESS_USB, strlen(ADDRESS_USB)) == 0) {
-		if (!usb_reserve(s->env.usb, address + strlen(ADDRESS_USB)))
+	if (strncmp(address, SOURCE_ADDRESS_USB, strlen(SOURCE_ADDRESS_USB)) == 0) {
+		if (!usb_reserve(s->env.usb, address + strlen(SOURCE_ADDRESS_USB)))
 			return false;
-		s->reserved = address + strlen(ADDRESS_USB);
+		s->reserved = address + strlen(SOURCE_ADDRESS_USB);
 	}
 	return sources_add(s, &s->config);
+}
+
+static bool
+sources_start_list(struct sources *s)
+{
+	struct source_config config = s->config;
+	const char *rest = s->config.address;
+
+	while (s->count < SOURCES_MAX && source_address_next(&rest, config.address)) {
+		snprintf(config.name, sizeof(config.name), "%.31s/%zu", s->config.name,
+			 s->count + 1);
+		if (!sources_add(s, &config))
+			return false;
+	}
+	sources_on_presence(s);
+	return true;
 }
 
 static bool
@@ -193,7 +239,9 @@ sources_start(struct sources *s)
 		s->told_present = s->config.expect;
 		sources_on_presence(s);
 	}
-	if (!sources_address_is_any(s->config.address))
+	if (source_address_is_list(s->config.address))
+		return sources_start_list(s);
+	if (!source_address_is_any(s->config.address))
 		return sources_start_one(s);
 	s->watch = usb_watch_new(s->env.usb, NULL, sources_on_usb, s);
 	return s->watch != NULL;
@@ -247,7 +295,8 @@ sources_status(const struct sources *s, struct sources_status *ret)
 	*ret = (struct sources_status){
 		.name = s->config.name,
 		.address = s->config.address,
-		.any = sources_address_is_any(s->config.address),
+		.any = source_address_is_any(s->config.address),
+		.list = source_address_is_list(s->config.address),
 		.expected = s->config.expect,
 		.present = sources_present(s),
 	};

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sources of one [source] section: one, or for the address "usb" one for each Entropy Key that
- * is plugged in and has no section of its own. A key that was unplugged keeps its source, with all
- * its figures, for when it comes back.
+ * The sources of one [source] section: one; or for the address "usb" one for each Entropy Key that
+ * is plugged in and has no section of its own; or of several EGD servers one for each, of which all
+ * are asked, or only the first that serves while the others stand by. A key that was unplugged
+ * keeps its source, with all its figures, for when it comes back.
  */
 #ifndef BACKEND_SOURCES_H
 #define BACKEND_SOURCES_H
@@ -16,15 +17,10 @@ struct sources;
 struct sources_status {
 	const char *name, *address;
 	bool any;          /* it is "usb": its sources are named NAME/SERIAL */
+	bool list;         /* of addresses: its sources are named NAME/1, NAME/2 and so on */
 	unsigned expected; /* keys; 0: nothing in particular */
 	unsigned present;
 };
-
-/* Checks the form of a section's address; NULL when good, else what is wrong with it. */
-const char *sources_address_error(const char *address);
-
-/* True when more than one key may be behind the address. */
-bool sources_address_is_any(const char *address);
 
 /* Starts at once, in the background. NULL: no memory. */
 struct sources *sources_new(const struct source_env *env, const struct source_config *config);

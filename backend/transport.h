@@ -85,6 +85,8 @@ struct transport_kind {
 	 * answered where not. From gone() until it is closed.
 	 */
 	const char *(*why)(const struct transport *transport);
+	/* NULL, or: the socket or tty under it, for questions to the kernel about who is there. */
+	int (*fd)(const struct transport *transport);
 	/* May be NULL: writes what is known of the hardware, for a report, as lines of text. */
 	void (*describe)(const struct transport *transport, char *ret, size_t cap);
 };

@@ -31,8 +31,14 @@ usb_add(struct usb *u, const struct usb_address *address)
 		return;
 	*key = (struct usb_key){.address = *address, .fd = -1, .next = u->keys};
 	u->keys = key;
-	log_info("usb: key %s is plugged in", address->serial);
-	usb_tell(u, address->serial);
+	if (!usb_sysfs_identify(USB_SYSFS, address, &key->identity)) {
+		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
+			 " again",
+			 address->bus, address->device);
+		return; /* it stays in the list with the serial "", so that it is said once */
+	}
+	log_info("usb: key %s is plugged in", key->identity.serial);
+	usb_tell(u, key->identity.serial);
 }
 
 void
@@ -51,7 +57,7 @@ usb_remove(struct usb *u, struct usb_key *key)
 {
 	key->left = true;
 	key->was_claimed = false;
-	log_debug("usb: key %s is unplugged", key->address.serial);
+	log_debug("usb: key %s is unplugged", key->identity.serial);
 	if (key->fd < 0)
 		usb_forget(u, key);
 	else if (key->on_left != NULL)
@@ -74,8 +80,6 @@ usb_on_came(void *arg, unsigned bus, unsigned device)
 			return;
 		}
 	}
-	log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in again",
-		 bus, device);
 }
 
 static void
@@ -197,7 +201,7 @@ usb_key(const struct usb *u, size_t i)
 {
 	const struct usb_key *key = u->keys;
 
-	while (key != NULL && (key->left || i-- > 0))
+	while (key != NULL && (key->left || key->identity.serial[0] == '\0' || i-- > 0))
 		key = key->next;
 	return key;
 }

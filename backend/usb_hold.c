@@ -72,7 +72,7 @@ usb_hold(struct usb *u, const char *serial, struct usb_key **ret)
 
 	/* Two with one serial number: the second serves when the first is taken. */
 	for (struct usb_key *key = u->keys; key != NULL; key = key->next) {
-		if (key->left || strcmp(key->address.serial, serial) != 0)
+		if (key->left || strcmp(key->identity.serial, serial) != 0)
 			continue;
 		result = key->fd >= 0 ? -EBUSY
 				      : priv_open_usb(key->address.bus, key->address.device);

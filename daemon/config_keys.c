@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "ctl/protocol.h"
+#include "daemon/config_source.h"
 #include "egd/listener.h"
 #include "egd/networks.h"
 #include "pool/bucket.h"
@@ -44,14 +45,6 @@ parse_user(void *field, size_t size, const char *value)
 	if (value[0] == '-' || value[strspn(value, CONFIG_NAME_CHARS)] != '\0')
 		return "a user name is needed";
 	return parse_text(field, size, value);
-}
-
-static const char *
-parse_address(void *field, size_t size, const char *value)
-{
-	const char *error = sources_address_error(value);
-
-	return error != NULL ? error : parse_text(field, size, value);
 }
 
 /* Octal permission bits, all of them within `allowed`. */
@@ -121,30 +114,6 @@ parse_kernel_interval(void *field, size_t size, const char *value)
 	if (!num_parse_duration(value, KERNEL_INTERVAL_MAX_MS, &ms) || ms < KERNEL_INTERVAL_MIN_MS)
 		return "a time from 1s to 24h is needed";
 	*(uint64_t *)field = ms;
-	return NULL;
-}
-
-static const char *
-parse_h(void *field, size_t size, const char *value)
-{
-	uint64_t h;
-
-	(void)size;
-	if (!num_parse(value, HEALTH_H_MAX, &h) || h < HEALTH_H_MIN)
-		return "1 to 8 bits per byte are possible";
-	*(unsigned *)field = (unsigned)h;
-	return NULL;
-}
-
-static const char *
-parse_expect(void *field, size_t size, const char *value)
-{
-	uint64_t keys;
-
-	(void)size;
-	if (!num_parse(value, SOURCES_MAX, &keys) || keys == 0)
-		return "1 to 32 keys are possible";
-	*(unsigned *)field = (unsigned)keys;
 	return NULL;
 }
 
@@ -249,13 +218,6 @@ parse_idle(void *field, size_t size, const char *value)
 }
 
 static const char *
-check_source_type(void *field, size_t size, const char *value)
-{
-	(void)field, (void)size;
-	return strcmp(value, "ekey") == 0 ? NULL : "the only type is ekey";
-}
-
-static const char *
 check_device_class(void *field, size_t size, const char *value)
 {
 	(void)field, (void)size;
@@ -276,15 +238,42 @@ const struct config_key config_keys[] = {
 	 "control socket for ekeyctl; default " CTL_SOCKET_PATH},
 	{"daemon", "control-mode", parse_control_mode, IN(config, control_mode), OPTIONAL,
 	 "permission bits of the control socket, octal; default 0600"},
-	{"source", "type", check_source_type, ONLY_CHECKED, REQUIRED,
-	 "what it is: ekey, an Entropy Key"},
-	{"source", "address", parse_address, IN(source_config, address), REQUIRED,
+	{"source", "type", config_source_parse_type, IN(source_config, type), REQUIRED,
+	 "what it is: ekey, an Entropy Key, or egd, an EGD server"},
+	{"source", "address", config_source_parse_address, IN(source_config, address), REQUIRED,
 	 "where it is: usb (every key that no other source names), usb:SERIAL, the path of a tty,"
-	 " or unix:PATH of a stream socket"},
-	{"source", "h", parse_h, IN(source_config, h), OPTIONAL,
+	 " unix:PATH of a stream socket; egd: tcp:HOST:PORT, tls:HOST:PORT, vsock:CID:PORT, "
+	 "tty:PATH"
+	 " too, and several with commas"},
+	{"source", "h", config_source_parse_h, IN(source_config, h), OPTIONAL,
 	 "min-entropy that its health tests assume, bits per byte, 1 to 8; default 7"},
-	{"source", "expect", parse_expect, IN(source_config, expect), OPTIONAL,
+	{"source", "credit", config_source_parse_credit, IN(source_config, credit), OPTIONAL,
+	 "min-entropy that the kernel is credited with for its bytes, bits per byte; default 7"},
+	{"source", "expect", config_source_parse_expect, IN(source_config, expect), OPTIONAL,
 	 "keys that should be there: fewer are reported; absent: none in particular"},
+	{"source", "class", config_source_parse_class, IN(source_config, expanded), OPTIONAL,
+	 "what an EGD server serves: direct or expanded; default direct"},
+	{"source", "trusted", config_source_parse_trusted, IN(source_config, trust), OPTIONAL,
+	 "whether an EGD server's bytes may enter the pool: yes or no; default yes but for tcp:"},
+	{"source", "policy", config_source_parse_policy, IN(source_config, policy), OPTIONAL,
+	 "of several addresses, ask all, or failover: the first that serves; default all"},
+	{"source", "read-ahead", config_source_parse_read_ahead, IN(source_config, read_ahead),
+	 OPTIONAL,
+	 "bytes that an EGD server is asked for at once, and kept ready of it; default 4KiB"},
+	{"source", "timeout", config_source_parse_timeout, IN(source_config, timeout_ms), OPTIONAL,
+	 "the longest wait for an EGD server's reply, 1s to 1h; default 30s"},
+	{"source", "psk", parse_path, IN(source_config, tls.psk), OPTIONAL,
+	 "tls: file of pre-shared keys, lines identity:hexkey"},
+	{"source", "identity", parse_text, IN(source_config, tls.identity), OPTIONAL,
+	 "tls: which line of psk is ours; absent: the first"},
+	{"source", "cert", parse_path, IN(source_config, tls.cert), OPTIONAL,
+	 "tls: our certificate, PEM, where the server asks for one"},
+	{"source", "key", parse_path, IN(source_config, tls.key), OPTIONAL,
+	 "tls: its key, PEM; absent: in cert too"},
+	{"source", "ca", parse_path, IN(source_config, tls.ca), OPTIONAL,
+	 "tls: roots that the server's certificate must lead to, PEM"},
+	{"source", "peer-name", parse_text, IN(source_config, tls.peer_name), OPTIONAL,
+	 "tls: the name in the server's certificate; absent: the host of the address"},
 	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
 	 "what readers open, for example /dev/ekey-random"},
 	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
@@ -356,7 +345,10 @@ config_defaults(struct config *config)
 void
 config_source_defaults(struct source_config *source)
 {
-	*source = (struct source_config){.h = HEALTH_H_DEFAULT};
+	*source = (struct source_config){.h = HEALTH_H_DEFAULT,
+					 .credit = SOURCE_CREDIT_DEFAULT,
+					 .read_ahead = SOURCE_READ_AHEAD_DEFAULT,
+					 .timeout_ms = SOURCE_TIMEOUT_DEFAULT_MS};
 }
 
 void

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The kinds of sections: where their keys are stored, and what must hold beyond each key. */
+#include <stdio.h>
 #include <string.h>
 
 #include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
+#include "daemon/config_source.h"
 #include "egd/listener.h"
 
 static void *
@@ -55,20 +57,31 @@ config_begin_device(struct config_parser *p)
 	return device;
 }
 
-/* Two sources would fight over one key. */
+/* Two sources would fight over one key, or ask one server twice. */
+static void
+config_check_addresses(struct config_parser *p, const struct source_config *source)
+{
+	const char *rest = source->address;
+	char one[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&rest, one))
+		for (const struct source_config *other = p->config->sources; other != source;
+		     other++)
+			if (one[0] != '\0' && source_addresses_have(other->address, one))
+				config_error(p, config_section_line(p),
+					     "[source %s] already has %s", other->name, one);
+}
+
 static void
 config_end_source(struct config_parser *p)
 {
 	struct source_config *source = p->object;
+	const char *error = config_source_error(source);
 
 	memcpy(source->name, config_section_name(p), CONFIG_NAME_MAX);
-	if (source->expect > 1 && !sources_address_is_any(source->address))
-		config_error(p, config_section_line(p), "%s is one key: expect = %u cannot be",
-			     source->address, source->expect);
-	for (const struct source_config *other = p->config->sources; other != source; other++)
-		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
-			config_error(p, config_section_line(p), "[source %s] already has %s",
-				     other->name, other->address);
+	if (error != NULL)
+		config_error(p, config_section_line(p), "[source %s]: %s", source->name, error);
+	config_check_addresses(p, source);
 }
 
 static void
@@ -135,13 +148,20 @@ config_listen_opens(const struct egd_listen_config *listen, const char *path)
 static const char *
 config_opens(const struct config *config, const char *path)
 {
+	char unix_address[CONFIG_PATH_MAX + 8];
+
+	snprintf(unix_address, sizeof(unix_address), "unix:%s", path);
 	if (strcmp(config->keyring, path) == 0)
 		return "the keyring";
 	if (strcmp(config->control, path) == 0)
 		return "the control socket";
-	for (size_t i = 0; i < config->source_count; i++)
-		if (strcmp(config_path_in(config->sources[i].address), path) == 0)
+	for (size_t i = 0; i < config->source_count; i++) {
+		const char *addresses = config->sources[i].address;
+
+		if (source_addresses_have(addresses, path) ||
+		    source_addresses_have(addresses, unix_address))
 			return "the address of a source";
+	}
 	for (size_t i = 0; i < config->listen_count; i++)
 		if (config_listen_opens(&config->listens[i], path))
 			return "of a [listen] section";
@@ -149,31 +169,59 @@ config_opens(const struct config *config, const char *path)
 }
 
 /* A process that opens the device it serves waits for itself, for ever. */
+static void
+config_check_device(struct config_parser *p, size_t begun, const struct device_config *device)
+{
+	const char *what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
+
+	if (what != NULL)
+		config_error(p, p->begun[begun].line, "[device %s]: its path %s is also %s",
+			     p->begun[begun].name, device->path, what);
+}
+
+/* ... and so does one that asks its own listener. Others are found out when they answer. */
+static void
+config_check_source(struct config_parser *p, size_t begun, const struct source_config *source)
+{
+	for (size_t i = 0; i < p->config->listen_count; i++)
+		if (config_source_asks(source, p->config->listens[i].address))
+			config_error(p, p->begun[begun].line,
+				     "[source %s]: %s is a listener of our own",
+				     p->begun[begun].name, p->config->listens[i].address);
+}
+
 void
 config_check(struct config_parser *p)
 {
 	const struct device_config *device = p->config->devices;
+	const struct source_config *source = p->config->sources;
 
 	for (size_t i = 0; i < p->begun_count; i++) {
-		const char *what;
-
-		if (p->begun[i].section->begin != config_begin_device)
-			continue;
-		what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
-		if (what != NULL)
-			config_error(p, p->begun[i].line, "[device %s]: its path %s is also %s",
-				     p->begun[i].name, device->path, what);
-		device++;
+		if (p->begun[i].section->begin == config_begin_device)
+			config_check_device(p, i, device++);
+		else if (p->begun[i].section->begin == config_begin_source)
+			config_check_source(p, i, source++);
 	}
 }
 
 /* ---- equal ---- */
 
+static bool
+config_tls_equal(const struct source_tls *a, const struct source_tls *b)
+{
+	return strcmp(a->psk, b->psk) == 0 && strcmp(a->identity, b->identity) == 0 &&
+	       strcmp(a->cert, b->cert) == 0 && strcmp(a->key, b->key) == 0 &&
+	       strcmp(a->ca, b->ca) == 0 && strcmp(a->peer_name, b->peer_name) == 0;
+}
+
 bool
 config_source_equal(const struct source_config *a, const struct source_config *b)
 {
-	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
-	       a->h == b->h && a->expect == b->expect;
+	return strcmp(a->name, b->name) == 0 && a->type == b->type &&
+	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
+	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
+	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
+	       a->timeout_ms == b->timeout_ms && config_tls_equal(&a->tls, &b->tls);
 }
 
 bool

@@ -32,6 +32,8 @@ struct daemon {
 	struct keyring *keyring;
 	const struct keyring *keyring_seen; /* the same; what sources look at */
 	struct source_env source_env;
+	unsigned credit; /* bits per byte that the pool's bytes deserve: the least of their sources'
+			  */
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */

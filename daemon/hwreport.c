@@ -115,14 +115,14 @@ static void
 report_source(struct evbuffer *out, const struct source *source, const struct source_status *s)
 {
 	evbuffer_add_printf(out, "*\tkey %s\n*\ttransport %s, opened %" PRIu64 " times\n",
-			    s->serial[0] != '\0' ? s->serial : "(unknown)", s->address,
+			    s->ekey.serial[0] != '\0' ? s->ekey.serial : "(unknown)", s->address,
 			    s->connects);
 	evbuffer_add_printf(out, "*\tstate: %s%s\n", s->state, s->paused ? " (pool full)" : "");
 	report_description(out, source);
-	report_timings(out, s->census);
-	report_frames(out, s->census);
-	report_counters(out, &s->session);
-	report_telemetry(out, &s->telemetry);
+	report_timings(out, s->ekey.census);
+	report_frames(out, s->ekey.census);
+	report_counters(out, &s->ekey.session);
+	report_telemetry(out, &s->ekey.telemetry);
 	evbuffer_add_printf(out, "*\thealth: %s, %" PRIu64 " alarms\n",
 			    intake_state_text(s->health), s->intake.alarms);
 }
@@ -139,7 +139,9 @@ hwreport_write(void *arg, const struct ctl_request *request)
 		struct source_status status;
 
 		source_status(source, &status);
-		if (request->words[0] != '\0' && strcmp(request->words, status.serial) != 0)
+		if (status.type != SOURCE_EKEY)
+			continue;
+		if (request->words[0] != '\0' && strcmp(request->words, status.ekey.serial) != 0)
 			continue;
 		evbuffer_add_printf(request->out, "*\t\n");
 		report_source(request->out, source, &status);

@@ -2,6 +2,7 @@
 /* The rows of the sources, for daemon/status.h. */
 #include <string.h>
 
+#include "base/clock.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/row.h"
@@ -70,6 +71,41 @@ raw_telemetry_rows(const struct row_subject *s, const struct telemetry *t)
 }
 
 static void
+ekey_rows(const struct row_subject *s, const struct source_status *status)
+{
+	const struct source_ekey_status *key = &status->ekey;
+
+	row_bool(s, "alarm", key->alarm);
+	row_text(s, "serial", key->serial[0] != '\0' ? key->serial : "-");
+	row_number(s, "undecoded_bytes", key->undecoded_bytes);
+	session_rows(s, &key->session);
+	intake_rows(s, status);
+	telemetry_rows(s, &key->telemetry);
+	raw_telemetry_rows(s, &key->telemetry);
+}
+
+static void
+egd_rows(const struct row_subject *s, const struct source_status *status)
+{
+	const struct source_egd_status *egd = &status->egd;
+
+	row_text(s, "use", egd->use);
+	row_text(s, "class", egd->expanded ? "expanded" : "direct");
+	row_number(s, "credit_bits_per_byte", egd->credit);
+	row_bool(s, "stands_by", egd->stands_by);
+	row_number(s, "upstream_bits", egd->level_bits);
+	row_number(s, "answers", egd->answers);
+	row_number(s, "requests", egd->requests);
+	row_number(s, "round_bytes", egd->round_bytes);
+	row_number(s, "read_bytes", egd->bytes);
+	row_number(s, "late", egd->late);
+	row_number(s, "violations", egd->violations);
+	if (egd->heard_ms > 0)
+		row_number(s, "heard_ms_ago", clock_now_ms() - egd->heard_ms);
+	intake_rows(s, status);
+}
+
+static void
 source_rows(const struct source *source, struct evbuffer *out)
 {
 	struct source_status status;
@@ -77,18 +113,17 @@ source_rows(const struct source *source, struct evbuffer *out)
 
 	source_status(source, &status);
 	s.name = status.name;
+	row_text(&s, "type", status.type == SOURCE_EGD ? "egd" : "ekey");
 	row_text(&s, "address", status.address);
 	row_text(&s, "state", status.state);
 	row_bool(&s, "connected", status.connected);
+	row_bool(&s, "serves", status.serves);
 	row_bool(&s, "paused", status.paused);
-	row_bool(&s, "alarm", status.alarm);
-	row_text(&s, "serial", status.serial[0] != '\0' ? status.serial : "-");
 	row_number(&s, "connects", status.connects);
-	row_number(&s, "undecoded_bytes", status.undecoded_bytes);
-	session_rows(&s, &status.session);
-	intake_rows(&s, &status);
-	telemetry_rows(&s, &status.telemetry);
-	raw_telemetry_rows(&s, &status.telemetry);
+	if (status.type == SOURCE_EGD)
+		egd_rows(&s, &status);
+	else
+		ekey_rows(&s, &status);
 }
 
 /* What a section has that its sources have not. */
@@ -100,7 +135,7 @@ section_rows(const struct sources *sources, struct evbuffer *out)
 
 	sources_status(sources, &status);
 	s.name = status.name;
-	if (status.any)
+	if (status.any || status.list)
 		row_text(&s, "address", status.address);
 	row_number(&s, "expected", status.expected);
 	row_number(&s, "present", status.present);

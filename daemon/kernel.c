@@ -12,8 +12,6 @@
 #include "priv/capability.h"
 #include "priv/keeper.h"
 
-#define CREDIT_EKEY 7 /* bits per byte: DESIGN 4 */
-
 bool
 kernel_prepare(struct daemon *d)
 {
@@ -34,8 +32,7 @@ kernel_prepare(struct daemon *d)
 static unsigned
 credit(void *arg)
 {
-	(void)arg;
-	return CREDIT_EKEY;
+	return ((const struct daemon *)arg)->credit;
 }
 
 bool

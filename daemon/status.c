@@ -56,46 +56,50 @@ status_write(const struct daemon *d, struct evbuffer *out)
 
 /* ---- in one line ---- */
 
-struct key_count {
-	unsigned sources, connected, keyed;
-	const char *state; /* of the only source, or of the one key that is connected */
+struct count {
+	unsigned sources, servers, connected, serving;
+	const char *state; /* of the only source, or of the one that is connected */
 };
 
 static void
-count_key(const struct source *source, struct key_count *keys)
+count_source(const struct source *source, struct count *count)
 {
 	struct source_status status;
 
 	source_status(source, &status);
-	keys->connected += status.connected;
-	keys->keyed += strcmp(status.state, session_state_text(SESSION_KEYED)) == 0;
-	if (status.connected || keys->sources == 0)
-		keys->state = status.state;
-	keys->sources++;
+	count->connected += status.connected;
+	count->serving += status.serves;
+	count->servers += status.type == SOURCE_EGD;
+	if (status.connected || count->sources == 0)
+		count->state = status.state;
+	count->sources++;
 }
 
 static void
-count_keys(const struct daemon *d, struct key_count *ret)
+count_sources(const struct daemon *d, struct count *ret)
 {
 	const struct source *source;
 
 	for (size_t i = 0; (source = inputs_at(d, i)) != NULL; i++)
-		count_key(source, ret);
+		count_source(source, ret);
 	if (ret->connected == 0 && ret->sources != 1)
 		ret->state = "waiting";
 }
 
+/* Keys, servers, or both: then they are sources. */
 void
 status_line(const struct daemon *d, char *ret, size_t size)
 {
-	struct key_count keys = {.state = "waiting"};
+	struct count n = {.state = "waiting"};
 	size_t level = pool_level(d->pool);
+	const char *noun;
 
-	count_keys(d, &keys);
-	if (keys.connected > 1)
-		snprintf(ret, size, "%u keys, %u keyed; pool %zu/%zu bytes", keys.connected,
-			 keys.keyed, level, d->pool_size);
+	count_sources(d, &n);
+	noun = n.servers == 0 ? "key" : n.servers == n.sources ? "upstream" : "source";
+	if (n.connected > 1)
+		snprintf(ret, size, "%u %ss, %u %s; pool %zu/%zu bytes", n.connected, noun,
+			 n.serving, n.servers == 0 ? "keyed" : "serving", level, d->pool_size);
 	else
-		snprintf(ret, size, "%s, %s; pool %zu/%zu bytes",
-			 keys.connected == 1 ? "1 key" : "no key", keys.state, level, d->pool_size);
+		snprintf(ret, size, "%s %s, %s; pool %zu/%zu bytes", n.connected == 1 ? "1" : "no",
+			 noun, n.state, level, d->pool_size);
 }

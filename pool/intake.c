@@ -45,6 +45,12 @@ intake_has_room(const struct intake *in, size_t len)
 	return pool_ask_room(in->pool, in->held_len + len);
 }
 
+uint64_t
+intake_quarantined_until(const struct intake *in)
+{
+	return in->state == INTAKE_QUARANTINE ? in->until_ms : 0;
+}
+
 /* ---- where bytes go ---- */
 
 static void

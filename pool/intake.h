@@ -78,6 +78,11 @@ bool intake_put(struct intake *in, const uint8_t *bytes, size_t len, uint64_t no
 bool intake_badness(struct intake *in, char badness, uint64_t now_ms);
 
 /*
+ * In quarantine: when it ends at the earliest, and who can asks for nothing until then; else 0.
+ */
+uint64_t intake_quarantined_until(const struct intake *in);
+
+/*
  * A new connection to the same or another key: start-up again, held bytes wiped, no opinion yet.
  * But quarantine and probation are not left by reconnecting; probation starts again.
  */

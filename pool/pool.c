@@ -125,6 +125,19 @@ pool_ask_room(struct pool *pool, size_t len)
 	return false;
 }
 
+bool
+pool_ask_low(struct pool *pool, size_t level)
+{
+	size_t room;
+
+	if (pool_level(pool) < level)
+		return true;
+	room = pool->ring.size - reserve_level(pool) - level + 1;
+	if (room < pool->room_wanted)
+		pool->room_wanted = room;
+	return false;
+}
+
 void
 pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg)
 {

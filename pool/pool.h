@@ -113,10 +113,17 @@ size_t pool_room(const struct pool *pool);
 bool pool_ask_room(struct pool *pool, size_t len);
 
 /*
- * `fn` is called once after pool_ask_room() said no, when there is room for the smallest request
- * refused and for POOL_ROOM_AGAIN: a reader of a full pool does not start and stop the source for
- * every block. Everybody refused must then ask again. It is called at the end of whatever made the
- * room, perhaps inside another source's pool_put(): best note it there and read the source later.
+ * True when pool_level() is less than `level` now: for a source that is asked for bytes, and
+ * keeps few of them ready. When false, the function of pool_on_room() will be called when it does.
+ */
+bool pool_ask_low(struct pool *pool, size_t level);
+
+/*
+ * `fn` is called once after one of these said no, when there is room for the smallest request
+ * refused, and of pool_ask_room() for POOL_ROOM_AGAIN: a reader of a full pool does not start and
+ * stop the source for every block. Everybody refused must then ask again. It is called at the end
+ * of whatever made the room, perhaps inside another source's pool_put(): best note it there and
+ * read the source later.
  */
 void pool_on_room(struct pool *pool, void (*fn)(void *arg), void *arg);
 

@@ -3,13 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/usb/ch9.h>
 #include <linux/usbdevice_fs.h>
-#include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+#include "priv/child.h"
 
 int
 priv_open_usb(unsigned bus, unsigned device)
@@ -22,13 +23,40 @@ priv_open_usb(unsigned bus, unsigned device)
 	return fd < 0 ? -errno : fd;
 }
 
+int
+priv_usb_claim(int fd, unsigned number)
+{
+	struct usbdevfs_disconnect_claim claim = {
+		.interface = number,
+		.flags = USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER,
+		.driver = "usbfs", /* that is a process like us */
+	};
+
+	return ioctl(fd, USBDEVFS_DISCONNECT_CLAIM, &claim) < 0 ? -errno : 0;
+}
+
+void
+priv_usb_release(int fd, unsigned number)
+{
+	ioctl(fd, USBDEVFS_RELEASEINTERFACE, &number);
+}
+
 static int
 usb_do(int fd, enum priv_usb_act act, unsigned number)
 {
 	struct usbdevfs_ioctl attach = {.ifno = (int)number, .ioctl_code = USBDEVFS_CONNECT};
+	uint8_t configuration;
+	struct usbdevfs_ctrltransfer probe = {.bRequestType = USB_DIR_IN,
+					      .bRequest = USB_REQ_GET_CONFIGURATION,
+					      .wLength = sizeof(configuration),
+					      .timeout = number,
+					      .data = &configuration};
 	int result = -1;
 
 	switch (act) {
+	case PRIV_USB_PROBE:
+		result = ioctl(fd, USBDEVFS_CONTROL, &probe);
+		break;
 	case PRIV_USB_RESET:
 		result = ioctl(fd, USBDEVFS_RESET);
 		break;
@@ -42,58 +70,28 @@ usb_do(int fd, enum priv_usb_act act, unsigned number)
 	return result < 0 ? -errno : 0;
 }
 
-/* Else a device or socket of ours would live as long as this process waits for the kernel. */
+struct usb_order {
+	int fd;
+	enum priv_usb_act act;
+	unsigned number;
+};
+
+/* In a copy of a process with threads: nothing but system calls. */
 static void
-close_all_but(int a, int b)
+usb_work(void *arg, int result_fd)
 {
-	unsigned low = (unsigned)(a < b ? a : b), high = (unsigned)(a < b ? b : a);
+	const struct usb_order *order = arg;
+	int result = usb_do(order->fd, order->act, order->number);
 
-	if (low > 0)
-		close_range(0, low - 1, 0);
-	if (low + 1 < high)
-		close_range(low + 1, high - 1, 0);
-	close_range(high + 1, UINT_MAX, 0);
-}
-
-/* In a child of a process with threads: nothing but system calls. */
-static void __attribute__((noreturn))
-usb_child(int fd, int result_fd, enum priv_usb_act act, unsigned number)
-{
-	int result;
-
-	/* The one that works is nobody's child: nobody has to wait for it. */
-	if (fork() != 0)
-		_exit(0);
-	close_all_but(fd, result_fd);
-	result = usb_do(fd, act, number);
-	_exit(write(result_fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 1);
+	(void)!write(result_fd, &result, sizeof(result));
 }
 
 int
 priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
 {
-	int ends[2], error;
-	sigset_t all, before;
-	pid_t child;
+	struct usb_order order = {fd, act, number};
 
-	if (pipe2(ends, O_CLOEXEC) != 0)
-		return -errno;
-	/* The child would tell our loop of a signal that was meant for us, and be ended by it. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	child = fork();
-	if (child == 0)
-		usb_child(fd, ends[1], act, number);
-	error = errno;
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(ends[1]);
-	if (child < 0) {
-		close(ends[0]);
-		return -error;
-	}
-	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-	return ends[0];
+	return priv_child_start(usb_work, &order, fd);
 }
 
 int

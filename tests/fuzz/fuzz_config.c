@@ -24,7 +24,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(errors.count == 0 && c.pool_size >= POOL_SIZE_MIN);
 	assert(c.source_count <= CONFIG_SOURCES_MAX && c.device_count <= CONFIG_DEVICES_MAX);
 	for (size_t i = 0; i < c.source_count; i++)
-		assert(source_address_error(c.sources[i].address) == NULL &&
+		assert(source_addresses_error(c.sources[i].address) == NULL &&
 		       c.sources[i].name[0] != '\0');
 	for (size_t i = 0; i < c.device_count; i++)
 		assert(c.devices[i].path[0] == '/' && c.devices[i].name[0] != '\0');

@@ -95,7 +95,7 @@ static const struct {
 	const char *error;
 } bad[] = {
 	{"[sauce]\nx = 1\n", 1, "unknown section [sauce]"},
-	{"[listen x]\naddress = tcp:1\n", 1, "unknown section [listen]"},
+	{"[tap x]\naddress = tcp:1\n", 1, "unknown section [tap]"},
 	{"[]\n", 1, "unknown section []"},
 	{"\n[daemon x]\n", 2, "[daemon] takes no name"},
 	{"[source]\n", 1, "[source NAME] needs a name"},
@@ -128,13 +128,13 @@ static const struct {
 	{"[daemon]\ncontrol-mode = 00600\n", 2, "an octal mode within 0666 is needed"},
 	{"[source a]\ntype = ekey\n", 1, "[source] lacks 'address'"},
 	{"[source a]\naddress = /dev/ttyACM0\n", 1, "[source] lacks 'type'"},
-	{"[source a]\ntype = egd\naddress = /x\n", 2, "the only type is ekey"},
+	{"[source a]\ntype = key\naddress = /x\n", 2, "ekey or egd is needed"},
 	{"[source a]\ntype=ekey\naddress = usbkey\n", 3, "/dev/... of a tty, or unix:/PATH"},
 	{"[source a]\ntype=ekey\naddress = usb:\n", 3, "needs a key's serial number"},
 	{"[source a]\ntype=ekey\naddress = usb:a b\n", 3, "a serial number has no blanks"},
 	{"[source a]\ntype=ekey\naddress = usb\nexpect = 0\n", 4, "1 to 32 keys"},
 	{"[source a]\ntype=ekey\naddress = usb\nexpect = 33\n", 4, "1 to 32 keys"},
-	{"[source a]\ntype=ekey\naddress = usb:A\nexpect = 2\n", 1, "usb:A is one key"},
+	{"[source a]\ntype=ekey\naddress = usb:A\nexpect = 2\n", 1, "one address is one key"},
 	{"[source a]\ntype=ekey\naddress=usb\n[source b]\ntype=ekey\naddress=usb\n", 4,
 	 "already has usb"},
 	{"[source a]\ntype=ekey\naddress = unix:key\n", 3,
@@ -142,6 +142,42 @@ static const struct {
 	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "1 to 8 bits per byte"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 9\n", 4, "1 to 8 bits per byte"},
 	{"[source a]\ntype=ekey\naddress=/x\nh = 7.5\n", 4, "1 to 8 bits per byte"},
+	{"[source a]\ntype=egd\naddress=unix:/x, unix:y\n", 3, "an absolute path is needed"},
+	{"[source a]\ntype=egd\naddress=unix:/x,\n", 3, "/dev/... of a tty, or unix:/PATH"},
+	{"[source a]\ntype=egd\naddress=usb\n", 1, "no EGD server is on USB"},
+	{"[source a]\ntype=egd\naddress=usb:A\n", 1, "no EGD server is on USB"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nexpect=1\n", 1, "expect is for type = ekey"},
+	{"[source a]\ntype=egd\naddress=unix:/x\npolicy=failover\n", 1,
+	 "policy needs several addresses"},
+	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\npolicy=any\n", 4, "all or failover"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nclass=raw\n", 4, "direct or expanded"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntrusted=maybe\n", 4, "yes or no"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ncredit=9\n", 4, "0 to 8 bits per byte"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=255\n", 4, "from 256B to 1MiB"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "a time from 1s to 1h"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk, or ca"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nidentity=me\n", 1, "goes with psk"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nkey=/y\n", 1, "key goes with cert"},
+	{"[source a]\ntype=egd\naddress=tcp:h:1\nca=/x\n", 1, "are for tls: addresses"},
+	{"[source a]\ntype=ekey\naddress=tls:h:1\n", 1, "TLS is for type = egd"},
+	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
+	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
+	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
+	 "address=unix:/z,unix:/y\n",
+	 4, "[source a] already has unix:/y"},
+	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[listen l]\nclass=direct\n"
+	 "address=unix:/x\n",
+	 1, "[source b]: unix:/x is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::]:88\nallow=::/0\n[source b]\ntype=egd\n"
+	 "address=unix:/x,tcp:127.0.0.1:88\n",
+	 5, "[source b]: tcp:[::]:88 is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::1]:88\n[source b]\ntype=egd\n"
+	 "address=tcp:[0:0::1]:88\n",
+	 4, "[source b]: tcp:[::1]:88 is a listener of our own"},
+	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[device a]\npath=/x\n", 4,
+	 "its path /x is also the address of a source"},
 	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,
 	 "[source a] already has /x"},
 	{"[device a]\nclass = direct\n", 1, "[device] lacks 'path'"},
@@ -313,6 +349,30 @@ sources_and_devices_differ_by_any_key(void **state)
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.expect = 1;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.type = SOURCE_EGD;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.credit = 1;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.expanded = true;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.trust = SOURCE_TRUST_YES;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.policy = SOURCE_POLICY_FAILOVER;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.read_ahead = 256;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.timeout_ms = 1000;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.tls.psk[0] = '/';
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.address[1] = 'y';

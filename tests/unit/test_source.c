@@ -162,10 +162,10 @@ turn_until_keyed(struct bench *b)
 {
 	turn_until_state(b, session_state_text(SESSION_REKEYING));
 	while (b->device.next_block == 0 || strcmp(status(b).state, "keyed") != 0) {
-		uint64_t rekeys = status(b).session.rekeys;
+		uint64_t rekeys = status(b).ekey.session.rekeys;
 
 		turn(b);
-		if (status(b).session.rekeys > rekeys)
+		if (status(b).ekey.session.rekeys > rekeys)
 			assert_int_equal(give(b, 1), 1);
 	}
 }
@@ -173,7 +173,7 @@ turn_until_keyed(struct bench *b)
 static void
 turn_until_blocks(struct bench *b, uint64_t blocks)
 {
-	while (status(b).session.blocks < blocks)
+	while (status(b).ekey.session.blocks < blocks)
 		turn(b);
 }
 
@@ -283,7 +283,7 @@ blocks_arrive_in_the_pool_whole_and_in_order(void **state)
 	turn_until_blocks(b, 100);
 	take_in_order(b);
 	assert_int_equal(b->taken, 100);
-	assert_string_equal(status(b).serial, "NwBvBlg3OTBJORFD");
+	assert_string_equal(status(b).ekey.serial, "NwBvBlg3OTBJORFD");
 	assert_int_equal(status(b).intake.in, 100 * BLOCK);
 	assert_int_equal(status(b).intake.pooled, 100 * BLOCK);
 }
@@ -315,7 +315,7 @@ full_pool_stops_the_reading_and_all_timers(void **state)
 	for (int i = 0; i < 100; i++)
 		turn(b);
 	assert_int_equal(unread_by_host(b), unread);
-	assert_true(status(b).undecoded_bytes > 0);
+	assert_true(status(b).ekey.undecoded_bytes > 0);
 	/* What is left is the watch for its removal: nothing that fires by itself. */
 	assert_int_equal(event_base_get_num_events(b->base, EVENT_BASE_COUNT_ADDED), 1);
 	assert_int_equal(event_base_get_num_events(b->base, EVENT_BASE_COUNT_ACTIVE), 0);
@@ -334,7 +334,7 @@ bytes_read_before_the_pause_are_decoded_after_it(void **state)
 	assert_int_equal(give(b, POOL_SIZE / BLOCK - 1 + more), POOL_SIZE / BLOCK - 1 + more);
 	turn_until_paused(b);
 	assert_int_equal(unread_by_host(b), 0);
-	assert_int_equal(status(b).undecoded_bytes, more * FRAME_LEN);
+	assert_int_equal(status(b).ekey.undecoded_bytes, more * FRAME_LEN);
 	take_in_order(b);
 	turn_until_blocks(b, POOL_SIZE / BLOCK + more);
 	take_in_order(b);
@@ -363,7 +363,7 @@ nothing_is_lost_between_pauses(void **state)
 	assert_true(pauses > 5);
 	assert_int_equal(status(b).intake.in, total * BLOCK);
 	assert_int_equal(status(b).intake.rejected, 0);
-	assert_int_equal(status(b).undecoded_bytes, 0);
+	assert_int_equal(status(b).ekey.undecoded_bytes, 0);
 }
 
 static void
@@ -380,7 +380,7 @@ removal_is_noticed_while_nothing_is_read(void **state)
 	while (status(b).connected)
 		turn(b);
 	assert_false(status(b).paused);
-	assert_int_equal(status(b).undecoded_bytes, 0);
+	assert_int_equal(status(b).ekey.undecoded_bytes, 0);
 	take_in_order(b); /* what is in the pool stays there */
 	assert_int_equal(b->taken, POOL_SIZE / BLOCK);
 }
@@ -434,7 +434,7 @@ device_that_went_is_taken_again(void **state)
 		unplug(b);
 		while (status(b).connected)
 			turn(b);
-		assert_string_equal(status(b).serial, "NwBvBlg3OTBJORFD");
+		assert_string_equal(status(b).ekey.serial, "NwBvBlg3OTBJORFD");
 		plug(b);
 	}
 	assert_int_equal(status(b).intake.in, status(b).intake.pooled + status(b).intake.rejected +
@@ -459,10 +459,10 @@ garbage_between_frames_costs_no_frame(void **state)
 	take_in_order(b);
 	assert_int_equal(b->taken, 201);
 	assert_int_equal(status(b).connects, 1);
-	assert_int_equal(status(b).session.resets, 1);
+	assert_int_equal(status(b).ekey.session.resets, 1);
 }
 
-#define REST_MS 100 /* as in source.c */
+#define REST_MS 100 /* as in ekey_flow.c */
 
 static void
 trickle_is_read_in_batches_while_nobody_waits(void **state)
@@ -476,11 +476,11 @@ trickle_is_read_in_batches_while_nobody_waits(void **state)
 	turn_until_blocks(b, 1);
 	started_ms = clock_now_ms();
 	for (int i = 0; i < 100; i++) {
-		uint64_t blocks = status(b).session.blocks;
+		uint64_t blocks = status(b).ekey.session.blocks;
 
 		assert_int_equal(give(b, 1), 1);
 		turn(b);
-		passes += status(b).session.blocks > blocks;
+		passes += status(b).ekey.session.blocks > blocks;
 	}
 	assert_in_range(passes, 0, (clock_now_ms() - started_ms) / REST_MS + 2);
 	turn_until_blocks(b, 101);
@@ -610,7 +610,7 @@ long_term_key_changes_between_two_sessions(void **state)
 	turn_until_blocks(b, 102);
 	take_in_order(b);
 	assert_int_equal(b->taken, 102);
-	assert_int_equal(status(b).session.resets, 2);
+	assert_int_equal(status(b).ekey.session.resets, 2);
 }
 
 static void

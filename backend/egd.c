@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/* A source that is an EGD server: asked for what the pool has room for and use of, over a link. */
+#include <stdio.h>
+
+#include "backend/egd_inside.h"
+#include "backend/peer.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+/* ---- what it can do ---- */
+
+bool
+egd_serves(const struct egd *e)
+{
+	return e->answers && !e->starves && e->intake.state != INTAKE_QUARANTINE;
+}
+
+/* `served`: before what may have changed it. */
+void
+egd_tell_change(const struct egd *e, bool served)
+{
+	if (e->env.presence != NULL && egd_serves(e) != served)
+		e->env.presence(e->env.presence_arg);
+}
+
+/* ---- the timer ---- */
+
+static uint64_t
+egd_due(const struct egd *e)
+{
+	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = UINT64_MAX;
+
+	if (e->paused || !link_is_open(&e->link))
+		return UINT64_MAX;
+	if (e->answers && !e->stands_by && !egd_client_is_owed(&e->client)) {
+		if (e->trust.fate == TRUST_MIX)
+			ask_ms = e->mix_ms;
+		else if (intake_quarantined_until(&e->intake) > 0)
+			ask_ms = intake_quarantined_until(&e->intake);
+	}
+	return ask_ms < due_ms ? ask_ms : due_ms;
+}
+
+/* As that of ekey.c: it is left alone when what is due moves away. */
+void
+egd_arm(struct egd *e, uint64_t now_ms)
+{
+	uint64_t due_ms = egd_due(e);
+	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
+	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
+				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+
+	if (due_ms == UINT64_MAX && e->timer_ms != UINT64_MAX)
+		event_del(e->timer);
+	else if (due_ms < e->timer_ms)
+		event_add(e->timer, &wait);
+	else
+		return;
+	e->timer_ms = due_ms;
+}
+
+/* ---- coming and going ---- */
+
+/* Whom we may be is asked who he is first. */
+static void
+egd_on_opened(void *arg)
+{
+	uint64_t now_ms = clock_now_ms();
+	struct egd *e = arg;
+
+	egd_client_open(&e->client, e->config.timeout_ms, now_ms);
+	switch (peer_of(link_fd(&e->link))) {
+	case PEER_SELF:
+		link_drop(&e->link, "it is a listener of our own");
+		break;
+	case PEER_NEAR:
+		egd_ask_single(e, EGD_PID, now_ms);
+		break;
+	case PEER_OTHER:
+		egd_ask_single(e, EGD_LEVEL, now_ms);
+		break;
+	}
+}
+
+/* What was still owed is lost; who waits for it is served by what is asked for next. */
+static void
+egd_on_gone(void *arg, int error)
+{
+	struct egd *e = arg;
+	bool served = egd_serves(e);
+
+	(void)error;
+	egd_client_close(&e->client);
+	e->answers = false;
+	e->paused = false;
+	egd_arm(e, clock_now_ms());
+	egd_tell_change(e, served);
+}
+
+/* Its patience is at an end: another connection cannot bring what was asked for on this one. */
+static void
+egd_on_late(struct egd *e)
+{
+	bool served = egd_serves(e);
+
+	e->figures.late++;
+	if (e->client.owed > 0)
+		e->starves = true;
+	link_drop(&e->link, e->late);
+	egd_tell_change(e, served);
+}
+
+static void
+egd_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct egd *e = arg;
+	uint64_t now_ms = clock_now_ms();
+
+	(void)fd, (void)what;
+	e->timer_ms = UINT64_MAX;
+	if (e->paused || !link_is_open(&e->link) || e->link.dropped != NULL)
+		return;
+	if (now_ms < egd_client_deadline(&e->client))
+		egd_ask(e, now_ms);
+	else if (egd_client_is_owed(&e->client))
+		egd_on_late(e);
+	else
+		egd_ask_single(e, EGD_LEVEL, now_ms);
+}
+
+/* ---- life ---- */
+
+static void
+egd_say_trust(const struct egd *e)
+{
+	if (e->trust.why != NULL)
+		log_warn("source %s: %s: %s: its bytes %s%s", e->config.name, e->config.address,
+			 e->trust.why,
+			 e->trust.fate == TRUST_MIX
+				 ? "are only mixed into the kernel's generator, without credit"
+				 : "are not used, nor asked for",
+			 e->trust.cure);
+}
+
+static void
+egd_free(struct source *source)
+{
+	struct egd *e = (struct egd *)source;
+
+	link_stop(&e->link);
+	if (e->timer != NULL)
+		event_free(e->timer);
+	secret_free(e, sizeof(*e));
+}
+
+static const char *
+egd_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+static struct tls_config
+egd_tls(const struct source_tls *tls)
+{
+	return (struct tls_config){.psk = egd_or_null(tls->psk),
+				   .identity = egd_or_null(tls->identity),
+				   .cert = egd_or_null(tls->cert),
+				   .key = egd_or_null(tls->key),
+				   .ca = egd_or_null(tls->ca),
+				   .peer_name = egd_or_null(tls->peer_name)};
+}
+
+static bool
+egd_start(struct egd *e)
+{
+	const struct transport_env env = {.base = e->env.base, .usb = e->env.usb, .tls = &e->tls};
+	const struct link_events events = {
+		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
+
+	e->timer = evtimer_new(e->env.base, egd_on_timer, e);
+	return e->timer != NULL &&
+	       link_start(&e->link, &env, e->config.name, e->config.address, &events);
+}
+
+static struct source *
+egd_new(const struct source_env *env, const struct source_config *config)
+{
+	struct egd *e = secret_new(sizeof(*e));
+
+	if (e == NULL)
+		return NULL;
+	e->source.kind = &source_egd;
+	e->env = *env;
+	e->config = *config;
+	e->tls = egd_tls(&e->config.tls);
+	e->timer_ms = UINT64_MAX;
+	intake_init(&e->intake, env->pool, config->h);
+	snprintf(e->late, sizeof(e->late), "nothing came for %llu s",
+		 (unsigned long long)(config->timeout_ms / 1000));
+	if (!egd_start(e)) {
+		egd_free(&e->source);
+		return NULL;
+	}
+	e->trust = trust_of(config, e->link.kind->exposed, env->mix != NULL);
+	egd_say_trust(e);
+	return &e->source;
+}
+
+/* ---- questions ---- */
+
+static const char *
+egd_state_text(const struct egd *e)
+{
+	if (!link_is_open(&e->link))
+		return e->link.waiting;
+	if (!e->answers)
+		return "connected, has not answered yet";
+	if (e->starves)
+		return "answers, but sends no entropy";
+	return e->stands_by ? "stands by" : "serves";
+}
+
+static const char *
+egd_use_text(enum trust_fate fate)
+{
+	return fate == TRUST_POOL ? "pool" : fate == TRUST_MIX ? "kernel" : "none";
+}
+
+static void
+egd_status(const struct source *source, struct source_status *ret)
+{
+	const struct egd *e = (const struct egd *)source;
+
+	*ret = (struct source_status){
+		.name = e->config.name,
+		.address = e->config.address,
+		.type = SOURCE_EGD,
+		.connected = link_is_open(&e->link),
+		.serves = egd_serves(e),
+		.paused = e->paused,
+		.state = egd_state_text(e),
+		.connects = e->link.opens,
+		.health = e->intake.state,
+		.cause = e->intake.cause,
+		.intake = e->intake.counters,
+		.egd = e->figures,
+	};
+	ret->egd.use = egd_use_text(e->trust.fate);
+	ret->egd.expanded = e->config.expanded;
+	ret->egd.credit = e->trust.credit;
+	ret->egd.stands_by = e->stands_by;
+	ret->egd.round_bytes = e->client.round;
+}
+
+const struct source_kind source_egd = {
+	.new = egd_new,
+	.free = egd_free,
+	.room = egd_room,
+	.wanted = egd_wanted,
+	.stand_by = egd_stand_by,
+	.status = egd_status,
+};

@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: MIT */
+/* What a client of the EGD server may count on. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/unit/egd_rig.h"
+#include "tests/unit/secret_scan.h"
+
+#define SAY(rig, fd, literal) egd_rig_say(rig, fd, literal, sizeof(literal) - 1)
+#define HEARS(rig, fd, literal) egd_rig_hears(rig, fd, literal, sizeof(literal) - 1)
+#define DEPTH 1000
+
+static void
+each_command_has_its_reply(void **state)
+{
+	struct egd_rig *rig = *state;
+	char pid[32];
+	int fd, len = sprintf(pid + 1, "%d", (int)getpid());
+
+	pid[0] = (char)len;
+	egd_rig_start(rig);
+	egd_rig_put(rig, 16);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\0");
+	HEARS(rig, fd, "\0\0\0\x80");
+	SAY(rig, fd, "\1\4");
+	HEARS(rig, fd, "\4\0\0\0\0");
+	SAY(rig, fd, "\2\4");
+	HEARS(rig, fd, "\0\0\0\1");
+	SAY(rig, fd, "\3\0\x20\4seed");
+	HEARS(rig, fd, "");
+	SAY(rig, fd, "\4");
+	egd_rig_hears(rig, fd, pid, (size_t)len + 1);
+	SAY(rig, fd, "\1\xff\1\xff\2\0\0");
+	HEARS(rig, fd, "\x08\0\0\0\2\0\0\0\3\0\0\0\0\0");
+	assert_int_equal(egd_rig_totals(rig).delivered, 16);
+	assert_int_equal(egd_rig_status(rig).account.requests, 3);
+	close(fd);
+}
+
+static void
+what_a_stranger_adds_never_enters_the_pool(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\3\xff\xff\x10sixteen bytes it\1\xff\0");
+	HEARS(rig, fd, "\0\0\0\0\0");
+	assert_int_equal(egd_rig_totals(rig).in, 0);
+	close(fd);
+}
+
+/* The client says all at once, and hears all, whatever the socket and the server hold of it. */
+static void
+replies_keep_their_order_at_any_depth(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t asked[2 * DEPTH], heard[255 * DEPTH], wanted[255 * DEPTH];
+	size_t len = 0, all = 0;
+	bool ended;
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	for (size_t i = 0; i < DEPTH; i++) {
+		asked[2 * i] = 2;
+		asked[2 * i + 1] = (uint8_t)(1 + i * 7 % 255);
+		all += asked[2 * i + 1];
+	}
+	egd_rig_stream(0, all, wanted);
+	egd_rig_say(rig, fd, asked, sizeof(asked));
+	while (rig->put < all) {
+		egd_rig_put(rig, 32 < all - rig->put ? 32 : all - rig->put);
+		len += egd_rig_hear(rig, fd, heard + len, all - len + 1, &ended);
+		assert_false(ended);
+	}
+	assert_int_equal(len, all);
+	assert_memory_equal(heard, wanted, all);
+	assert_int_equal(egd_rig_totals(rig).delivered, all);
+	close(fd);
+}
+
+static void
+a_full_pool_is_served_at_once(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t asked[2 * DEPTH], heard[255 * DEPTH], wanted[255 * DEPTH];
+	bool ended;
+	int fd;
+
+	egd_rig_start(rig);
+	egd_rig_put(rig, 255 * DEPTH);
+	fd = egd_rig_join(rig);
+	for (size_t i = 0; i < sizeof(asked); i++)
+		asked[i] = i % 2 == 0 ? 2 : 255;
+	egd_rig_stream(0, sizeof(wanted), wanted);
+	egd_rig_say(rig, fd, asked, sizeof(asked));
+	assert_int_equal(egd_rig_hear(rig, fd, heard, sizeof(heard), &ended), sizeof(heard));
+	assert_memory_equal(heard, wanted, sizeof(heard));
+	assert_int_equal(egd_rig_status(rig).account.waited, 0);
+	close(fd);
+}
+
+static void
+a_read_is_whole_or_waits(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\x08\0\1\4");
+	egd_rig_put(rig, 4);
+	HEARS(rig, fd, "");
+	egd_rig_put(rig, 4);
+	HEARS(rig, fd, "\0\0\0\0\0\0\0\1\0\0\0\0\0"); /* and what was asked behind it */
+	assert_int_equal(egd_rig_status(rig).account.waited, 1);
+	close(fd);
+}
+
+static void
+one_who_waits_does_not_hold_up_another(void **state)
+{
+	struct egd_rig *rig = *state;
+	int waits, asks;
+
+	egd_rig_start(rig);
+	waits = egd_rig_join(rig);
+	asks = egd_rig_join(rig);
+	SAY(rig, waits, "\2\xff");
+	SAY(rig, asks, "\0\2\4\0");
+	HEARS(rig, asks, "\0\0\0\0");
+	egd_rig_put(rig, 255 + 4 + 8);
+	HEARS(rig, asks, "\x3f\0\0\0\0\0\0\x40");
+	close(waits);
+	close(asks);
+}
+
+/* ---- ends ---- */
+
+static void
+a_half_closed_client_hears_all_it_asked_for(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\4\0\2\4");
+	shutdown(fd, SHUT_WR);
+	egd_rig_put(rig, 4);
+	HEARS(rig, fd, "\0\0\0\0\0\0\0\0");
+	egd_rig_put(rig, 4);
+	egd_rig_turn(rig);
+	assert_int_equal(recv(fd, (char[8]){0}, 8, MSG_DONTWAIT), 4);
+	egd_rig_hears_the_end(rig, fd);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_DONE], 1);
+}
+
+static void
+over_tcp_too(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start_tcp(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\4");
+	shutdown(fd, SHUT_WR);
+	egd_rig_turn(rig);
+	assert_int_equal(egd_rig_status(rig).clients, 1);
+	egd_rig_put(rig, 4);
+	assert_int_equal(recv(fd, (char[8]){0}, 8, 0), 4);
+	egd_rig_hears_the_end(rig, fd);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_DONE], 1);
+}
+
+/* Its requests may even be unread: that must not hide that it is gone. */
+static void
+a_client_that_dies_while_it_waits_leaves_at_once(void **state)
+{
+	struct egd_rig *rig = *state;
+	char many[4096];
+	int fd;
+
+	memset(many, 2, sizeof(many));
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, many, sizeof(many));
+	assert_int_equal(egd_rig_totals(rig).waiters, 1);
+	close(fd);
+	egd_rig_turn(rig);
+	assert_int_equal(egd_rig_totals(rig).waiters, 0);
+	assert_int_equal(egd_rig_totals(rig).handles, 0);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_LOST], 1);
+	egd_rig_put(rig, 64);
+	assert_int_equal(egd_rig_totals(rig).lost, 0);
+}
+
+static void
+a_reset_while_it_waits_is_noticed(void **state)
+{
+	const struct linger abort = {.l_onoff = 1};
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start_tcp(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\x08");
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &abort, sizeof(abort));
+	close(fd);
+	egd_rig_turn(rig);
+	assert_int_equal(egd_rig_totals(rig).waiters, 0);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_LOST], 1);
+}
+
+static void
+what_is_no_request_ends_the_connection_after_what_was(void **state)
+{
+	struct egd_rig *rig = *state;
+	bool ended;
+	uint8_t heard[16];
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\0GET / HTTP/1.1\r\n");
+	assert_int_equal(recv(fd, heard, sizeof(heard), 0), 4);
+	egd_rig_hear(rig, fd, heard, sizeof(heard), &ended);
+	assert_true(ended);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_UNKNOWN], 1);
+	close(fd);
+}
+
+static bool
+nobody_is_there(void *arg)
+{
+	return egd_rig_status(arg).clients == 0;
+}
+
+static void
+one_who_asks_nothing_is_closed_in_the_end(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	rig->config.idle_ms = 1;
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	egd_rig_until(rig, nobody_is_there, rig);
+	egd_rig_hears_the_end(rig, fd);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_IDLE], 1);
+}
+
+/* A client that waits for its bytes is not idle, though it is silent: it is we who owe. */
+static void
+one_who_waits_is_not_idle(void **state)
+{
+	struct egd_rig *rig = *state;
+	int waits, idle;
+
+	rig->config.idle_ms = 20;
+	egd_rig_start(rig);
+	waits = egd_rig_join(rig);
+	SAY(rig, waits, "\2\4");
+	idle = egd_rig_join(rig);
+	while (egd_rig_status(rig).ended[EGD_END_IDLE] == 0)
+		event_base_loop(rig->base, EVLOOP_ONCE);
+	egd_rig_hears_the_end(rig, idle);
+	egd_rig_put(rig, 4);
+	assert_int_equal(recv(waits, (char[8]){0}, 8, MSG_DONTWAIT), 4);
+	close(waits);
+}
+
+/* ---- what it takes ---- */
+
+/* Who does not read is given what its socket holds, and one batch more. */
+static void
+a_slow_reader_takes_no_more_than_it_can_hold(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t asked[2 * DEPTH];
+	uint64_t taken = 0;
+	int fd, room = 4096;
+
+	egd_rig_start_tcp(rig);
+	egd_rig_put(rig, 1 << 18);
+	fd = egd_rig_join(rig);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	for (size_t i = 0; i < sizeof(asked); i++)
+		asked[i] = i % 2 == 0 ? 2 : 255;
+	for (int i = 0; i < 100; i++) {
+		(void)!send(fd, asked, sizeof(asked), MSG_DONTWAIT | MSG_NOSIGNAL);
+		egd_rig_turn(rig);
+		egd_rig_put(rig, pool_room(rig->pool));
+		if (egd_rig_totals(rig).delivered == taken)
+			break;
+		taken = egd_rig_totals(rig).delivered;
+	}
+	assert_int_equal(egd_rig_totals(rig).delivered, taken);
+	egd_server_stop(&rig->server);
+	assert_in_range(egd_rig_totals(rig).lost, 1, 4096);
+	close(fd);
+}
+
+static void
+what_was_sent_is_nowhere_in_our_memory(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t number[8], heard[256];
+	bool ended;
+	int fd;
+
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\x40\2\x40\1\x40");
+	egd_rig_put(rig, 4000);
+	egd_rig_stream(64, sizeof(number), number);
+	assert_int_equal(secret_scan(number, sizeof(number)), 0);
+	egd_rig_stream(2000, sizeof(number), number);
+	assert_int_equal(secret_scan(number, sizeof(number)), 1); /* it would be found */
+	assert_int_equal(egd_rig_hear(rig, fd, heard, sizeof(heard), &ended), 129 + 64);
+	close(fd);
+}
+
+static void
+a_rate_holds_back_reads_and_empties_tries(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t heard[1024];
+	bool ended;
+	int fd, other;
+
+	rig->config.rate = 1;
+	rig->config.burst = 300;
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4096);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\xff\2\xff");
+	assert_int_equal(egd_rig_hear(rig, fd, heard, sizeof(heard), &ended), 255);
+	assert_int_equal(egd_rig_status(rig).throttled, 1);
+	other = egd_rig_join(rig); /* the same user: no way to a new burst */
+	SAY(rig, other, "\0\1\xff\2\x08");
+	assert_int_equal(egd_rig_hear(rig, other, heard, sizeof(heard), &ended), 4 + 1 + 8);
+	assert_int_equal(heard[4], 0);
+	close(fd);
+	close(other);
+	egd_rig_turn(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\xff");
+	assert_int_equal(egd_rig_hear(rig, fd, heard, sizeof(heard), &ended), 0);
+	close(fd);
+}
+
+/* ---- how many ---- */
+
+static void
+the_last_places_are_for_those_who_have_none(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fds[8];
+
+	egd_rig_start(rig);
+	for (size_t i = 0; i < 8; i++)
+		fds[i] = egd_rig_join(rig);
+	assert_int_equal(egd_rig_status(rig).clients, 6);
+	egd_rig_hears_the_end(rig, fds[6]);
+	egd_rig_hears_the_end(rig, fds[7]);
+	SAY(rig, fds[5], "\0");
+	HEARS(rig, fds[5], "\0\0\0\0");
+	for (size_t i = 0; i < 6; i++)
+		close(fds[i]);
+	egd_rig_turn(rig);
+	assert_int_equal(egd_rig_totals(rig).handles, 0);
+}
+
+static void
+more_than_max_clients_are_closed_at_once(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fds[4];
+
+	rig->config.max_clients = 3;
+	egd_rig_start(rig);
+	for (size_t i = 0; i < 4; i++)
+		fds[i] = egd_rig_join(rig);
+	assert_int_equal(egd_rig_status(rig).clients, 3);
+	assert_int_equal(egd_rig_status(rig).refused, 1);
+	egd_rig_hears_the_end(rig, fds[3]);
+	close(fds[0]);
+	egd_rig_turn(rig);
+	fds[0] = egd_rig_join(rig);
+	assert_int_equal(egd_rig_status(rig).clients, 3);
+	for (size_t i = 0; i < 3; i++)
+		close(fds[i]);
+}
+
+/* ---- who ---- */
+
+static void
+only_allowed_networks_may_connect(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	strcpy(rig->config.allow, "10.0.0.0/8, 2001:db8::/32");
+	egd_rig_start_tcp(rig);
+	fd = egd_rig_join(rig);
+	egd_rig_hears_the_end(rig, fd);
+	assert_int_equal(egd_rig_status(rig).refused, 1);
+}
+
+static void
+a_proxy_speaks_for_its_client(void **state)
+{
+	static const char v1[] = "PROXY TCP4 10.1.2.3 10.9.9.9 4000 8888\r\n";
+	static const char stranger[] = "PROXY TCP4 11.1.2.3 10.9.9.9 4000 8888\r\n";
+	struct egd_rig *rig = *state;
+	int fd;
+
+	strcpy(rig->config.allow, "10.0.0.0/8");
+	strcpy(rig->config.proxy_from, "127.0.0.1");
+	egd_rig_start_tcp(rig);
+	egd_rig_put(rig, 8);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, v1, 20);
+	HEARS(rig, fd, "");
+	egd_rig_say(rig, fd, v1 + 20, sizeof(v1) - 1 - 20);
+	SAY(rig, fd, "\2\4");
+	HEARS(rig, fd, "\0\0\0\0");
+	close(fd);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, stranger, sizeof(stranger) - 1);
+	egd_rig_hears_the_end(rig, fd);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_START], 1);
+}
+
+/* A proxy that asks for itself, as for a health check, is served as itself: allow is not for it. */
+static void
+a_proxy_that_checks_is_served(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	strcpy(rig->config.proxy_from, "127.0.0.1");
+	egd_rig_start_tcp(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\r\n\r\n\0\r\nQUIT\n\x20\0\0\0\0");
+	HEARS(rig, fd, "\0\0\0\0");
+	close(fd);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\0");
+	egd_rig_hears_the_end(rig, fd); /* no header: what it says of itself may be wrong */
+}
+
+static void
+a_proxy_header_is_not_believed_of_others(void **state)
+{
+	struct egd_rig *rig = *state;
+	bool ended;
+	int fd;
+
+	egd_rig_start_tcp(rig);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "PROXY TCP4 10.1.2.3 10.9.9.9 4000 8888\r\n");
+	egd_rig_hear(rig, fd, (uint8_t[8]){0}, 8, &ended);
+	assert_true(ended);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_UNKNOWN], 1);
+	close(fd);
+}
+
+#define PROMISE(name) cmocka_unit_test_setup_teardown(name, egd_rig_begin, egd_rig_end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		PROMISE(each_command_has_its_reply),
+		PROMISE(what_a_stranger_adds_never_enters_the_pool),
+		PROMISE(replies_keep_their_order_at_any_depth),
+		PROMISE(a_full_pool_is_served_at_once),
+		PROMISE(a_read_is_whole_or_waits),
+		PROMISE(one_who_waits_does_not_hold_up_another),
+		PROMISE(a_half_closed_client_hears_all_it_asked_for),
+		PROMISE(over_tcp_too),
+		PROMISE(a_client_that_dies_while_it_waits_leaves_at_once),
+		PROMISE(a_reset_while_it_waits_is_noticed),
+		PROMISE(what_is_no_request_ends_the_connection_after_what_was),
+		PROMISE(one_who_asks_nothing_is_closed_in_the_end),
+		PROMISE(one_who_waits_is_not_idle),
+		PROMISE(a_slow_reader_takes_no_more_than_it_can_hold),
+		PROMISE(what_was_sent_is_nowhere_in_our_memory),
+		PROMISE(a_rate_holds_back_reads_and_empties_tries),
+		PROMISE(the_last_places_are_for_those_who_have_none),
+		PROMISE(more_than_max_clients_are_closed_at_once),
+		PROMISE(only_allowed_networks_may_connect),
+		PROMISE(a_proxy_speaks_for_its_client),
+		PROMISE(a_proxy_that_checks_is_served),
+		PROMISE(a_proxy_header_is_not_believed_of_others),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("egd_server", tests, NULL, NULL);
+}
