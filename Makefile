@@ -30,8 +30,8 @@ cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls tab
 egd_src     := answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
 kernel_src  := feed
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source daemon devices files hwreport inputs inputs_status kernel listens \
-               $(notify) orders privileges reload row status
+daemon_src  := config config_keys config_sections config_source daemon devices files hwreport inputs inputs_status kernel \
+               listens $(notify) orders privileges reload row status
 tool_src    := ask daemon device ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
