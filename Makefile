@@ -32,7 +32,8 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
                inputs_status kernel listens orders privileges reload row status $(notify)
-tool_src    := ask daemon device drain ekeyctl hwreport keyring rekey status store terminal wait_seeded
+tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal \
+               wait_seeded
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
@@ -45,13 +46,13 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent backoff base bucket census config ctl device device_polls device_reads device_twice egd_client \
-               egd_members egd_proxy egd_server egd_wire frame health intake keyring ladder masterkey mountinfo \
+               egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder masterkey mountinfo \
                network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage \
                session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
                sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_stream \
                transports trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := address config egd_client egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine \
+fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
@@ -123,6 +124,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUIL
 $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
+$(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
@@ -255,14 +257,15 @@ bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
-units := ekey-randomd.service ekey-random-wait.service
+units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
-	install -m 755 $(BUILD)/ekey-randomd $(sbin)
+	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/network.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf $(addprefix dist/systemd/,fuse.conf kernel.conf network.conf) README.md NEWS \
+		doc/entropy-key.md doc/fleet.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
@@ -277,7 +280,7 @@ install-service:
 
 uninstall: ## leaves the configuration and the keyring
 	$(if $(DESTDIR),,dist/host.sh uninstall)
-	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
+	rm -f $(sbin)/ekey-randomd $(sbin)/ekey-feed $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
