@@ -147,7 +147,6 @@ static const struct {
 	const char *error;
 } bad[] = {
 	{"[sauce]\nx = 1\n", 1, "unknown section [sauce]"},
-	{"[tap x]\naddress = tcp:1\n", 1, "unknown section [tap]"},
 	{"[]\n", 1, "unknown section []"},
 	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk or ca"},
 	{"[source a]\ntype=egd\naddress=unix:/a, tls:h:1\n", 1, "tls: needs psk or ca"},
@@ -248,7 +247,6 @@ static const struct {
 	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
 	{"[listen a]\nclass = direct\n", 1, "[listen] lacks 'address'"},
-	{"[listen a]\naddress = unix:/x\n", 1, "[listen] lacks 'class'"},
 	{LISTEN("xen:/x"), 3, "vsock:PORT or systemd:NAME is needed"},
 	{LISTEN("unix:x"), 3, "an absolute path is needed"},
 	{LISTEN("tcp:localhost:80"), 3, "address = tcp:localhost:80: "},
