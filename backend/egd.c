@@ -13,7 +13,8 @@
 bool
 egd_serves(const struct egd *e)
 {
-	return e->answers && !e->starves && e->intake.state != INTAKE_QUARANTINE;
+	return e->answers && !e->starves && e->trust.fate == TRUST_POOL &&
+	       e->intake.state != INTAKE_QUARANTINE;
 }
 
 /* `served`: before what may have changed it. */
@@ -26,19 +27,25 @@ egd_tell_change(const struct egd *e, bool served)
 
 /* ---- the timer ---- */
 
+/* When it may be asked what it was not asked now; else others tell us when to. */
 static uint64_t
-egd_due(const struct egd *e)
+egd_ask_due(const struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = UINT64_MAX;
+	uint64_t due_ms =
+		e->trust.fate == TRUST_MIX ? e->mix_ms : intake_quarantined_until(&e->intake);
+
+	if (!e->answers || e->stands_by || egd_client_is_owed(&e->client) || due_ms <= now_ms)
+		return UINT64_MAX;
+	return due_ms;
+}
+
+static uint64_t
+egd_due(const struct egd *e, uint64_t now_ms)
+{
+	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = egd_ask_due(e, now_ms);
 
 	if (e->paused || !link_is_open(&e->link))
 		return UINT64_MAX;
-	if (e->answers && !e->stands_by && !egd_client_is_owed(&e->client)) {
-		if (e->trust.fate == TRUST_MIX)
-			ask_ms = e->mix_ms;
-		else if (intake_quarantined_until(&e->intake) > 0)
-			ask_ms = intake_quarantined_until(&e->intake);
-	}
 	return ask_ms < due_ms ? ask_ms : due_ms;
 }
 
@@ -46,7 +53,7 @@ egd_due(const struct egd *e)
 void
 egd_arm(struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_due(e);
+	uint64_t due_ms = egd_due(e, now_ms);
 	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
 				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
@@ -199,6 +206,8 @@ egd_state_text(const struct egd *e)
 		return e->link.waiting;
 	if (!e->answers)
 		return "connected, has not answered yet";
+	if (e->trust.fate != TRUST_POOL)
+		return "answers, but is not for the pool";
 	if (e->starves)
 		return "answers, but sends no entropy";
 	return e->stands_by ? "stands by" : "serves";

@@ -103,7 +103,7 @@ struct source_status {
 	const char *name, *address;
 	enum source_type type;
 	bool connected;
-	bool serves;       /* its bytes come, or would if they were asked for */
+	bool serves;       /* its bytes enter the pool, or would if they were asked for */
 	bool paused;       /* the pool is full: we do not read */
 	const char *state; /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
 	uint64_t connects; /* times the transport was opened */
