@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "egd/inside.h"
 
-/* Batches that one connection may send before the others are looked at: 64 KiB. */
+/* Batches that one connection may send before the others are looked at: 48 KiB. */
 #define BATCHES_MAX 16
 
 /* ---- its end ---- */
@@ -238,6 +238,7 @@ wait_for_it(struct egd_connection *c)
 				      .tv_usec = (suseconds_t)(c->retry_ms % 1000 * 1000)};
 	const struct timeval *limit = c->retry_ms > 0 ? &retry : patience_for(c);
 
+	c->server->throttled += c->retry_ms > 0;
 	if (c->out != NULL || c->stream.wants_output)
 		event_add(c->output, NULL);
 	else
