@@ -10,8 +10,8 @@ ladder_init(struct ladder *l)
 static enum ladder_step
 ladder_climb(struct ladder *l, bool can_reset, uint64_t now_ms)
 {
-	l->in_vain = 0;
 	if (can_reset && now_ms >= l->next_ms) {
+		l->in_vain = 0;
 		l->next_ms = now_ms + l->wait_ms;
 		l->wait_ms *= 2;
 		if (l->wait_ms > LADDER_DEVICE_MAX_MS)
@@ -39,12 +39,13 @@ ladder_fault(struct ladder *l, bool can_reset, uint64_t now_ms)
 }
 
 bool
-ladder_answered(struct ladder *l)
+ladder_answered(struct ladder *l, uint64_t now_ms)
 {
 	bool was_alarm = l->alarm;
 
 	ladder_unplugged(l);
-	l->wait_ms = LADDER_DEVICE_MIN_MS;
+	if (now_ms >= l->next_ms)
+		l->wait_ms = LADDER_DEVICE_MIN_MS;
 	return was_alarm;
 }
 

@@ -10,18 +10,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define LADDER_RESETS 3            /* of the session, in vain, for each rung */
+#define LADDER_RESETS 3            /* of the session, in vain, before each further step */
 #define LADDER_DEVICE_MIN_MS 60000 /* between two resets of the device; doubles up to... */
 #define LADDER_DEVICE_MAX_MS 3600000
 
 enum ladder_step {
 	LADDER_WAIT,         /* the session goes on by itself */
-	LADDER_RESET_DEVICE, /* do it now; at most once in LADDER_DEVICE_MIN_MS */
+	LADDER_RESET_DEVICE, /* do it now: the pace allows it, with an alarm or without */
 	LADDER_ALARM,        /* say that the key must be unplugged; once, and try on */
 };
 
 struct ladder {
-	unsigned in_vain; /* resets of the session since the last step */
+	unsigned in_vain; /* resets of the session since that of the device, or an answer */
 	bool alarm;       /* said, and no answer since */
 	uint64_t next_ms; /* no reset of the device before */
 	uint64_t wait_ms; /* after the next one */
@@ -35,8 +35,12 @@ enum ladder_step ladder_in_vain(struct ladder *l, bool can_reset, uint64_t now_m
 /* The transport gave the key up for a fault: worth LADDER_RESETS of those. */
 enum ladder_step ladder_fault(struct ladder *l, bool can_reset, uint64_t now_ms);
 
-/* The key answered, if only for a moment: the pace stays. True when that ends an alarm. */
-bool ladder_answered(struct ladder *l);
+/*
+ * The key answered; told again and again while it does. A key that needs the next reset before it
+ * may have it is no better for the last one: only who answers after that time starts from the
+ * bottom. True when that ends an alarm.
+ */
+bool ladder_answered(struct ladder *l, uint64_t now_ms);
 
 /* It was unplugged: the cure was applied. The pace of resets stays, they may be its cause. */
 void ladder_unplugged(struct ladder *l);

@@ -21,7 +21,7 @@ rekeying_send(struct rekeying *r)
 	const uint8_t *bytes = rekey_send(&r->rekey, &len);
 
 	if (bytes != NULL)
-		r->transport->kind->send(r->transport, bytes, len);
+		link_send(r->link, bytes, len);
 }
 
 /* After a new state. */

@@ -6,42 +6,6 @@
 
 #include "base/log.h"
 
-const char *
-source_error_text(const struct source_log *l, int error)
-{
-	const char *text = l->error_text != NULL ? l->error_text(error) : NULL;
-
-	if (text != NULL)
-		return text;
-	return error == 0 ? "closed by the other side" : strerror(error);
-}
-
-/* 0 is "nothing said". */
-static int
-source_log_said(int error)
-{
-	return error == 0 ? -1 : error;
-}
-
-void
-source_log_waiting(struct source_log *l, int error)
-{
-	int said = source_log_said(error);
-
-	if (l->waiting_error == said)
-		return;
-	l->waiting_error = said;
-	log_info("source %s: waiting for %s: %s", l->name, l->address, source_error_text(l, error));
-}
-
-void
-source_log_gone(struct source_log *l, int error)
-{
-	log_warn("source %s: %s is gone: %s", l->name, l->address, source_error_text(l, error));
-	l->waiting_error = source_log_said(error);
-	l->state = SESSION_CLOSED;
-}
-
 void
 source_log_alarm(const struct source_log *l, const char *serial)
 {
@@ -57,13 +21,6 @@ void
 source_log_answers(const struct source_log *l, const char *serial)
 {
 	log_info("source %s: key %s answers again", l->name, serial);
-}
-
-void
-source_log_reset(struct source_log *l)
-{
-	log_warn("source %s: %s does not answer: resetting it", l->name, l->address);
-	l->state = SESSION_CLOSED;
 }
 
 /* A re-key every 48 seconds, or one more try with the same outcome, is no news. */
@@ -88,7 +45,6 @@ source_log_state(struct source_log *l, enum session_state state, const char *ser
 	if (!source_log_is_news(l, state, serial))
 		return;
 	l->state = state;
-	l->waiting_error = 0;
 	snprintf(l->serial, sizeof(l->serial), "%s", serial);
 	if (state == SESSION_KEYED)
 		log_info("source %s: key %s: in session, entropy flows", l->name, serial);

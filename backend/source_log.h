@@ -7,20 +7,12 @@
 #include "ekey/session.h"
 #include "pool/intake.h"
 
-/* What was said last; set the first four, the rest starts as zeros. */
+/* What was said last; set the first three, the rest starts as zeros. */
 struct source_log {
 	const char *name, *address, *keyring_path;
-	const char *(*error_text)(int error); /* of the transport, or NULL */
-	enum session_state state;             /* SESSION_CLOSED: nothing about this key yet */
+	enum session_state state; /* SESSION_CLOSED: nothing about this key yet */
 	char serial[KEYRING_SERIAL_TEXT_LEN + 1];
-	int waiting_error;
 };
-
-/* The transport cannot be opened; `error` is an errno, 0: the other side closes it at once. */
-void source_log_waiting(struct source_log *l, int error);
-
-/* It was open and its key known. */
-void source_log_gone(struct source_log *l, int error);
 
 /*
  * Open, but nobody answers, and it is for somebody to do something about it. `serial`: "" when no
@@ -31,9 +23,6 @@ void source_log_alarm(const struct source_log *l, const char *serial);
 /* ... and it answers again. */
 void source_log_answers(const struct source_log *l, const char *serial);
 
-/* The USB device is reset, since the key does not answer or since it has a fault. */
-void source_log_reset(struct source_log *l);
-
 /* `serial`: as text, "" before it is known. */
 void source_log_state(struct source_log *l, enum session_state state, const char *serial);
 
@@ -41,8 +30,5 @@ void source_log_state(struct source_log *l, enum session_state state, const char
 void source_log_rekey(const struct source_log *l, enum rekey_state state);
 
 void source_log_health(const struct source_log *l, const struct intake *intake);
-
-/* English for `error` of a transport. */
-const char *source_error_text(const struct source_log *l, int error);
 
 #endif

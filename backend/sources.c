@@ -161,7 +161,7 @@ sources_on_usb(void *arg)
 		if (usb_is_reserved(s->env.usb, sources_serial(s, i)))
 			sources_remove(s, i);
 	for (size_t i = 0; (key = usb_key(s->env.usb, i)) != NULL; i++) {
-		const char *serial = key->address.serial;
+		const char *serial = key->identity.serial;
 
 		if (!usb_is_reserved(s->env.usb, serial) && !sources_has(s, serial))
 			sources_take_key(s, serial);

@@ -21,8 +21,9 @@ struct usb_watch;
 /* One key, from when it is plugged in until it is unplugged and nobody has it any more. */
 struct usb_key {
 	struct usb_address address;
-	bool left;        /* unplugged; here only for its holder */
-	bool was_claimed; /* by us: the kernel's driver gets it back */
+	struct usb_identity identity; /* serial "": it tells none, and is nobody's */
+	bool left;                    /* unplugged; here only for its holder */
+	bool was_claimed;             /* by us: the kernel's driver gets it back */
 	/* While it is held: */
 	int fd;                     /* its usbfs node; -1: nobody has it */
 	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */
@@ -44,7 +45,8 @@ struct usb_watch *usb_watch_new(struct usb *u, const char *serial, void (*fn)(vo
 				void *arg);
 void usb_watch_free(struct usb_watch **watch);
 
-/* The i-th key that is plugged in; NULL after the last. Good until the loop runs again. */
+/* The i-th key that is plugged in and tells its serial number; NULL after the last. Good until the
+ * loop runs again. */
 const struct usb_key *usb_key(const struct usb *u, size_t i);
 
 /* `serial` is configured by name: who takes any key leaves this one. False: no memory. */

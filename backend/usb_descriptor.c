@@ -2,11 +2,6 @@
 #include "backend/usb_descriptor.h"
 
 /* USB 2.0, 9.6. */
-#define TYPE_CONFIGURATION 2
-#define TYPE_INTERFACE 4
-#define TYPE_ENDPOINT 5
-#define INTERFACE_LEN 9
-#define ENDPOINT_LEN 7
 #define ENDPOINT_IN 0x80
 #define ENDPOINT_TYPE_MASK 3
 #define ENDPOINT_TYPE_BULK 2
@@ -51,11 +46,11 @@ search_endpoint(struct search *s, const uint8_t *d)
 static void
 search_descriptor(struct search *s, const uint8_t *d)
 {
-	if (d[1] == TYPE_CONFIGURATION)
+	if (d[1] == USB_TYPE_CONFIGURATION)
 		s->configurations++;
-	else if (s->configurations == 1 && d[1] == TYPE_INTERFACE && d[0] >= INTERFACE_LEN)
+	else if (s->configurations == 1 && d[1] == USB_TYPE_INTERFACE && d[0] >= USB_INTERFACE_LEN)
 		search_interface(s, d);
-	else if (s->configurations == 1 && d[1] == TYPE_ENDPOINT && d[0] >= ENDPOINT_LEN)
+	else if (s->configurations == 1 && d[1] == USB_TYPE_ENDPOINT && d[0] >= USB_ENDPOINT_LEN)
 		search_endpoint(s, d);
 }
 

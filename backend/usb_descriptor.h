@@ -9,6 +9,16 @@
 
 #define USB_INTERFACES_MAX 32
 
+/* Types of descriptors, and the bytes that those have at least: USB 2.0, 9.6. */
+#define USB_TYPE_DEVICE 1
+#define USB_TYPE_CONFIGURATION 2
+#define USB_TYPE_INTERFACE 4
+#define USB_TYPE_ENDPOINT 5
+#define USB_DEVICE_LEN 18
+#define USB_CONFIGURATION_LEN 9
+#define USB_INTERFACE_LEN 9
+#define USB_ENDPOINT_LEN 7
+
 struct usb_endpoints {
 	uint32_t interfaces; /* of the configuration: bit N is interface N */
 	uint8_t data_interface;

@@ -97,6 +97,8 @@ usb_error_text(int error)
 		return "errors on the USB wire: try another port or cable, plug it in again";
 	case EOVERFLOW:
 		return "it sends too much for a USB packet: unplug it and plug it in again";
+	case ETIMEDOUT:
+		return "its firmware hangs: unplug it and plug it in again";
 	case ECONNRESET:
 		return "it was reset";
 	default:

@@ -15,10 +15,13 @@
 #include "backend/usb_descriptor.h"
 #include "backend/usb_faults.h"
 #include "backend/usb_queue.h"
+#include "priv/usb.h"
 
 #define USB_COMMANDS_LEN 256 /* bytes of commands that wait; one is 18 */
+#define USB_DESCRIPTORS_LEN 1024
 
 enum usb_phase {
+	USB_PROBING,  /* until the key has shown that its firmware lives */
 	USB_DRAINING, /* until the timer: packets are thrown away, commands wait */
 	USB_RUNNING,
 	USB_STOPPING,  /* after a fault: until no transfer flies */
@@ -42,7 +45,9 @@ struct usb_transport {
 	struct event_base *base;
 	struct usb *usb;
 	struct usb_key *key;
-	libusb_device_handle *handle;
+	libusb_device_handle *handle; /* NULL while USB_PROBING */
+	uint8_t descriptors[USB_DESCRIPTORS_LEN];
+	size_t descriptors_len;
 	struct usb_endpoints endpoints;
 	uint32_t claimed; /* interfaces */
 	enum usb_phase phase;
@@ -87,8 +92,14 @@ void usb_on_left(void *arg);
 void usb_cancel(struct usb_transport *t);
 bool usb_flies(const struct usb_transport *t);
 
-/* Gives up the interfaces; stops waiting for an act. */
+/* After USB_PROBING: makes the transfers ready. 0 or -errno. */
+int usb_begin(struct usb_transport *t);
+
+/* Gives up the interfaces. */
 void usb_release(struct usb_transport *t);
+
+/* The kernel does it apart, while the phase waits; no longer waits for it. */
+void usb_act_start(struct usb_transport *t, enum priv_usb_act act, unsigned number);
 void usb_act_free(struct usb_transport *t);
 
 #endif

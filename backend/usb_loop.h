@@ -33,7 +33,10 @@ void usb_loop_free(struct usb_loop **loop);
 /* False: devices come and go without `came` and `left`; only looking helps. */
 bool usb_loop_has_hotplug(const struct usb_loop *l);
 
-/* A handle over an open usbfs node, which stays the caller's. 0 with *ret or -errno. */
+/*
+ * A handle over an open usbfs node, which stays the caller's. 0 with *ret or -errno. Waits up to a
+ * second for a device that does not answer: see PRIV_USB_PROBE.
+ */
 int usb_loop_wrap(struct usb_loop *l, int fd, libusb_device_handle **ret);
 
 /* One round of what is due now, or comes within `wait_ms`: callbacks of transfers are called. */

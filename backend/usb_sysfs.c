@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,20 +53,30 @@ sysfs_serial_good(const char *serial)
 	return serial[0] != '\0' && strlen(serial) <= USB_SERIAL_MAX;
 }
 
+/* Of a stranger, for people: what is not plain becomes '?'. */
+static void
+sysfs_plain_text(int dir_fd, const char *device, const char *name, char *ret, size_t size)
+{
+	if (!sysfs_text(dir_fd, device, name, ret, size))
+		ret[0] = '\0';
+	for (char *at = ret; *at != '\0'; at++)
+		if (*at < ' ' || *at > '~')
+			*at = '?';
+}
+
+/* Of attributes for which the kernel takes no lock of the device. */
 static bool
 sysfs_is_key(int dir_fd, const char *device, struct usb_address *ret)
 {
-	char serial[ATTRIBUTE_MAX];
 	unsigned vendor, product;
 
-	if (!sysfs_number(dir_fd, device, "idVendor", 16, &vendor) || vendor != USB_VENDOR ||
+	if (strlen(device) >= sizeof(ret->folder) ||
+	    !sysfs_number(dir_fd, device, "idVendor", 16, &vendor) || vendor != USB_VENDOR ||
 	    !sysfs_number(dir_fd, device, "idProduct", 16, &product) || product != USB_PRODUCT ||
 	    !sysfs_number(dir_fd, device, "busnum", 10, &ret->bus) ||
-	    !sysfs_number(dir_fd, device, "devnum", 10, &ret->device) ||
-	    !sysfs_text(dir_fd, device, "serial", serial, sizeof(serial)) ||
-	    !sysfs_serial_good(serial))
+	    !sysfs_number(dir_fd, device, "devnum", 10, &ret->device))
 		return false;
-	memcpy(ret->serial, serial, strlen(serial) + 1);
+	memcpy(ret->folder, device, strlen(device) + 1);
 	return true;
 }
 
@@ -89,4 +98,27 @@ usb_sysfs_list(const char *sysfs, struct usb_address *ret, size_t cap)
 	}
 	closedir(dir);
 	return count;
+}
+
+bool
+usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct usb_identity *ret)
+{
+	int dir_fd = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char serial[ATTRIBUTE_MAX] = "";
+	bool good;
+
+	if (dir_fd < 0)
+		return false;
+	good = sysfs_text(dir_fd, address->folder, "serial", serial, sizeof(serial)) &&
+	       sysfs_serial_good(serial);
+	if (good) {
+		memcpy(ret->serial, serial, strlen(serial) + 1);
+		sysfs_plain_text(dir_fd, address->folder, "manufacturer", ret->manufacturer,
+				 sizeof(ret->manufacturer));
+		sysfs_plain_text(dir_fd, address->folder, "product", ret->product,
+				 sizeof(ret->product));
+		sysfs_plain_text(dir_fd, address->folder, "speed", ret->speed, sizeof(ret->speed));
+	}
+	close(dir_fd);
+	return good;
 }

@@ -5,9 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "priv/usb.h"
-
 #define USB_COMMAND_MS 1000 /* for the key to accept a command */
+#define USB_DRAIN_MS 50     /* what a key had still to say to somebody else is thrown away */
 
 /* ---- phases ---- */
 
@@ -184,7 +183,7 @@ usb_release(struct usb_transport *t)
 {
 	for (int i = 0; i < USB_INTERFACES_MAX; i++)
 		if (t->claimed >> i & 1)
-			libusb_release_interface(t->handle, i);
+			priv_usb_release(t->key->fd, (unsigned)i);
 	t->claimed = 0;
 }
 
@@ -196,6 +195,19 @@ usb_act_free(struct usb_transport *t)
 	event_free(t->act);
 	t->act = NULL;
 	close(t->act_fd);
+}
+
+/* Only who does not answer at all is given up here: whatever else is amiss, transfers will show. */
+static void
+usb_probed(struct usb_transport *t, int result)
+{
+	if (result != -ETIMEDOUT)
+		result = usb_begin(t);
+	if (result < 0)
+		usb_end(t, -result);
+	else
+		usb_timer(t, USB_DRAINING, USB_DRAIN_MS);
+	usb_work_later(t);
 }
 
 static void
@@ -212,12 +224,14 @@ usb_on_act(evutil_socket_t fd, short what, void *arg)
 		usb_end(t, result == 0 ? ECONNRESET : -result);
 	else if (result == -ENODEV)
 		usb_end(t, ENODEV);
+	else if (t->phase == USB_PROBING)
+		usb_probed(t, result);
 	else if (t->phase == USB_UNHALTING) /* done or not: the next transfer will show */
 		usb_timer(t, USB_PAUSING, t->faults.pause_ms);
 }
 
-static void
-usb_start_act(struct usb_transport *t, enum priv_usb_act act, unsigned number)
+void
+usb_act_start(struct usb_transport *t, enum priv_usb_act act, unsigned number)
 {
 	int fd = priv_usb_start(t->key->fd, act, number);
 
@@ -239,7 +253,7 @@ usb_recover(struct usb_transport *t)
 		return;
 	}
 	t->phase = USB_UNHALTING;
-	usb_start_act(t, PRIV_USB_CLEAR_HALT, t->halted);
+	usb_act_start(t, PRIV_USB_CLEAR_HALT, t->halted);
 	t->halted = 0;
 }
 
@@ -251,7 +265,7 @@ usb_on_landed(struct usb_transport *t)
 		usb_recover(t);
 	} else if (t->phase == USB_RESETTING && t->act == NULL) {
 		usb_release(t);
-		usb_start_act(t, PRIV_USB_RESET, 0);
+		usb_act_start(t, PRIV_USB_RESET, 0);
 	} else if (t->phase == USB_ENDED && !t->told) {
 		t->told = true;
 		t->events.gone(t->events.arg, t->error); /* may free us */

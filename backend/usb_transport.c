@@ -2,15 +2,16 @@
 #include "backend/usb_transport.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "backend/usb_describe.h"
 #include "backend/usb_inside.h"
 #include "base/secret.h"
 
-#define USB_DRAIN_MS 50 /* what a key had still to say to somebody else is thrown away */
-#define USB_DESCRIPTORS_LEN 1024
+#define USB_PROBE_MS 1000    /* for the key to answer a request of USB itself: it takes one */
 #define USB_CANCEL_TRIES 100 /* of USB_CANCEL_MS each: the kernel ends a transfer at once */
 #define USB_CANCEL_MS 10
 
@@ -58,28 +59,27 @@ usb_reset(struct transport *transport)
 static int
 usb_find_endpoints(struct usb_transport *t)
 {
-	uint8_t bytes[USB_DESCRIPTORS_LEN];
 	/* The kernel's copy: the key is not asked. */
-	ssize_t len = pread(t->key->fd, bytes, sizeof(bytes), 0);
+	ssize_t len = pread(t->key->fd, t->descriptors, sizeof(t->descriptors), 0);
 
 	if (len < 0)
 		return -errno;
-	return usb_endpoints_find(bytes, (size_t)len, &t->endpoints) ? 0 : -ENXIO;
+	t->descriptors_len = (size_t)len;
+	return usb_endpoints_find(t->descriptors, (size_t)len, &t->endpoints) ? 0 : -ENXIO;
 }
 
 /* All of them: nobody else may talk to a key that is ours. */
 static int
 usb_claim(struct usb_transport *t)
 {
-	for (int i = 0; i < USB_INTERFACES_MAX; i++) {
+	for (unsigned i = 0; i < USB_INTERFACES_MAX; i++) {
 		int result;
 
 		if ((t->endpoints.interfaces >> i & 1) == 0)
 			continue;
-		libusb_detach_kernel_driver(t->handle, i); /* it may not have come yet */
-		result = libusb_claim_interface(t->handle, i);
+		result = priv_usb_claim(t->key->fd, i);
 		if (result < 0)
-			return -usb_errno(result);
+			return result;
 		t->key->was_claimed = true;
 		t->claimed |= UINT32_C(1) << i;
 	}
@@ -89,11 +89,9 @@ usb_claim(struct usb_transport *t)
 static int
 usb_make(struct usb_transport *t)
 {
-	size_t len = t->endpoints.in_packet_len;
-
 	t->work = event_new(t->base, -1, 0, usb_on_work, t);
 	t->timer = evtimer_new(t->base, usb_on_timer, t);
-	t->packets = secret_new(USB_QUEUE_LEN * len);
+	t->packets = secret_new((size_t)USB_QUEUE_LEN * t->endpoints.in_packet_len);
 	t->out = libusb_alloc_transfer(0);
 	if (t->work == NULL || t->timer == NULL || t->packets == NULL || t->out == NULL)
 		return -ENOMEM;
@@ -101,14 +99,30 @@ usb_make(struct usb_transport *t)
 		t->in[i] = (struct usb_in){t, libusb_alloc_transfer(0)};
 		if (t->in[i].transfer == NULL)
 			return -ENOMEM;
-		/*
-		 * One packet each: a frame fills a packet, so that a longer transfer would not end
-		 * with it, and no packet is longer, so that none can overflow.
-		 */
+	}
+	return 0;
+}
+
+/*
+ * libusb asks the key for its configuration as it wraps the node, and waits for the answer: that is
+ * why the key was probed before, where nobody has to wait.
+ */
+int
+usb_begin(struct usb_transport *t)
+{
+	size_t len = t->endpoints.in_packet_len;
+	int result = usb_loop_wrap(usb_loop(t->usb), t->key->fd, &t->handle);
+
+	if (result < 0)
+		return result;
+	/*
+	 * One packet each: a frame fills a packet, so that a longer transfer would not end with it,
+	 * and no packet is longer, so that none can overflow.
+	 */
+	for (size_t i = 0; i < USB_QUEUE_LEN; i++)
 		libusb_fill_bulk_transfer(t->in[i].transfer, t->handle, t->endpoints.in,
 					  t->packets + i * len, (int)len, usb_on_packet, &t->in[i],
 					  0);
-	}
 	return 0;
 }
 
@@ -125,10 +139,9 @@ usb_free_transport(struct usb_transport *t)
 	for (size_t i = 0; i < USB_QUEUE_LEN; i++)
 		libusb_free_transfer(t->in[i].transfer);
 	libusb_free_transfer(t->out);
-	if (t->handle != NULL) {
-		usb_release(t);
+	usb_release(t);
+	if (t->handle != NULL)
 		libusb_close(t->handle);
-	}
 	secret_free(t->packets, (size_t)USB_QUEUE_LEN * t->endpoints.in_packet_len);
 	secret_wipe(t->sent, sizeof(t->sent));
 	free(t);
@@ -137,13 +150,8 @@ usb_free_transport(struct usb_transport *t)
 static int
 usb_set_up(struct usb_transport *t)
 {
-	int result;
+	int result = usb_loop(t->usb) != NULL ? usb_find_endpoints(t) : -ENODEV;
 
-	if (usb_loop(t->usb) == NULL)
-		return -ENODEV;
-	result = usb_loop_wrap(usb_loop(t->usb), t->key->fd, &t->handle);
-	if (result == 0)
-		result = usb_find_endpoints(t);
 	if (result == 0)
 		result = usb_claim(t);
 	return result == 0 ? usb_make(t) : result;
@@ -163,6 +171,7 @@ usb_open(const struct transport_env *env, const char *where, const struct transp
 				    .events = *events,
 				    .base = env->base,
 				    .usb = env->usb,
+				    .phase = USB_PROBING,
 				    .reading = true};
 	result = usb_hold(t->usb, where, &t->key);
 	if (result < 0) {
@@ -178,8 +187,7 @@ usb_open(const struct transport_env *env, const char *where, const struct transp
 	}
 	key->on_left = usb_on_left;
 	key->arg = t;
-	usb_timer(t, USB_DRAINING, USB_DRAIN_MS);
-	usb_work_later(t);
+	usb_act_start(t, PRIV_USB_PROBE, USB_PROBE_MS);
 	*ret = &t->transport;
 	return 0;
 }
@@ -202,6 +210,19 @@ usb_close(struct transport *transport)
 	if (!usb_flies(t))
 		usb_free_transport(t); /* else it is the kernel's for ever: no more than a leak */
 	usb_give_back(usb, key, to_kernel);
+}
+
+/* The serial number is told by who asks. */
+static void
+usb_describe_key(const struct transport *transport, char *ret, size_t cap)
+{
+	const struct usb_transport *t = (const struct usb_transport *)transport;
+	const struct usb_identity *id = &t->key->identity;
+	int len = snprintf(ret, cap, "USB port %s at %s Mbit/s: \"%s\", \"%s\"\n",
+			   t->key->address.folder, id->speed, id->manufacturer, id->product);
+
+	if (len > 0 && (size_t)len < cap)
+		usb_describe(t->descriptors, t->descriptors_len, ret + len, cap - (size_t)len);
 }
 
 static const char *
@@ -240,4 +261,5 @@ const struct transport_kind transport_usb = {
 	.watch = usb_watch,
 	.unwatch = usb_unwatch,
 	.error_text = usb_error_text,
+	.describe = usb_describe_key,
 };

@@ -7,41 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
 
 #define BLANKS " \t\r"
 
-#define SECTIONS_MAX (2 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* with [daemon] and [pool] */
-
-struct parser;
-
-/* A kind of section. */
-struct section {
-	const char *kind;
-	bool named;
-	void *(*begin)(struct parser *p); /* makes what its keys are stored in; NULL: no more */
-	void (*end)(struct parser *p);    /* looks at what they made of it; may be NULL */
-};
-
-struct parser {
-	struct config *config;
-	struct config_errors *errors;
-	unsigned line;
-	const struct section *section; /* the open one; NULL: none, or one that was refused */
-	void *object;                  /* what its keys are stored in */
-	uint64_t keys_seen;            /* bits by place in config_keys[] */
-	bool before_first_section;
-	/* All sections begun, the open one last. */
-	size_t begun_count;
-	struct {
-		const struct section *section;
-		char name[CONFIG_NAME_MAX];
-		unsigned line;
-	} begun[SECTIONS_MAX];
-};
-
-static void __attribute__((format(printf, 3, 4)))
-config_error(struct parser *p, unsigned line, const char *format, ...)
+void
+config_error(struct config_parser *p, unsigned line, const char *format, ...)
 {
 	size_t n = p->errors->count++;
 	va_list args;
@@ -56,105 +28,46 @@ config_error(struct parser *p, unsigned line, const char *format, ...)
 
 /* ---- sections ---- */
 
-static void *
-config_begin_global(struct parser *p)
-{
-	return p->config;
-}
-
-static void *
-config_begin_source(struct parser *p)
-{
-	struct source_config *source = &p->config->sources[p->config->source_count];
-
-	if (p->config->source_count == CONFIG_SOURCES_MAX)
-		return NULL;
-	p->config->source_count++;
-	config_source_defaults(source);
-	return source;
-}
-
-static void *
-config_begin_device(struct parser *p)
-{
-	struct device_config *device = &p->config->devices[p->config->device_count];
-
-	if (p->config->device_count == CONFIG_DEVICES_MAX)
-		return NULL;
-	p->config->device_count++;
-	config_device_defaults(device);
-	return device;
-}
-
-static unsigned
-config_section_start(const struct parser *p)
+unsigned
+config_section_line(const struct config_parser *p)
 {
 	return p->begun[p->begun_count - 1].line;
 }
 
-/* Two sources would fight over one key. */
-static void
-config_end_source(struct parser *p)
+const char *
+config_section_name(const struct config_parser *p)
 {
-	struct source_config *source = p->object;
-
-	memcpy(source->name, p->begun[p->begun_count - 1].name, CONFIG_NAME_MAX);
-	if (source->expect > 1 && !sources_address_is_any(source->address))
-		config_error(p, config_section_start(p), "%s is one key: expect = %u cannot be",
-			     source->address, source->expect);
-	for (const struct source_config *other = p->config->sources; other != source; other++)
-		if (source->address[0] != '\0' && strcmp(source->address, other->address) == 0)
-			config_error(p, config_section_start(p), "[source %s] already has %s",
-				     other->name, other->address);
+	return p->begun[p->begun_count - 1].name;
 }
-
-static void
-config_end_device(struct parser *p)
-{
-	struct device_config *device = p->object;
-
-	memcpy(device->name, p->begun[p->begun_count - 1].name, sizeof(device->name));
-	for (const struct device_config *other = p->config->devices; other != device; other++)
-		if (device->path[0] != '\0' && strcmp(device->path, other->path) == 0)
-			config_error(p, config_section_start(p), "[device %s] already has %s",
-				     other->name, other->path);
-}
-
-static const struct section sections[] = {
-	{"daemon", false, config_begin_global, NULL},
-	{"pool", false, config_begin_global, NULL},
-	{"source", true, config_begin_source, config_end_source},
-	{"device", true, config_begin_device, config_end_device},
-};
 
 /* The whole section has been read: is all there that it needs, is it unlike the others? */
 static void
-config_end_section(struct parser *p)
+config_end_section(struct config_parser *p)
 {
-	if (p->section == NULL)
+	if (p->open == NULL)
 		return;
 	for (size_t i = 0; config_keys[i].section != NULL; i++)
 		if (config_keys[i].required && (p->keys_seen >> i & 1) == 0 &&
-		    strcmp(config_keys[i].section, p->section->kind) == 0)
-			config_error(p, config_section_start(p), "[%s] lacks '%s': %s",
-				     p->section->kind, config_keys[i].name, config_keys[i].help);
-	if (p->section->end != NULL)
-		p->section->end(p);
-	p->section = NULL;
+		    strcmp(config_keys[i].section, p->open->kind) == 0)
+			config_error(p, config_section_line(p), "[%s] lacks '%s': %s",
+				     p->open->kind, config_keys[i].name, config_keys[i].help);
+	if (p->open->end != NULL)
+		p->open->end(p);
+	p->open = NULL;
 }
 
-static const struct section *
+static const struct config_section *
 config_find_section(const char *kind)
 {
-	for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
-		if (strcmp(kind, sections[i].kind) == 0)
-			return &sections[i];
+	for (const struct config_section *at = config_sections; at->kind != NULL; at++)
+		if (strcmp(kind, at->kind) == 0)
+			return at;
 	return NULL;
 }
 
 /* A name appears in logs and in tab-separated answers: it is one plain word. */
 static bool
-config_name_good(const struct section *section, const char *name)
+config_name_good(const struct config_section *section, const char *name)
 {
 	if (!section->named)
 		return name[0] == '\0';
@@ -164,7 +77,8 @@ config_name_good(const struct section *section, const char *name)
 
 /* The line in which the same section began before, or 0. */
 static unsigned
-config_begun_before(const struct parser *p, const struct section *section, const char *name)
+config_begun_before(const struct config_parser *p, const struct config_section *section,
+		    const char *name)
 {
 	for (size_t i = 0; i < p->begun_count; i++)
 		if (p->begun[i].section == section && strcmp(p->begun[i].name, name) == 0)
@@ -174,9 +88,9 @@ config_begun_before(const struct parser *p, const struct section *section, const
 
 /* Opens the section, or says why not: its keys are then passed over, one error is enough. */
 static void
-config_begin_section(struct parser *p, const char *kind, const char *name)
+config_begin_section(struct config_parser *p, const char *kind, const char *name)
 {
-	const struct section *section = config_find_section(kind);
+	const struct config_section *section = config_find_section(kind);
 	unsigned before;
 
 	if (section == NULL) {
@@ -192,7 +106,7 @@ config_begin_section(struct parser *p, const char *kind, const char *name)
 	} else if ((p->object = section->begin(p)) == NULL) {
 		config_error(p, p->line, "too many [%s] sections", kind);
 	} else {
-		p->section = section;
+		p->open = section;
 		p->keys_seen = 0;
 		p->begun[p->begun_count].section = section;
 		p->begun[p->begun_count].line = p->line;
@@ -203,7 +117,7 @@ config_begin_section(struct parser *p, const char *kind, const char *name)
 
 /* "[KIND NAME]", perhaps with a comment behind it. */
 static void
-config_section_line(struct parser *p, char *line)
+config_header_line(struct config_parser *p, char *line)
 {
 	char *end = strchr(line, ']');
 	const char *rest = end != NULL ? end + 1 + strspn(end + 1, BLANKS) : "";
@@ -221,48 +135,11 @@ config_section_line(struct parser *p, char *line)
 	config_begin_section(p, kind, name != NULL ? name + strspn(name, BLANKS) : "");
 }
 
-/* Something of ours that we open by path. */
-static const char *
-config_opens(const struct config *config, const char *path)
-{
-	if (strcmp(config->keyring, path) == 0)
-		return "the keyring";
-	if (strcmp(config->control, path) == 0)
-		return "the control socket";
-	for (size_t i = 0; i < config->source_count; i++) {
-		const char *address = config->sources[i].address;
-		size_t skip = strncmp(address, "unix:", 5) == 0 ? 5 : 0;
-
-		if (strcmp(address + skip, path) == 0)
-			return "the address of a source";
-	}
-	return NULL;
-}
-
-/* A process that opens the device it serves waits for itself, for ever. */
-static void
-config_check_devices(struct parser *p)
-{
-	const struct device_config *device = p->config->devices;
-
-	for (size_t i = 0; i < p->begun_count; i++) {
-		const char *what;
-
-		if (p->begun[i].section->begin != config_begin_device)
-			continue;
-		what = device->path[0] != '\0' ? config_opens(p->config, device->path) : NULL;
-		if (what != NULL)
-			config_error(p, p->begun[i].line, "[device %s]: its path %s is also %s",
-				     p->begun[i].name, device->path, what);
-		device++;
-	}
-}
-
 /* ---- keys ---- */
 
 /* NULL, or what is wrong with the value. */
 static const char *
-config_store(struct parser *p, const struct config_key *key, const char *value)
+config_store(struct config_parser *p, const struct config_key *key, const char *value)
 {
 	if (value[0] == '\0')
 		return "a value is needed";
@@ -277,7 +154,7 @@ config_store(struct parser *p, const struct config_key *key, const char *value)
 static int
 config_on_key(void *arg, const char *ini_section, const char *name, const char *value)
 {
-	struct parser *p = arg;
+	struct config_parser *p = arg;
 	const struct config_key *key;
 	const char *error;
 	uint64_t bit;
@@ -285,11 +162,11 @@ config_on_key(void *arg, const char *ini_section, const char *name, const char *
 	(void)ini_section;
 	if (p->before_first_section)
 		config_error(p, p->line, "'%s' stands before any [section]", name);
-	if (p->section == NULL)
+	if (p->open == NULL)
 		return 1;
-	key = config_key_find(p->section->kind, name);
+	key = config_key_find(p->open->kind, name);
 	if (key == NULL) {
-		config_error(p, p->line, "unknown key '%s' in [%s]", name, p->section->kind);
+		config_error(p, p->line, "unknown key '%s' in [%s]", name, p->open->kind);
 		return 1;
 	}
 	bit = UINT64_C(1) << (key - config_keys);
@@ -308,18 +185,18 @@ config_on_key(void *arg, const char *ini_section, const char *name, const char *
  * continuation of the one before.
  */
 static void
-config_line(struct parser *p, char *line)
+config_line(struct config_parser *p, char *line)
 {
 	line += strspn(line, BLANKS);
 	if (line[0] == '[')
-		config_section_line(p, line);
+		config_header_line(p, line);
 	else if (ini_parse_string(line, config_on_key, p) != 0)
 		config_error(p, p->line, "neither a [section], a 'key = value' nor a # comment");
 }
 
 /* Copies one raw line for config_line(), unless it holds what no line may hold. */
 static void
-config_raw_line(struct parser *p, const char *at, size_t len)
+config_raw_line(struct config_parser *p, const char *at, size_t len)
 {
 	char line[CONFIG_LINE_MAX + 1];
 
@@ -345,7 +222,8 @@ bool
 config_parse(const char *text, size_t len, struct config *ret, struct config_errors *ret_errors)
 {
 	struct config config;
-	struct parser p = {.config = &config, .errors = ret_errors, .before_first_section = true};
+	struct config_parser p = {
+		.config = &config, .errors = ret_errors, .before_first_section = true};
 
 	config_defaults(&config);
 	ret_errors->count = 0;
@@ -359,23 +237,9 @@ config_parse(const char *text, size_t len, struct config *ret, struct config_err
 		len -= taken;
 	}
 	config_end_section(&p);
-	config_check_devices(&p);
+	config_check(&p);
 	if (ret_errors->count > 0)
 		return false;
 	*ret = config;
 	return true;
-}
-
-bool
-config_source_equal(const struct source_config *a, const struct source_config *b)
-{
-	return strcmp(a->name, b->name) == 0 && strcmp(a->address, b->address) == 0 &&
-	       a->h == b->h && a->expect == b->expect;
-}
-
-bool
-config_device_equal(const struct device_config *a, const struct device_config *b)
-{
-	return strcmp(a->name, b->name) == 0 && strcmp(a->path, b->path) == 0 && a->via == b->via &&
-	       a->mode == b->mode;
 }

@@ -2,7 +2,8 @@
 /*
  * The configuration file: INI, strict. An unknown section or key, a key given twice, a value that
  * cannot be right, a required key that is missing: each is an error with its line, all are
- * collected, and the configuration in force is not touched. The keys are in config_keys.c.
+ * collected, and the configuration in force is not touched. The kinds of sections are in
+ * config_sections.c, their keys in config_keys.c.
  */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
@@ -21,6 +22,7 @@
 #define CONFIG_NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
+#define CONFIG_SECTIONS_MAX (2 + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX) /* [daemon], [pool] */
 #define CONFIG_USER_MAX 32
 #define CONFIG_PATH_MAX 256
 #define CONFIG_SOCKET_MAX 108 /* sun_path */

@@ -13,8 +13,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
+#include "daemon/devices.h"
 #include "daemon/files.h"
 #include "daemon/hwreport.h"
+#include "daemon/inputs.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/status.h"
@@ -24,26 +26,6 @@
 #define WAITERS_MAX 4096
 
 /* ---- parts ---- */
-
-static void
-on_pool_room(void *arg)
-{
-	struct daemon *d = arg;
-
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
-			source_room(sources_at(d->sources[i], j));
-}
-
-static void
-on_pool_wanted(void *arg)
-{
-	struct daemon *d = arg;
-
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		for (size_t j = 0; sources_at(d->sources[i], j) != NULL; j++)
-			source_wanted(sources_at(d->sources[i], j));
-}
 
 static bool
 start_pool(struct daemon *d)
@@ -58,8 +40,6 @@ start_pool(struct daemon *d)
 		return false;
 	}
 	d->pool_size = config.size;
-	pool_on_room(d->pool, on_pool_room, d);
-	pool_on_wanted(d->pool, on_pool_wanted, d);
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }
@@ -69,10 +49,6 @@ start_keyring(struct daemon *d)
 {
 	d->keyring = files_read_keyring(d->config.keyring);
 	d->keyring_seen = d->keyring;
-	d->source_env = (struct source_env){.base = d->base,
-					    .pool = d->pool,
-					    .keyring = &d->keyring_seen,
-					    .keyring_path = d->config.keyring};
 	return d->keyring != NULL;
 }
 
@@ -131,21 +107,6 @@ start_control(struct daemon *d)
 	return result == 0;
 }
 
-/* A kernel that cannot carry a device stops nothing else; any other failure is an error. */
-static bool
-start_devices(struct daemon *d)
-{
-	for (size_t i = 0; i < d->config.device_count; i++) {
-		int result = device_start(d->base, d->pool, &d->config.devices[i], &d->devices[i]);
-
-		if (result < 0 && result != -ENODEV)
-			return false;
-	}
-	if (d->config.device_count == 0)
-		log_info("no [device] in %s: nothing is published", d->config_path);
-	return true;
-}
-
 static void
 note_if_lost(const char *path, int how, const char *consequence)
 {
@@ -169,25 +130,6 @@ drop_privileges(struct daemon *d)
 	log_info("now user %s; devices added or changed later need a restart", d->config.user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
-	return true;
-}
-
-static bool
-start_sources(struct daemon *d)
-{
-	d->usb = d->source_env.usb = usb_new(d->base);
-	if (d->usb == NULL)
-		return false;
-	for (size_t i = 0; i < d->config.source_count; i++) {
-		d->sources[i] = sources_new(&d->source_env, &d->config.sources[i]);
-		if (d->sources[i] == NULL) {
-			log_err("source %s: no memory", d->config.sources[i].name);
-			return false;
-		}
-		log_info("source %s: %s", d->config.sources[i].name, d->config.sources[i].address);
-	}
-	if (d->config.source_count == 0)
-		log_info("no [source] in %s: readers will wait", d->config_path);
 	return true;
 }
 
@@ -282,7 +224,7 @@ static bool
 daemon_start(struct daemon *d)
 {
 	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
-	       start_devices(d) && drop_privileges(d) && start_sources(d) && start_watchdog(d);
+	       devices_start(d) && drop_privileges(d) && inputs_start(d) && start_watchdog(d);
 }
 
 static void
@@ -290,11 +232,8 @@ daemon_stop(struct daemon *d)
 {
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		sources_free(&d->sources[i]);
-	usb_free(&d->usb);
-	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
-		device_stop(&d->devices[i]);
+	inputs_stop(d);
+	devices_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
 	pool_free(&d->pool);

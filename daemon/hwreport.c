@@ -4,8 +4,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "backend/source.h"
 #include "base/version.h"
-#include "daemon/daemon.h"
+#include "daemon/inputs.h"
 
 #define DESCRIPTION_MAX 4096
 
@@ -126,36 +127,23 @@ report_source(struct evbuffer *out, const struct source *source, const struct so
 			    intake_state_text(s->health), s->intake.alarms);
 }
 
-/* Those of one section, or the one of them with this serial; true when there was one. */
-static bool
-report_sources(struct evbuffer *out, const struct sources *sources, const char *serial)
+/* All, or the one with this serial number. */
+const char *
+hwreport_write(void *arg, const struct ctl_request *request)
 {
 	const struct source *source;
 	bool found = false;
 
-	for (size_t i = 0; (source = sources_at(sources, i)) != NULL; i++) {
+	evbuffer_add_printf(request->out, "*\tekey-randomd %s\n", VERSION);
+	for (size_t i = 0; (source = inputs_at(arg, i)) != NULL; i++) {
 		struct source_status status;
 
 		source_status(source, &status);
-		if (serial[0] != '\0' && strcmp(serial, status.serial) != 0)
+		if (request->words[0] != '\0' && strcmp(request->words, status.serial) != 0)
 			continue;
-		evbuffer_add_printf(out, "*\t\n");
-		report_source(out, source, &status);
+		evbuffer_add_printf(request->out, "*\t\n");
+		report_source(request->out, source, &status);
 		found = true;
 	}
-	return found;
-}
-
-const char *
-hwreport_write(void *arg, const struct ctl_request *request)
-{
-	const struct daemon *d = arg;
-	bool found = false;
-
-	evbuffer_add_printf(request->out, "*\tekey-randomd %s\n", VERSION);
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		if (d->sources[i] != NULL &&
-		    report_sources(request->out, d->sources[i], request->words))
-			found = true;
 	return found ? NULL : "there is no such key";
 }

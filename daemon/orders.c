@@ -5,6 +5,7 @@
 
 #include "crypto/pem64.h"
 #include "daemon/daemon.h"
+#include "daemon/inputs.h"
 #include "daemon/reload.h"
 
 #define NO_SUCH_KEY "no key with this serial number is plugged in"
@@ -78,11 +79,9 @@ begin_rekey(struct daemon *d, const uint8_t serial[static KEYED_SERIAL_LEN],
 {
 	struct source *source;
 
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		for (size_t j = 0;
-		     d->sources[i] != NULL && (source = sources_at(d->sources[i], j)) != NULL; j++)
-			if (source_rekey(source, serial, mac, on_rekey, d))
-				return source;
+	for (size_t i = 0; (source = inputs_at(d, i)) != NULL; i++)
+		if (source_rekey(source, serial, mac, on_rekey, d))
+			return source;
 	return NULL;
 }
 

@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/usb/ch9.h>
 #include <linux/usbdevice_fs.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -22,13 +24,40 @@ priv_open_usb(unsigned bus, unsigned device)
 	return fd < 0 ? -errno : fd;
 }
 
+int
+priv_usb_claim(int fd, unsigned number)
+{
+	struct usbdevfs_disconnect_claim claim = {
+		.interface = number,
+		.flags = USBDEVFS_DISCONNECT_CLAIM_EXCEPT_DRIVER,
+		.driver = "usbfs", /* that is a process like us */
+	};
+
+	return ioctl(fd, USBDEVFS_DISCONNECT_CLAIM, &claim) < 0 ? -errno : 0;
+}
+
+void
+priv_usb_release(int fd, unsigned number)
+{
+	ioctl(fd, USBDEVFS_RELEASEINTERFACE, &number);
+}
+
 static int
 usb_do(int fd, enum priv_usb_act act, unsigned number)
 {
 	struct usbdevfs_ioctl attach = {.ifno = (int)number, .ioctl_code = USBDEVFS_CONNECT};
+	uint8_t configuration;
+	struct usbdevfs_ctrltransfer probe = {.bRequestType = USB_DIR_IN,
+					      .bRequest = USB_REQ_GET_CONFIGURATION,
+					      .wLength = sizeof(configuration),
+					      .timeout = number,
+					      .data = &configuration};
 	int result = -1;
 
 	switch (act) {
+	case PRIV_USB_PROBE:
+		result = ioctl(fd, USBDEVFS_CONTROL, &probe);
+		break;
 	case PRIV_USB_RESET:
 		result = ioctl(fd, USBDEVFS_RESET);
 		break;

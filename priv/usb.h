@@ -10,7 +10,16 @@
 /* The usbfs node of device `device` on bus `bus`. fd (close-on-exec) or -errno. */
 int priv_open_usb(unsigned bus, unsigned device);
 
+/*
+ * The interface `number` for us, whoever of the kernel's drivers has it: 0, -EBUSY when another
+ * process has it, or -errno. The device hears nothing of it. Releasing one that is not ours is no
+ * error; closing `fd` releases all.
+ */
+int priv_usb_claim(int fd, unsigned number);
+void priv_usb_release(int fd, unsigned number);
+
 enum priv_usb_act {
+	PRIV_USB_PROBE,      /* asks for its configuration, at most for `number` ms */
 	PRIV_USB_RESET,      /* the device, as if it were plugged in again; interfaces unclaimed */
 	PRIV_USB_CLEAR_HALT, /* of endpoint `number` */
 	PRIV_USB_ATTACH,     /* the kernel's driver to interface `number`, which is not claimed */

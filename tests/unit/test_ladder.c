@@ -101,9 +101,9 @@ resets_are_a_minute_apart_whatever_the_key_does(void **state)
 
 	(void)state;
 	ladder_init(&l);
-	for (uint64_t now_ms = 0; now_ms < 3600000; now_ms += 100) {
+	for (uint64_t now_ms = 0; now_ms < 24 * 3600000; now_ms += 100) {
 		if (now_ms % 700 == 0)
-			ladder_answered(&l);
+			ladder_answered(&l, now_ms);
 		if (now_ms % 1100 == 0)
 			ladder_unplugged(&l);
 		if (ladder_in_vain(&l, USB, now_ms) != LADDER_RESET_DEVICE)
@@ -111,11 +111,70 @@ resets_are_a_minute_apart_whatever_the_key_does(void **state)
 		assert_true(resets++ == 0 || now_ms - last_ms >= LADDER_DEVICE_MIN_MS);
 		last_ms = now_ms;
 	}
-	assert_in_range(resets, 50, 60);
+	assert_in_range(resets, 20, 24 * 60);
 }
 
 static void
-an_answer_ends_the_alarm_and_starts_from_the_bottom(void **state)
+an_answer_ends_the_alarm(void **state)
+{
+	struct ladder l;
+	uint64_t now_ms = 0;
+
+	(void)state;
+	ladder_init(&l);
+	assert_false(ladder_answered(&l, 0));
+	silence(&l, USB, &now_ms, 600000, 1500);
+	assert_true(l.alarm);
+	assert_true(ladder_answered(&l, now_ms));
+	assert_false(l.alarm);
+	assert_false(ladder_answered(&l, now_ms));
+}
+
+/* Said to be past help, it is reset all the same, as soon as it may be. */
+static void
+key_that_falls_mute_again_soon_is_reset_when_the_pace_allows(void **state)
+{
+	const uint64_t mute_ms = 20000;
+	struct ladder l;
+	uint64_t now_ms = 0;
+	struct seen seen;
+
+	(void)state;
+	ladder_init(&l);
+	assert_int_equal(ladder_fault(&l, USB, 0), LADDER_RESET_DEVICE);
+	ladder_answered(&l, 2000);
+	now_ms = mute_ms;
+	seen = silence(&l, USB, &now_ms, LADDER_DEVICE_MIN_MS + 1500, 1500);
+	assert_int_equal(seen.alarms, 1);
+	assert_in_range(seen.first_alarm_ms, mute_ms, mute_ms + LADDER_RESETS * 1500);
+	assert_int_equal(seen.resets, 1);
+	assert_in_range(seen.first_reset_ms, LADDER_DEVICE_MIN_MS, LADDER_DEVICE_MIN_MS + 1499);
+}
+
+/* It answers after each reset, and falls mute a while later: for a day. */
+static void
+key_that_lives_by_its_resets_gets_them_at_growing_intervals(void **state)
+{
+	struct ladder l;
+	struct seen seen;
+	uint64_t now_ms = 0, last_ms = 0, wait_ms = LADDER_DEVICE_MIN_MS;
+
+	(void)state;
+	ladder_init(&l);
+	assert_int_equal(ladder_fault(&l, USB, 0), LADDER_RESET_DEVICE);
+	for (unsigned resets = 1; resets < 20; resets++, last_ms = now_ms) {
+		ladder_answered(&l, now_ms + 2000);
+		now_ms += 12000;
+		seen = silence(&l, USB, &now_ms, last_ms + wait_ms, 1500);
+		assert_int_equal(seen.resets, 0);
+		assert_int_equal(seen.alarms, 1);
+		assert_int_equal(ladder_in_vain(&l, USB, now_ms), LADDER_RESET_DEVICE);
+		wait_ms = wait_ms < LADDER_DEVICE_MAX_MS / 2 ? wait_ms * 2 : LADDER_DEVICE_MAX_MS;
+	}
+}
+
+static void
+key_that_is_well_for_longer_starts_from_the_bottom(void **state)
 {
 	struct ladder l;
 	uint64_t now_ms = 0;
@@ -123,20 +182,17 @@ an_answer_ends_the_alarm_and_starts_from_the_bottom(void **state)
 
 	(void)state;
 	ladder_init(&l);
-	assert_false(ladder_answered(&l));
-	silence(&l, USB, &now_ms, 600000, 1500);
-	assert_true(l.alarm);
-	assert_true(ladder_answered(&l));
-	assert_false(l.alarm);
-	assert_false(ladder_answered(&l));
+	silence(&l, USB, &now_ms, 24 * 3600000, 1500);
+	ladder_answered(&l, now_ms);
+	now_ms += LADDER_DEVICE_MAX_MS; /* a session key each 48 seconds is an answer, too */
+	ladder_answered(&l, now_ms);
+	for (unsigned i = 0; i < 2; i++, now_ms += LADDER_DEVICE_MIN_MS) {
+		uint64_t until_ms = now_ms + 1500 * LADDER_RESETS;
 
-	now_ms += LADDER_DEVICE_MAX_MS;
-	seen = silence(&l, USB, &now_ms, now_ms + 1500 * LADDER_RESETS, 1500);
-	assert_int_equal(seen.resets, 1);
-	assert_int_equal(seen.alarms, 0);
-	now_ms += LADDER_DEVICE_MIN_MS; /* the wait is short again */
-	seen = silence(&l, USB, &now_ms, now_ms + 1500 * LADDER_RESETS, 1500);
-	assert_int_equal(seen.resets, 1);
+		seen = silence(&l, USB, &now_ms, until_ms, 1500);
+		assert_int_equal(seen.resets, 1);
+		assert_int_equal(seen.alarms, 0);
+	}
 }
 
 static void
@@ -167,6 +223,7 @@ a_fault_is_worth_as_many_resets_in_vain(void **state)
 	assert_int_equal(ladder_fault(&l, USB, 100), LADDER_RESET_DEVICE);
 	assert_int_equal(ladder_fault(&l, USB, 200), LADDER_ALARM);
 	assert_int_equal(ladder_fault(&l, USB, 300), LADDER_WAIT);
+	assert_int_equal(ladder_fault(&l, USB, 99 + LADDER_DEVICE_MIN_MS), LADDER_WAIT);
 	assert_int_equal(ladder_fault(&l, USB, 100 + LADDER_DEVICE_MIN_MS), LADDER_RESET_DEVICE);
 }
 
@@ -178,7 +235,10 @@ main(void)
 		cmocka_unit_test(where_nothing_can_be_reset_somebody_is_called),
 		cmocka_unit_test(a_day_of_silence_is_one_alarm_and_few_resets),
 		cmocka_unit_test(resets_are_a_minute_apart_whatever_the_key_does),
-		cmocka_unit_test(an_answer_ends_the_alarm_and_starts_from_the_bottom),
+		cmocka_unit_test(an_answer_ends_the_alarm),
+		cmocka_unit_test(key_that_falls_mute_again_soon_is_reset_when_the_pace_allows),
+		cmocka_unit_test(key_that_lives_by_its_resets_gets_them_at_growing_intervals),
+		cmocka_unit_test(key_that_is_well_for_longer_starts_from_the_bottom),
 		cmocka_unit_test(unplugging_ends_the_alarm_but_not_the_pace),
 		cmocka_unit_test(a_fault_is_worth_as_many_resets_in_vain),
 	};

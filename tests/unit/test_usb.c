@@ -409,29 +409,73 @@ add_device(const struct folder *f, const char *name, const char *product, const 
 }
 
 static void
-keys_are_listed_with_their_serials_and_nothing_else_is(void **state)
+keys_are_listed_and_nothing_else_is(void **state)
 {
 	const struct folder *f = *state;
 	struct usb_address found[8];
-	char longer[USB_SERIAL_MAX + 2];
 
-	memset(longer, 'A', sizeof(longer) - 1);
-	longer[sizeof(longer) - 1] = '\0';
-	add_device(f, "3-1", "0001", "17", "M/tBF1IwMQA+AAAA");
+	add_device(f, "3-1.4", "0001", "17", "M/tBF1IwMQA+AAAA");
 	add_device(f, "3-1:1.0", "0001", "18", "INTERFACE");
 	add_device(f, "usb3", "0001", "1", "ROOTHUB");
 	add_device(f, "3-2", "0002", "19", "OTHERPRODUCT");
-	add_device(f, "3-3", "0001", "20", NULL);
-	add_device(f, "3-4", "0001", "21", "A\tTAB");
-	add_device(f, "3-5", "0001", "22", longer);
 	add_device(f, "3-6", "0001", "x", "NODEVICE");
 	attribute(f, "3-7", "serial", "NOTHINGELSE");
 	assert_int_equal(usb_sysfs_list(f->path, found, 8), 1);
 	assert_int_equal(found[0].bus, 3);
 	assert_int_equal(found[0].device, 17);
-	assert_string_equal(found[0].serial, "M/tBF1IwMQA+AAAA");
+	assert_string_equal(found[0].folder, "3-1.4");
 	assert_int_equal(usb_sysfs_list(f->path, found, 0), 0);
 	assert_int_equal(usb_sysfs_list("/nowhere", found, 8), 0);
+}
+
+/* The kernel holds its lock for as long as it resets the key: a fifo that nobody writes to. */
+static void
+list_does_not_wait_for_a_key_that_is_being_reset(void **state)
+{
+	const struct folder *f = *state;
+	struct usb_address found[8];
+	char path[128];
+
+	add_device(f, "3-1", "0001", "17", NULL);
+	snprintf(path, sizeof(path), "%s/3-1/serial", f->path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(usb_sysfs_list(f->path, found, 8), 1);
+}
+
+static void
+key_is_identified_by_what_it_says_of_itself(void **state)
+{
+	const struct folder *f = *state;
+	const struct usb_address address = {.folder = "3-1"};
+	struct usb_identity id = {0};
+
+	add_device(f, "3-1", "0001", "17", "M/tBF1IwMQA+AAAA");
+	attribute(f, "3-1", "manufacturer", "Simtec\tElectronics\x7f");
+	attribute(f, "3-1", "speed", "12");
+	assert_true(usb_sysfs_identify(f->path, &address, &id));
+	assert_string_equal(id.serial, "M/tBF1IwMQA+AAAA");
+	assert_string_equal(id.manufacturer, "Simtec?Electronics?");
+	assert_string_equal(id.product, "");
+	assert_string_equal(id.speed, "12");
+	assert_false(usb_sysfs_identify("/nowhere", &address, &id));
+}
+
+static void
+key_without_a_good_serial_is_nobodys(void **state)
+{
+	const struct folder *f = *state;
+	const struct usb_address address = {.folder = "3-1"};
+	struct usb_identity id;
+	char longer[USB_SERIAL_MAX + 2];
+
+	memset(longer, 'A', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	add_device(f, "3-1", "0001", "17", NULL);
+	assert_false(usb_sysfs_identify(f->path, &address, &id));
+	add_device(f, "3-1", "0001", "17", "A\tTAB");
+	assert_false(usb_sysfs_identify(f->path, &address, &id));
+	add_device(f, "3-1", "0001", "17", longer);
+	assert_false(usb_sysfs_identify(f->path, &address, &id));
 }
 
 /* ---- acts ---- */
@@ -442,7 +486,7 @@ an_act_is_done_apart_and_tells_how_it_went(void **state)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	(void)state;
-	for (int act = PRIV_USB_RESET; act <= PRIV_USB_ATTACH; act++) {
+	for (int act = PRIV_USB_PROBE; act <= PRIV_USB_ATTACH; act++) {
 		int fd = priv_usb_start(null, (enum priv_usb_act)act, 1);
 		struct pollfd done = {.fd = fd, .events = POLLIN};
 
@@ -463,6 +507,18 @@ a_node_that_is_not_there_is_an_error(void **state)
 	assert_int_equal(priv_open_usb(999, 999), -ENOENT);
 }
 
+static void
+what_is_no_usb_node_cannot_be_claimed(void **state)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(priv_usb_claim(null, 0), -ENOTTY);
+	close(null);
+}
+
+#define IN_FOLDER(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
+
 int
 main(void)
 {
@@ -482,9 +538,11 @@ main(void)
 		cmocka_unit_test(a_byte_between_faults_forgives_them),
 		cmocka_unit_test(empty_packets_between_others_cost_nothing),
 		cmocka_unit_test(a_flood_of_empty_packets_is_slowed_down_and_never_ends_the_key),
-		cmocka_unit_test_setup_teardown(
-			keys_are_listed_with_their_serials_and_nothing_else_is, make_folder,
-			remove_folder),
+		IN_FOLDER(keys_are_listed_and_nothing_else_is),
+		IN_FOLDER(list_does_not_wait_for_a_key_that_is_being_reset),
+		IN_FOLDER(key_is_identified_by_what_it_says_of_itself),
+		IN_FOLDER(key_without_a_good_serial_is_nobodys),
+		cmocka_unit_test(what_is_no_usb_node_cannot_be_claimed),
 		cmocka_unit_test(an_act_is_done_apart_and_tells_how_it_went),
 		cmocka_unit_test(a_node_that_is_not_there_is_an_error),
 	};

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/devices.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/row.h"
+
+bool
+devices_start(struct daemon *d)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < d->config.device_count; i++) {
+		int result = 0;
+
+		if (d->devices[i] == NULL)
+			result = device_start(d->base, d->pool, &d->config.devices[i],
+					      &d->devices[i]);
+		if (result < 0 && result != -ENODEV)
+			good = false;
+	}
+	if (d->config.device_count == 0)
+		log_info("no [device] in %s: nothing is published", d->config_path);
+	return good;
+}
+
+/* Takes the one that runs as `config` says out of its place; NULL: none does. */
+static struct device *
+devices_take(struct daemon *d, const struct device_config *config)
+{
+	for (size_t i = 0; i < d->config.device_count; i++) {
+		struct device *device = d->devices[i];
+
+		if (config_device_equal(config, &d->config.devices[i])) {
+			d->devices[i] = NULL;
+			return device;
+		}
+	}
+	return NULL;
+}
+
+void
+devices_keep(struct daemon *d, const struct config *next)
+{
+	struct device *kept[CONFIG_DEVICES_MAX] = {NULL};
+
+	for (size_t i = 0; i < next->device_count; i++)
+		kept[i] = devices_take(d, &next->devices[i]);
+	for (size_t i = 0; i < d->config.device_count; i++)
+		if (d->devices[i] != NULL)
+			log_info("device %s: withdrawn", d->config.devices[i].name);
+	devices_stop(d);
+	memcpy(d->devices, kept, sizeof(kept));
+}
+
+void
+devices_stop(struct daemon *d)
+{
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++)
+		device_stop(&d->devices[i]);
+}
+
+/* ---- status ---- */
+
+static void
+device_rows(const struct device *device, struct evbuffer *out)
+{
+	struct device_status status;
+	struct row_subject s = {out, "device", NULL};
+
+	device_status(device, &status);
+	s.name = status.name;
+	row_text(&s, "path", status.path);
+	row_text(&s, "class", "direct");
+	row_text(&s, "via", status.via);
+	row_number(&s, "opens", status.opens);
+	row_number(&s, "delivered", status.account.delivered);
+	row_number(&s, "lost", status.account.lost);
+	row_number(&s, "requests", status.account.requests);
+	row_number(&s, "waited", status.account.waited);
+	row_number(&s, "interrupted", status.interrupted);
+}
+
+/* Configured, and not there: the log said why. */
+static void
+no_device_rows(const struct device_config *config, struct evbuffer *out)
+{
+	const struct row_subject s = {out, "device", config->name};
+
+	row_text(&s, "path", config->path);
+	row_text(&s, "via", "none: it could not be published");
+}
+
+void
+devices_status(const struct daemon *d, struct evbuffer *out)
+{
+	for (size_t i = 0; i < d->config.device_count; i++) {
+		if (d->devices[i] != NULL)
+			device_rows(d->devices[i], out);
+		else
+			no_device_rows(&d->config.devices[i], out);
+	}
+}

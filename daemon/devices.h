@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The [device] sections while the daemon runs. Each kind of section that runs has such a file with
+ * the same four verbs, so that daemon.c and reload.c need a line for each kind and no more.
+ */
+#ifndef DAEMON_DEVICES_H
+#define DAEMON_DEVICES_H
+
+#include <event2/buffer.h>
+#include <stdbool.h>
+
+struct config;
+struct daemon;
+
+/*
+ * Publishes what d->config has and what is not there yet. False when one could not be, after its
+ * line in the log; the others are. A kernel that cannot carry a device is no failure.
+ */
+bool devices_start(struct daemon *d);
+
+/*
+ * Devices that are the same in `next` run on, in their places there; the others are withdrawn.
+ * `next` becomes d->config before devices_start() publishes what is new in it.
+ */
+void devices_keep(struct daemon *d, const struct config *next);
+
+void devices_stop(struct daemon *d);
+
+/* The rows of all that are configured. */
+void devices_status(const struct daemon *d, struct evbuffer *out);
+
+#endif
