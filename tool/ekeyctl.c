@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
 #include "ctl/protocol.h"
@@ -85,6 +86,7 @@ main(int argc, char **argv)
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
+	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':
