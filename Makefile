@@ -161,7 +161,14 @@ $(BUILD)/tests/rig/boot: tests/rig/boot.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
 
-test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) $(BUILD)/tests/system/device_server
+# Goes into a program of Debian's.
+$(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
+	$(SAY) LD $@
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -fPIC -shared $< -o $@
+
+test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) \
+               $(BUILD)/tests/system/device_server $(BUILD)/tests/system/egd_linux_shim.so
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory
