@@ -99,11 +99,7 @@ full_pool_notices_unplugging() {
 alarm_is() { row_is usb.conf any/$first alarm "$1"; }
 
 silent_key_raises_one_alarm() {
-	left=400
-	until alarm_is yes; do
-		[ $((left -= 1)) -gt 0 ] || return 1
-		sleep 0.1
-	done
+	until_true alarm_is yes || return 1
 	sleep 5
 	echo "resets of the session: $(row usb.conf any/$first resets)"
 	one_line usb.conf "key $first does not answer: unplug it and plug it in again" &&
@@ -118,13 +114,14 @@ replugged_key_answers() {
 
 # ---- faults that stay ----
 stall_that_stays_is_given_up_once() {
-	sleep 15
+	until_true one_line usb.conf "$stalls" || return 1
+	sleep 10
 	grep -E "$first" usb.log | tail -n 5
 	cleared=$(counted $sim 0 usb_halts_cleared)
 	echo "halts cleared: $cleared"
-	[ "$cleared" -lt 40 ] &&
-		[ "$(lines usb.conf 'its USB endpoint stalls: unplug it and plug it in again')" -le 1 ]
+	[ "$cleared" -lt 40 ] && one_line usb.conf "$stalls"
 }
+stalls='its USB endpoint stalls: unplug it and plug it in again'
 
 # ---- without udev ----
 keys_are_found_without_udev() {
