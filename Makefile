@@ -22,13 +22,13 @@ crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear ekey ekey_flow fd_transport ladder link rekeying source source_log sources tty usb usb_describe \
+backend_src := appear ekey ekey_flow fd_transport ladder link rekeying report source source_log sources tty usb usb_describe \
                usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 ctl_src     := client server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
-tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
+tool_src    := ask daemon device ekeyctl hwreport keyring listen rekey status store terminal wait_seeded
 sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
                port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
