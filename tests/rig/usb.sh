@@ -106,7 +106,7 @@ woken() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$daemon/task/$daemon/statu
 
 idle_and_full_sleeps() {
 	until_true full || return 1
-	sleep 8 # the watchdog has asked for the last time since the last read
+	sleep 12 # so long the watchdog waits, from the last read, before its last question
 	before=$(woken)
 	sleep 5
 	echo "woken $before, $(woken)"
