@@ -238,6 +238,8 @@ promise key_that_the_daemon_has_is_in_use key_that_the_daemon_has_is_in_use
 end $daemon TERM
 until_true test -c /dev/ttyACM0
 promise report_without_the_daemon report_without_the_daemon
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts # for terminals
 promise rekey_without_the_daemon rekey_without_the_daemon usb
 promise rekey_of_a_named_key_without_the_daemon rekey_without_the_daemon usb:$first
 stop_key 0 $sim
