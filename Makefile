@@ -22,21 +22,23 @@ crypto_src  := keyed masterkey pem64 skein
 priv_src    := device fusermount lock mount mountinfo usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := health identities intake pool queue ring slots wait
-backend_src := appear ekey ekey_flow fd_transport ladder link rekeying source source_log sources tty usb usb_describe \
+backend_src := appear ekey ekey_flow fd_transport ladder link rekeying report source source_log sources tty usb usb_describe \
                usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-ctl_src     := client server
+ctl_src     := client peer server
 daemon_src  := config config_keys config_sections daemon devices files hwreport inputs inputs_status $(notify) orders \
                privileges reload row status
-tool_src    := ask daemon device ekeyctl hwreport keyring rekey status store terminal wait_seeded
-sim_src     := command engine faults frames identity info keys main options port port_pty port_tty port_unix \
-               port_vhci report stream urb usb_descriptors usb_device usb_transfers usbip
+tool_src    := ask daemon device ekeyctl hwreport keyring listen rekey status store terminal wait_seeded
+sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
+               port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 
-unit_tests  := base census config ctl device frame health intake keyring ladder masterkey mountinfo packet pem64 pool \
-               pool_fair rekey replace session session_damage session_faults sim_engine sim_faults skein source \
-               source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip telemetry tty usb usb_describe watchdog \
+unit_tests  := base census config ctl device device_polls device_reads device_twice frame health intake \
+               keyring ladder masterkey mountinfo packet pem64 pool pool_fair rekey replace session \
+               session_damage session_faults session_keyring session_resets sim_engine sim_faults skein \
+               source source_ladder table sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors \
+               telemetry tty usb usb_describe watchdog \
                $(filter notify,$(notify))
 fuzz_tests  := config frame keyring packet pool rekey session sim_engine sim_usbip usb_descriptor
 
@@ -85,19 +87,27 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey session session_damage session_faults source source_ladder): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(unit_tests)) source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
+	$(BUILD)/tests/unit/session_rig.o
+
+# Tests with a directory of their own.
+$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source usb): $(BUILD)/tests/unit/folder.o
+
+$(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
 	$(call link)
-$(BUILD)/tests/unit/test_sim_engine $(BUILD)/tests/unit/test_sim_faults: \
+$(patsubst %,$(BUILD)/tests/unit/test_%,sim_engine sim_faults sim_vectors): \
 	$(BUILD)/tests/unit/simrig.o $(sim_obj)
 $(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip usb_describe): $(sim_obj)
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
-	$(Q)for t in $^; do $$t || exit 1; done
+	$(Q)TMPDIR=$$(mktemp -d) && export TMPDIR && trap 'rm -rf $$TMPDIR' EXIT && trap exit INT TERM && \
+		chmod 711 $$TMPDIR && for t in $^; do $$t || exit 1; done
 
 # ---- fuzzing: with replay.o a target runs the files it is given, with libFuzzer it makes its own ----
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)

@@ -29,7 +29,7 @@ end() {
 
 # Only a daemon that was killed leaves its mount.
 clean() {
-	trap '' INT TERM HUP
+	trap '' INT TERM HUP ALRM
 	end "$timer"
 	end "$daemon"
 	end "$sim"
@@ -58,16 +58,22 @@ published() {
 		[ -e "/sys/class/cuse/${device#/dev/}/dev" ]
 }
 
+# Wakes us after the SECONDS, unless it is ended before; its sleep ends with it.
+wake_later() {
+	sleep "$seconds" &
+	trap 'kill $!' TERM
+	wait $! && kill -ALRM $$
+}
+
+# A daemon that ends is noticed at once, whatever SECONDS says.
 stay() {
 	if [ -n "$seconds" ]; then
-		sleep "$seconds" >/dev/null 2>&1 &
+		trap 'say "demo: ending by itself after $seconds seconds, as asked."; exit 0' ALRM
+		wake_later >/dev/null 2>&1 &
 		timer=$!
-		wait "$timer"
-		kill -0 "$daemon" 2>/dev/null || fail "ekey-randomd ended by itself."
-		say "demo: ending by itself after $seconds seconds, as asked."
-		exit 0
+	else
+		say "demo: runs until Ctrl-C."
 	fi
-	say "demo: runs until Ctrl-C."
 	wait "$daemon" || true
 	fail "ekey-randomd ended by itself."
 }

@@ -70,8 +70,8 @@ def test_cleans_up_when_stopped(who, number, request, place, started):
         assert not os.listdir(place / "home")
 
 
-def test_says_what_is_wrong_with_a_configuration(as_user, place):
+def test_says_at_once_what_is_wrong_with_a_configuration(as_user, place):
     (place / "bad.conf").write_text("[nonsense]\n")
-    result = run(*as_user, "5", str(place / "bad.conf"))
+    result = run(*as_user, "3600", str(place / "bad.conf"))
     assert result.returncode != 0
     assert "bad.conf:1" in result.stdout

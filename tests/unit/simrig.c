@@ -133,6 +133,16 @@ simrig_mac_ok(const uint8_t *frame, const uint8_t *key)
 	       memcmp(frame + 62, "\r\n", 2) == 0;
 }
 
+const uint8_t *
+simrig_next(struct simrig *r)
+{
+	do
+		r->out_len = engine_produce(&r->engine, r->now_ms, r->out, FAULTS_ROOM);
+	while (r->out_len == FRAMES_LEN && r->out[2] == 'I');
+	assert_int_equal(r->out_len, FRAMES_LEN);
+	return r->out;
+}
+
 unsigned
 simrig_subcode(const uint8_t *frame)
 {
@@ -155,4 +165,22 @@ simrig_block(const struct simrig *r, const uint8_t *frame, uint8_t ret[static 32
 	keyed_pad(&k, (const char *)frame + 4, pad);
 	for (size_t i = 0; i < 32; i++)
 		ret[i] ^= pad[i];
+}
+
+struct simrig rig;
+
+int
+simrig_set_up(void **state)
+{
+	(void)state;
+	simrig_init(&rig);
+	return 0;
+}
+
+int
+simrig_tear_down(void **state)
+{
+	(void)state;
+	simrig_finish(&rig);
+	return 0;
 }

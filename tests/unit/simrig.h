@@ -50,9 +50,19 @@ const uint8_t *simrig_frame(const struct simrig *r, size_t index);
 /* The frame's MAC is right under `key` (NULL: the key of zeros). */
 bool simrig_mac_ok(const uint8_t *frame, const uint8_t *key);
 
+/* The next frame that is not an information frame; it is in out. */
+const uint8_t *simrig_next(struct simrig *r);
+
 unsigned simrig_subcode(const uint8_t *frame);
 
 /* The 32 bytes of an entropy frame, decrypted with the rig's session key. */
 void simrig_block(const struct simrig *r, const uint8_t *frame, uint8_t ret[static 32]);
+
+/* One rig, made before each test and gone after it. */
+extern struct simrig rig;
+int simrig_set_up(void **state);
+int simrig_tear_down(void **state);
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, simrig_set_up, simrig_tear_down)
 
 #endif

@@ -11,28 +11,9 @@
 
 #include "crypto/pem64.h"
 #include "ekey/census.h"
-#include "tests/unit/device.h"
-#include "tests/unit/host.h"
+#include "tests/unit/session_rig.h"
 
 #define WINDOW 4 /* bytes: a secret shorter than this could be chance */
-
-static struct host h;
-
-static int
-setup(void **unused)
-{
-	(void)unused;
-	host_init(&h);
-	return 0;
-}
-
-static int
-teardown(void **unused)
-{
-	(void)unused;
-	host_finish(&h);
-	return 0;
-}
 
 static const struct census *
 census(void)
@@ -258,7 +239,6 @@ no_key_nonce_mac_or_entropy_byte_is_kept(void **unused)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(frames_are_counted_by_type_and_by_whether_they_are_authentic),
 		TEST(frames_nobody_listens_to_are_counted_too),

@@ -21,13 +21,14 @@
 #include "base/net.h"
 #include "ctl/client.h"
 #include "ctl/server.h"
+#include "tests/unit/folder.h"
 
 #define GREETING "PROTOCOL EKEYD/1\n"
 #define CLIENTS_MAX 32 /* as the server's */
 
 /* A server and its loop in a directory of their own; clients are plain sockets here. */
 struct place {
-	char dir[32], path[64];
+	char dir[FOLDER_MAX], path[FOLDER_MAX + 16];
 	struct event_base *base;
 	struct ctl_server *server;
 	unsigned asked;  /* times that "Rows" ran */
@@ -79,8 +80,7 @@ set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof(*p));
 
-	strcpy(p->dir, "/tmp/ekey-ctl.XXXXXX");
-	if (mkdtemp(p->dir) == NULL)
+	if (!folder_make(p->dir))
 		return -1;
 	sprintf(p->path, "%s/control", p->dir);
 	p->base = event_base_new();

@@ -17,16 +17,16 @@
 
 #include "base/file.h"
 #include "base/replace.h"
+#include "tests/unit/folder.h"
 
-static char dir[32], path[64];
+static char dir[FOLDER_MAX], path[FOLDER_MAX + 16];
 static struct replace replace;
 
 static int
 set_up(void **unused)
 {
 	(void)unused;
-	strcpy(dir, "/tmp/ekey-replace.XXXXXX");
-	if (mkdtemp(dir) == NULL)
+	if (!folder_make(dir))
 		return -1;
 	sprintf(path, "%s/file", dir);
 	return 0;
@@ -156,7 +156,7 @@ abandoned_it_leaves_no_trace(void **unused)
 static void
 links_and_what_is_no_file_are_left_alone(void **unused)
 {
-	char target[64];
+	char target[FOLDER_MAX + 16];
 
 	(void)unused;
 	sprintf(target, "%s/target", dir);

@@ -4,44 +4,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "base/secret.h"
-#include "tests/unit/host.h"
+#include "tests/unit/session_rig.h"
 #include "tests/unit/vectors.h"
-
-static struct host h;
-
-static int
-setup(void **unused)
-{
-	(void)unused;
-	host_init(&h);
-	return 0;
-}
-
-static int
-teardown(void **unused)
-{
-	(void)unused;
-	host_finish(&h);
-	return 0;
-}
-
-static const struct session_counters *
-counted(void)
-{
-	return session_counters(h.session);
-}
-
-static void
-assert_state(enum session_state state)
-{
-	assert_string_equal(session_state_text(session_state(h.session)),
-			    session_state_text(state));
-}
 
 /* ---- the recorded session: every byte both ways ---- */
 
@@ -428,85 +397,7 @@ any_authentic_frame_ends_the_silence(void **unused)
 	assert_int_equal(counted()->frames_malformed, 5);
 }
 
-/* ---- which keys ---- */
-
-static void
-a_key_that_is_added_to_the_keyring_starts_without_a_reset(void **unused)
-{
-	struct keyring *empty = secret_new(sizeof(*empty));
-
-	(void)unused;
-	h.current_ring = empty;
-	session_open(h.session, h.now_ms);
-	host_feed_serial(&h);
-	assert_state(SESSION_UNKNOWN_KEY);
-	host_forget(&h);
-	for (int i = 0; i < 100; i++) {
-		host_feed_ask(&h);
-		host_pass(&h, 60000);
-	}
-	assert_int_equal(h.sent_len, 0);
-	h.current_ring = h.ring;
-	session_keyring_changed(h.session, h.now_ms);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
-	host_feed_entropy(&h);
-	assert_state(SESSION_KEYED);
-	assert_int_equal(counted()->resets, 1);
-	secret_free(empty, sizeof(*empty));
-}
-
-static void
-an_unknown_key_that_names_another_serial_is_looked_up_again(void **unused)
-{
-	static const uint8_t other[KEYED_SERIAL_LEN] = {1};
-	struct device known = h.device;
-
-	(void)unused;
-	session_open(h.session, h.now_ms);
-	memcpy(h.device.serial, other, sizeof(other));
-	device_reset(&h.device);
-	host_feed_serial(&h);
-	assert_state(SESSION_UNKNOWN_KEY);
-	h.device = known;
-	host_feed_serial(&h);
-	assert_state(SESSION_IDENTIFIED);
-}
-
-static void
-a_key_that_is_taken_from_the_keyring_gets_no_new_session(void **unused)
-{
-	struct keyring *empty = secret_new(sizeof(*empty));
-
-	(void)unused;
-	host_key(&h);
-	h.current_ring = empty;
-	session_keyring_changed(h.session, h.now_ms);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
-	assert_state(SESSION_UNKNOWN_KEY);
-	host_feed_entropy(&h);
-	assert_int_equal(h.blocks_len, 0);
-	secret_free(empty, sizeof(*empty));
-}
-
-static void
-another_serial_than_the_wanted_one_is_refused(void **unused)
-{
-	static const uint8_t other[KEYED_SERIAL_LEN] = {1};
-
-	(void)unused;
-	h.env.want_serial = other;
-	session_open(h.session, h.now_ms);
-	host_feed_serial(&h);
-	assert_state(SESSION_UNSUPPORTED);
-	host_forget(&h);
-	host_feed_ask(&h);
-	assert_int_equal(h.sent_len, 0);
-	h.env.want_serial = h.device.serial;
-	host_feed_serial(&h);
-	assert_state(SESSION_IDENTIFIED);
-}
+/* ---- in words ---- */
 
 static void
 every_state_has_a_phrase_of_its_own(void **unused)
@@ -523,7 +414,6 @@ every_state_has_a_phrase_of_its_own(void **unused)
 int
 main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(recorded_session_is_played_to_the_byte),
 		TEST(opening_sends_one_reset_and_waits_for_the_serial),
@@ -543,10 +433,6 @@ main(void)
 		TEST(telemetry_that_makes_no_sense_changes_nothing),
 		TEST(reading_that_was_paused_is_no_silence),
 		TEST(any_authentic_frame_ends_the_silence),
-		TEST(a_key_that_is_added_to_the_keyring_starts_without_a_reset),
-		TEST(an_unknown_key_that_names_another_serial_is_looked_up_again),
-		TEST(a_key_that_is_taken_from_the_keyring_gets_no_new_session),
-		TEST(another_serial_than_the_wanted_one_is_refused),
 		TEST(every_state_has_a_phrase_of_its_own),
 	};
 

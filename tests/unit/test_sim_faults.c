@@ -13,24 +13,6 @@
 #define FRAMES 1000 /* of the device, under one session key */
 #define EVERY 25
 
-static struct simrig rig;
-
-static int
-fresh_rig(void **state)
-{
-	(void)state;
-	simrig_init(&rig);
-	return 0;
-}
-
-static int
-finish_rig(void **state)
-{
-	(void)state;
-	simrig_finish(&rig);
-	return 0;
-}
-
 /* Starts with `setting` for `kind`, and hears FRAMES frames of a session into out. */
 static void
 hear(enum fault kind, uint64_t setting)
@@ -340,30 +322,28 @@ failed_generators_stay_so_and_give_no_key(void **state)
 	assert_int_equal(rig.engine.counters.broken, 3);
 }
 
-#define FAULT_TEST(name) cmocka_unit_test_setup_teardown(name, fresh_rig, finish_rig)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FAULT_TEST(bad_mac_spoils_every_nth_frame),
-		FAULT_TEST(flipped_bit_spoils_every_nth_frame),
-		FAULT_TEST(dropped_byte_spoils_every_nth_frame),
-		FAULT_TEST(garbage_comes_between_frames_and_spoils_none),
-		FAULT_TEST(replayed_frames_are_genuine_and_go_backwards),
-		FAULT_TEST(duplicated_frames_are_genuine_and_go_backwards),
-		FAULT_TEST(skipped_numbers_leave_gaps_but_no_block_out),
-		FAULT_TEST(faults_are_the_same_again_from_the_same_seed),
-		FAULT_TEST(all_faults_at_once_still_balance),
-		FAULT_TEST(hanging_device_is_silent_for_ever_and_still_listens),
-		FAULT_TEST(closing_device_has_no_session_when_it_comes_back),
-		FAULT_TEST(wrong_serials_come_first_and_then_the_right_one),
-		FAULT_TEST(unanswered_nonces_change_no_key),
-		FAULT_TEST(bad_key_length_is_a_lie_about_the_nonce),
-		FAULT_TEST(stale_frames_of_the_old_session_come_before_the_serial),
-		FAULT_TEST(failed_generators_send_measurements_and_no_entropy),
-		FAULT_TEST(failed_generators_stay_so_and_give_no_key),
+		TEST(bad_mac_spoils_every_nth_frame),
+		TEST(flipped_bit_spoils_every_nth_frame),
+		TEST(dropped_byte_spoils_every_nth_frame),
+		TEST(garbage_comes_between_frames_and_spoils_none),
+		TEST(replayed_frames_are_genuine_and_go_backwards),
+		TEST(duplicated_frames_are_genuine_and_go_backwards),
+		TEST(skipped_numbers_leave_gaps_but_no_block_out),
+		TEST(faults_are_the_same_again_from_the_same_seed),
+		TEST(all_faults_at_once_still_balance),
+		TEST(hanging_device_is_silent_for_ever_and_still_listens),
+		TEST(closing_device_has_no_session_when_it_comes_back),
+		TEST(wrong_serials_come_first_and_then_the_right_one),
+		TEST(unanswered_nonces_change_no_key),
+		TEST(bad_key_length_is_a_lie_about_the_nonce),
+		TEST(stale_frames_of_the_old_session_come_before_the_serial),
+		TEST(failed_generators_send_measurements_and_no_entropy),
+		TEST(failed_generators_stay_so_and_give_no_key),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("sim_faults", tests, NULL, NULL);
 }

@@ -23,6 +23,7 @@
 #include "base/secret.h"
 #include "crypto/pem64.h"
 #include "tests/unit/device.h"
+#include "tests/unit/folder.h"
 
 #define LIMIT_S 30 /* a test that waits for what never comes is ended by SIGALRM */
 #define BLOCK DEVICE_BLOCK_LEN
@@ -31,7 +32,7 @@
 #define MAC_COMMAND_LEN 9 /* M and 8 characters */
 
 struct bench {
-	char dir[32], path[64];
+	char dir[FOLDER_MAX], path[FOLDER_MAX + 16];
 	struct event_base *base;
 	struct pool *pool;
 	struct pool_handle handle;
@@ -231,8 +232,7 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	alarm(LIMIT_S);
-	strcpy(b->dir, "/tmp/ekey-source.XXXXXX");
-	if (mkdtemp(b->dir) == NULL)
+	if (!folder_make(b->dir))
 		return -1;
 	sprintf(b->path, "%s/key", b->dir);
 	b->base = event_base_new();

@@ -21,6 +21,7 @@
 #include "backend/usb_queue.h"
 #include "backend/usb_sysfs.h"
 #include "priv/usb.h"
+#include "tests/unit/folder.h"
 
 /* ---- descriptors ---- */
 
@@ -358,7 +359,7 @@ a_flood_of_empty_packets_is_slowed_down_and_never_ends_the_key(void **state)
 /* ---- sysfs ---- */
 
 struct folder {
-	char path[64];
+	char path[FOLDER_MAX];
 };
 
 static int
@@ -366,9 +367,8 @@ make_folder(void **state)
 {
 	static struct folder f;
 
-	strcpy(f.path, "/tmp/ekey-usb.XXXXXX");
 	*state = &f;
-	return mkdtemp(f.path) != NULL ? 0 : -1;
+	return folder_make(f.path) ? 0 : -1;
 }
 
 static int

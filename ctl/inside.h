@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/* What server.c, which lets clients in, and peer.c, which answers one, share. */
+#ifndef CTL_INSIDE_H
+#define CTL_INSIDE_H
+
+#include <event2/bufferevent.h>
+#include <event2/listener.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "ctl/server.h"
+
+struct ctl_peer {
+	struct ctl_server *server;
+	struct bufferevent *stream;
+	bool ended;      /* it will send nothing more */
+	bool closing;    /* when its answers are sent */
+	bool admin;      /* root, or our own user */
+	uint64_t ticket; /* of the command whose answer comes later; 0: none */
+	LIST_ENTRY(ctl_peer) in_peers;
+};
+
+struct ctl_server {
+	char *path;
+	mode_t mode;
+	const struct ctl_command *commands;
+	void *arg;
+	struct evconnlistener *listener;
+	struct event *accept_again; /* after a lack of fds */
+	struct log_limit accept_limit;
+	unsigned peer_count;
+	uint64_t tickets; /* given out so far */
+	LIST_HEAD(, ctl_peer) peers;
+};
+
+/* Greets and serves the client behind `fd`. False: no memory, and the fd is still the caller's. */
+bool ctl_peer_open(struct ctl_server *server, struct event_base *base, int fd);
+
+/* Hangs up. */
+void ctl_peer_free(struct ctl_peer *c);
+
+/* True when the peer is root or runs as our own user. */
+bool ctl_peer_is_admin(int fd);
+
+#endif

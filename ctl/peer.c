@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: MIT */
+/* One client of the control socket: its lines and our answers. */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/inside.h"
+#include "ctl/protocol.h"
+
+#define CTL_IDLE_S 300        /* a monitor may ask every few minutes */
+#define CTL_WRITE_S 10        /* a client that does not read its answers */
+#define CTL_ANSWERS_MAX 65536 /* bytes not yet read by a client before we stop reading it */
+
+void
+ctl_peer_free(struct ctl_peer *c)
+{
+	LIST_REMOVE(c, in_peers);
+	c->server->peer_count--;
+	bufferevent_free(c->stream);
+	free(c);
+}
+
+/* Frees it now, or when the last answer has left. */
+static void
+ctl_peer_close(struct ctl_peer *c)
+{
+	c->closing = true;
+	bufferevent_disable(c->stream, EV_READ);
+	if (evbuffer_get_length(bufferevent_get_output(c->stream)) == 0)
+		ctl_peer_free(c);
+}
+
+/* ---- commands ---- */
+
+const char ctl_later[] = "(later)";
+
+/* The words after the command's name; NULL when the line is another command. */
+static const char *
+ctl_match(const struct ctl_command *command, const char *line)
+{
+	size_t len = strlen(command->name);
+
+	if (strncmp(line, command->name, len) != 0)
+		return NULL;
+	if (line[len] == '\0')
+		return line + len;
+	return command->words && line[len] == ' ' ? line + len + 1 : NULL;
+}
+
+static const char *
+ctl_run(struct ctl_peer *c, const char *line, struct evbuffer *out)
+{
+	struct ctl_server *server = c->server;
+
+	for (const struct ctl_command *command = server->commands; command->name; command++) {
+		struct ctl_request request = {ctl_match(command, line), out, server->tickets + 1};
+
+		if (request.words == NULL)
+			continue;
+		if (command->admin && !c->admin)
+			return "only root and the daemon's user may do this";
+		server->tickets++;
+		c->ticket = request.ticket;
+		return command->run(server->arg, &request);
+	}
+	return "unknown command";
+}
+
+static void
+ctl_end_answer(struct ctl_peer *c, const char *error, struct evbuffer *out)
+{
+	c->ticket = 0;
+	if (error == NULL)
+		evbuffer_add_printf(out, "OK\n");
+	else
+		evbuffer_add_printf(out, "ERROR %s\n", error);
+}
+
+static void
+ctl_answer(struct ctl_peer *c, const char *line, struct evbuffer *out)
+{
+	const char *error;
+
+	if (strcmp(line, "Bye") == 0) {
+		evbuffer_add_printf(out, "OK Good bye\n");
+		c->closing = true;
+		return;
+	}
+	error = ctl_run(c, line, out);
+	if (error != ctl_later)
+		ctl_end_answer(c, error, out);
+}
+
+/* Answers the lines that have come, as far as the client reads our answers. */
+static void
+ctl_on_input(struct bufferevent *stream, void *arg)
+{
+	struct ctl_peer *c = arg;
+	struct evbuffer *in = bufferevent_get_input(stream);
+	struct evbuffer *out = bufferevent_get_output(stream);
+
+	while (!c->closing && c->ticket == 0 && evbuffer_get_length(out) < CTL_ANSWERS_MAX) {
+		char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+
+		if (line == NULL) {
+			c->closing = c->ended;
+			break;
+		}
+		ctl_answer(c, line, out);
+		free(line);
+	}
+	if (!c->closing && c->ticket == 0 && evbuffer_get_length(in) >= CTL_LINE_MAX &&
+	    evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF).pos < 0) {
+		evbuffer_add_printf(out, "ERROR line too long\n");
+		c->closing = true;
+	}
+	if (c->closing)
+		ctl_peer_close(c);
+	else if (evbuffer_get_length(out) >= CTL_ANSWERS_MAX)
+		bufferevent_disable(stream, EV_READ); /* else libevent calls us again, for ever */
+}
+
+void
+ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const char *error)
+{
+	struct ctl_peer *c;
+
+	LIST_FOREACH(c, &server->peers, in_peers)
+	{
+		struct evbuffer *out = bufferevent_get_output(c->stream);
+
+		if (c->ticket != ticket)
+			continue;
+		if (row != NULL)
+			evbuffer_add_printf(out, "*\t%s\n", row);
+		ctl_end_answer(c, error, out); /* its next lines follow when this has left */
+		return;
+	}
+}
+
+/* All answers have left: go on with lines that had to wait, or end. */
+static void
+ctl_on_output_sent(struct bufferevent *stream, void *arg)
+{
+	struct ctl_peer *c = arg;
+
+	if (c->closing) {
+		ctl_peer_free(c);
+		return;
+	}
+	if (!c->ended)
+		bufferevent_enable(stream, EV_READ);
+	ctl_on_input(stream, c);
+}
+
+static void
+ctl_on_end(struct bufferevent *stream, short what, void *arg)
+{
+	struct ctl_peer *c = arg;
+
+	if (what & BEV_EVENT_EOF) {
+		/* A half-closed client still gets the answers to all that it asked. */
+		c->ended = true;
+		ctl_on_input(stream, c);
+	} else {
+		ctl_peer_free(c);
+	}
+}
+
+/* ---- life ---- */
+
+bool
+ctl_peer_is_admin(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+bool
+ctl_peer_open(struct ctl_server *server, struct event_base *base, int fd)
+{
+	const struct timeval idle = {.tv_sec = CTL_IDLE_S}, write = {.tv_sec = CTL_WRITE_S};
+	struct ctl_peer *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return false;
+	c->server = server;
+	c->admin = ctl_peer_is_admin(fd);
+	c->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
+	if (c->stream == NULL) {
+		free(c);
+		return false;
+	}
+	bufferevent_setcb(c->stream, ctl_on_input, ctl_on_output_sent, ctl_on_end, c);
+	bufferevent_set_timeouts(c->stream, &idle, &write);
+	bufferevent_setwatermark(c->stream, EV_READ, 0, CTL_LINE_MAX);
+	LIST_INSERT_HEAD(&server->peers, c, in_peers);
+	server->peer_count++;
+	evbuffer_add_printf(bufferevent_get_output(c->stream), "%s\n", CTL_GREETING);
+	bufferevent_enable(c->stream, EV_READ | EV_WRITE);
+	return true;
+}

@@ -1,0 +1,83 @@
+"""SIGHUP: what changes, what stays, what is refused."""
+
+import pytest
+
+from house import SEED
+from processes import mounted
+from stream import expected
+
+
+def test_reload_takes_a_new_key_without_a_new_connection(house):
+    house.start_sim(rate=500)
+    keys = house.keyring.read_text()
+    house.keyring.write_text("# none\n")
+    house.write_config(house.source())
+    daemon = house.start_daemon()
+    house.wait_state("its long-term key is not in the keyring")
+    assert house.count(f"is not in the keyring {house.keyring}") == 1
+    house.keyring.write_text(keys)
+    house.reload(daemon)
+    house.wait_state("keyed")
+    assert house.status()["source key"]["connects"] == "1"
+
+
+@pytest.mark.parametrize("bad", ["config", "keyring"])
+def test_bad_reload_changes_nothing_and_names_the_line(house, bad):
+    house.start_sim(rate=500)
+    house.write_config(house.source(), house.device_section())
+    daemon = house.start_daemon()
+    house.wait_state("keyed")
+    if bad == "config":
+        house.config.write_text(house.config.read_text() + "moed = 0400\n")
+        lines = len(house.config.read_text().splitlines())
+        line = f"{house.config}:{lines}: unknown key 'moed' in [device]"
+    else:
+        house.keyring.write_text("nonsense\n")
+        line = f"{house.keyring}:1: "
+    house.reload(daemon, "SIGHUP: nothing was changed")
+    assert house.count(line) == 1
+    assert house.status()["source key"]["connects"] == "1"
+    assert house.read(32) == expected(SEED, 0, 32)
+
+
+def test_reload_keeps_what_did_not_change(house):
+    house.start_sim(rate=500)
+    house.write_config(house.source(), house.device_section())
+    daemon = house.start_daemon()
+    house.wait_state("keyed")
+    second = house.path / "second"
+    house.write_config(house.source("absent", f"unix:{house.path}/absent"), house.source(),
+                       house.device_section(), house.device_section("second", second))
+    house.reload(daemon)
+    status = house.status()
+    assert set(status) == {"daemon -", "pool -", "source absent", "source key", "device random",
+                           "device second"}
+    assert status["source key"]["connects"] == "1"
+    assert status["source key"]["resets"] == "1"
+    assert len(house.read(32, second)) == 32
+    assert len(house.read(32)) == 32
+    house.write_config(house.source(), house.device_section("second", second))
+    house.reload(daemon)
+    assert set(house.status()) == {"daemon -", "pool -", "source key", "device second"}
+    assert house.status()["source key"]["connects"] == "1"
+    assert not mounted(house.device)
+    assert len(house.read(32, second)) == 32
+
+
+def test_reload_moves_a_source_that_changed(house):
+    house.start_sim(rate=500)
+    house.write_config(house.source(address=f"unix:{house.path}/absent"))
+    daemon = house.start_daemon()
+    house.wait_state("waiting for ")
+    house.write_config(house.source())
+    house.reload(daemon)
+    house.wait_state("keyed")
+
+
+def test_reload_says_what_needs_a_restart(house):
+    house.write_config()
+    daemon = house.start_daemon()
+    house.write_config(pool="128KiB")
+    house.reload(daemon)
+    assert house.count("changes in [daemon] and [pool] need a restart") == 1
+    assert house.status()["pool -"]["size_bytes"] == "65536"
