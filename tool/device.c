@@ -241,8 +241,8 @@ device_start_usb(struct device *d)
 	return d->watch != NULL ? 0 : -ENOMEM;
 }
 
-static bool
-is_socket(const char *path)
+bool
+device_is_socket(const char *path)
 {
 	struct stat st;
 
@@ -261,7 +261,7 @@ device_find(const struct device *d, const char *address, const struct transport_
 	*ret = &transport_unix;
 	if (strncmp(address, transport_unix.prefix, strlen(transport_unix.prefix)) == 0)
 		return address + strlen(transport_unix.prefix);
-	if (!is_socket(address))
+	if (!device_is_socket(address))
 		*ret = &transport_tty;
 	return address;
 }
@@ -270,7 +270,8 @@ device_find(const struct device *d, const char *address, const struct transport_
 static enum exit_code
 device_open(struct device *d, const char *address)
 {
-	const struct transport_events events = {device_on_bytes, device_on_gone, d};
+	const struct transport_events events = {
+		.bytes = device_on_bytes, .gone = device_on_gone, .arg = d};
 	const struct transport_kind *kind;
 	const char *where = device_find(d, address, &kind);
 	int result = -ENOMEM;

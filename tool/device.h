@@ -3,6 +3,8 @@
 #ifndef TOOL_DEVICE_H
 #define TOOL_DEVICE_H
 
+#include <stdbool.h>
+
 #include "tool/reach.h"
 
 /*
@@ -11,5 +13,8 @@
  */
 enum exit_code device_reach(const char *address, const uint8_t serial[static KEYED_SERIAL_LEN],
 			    struct reach **ret_reach);
+
+/* --device takes the path of a socket without its "unix:", too. */
+bool device_is_socket(const char *path);
 
 #endif

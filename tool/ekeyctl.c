@@ -32,13 +32,16 @@ static const struct subcommand {
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: ekeyctl [option...] COMMAND\n"
-		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
-		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
-		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
-		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
-		    "  -V, --version\n  -h, --help\n"
-		    "commands:\n");
+	fprintf(to,
+		"usage: ekeyctl [option...] COMMAND\n"
+		"  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+		"  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
+		"  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
+		"                      or the key's tty or Unix socket\n"
+		"  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
+		"                      of hwreport --device: how long it listens; default: 60s\n"
+		"  -V, --version\n  -h, --help\n"
+		"commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
 		fprintf(to, "  %-18s %s\n", subcommands[i].form, subcommands[i].help);
 }

@@ -438,7 +438,7 @@ dead_firmware_answers_nothing_until_it_is_replugged(void **state)
 	usb_device_replug(&rig.device);
 	configure();
 	submit(6, true, BULK_IN, 64, NULL);
-	assert_int_equal(offer(64, 64), 64);
+	assert_int_equal(offer(64, 128), 64);
 	assert_int_equal(rig.faults.done[FAULT_USB_DEAD], 1);
 }
 
