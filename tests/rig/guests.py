@@ -5,7 +5,9 @@ import os
 import pathlib
 import shutil
 import subprocess
+import typing
 
+import beside
 import qemu
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -22,12 +24,16 @@ class Guest:
     limit_s: int = 600  # a minute or two; the rest is for a busy machine
     words: dict = dataclasses.field(default_factory=dict)
     systemd: bool = False
+    beside: typing.Callable = beside.nothing
 
     def boot(self, tree):
         """`tree` is an empty folder, for what the guest finds in its root."""
         if self.systemd:
             install(tree)
-        return qemu.boot(BUILD, self.job, self.limit_s, tree, self.systemd, **self.words)
+        with self.beside(tree) as devices:
+            return qemu.boot(
+                BUILD, self.job, self.limit_s, tree, self.systemd, devices, **self.words
+            )
 
 
 # Not ordered after multi-user.target, which need not be reached.
@@ -174,5 +180,17 @@ GUESTS = [
         "gadget",
         "gadget.sh",
         ["enumerates", *(f"{kind}.{name}" for kind in ("tty", "usb") for name in GADGET)],
+    ),
+    Guest(
+        "egd",
+        "egd.sh",
+        [
+            "hwrng_is_the_stream",
+            "hwrng_never_gives_a_byte_twice",
+            "limited_hwrng_is_slow_and_exact",
+            "serial_is_an_upstream",
+            "vsock_is_an_upstream",
+        ],
+        beside=beside.egd_servers,
     ),
 ]

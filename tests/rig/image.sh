@@ -13,7 +13,8 @@ out=$2
 packages=systemd,systemd-sysv,udev,kmod,procps
 # What the first program loads to find the root; what the tests and systemd ask for later.
 boot_modules="virtio_pci virtio_blk crc32c_generic ext4"
-modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4"
+modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
+	virtio_rng virtio_console vsock_loopback"
 
 # The suites of Debian that this machine knows, renamed to the one that is wanted.
 sources() {

@@ -81,11 +81,11 @@ def first_files(build, folder):
         yield file.name, 0o100644, file.read_bytes()
 
 
-def boot(build, job, limit, tree=None, systemd=False, **words):
+def boot(build, job, limit, tree=None, systemd=False, devices=(), **words):
     """Runs `job` (a script of this folder) and returns a Run.
 
     `words` become its environment, or with `systemd` the kernel's command line, where a unit in
-    `tree`, files for the guest's root, has to start it.
+    `tree`, files for the guest's root, has to start it. `devices` are more of QEMU's words.
     """
     folder = image.get()
     with tempfile.TemporaryDirectory(prefix="rig.") as home:
@@ -109,5 +109,6 @@ def boot(build, job, limit, tree=None, systemd=False, **words):
             "-append", " ".join(line),
             "-drive", f"file={folder}/root.img,if=virtio,format=raw,snapshot=on,cache=unsafe",
             "-drive", f"file={home}/programs.tar,if=virtio,format=raw,readonly=on",
+            *devices,
         ]
         return uml.watch(command, {**os.environ, "TMPDIR": str(home)}, limit)
