@@ -24,10 +24,11 @@ priv_src    := capability child device fusermount keeper lock mount mountinfo ra
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
-               rekeying report source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
-               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+               rekeying report source source_address source_log source_tls sources tls_transport trust tty usb usb_describe \
+               usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
+egd_src     := accept answers caller connection egd_client egd_server egd_wire listener members networks opening proxy \
+               stream
 kernel_src  := feed
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source daemon devices files hwreport inputs inputs_status kernel \
@@ -43,11 +44,12 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := backoff base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
-               egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
-               pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
-               session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
+unit_tests  := backoff base bucket census config ctl device device_polls device_reads device_twice egd_client \
+               egd_members egd_proxy egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network \
+               packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults \
+               session_keyring session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip \
+               sim_vectors skein source source_ladder table telemetry tls tls_stream transports trust tty upstream usb \
+               usb_describe watchdog \
                $(filter notify,$(notify))
 unit_tests  += ekeyd_conf kernel keeper
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
@@ -119,7 +121,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUIL
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
@@ -263,7 +265,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/kernel.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/kernel.conf dist/systemd/network.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))

@@ -24,8 +24,8 @@
 #include "daemon/status.h"
 
 /*
- * Open devices at once, and as many that may wait: 100 bytes and 400 each. Listeners have limits of
- * their own: an identity's quarter of all must not be less than these let it have.
+ * Open devices at once, and as many who may wait: 170 and 340 bytes each, when used. Listeners say
+ * themselves how many clients they take; all of these may be one identity, which has a quarter.
  */
 #define HANDLES_FOR_DEVICES 4096
 #define HANDLES_PER_CLIENT 4

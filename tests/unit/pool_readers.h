@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Readers who ask again as soon as they were answered, so that they always wait, and of whom is
- * known to the byte what they have been granted. To be included after cmocka.h.
+ * known to the byte what they have been granted.
  */
 #ifndef TESTS_UNIT_POOL_READERS_H
 #define TESTS_UNIT_POOL_READERS_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "pool/pool.h"
 

@@ -50,6 +50,7 @@ struct world {
 	struct world_poll polls[WORLD_HANDLES];
 	struct world_read reads[WORLD_WAITERS];
 	bool plenty; /* or dearth: the ring is mostly full, or mostly empty */
+	bool asking; /* inside pool_wait(), which calls nobody */
 	unsigned depth;
 	size_t wanted; /* smallest room that was refused, 0: none */
 	uint32_t next; /* number of the stream */
@@ -107,6 +108,7 @@ world_on_room(void *arg)
 {
 	struct world *w = arg;
 
+	world_check(!w->asking, "on_room is not called from pool_wait()");
 	world_check(w->wanted != 0, "on_room is for those who were refused");
 	world_check(pool_room(w->pool) >= w->wanted, "on_room when there is room");
 	w->wanted = 0;
@@ -134,6 +136,7 @@ world_ready(struct pool_waiter *waiter, void *arg)
 	struct world_read *r = arg;
 	struct world *w = r->world;
 
+	world_check(!w->asking, "ready is not called from pool_wait()");
 	world_check(waiter == r->waiter && !r->answered, "ready once, for the right one");
 	r->answered = true;
 	w->answered++;
@@ -147,6 +150,7 @@ world_poll_ready(struct pool_waiter *waiter, void *arg)
 {
 	struct world_poll *poll = arg;
 
+	world_check(!poll->world->asking, "a poll neither");
 	world_check(waiter == NULL && poll->armed, "a poll is ready once, while armed");
 	poll->armed = false;
 	poll->world->polled++;
@@ -234,7 +238,9 @@ world_wait(struct world *w, unsigned i)
 	if (need <= pool_ready(w->pool, &w->handles[i]) || r == NULL)
 		return;
 	*r = (struct world_read){.world = w, .handle = i, .need = need};
+	w->asking = true;
 	r->waiter = pool_wait(w->pool, &w->handles[i], need, world_ready, r);
+	w->asking = false;
 }
 
 static inline void

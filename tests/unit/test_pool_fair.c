@@ -1,13 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Who gets how much, of those who gather their bytes turn by turn. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#include <cmocka.h>
-
 #include "tests/unit/pool_readers.h"
 
 static void

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The last bytes of the ring, which are for the kernel's feed and for seeds. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "tests/unit/pool_readers.h"
 
 #define RESERVE 512

@@ -1,12 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests that are granted whole or not at all: who gets how much, and what giving up costs. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
 #include "tests/unit/pool_readers.h"
 
 /* Most that one may be ahead of another: a request, and a turn of weight 1. */
@@ -178,7 +171,42 @@ an_identity_weighs_as_its_heaviest_handle(void **state)
 	assert_within(granted(other), 32000, AHEAD);
 }
 
-/* Half of the clients of EGD do: one connection for each request. */
+static void
+note(struct pool_waiter *w, void *arg)
+{
+	(void)w;
+	++*(unsigned *)arg;
+}
+
+static void
+a_debt_is_paid_by_turns_that_pass_with_and_without_waiting(void **state)
+{
+	const struct pool_client client = {.number = 1, .weight = 1, .whole = true};
+	struct pool_account account = {0};
+	struct rig *rig = *state;
+	struct pool_handle h;
+	unsigned answered = 0;
+
+	assert_true(pool_handle_open(rig->pool, &h, &account, &client));
+	pool_wait(rig->pool, &h, 256, note, &answered);
+	reader(rig, 2, 64);
+	reader(rig, 3, 64);
+	put_zeros(rig, 256); /* four turns of it, in one */
+	assert_int_equal(answered, 1);
+	put_zeros(rig, 3 * 64);
+	pool_wait(rig->pool, &h, 256, note, &answered);
+	put_zeros(rig, 5 * 64); /* four turns of each of the others, then it is the first again */
+	assert_int_equal(rig->readers[0].got, 256);
+	assert_int_equal(rig->readers[1].got, 256);
+	put_zeros(rig, 255);
+	assert_int_equal(answered, 1);
+	assert_int_equal(pool_level(rig->pool), 255);
+	put_zeros(rig, 1);
+	assert_int_equal(answered, 2);
+	pool_handle_close(rig->pool, &h);
+}
+
+/* Many clients of EGD do: one connection for each request. */
 static void
 connecting_anew_for_each_request_wins_nothing(void **state)
 {
@@ -372,6 +400,7 @@ main(void)
 		promise(whole_requests_and_gatherers_share_by_bytes),
 		promise(weights_shift_shares_exactly),
 		promise(an_identity_weighs_as_its_heaviest_handle),
+		promise(a_debt_is_paid_by_turns_that_pass_with_and_without_waiting),
 		promise(connecting_anew_for_each_request_wins_nothing),
 		promise(a_greedy_one_with_a_thousand_requests_costs_the_others_nothing),
 		promise(two_thousand_identities_of_equal_demand_have_equal_shares),
