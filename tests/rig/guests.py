@@ -8,6 +8,7 @@ import subprocess
 import typing
 
 import beside
+import pool_cases
 import qemu
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ class Guest:
     cases: list
     limit_s: int = 600  # a minute or two; the rest is for a busy machine
     words: dict = dataclasses.field(default_factory=dict)
+    arguments: tuple = ()  # of its kernel
     systemd: bool = False
     beside: typing.Callable = beside.nothing
 
@@ -32,7 +34,8 @@ class Guest:
             install(tree)
         with self.beside(tree) as devices:
             return qemu.boot(
-                BUILD, self.job, self.limit_s, tree, self.systemd, devices, **self.words
+                BUILD, self.job, self.limit_s, tree, self.systemd, devices, self.arguments,
+                **self.words,
             )
 
 
@@ -192,5 +195,15 @@ GUESTS = [
             "vsock_is_an_upstream",
         ],
         beside=beside.egd_servers,
+    ),
+    *(
+        Guest(
+            f"pool-{feeder}",
+            "pool.sh",
+            cases,
+            words={"feeder": feeder},
+            arguments=pool_cases.ARGUMENTS,
+        )
+        for feeder, cases in pool_cases.QEMU_CASES.items()
     ),
 ]
