@@ -13,15 +13,34 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+struct node {
+	int fd; /* -1: to be opened */
+	char path[64];
+};
+
+static struct node
+node_of(unsigned bus, unsigned device)
+{
+	struct node node = {.fd = -1};
+
+	snprintf(node.path, sizeof(node.path), "/dev/bus/usb/%03u/%03u", bus, device);
+	return node;
+}
+
+static int
+node_open(const struct node *node)
+{
+	int fd = node->fd >= 0 ? node->fd : open(node->path, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int
 priv_open_usb(unsigned bus, unsigned device)
 {
-	char path[64];
-	int fd;
+	struct node node = node_of(bus, device);
 
-	snprintf(path, sizeof(path), "/dev/bus/usb/%03u/%03u", bus, device);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return node_open(&node);
 }
 
 int
@@ -86,20 +105,22 @@ close_all_but(int a, int b)
 
 /* In a child of a process with threads: nothing but system calls. */
 static void __attribute__((noreturn))
-usb_child(int fd, int result_fd, enum priv_usb_act act, unsigned number)
+usb_child(const struct node *node, int result_fd, enum priv_usb_act act, unsigned number)
 {
 	int result;
 
 	/* The one that works is nobody's child: nobody has to wait for it. */
 	if (fork() != 0)
 		_exit(0);
-	close_all_but(fd, result_fd);
-	result = usb_do(fd, act, number);
+	close_all_but(node->fd >= 0 ? node->fd : result_fd, result_fd);
+	result = node_open(node);
+	if (result >= 0)
+		result = usb_do(result, act, number);
 	_exit(write(result_fd, &result, sizeof(result)) == (ssize_t)sizeof(result) ? 0 : 1);
 }
 
-int
-priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
+static int
+usb_start(const struct node *node, enum priv_usb_act act, unsigned number)
 {
 	int ends[2], error;
 	sigset_t all, before;
@@ -112,7 +133,7 @@ priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
 	sigprocmask(SIG_SETMASK, &all, &before);
 	child = fork();
 	if (child == 0)
-		usb_child(fd, ends[1], act, number);
+		usb_child(node, ends[1], act, number);
 	error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(ends[1]);
@@ -123,6 +144,20 @@ priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
 	while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
 		;
 	return ends[0];
+}
+
+int
+priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
+{
+	return usb_start(&(struct node){.fd = fd}, act, number);
+}
+
+int
+priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number)
+{
+	struct node node = node_of(bus, device);
+
+	return usb_start(&node, act, number);
 }
 
 int
