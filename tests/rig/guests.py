@@ -177,6 +177,7 @@ GUESTS = [
             "opened_in_vain_stops_no_other_key",
             "commands_time_out",
             "reset_in_vain_stops_no_other_key",
+            "stops_while_the_kernel_tries",
         ],
     ),
     Guest(
