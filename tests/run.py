@@ -141,11 +141,13 @@ def count_junit(report):
     )
 
 
+UML = ("tests/rig/test_cuse.py", "tests/rig/test_pool.py")
+
 SUITES = {
     "checks": run_checks,
     "unit": run_unit,
     "system": lambda args: run_pytest(args, "tests/system"),
-    "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py"),
+    "rig": lambda args: run_pytest(args, *UML),
     "guest": run_guest,
 }
 
