@@ -41,7 +41,7 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel connect main options report upstreams) \
+guest_src := $(addprefix guest/,agent channel check connect main options report upstreams) \
              $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "guest/agent.h"
+#include "guest/check.h"
 #include "guest/exit.h"
 #include "guest/options.h"
 #include "guest/report.h"
@@ -96,6 +97,18 @@ run_agent(const struct options *options)
 	return result;
 }
 
+/* Without a privilege, and whoever asks. */
+static int
+run_check(const struct options *options)
+{
+	struct upstreams upstreams;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (!upstreams_init(&upstreams, options))
+		return FEED_EXIT_USAGE;
+	return check_run(&upstreams);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -110,6 +123,8 @@ main(int argc, char **argv)
 	switch (options.mode) {
 	case MODE_WAIT_SEEDED:
 		return wait_seeded(options.patience_ms);
+	case MODE_CHECK:
+		return run_check(&options);
 	case MODE_STATUS:
 		return report_show(options.textfile != NULL ? options.textfile : FEED_TEXTFILE);
 	case MODE_FEED:

@@ -23,7 +23,7 @@ upstreams_init(struct upstreams *u, const struct options *options)
 		warning = u->to[i].tls != NULL ? tls_context_warning(u->to[i].tls) : NULL;
 		if (warning != NULL)
 			log_warn("%s", warning);
-		if (!u->to[i].trusted)
+		if (!u->to[i].trusted && options->mode != MODE_CHECK)
 			log_info("%s: plain TCP, so that its bytes get no credit; where the link is"
 				 " private, write --trusted",
 				 u->to[i].address);

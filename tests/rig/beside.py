@@ -29,15 +29,15 @@ def egd_servers(tree):
     streams = tree / "rig/streams"
     streams.mkdir(parents=True)
     with tempfile.TemporaryDirectory(prefix="ekey.") as place, contextlib.ExitStack() as stack:
-        for seed in ("rng", "limited", "serial"):
+        for seed in ("rng", "limited", "console"):
             (streams / seed).write_bytes(expected(seed, 0, STREAM_LEN))
             stack.enter_context(egd_server(pathlib.Path(place, seed), seed))
         yield [
-            *chardev(place, "rng"), *chardev(place, "limited"), *chardev(place, "serial"),
+            *chardev(place, "rng"), *chardev(place, "limited"), *chardev(place, "console"),
             "-object", "rng-egd,id=rng0,chardev=rng", "-device", "virtio-rng-pci,rng=rng0",
             "-object", "rng-egd,id=rng1,chardev=limited",
             "-device", "virtio-rng-pci,rng=rng1,max-bytes=32,period=500",
-            "-device", "virtio-serial-pci", "-device", "virtserialport,chardev=serial,name=egd",
+            "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=console",
         ]
 
 

@@ -192,7 +192,7 @@ GUESTS = [
             "hwrng_is_the_stream",
             "hwrng_never_gives_a_byte_twice",
             "limited_hwrng_is_slow_and_exact",
-            "serial_is_an_upstream",
+            "console_is_an_upstream",
             "vsock_is_an_upstream",
         ],
         beside=beside.egd_servers,
