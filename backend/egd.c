@@ -154,10 +154,27 @@ egd_free(struct source *source)
 	secret_free(e, sizeof(*e));
 }
 
+static const char *
+egd_or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+static struct tls_config
+egd_tls(const struct source_tls *tls)
+{
+	return (struct tls_config){.psk = egd_or_null(tls->psk),
+				   .identity = egd_or_null(tls->identity),
+				   .cert = egd_or_null(tls->cert),
+				   .key = egd_or_null(tls->key),
+				   .ca = egd_or_null(tls->ca),
+				   .peer_name = egd_or_null(tls->peer_name)};
+}
+
 static bool
 egd_start(struct egd *e)
 {
-	const struct transport_env env = {.base = e->env.base, .usb = e->env.usb};
+	const struct transport_env env = {.base = e->env.base, .usb = e->env.usb, .tls = &e->tls};
 	const struct link_events events = {
 		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
 
@@ -176,6 +193,7 @@ egd_new(const struct source_env *env, const struct source_config *config)
 	e->source.kind = &source_egd;
 	e->env = *env;
 	e->config = *config;
+	e->tls = egd_tls(&e->config.tls);
 	e->timer_ms = UINT64_MAX;
 	intake_init(&e->intake, env->pool, config->h);
 	snprintf(e->late, sizeof(e->late), "nothing came for %llu s",

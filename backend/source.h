@@ -29,6 +29,15 @@ enum source_trust { SOURCE_TRUST_BY_ADDRESS, SOURCE_TRUST_YES, SOURCE_TRUST_NO }
 /* Of several addresses: all are asked, or the first that can serve. */
 enum source_policy { SOURCE_POLICY_ALL, SOURCE_POLICY_FAILOVER };
 
+#define SOURCE_FILE_MAX 256
+
+/* For "tls:" addresses, as in struct tls_config; "": not given. */
+struct source_tls {
+	char psk[SOURCE_FILE_MAX], identity[SOURCE_FILE_MAX];
+	char cert[SOURCE_FILE_MAX], key[SOURCE_FILE_MAX], ca[SOURCE_FILE_MAX];
+	char peer_name[SOURCE_FILE_MAX];
+};
+
 struct source_config {
 	char name[SOURCE_NAME_MAX]; /* [source NAME] */
 	enum source_type type;
@@ -42,6 +51,7 @@ struct source_config {
 	enum source_policy policy;
 	size_t read_ahead;   /* bytes asked for at once, and kept ready while nobody waits */
 	uint64_t timeout_ms; /* the longest wait for a reply */
+	struct source_tls tls;
 };
 
 #define SOURCE_CREDIT_MAX 8

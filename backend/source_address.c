@@ -76,3 +76,14 @@ source_addresses_have(const char *addresses, const char *one)
 			return true;
 	return false;
 }
+
+bool
+source_addresses_begin(const char *addresses, const char *prefix)
+{
+	char at[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&addresses, at))
+		if (strncmp(at, prefix, strlen(prefix)) == 0)
+			return true;
+	return false;
+}

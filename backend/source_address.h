@@ -25,7 +25,8 @@ bool source_address_is_list(const char *address);
  */
 bool source_address_next(const char **rest, char ret[static SOURCE_ADDRESS_MAX]);
 
-/* True when one of them is `one`. */
+/* True when one of them is `one`; when one begins so. */
 bool source_addresses_have(const char *addresses, const char *one);
+bool source_addresses_begin(const char *addresses, const char *prefix);
 
 #endif

@@ -199,6 +199,14 @@ config_check(struct config_parser *p)
 
 /* ---- equal ---- */
 
+static bool
+config_tls_equal(const struct source_tls *a, const struct source_tls *b)
+{
+	return strcmp(a->psk, b->psk) == 0 && strcmp(a->identity, b->identity) == 0 &&
+	       strcmp(a->cert, b->cert) == 0 && strcmp(a->key, b->key) == 0 &&
+	       strcmp(a->ca, b->ca) == 0 && strcmp(a->peer_name, b->peer_name) == 0;
+}
+
 bool
 config_source_equal(const struct source_config *a, const struct source_config *b)
 {
@@ -206,7 +214,7 @@ config_source_equal(const struct source_config *a, const struct source_config *b
 	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
 	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
 	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
-	       a->timeout_ms == b->timeout_ms;
+	       a->timeout_ms == b->timeout_ms && config_tls_equal(&a->tls, &b->tls);
 }
 
 bool

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/address.h"
 #include "base/num.h"
 #include "pool/health.h"
 
@@ -147,6 +148,34 @@ config_source_parse_timeout(void *field, size_t size, const char *value)
 
 /* ---- the whole section ---- */
 
+#define TLS_PREFIX "tls:"
+
+static bool
+config_source_has_tls_keys(const struct source_tls *tls)
+{
+	return tls->psk[0] != '\0' || tls->identity[0] != '\0' || tls->cert[0] != '\0' ||
+	       tls->key[0] != '\0' || tls->ca[0] != '\0' || tls->peer_name[0] != '\0';
+}
+
+/* What proves the two to each other. */
+static const char *
+config_source_tls_error(const struct source_config *s)
+{
+	const struct source_tls *tls = &s->tls;
+
+	if (!source_addresses_begin(s->address, TLS_PREFIX))
+		return config_source_has_tls_keys(tls)
+			       ? "psk, identity, cert, key, ca and peer-name are for tls: addresses"
+			       : NULL;
+	if (tls->psk[0] == '\0' && tls->ca[0] == '\0')
+		return "tls: needs psk, or ca: a server that is not known is not talked to";
+	if (tls->identity[0] != '\0' && tls->psk[0] == '\0')
+		return "identity goes with psk";
+	if (tls->key[0] != '\0' && tls->cert[0] == '\0')
+		return "key goes with cert";
+	return NULL;
+}
+
 static const char *
 config_source_ekey_error(const struct source_config *s)
 {
@@ -154,6 +183,8 @@ config_source_ekey_error(const struct source_config *s)
 	    s->read_ahead != SOURCE_READ_AHEAD_DEFAULT ||
 	    s->timeout_ms != SOURCE_TIMEOUT_DEFAULT_MS)
 		return "class, trusted, policy, read-ahead and timeout are for type = egd";
+	if (config_source_has_tls_keys(&s->tls) || source_addresses_begin(s->address, TLS_PREFIX))
+		return "TLS is for type = egd";
 	if (source_address_is_list(s->address))
 		return "one Entropy Key has one address";
 	if (s->expect > 1 && !source_address_is_any(s->address))
@@ -170,7 +201,7 @@ config_source_egd_error(const struct source_config *s)
 		return "expect is for type = ekey";
 	if (s->policy != SOURCE_POLICY_ALL && !source_address_is_list(s->address))
 		return "policy needs several addresses, with commas between them";
-	return NULL;
+	return config_source_tls_error(s);
 }
 
 const char *
@@ -184,22 +215,43 @@ config_source_error(const struct source_config *source)
 
 /* ---- our own listeners ---- */
 
-/* "tcp:localhost:8888" of "tcp:*:8888". */
 static bool
-config_is_loopback_of(const char *address, const char *listener)
+config_is_any(const struct address *address)
 {
-	static const char *const hosts[] = {"localhost:", "127.0.0.1:", "[::1]:"};
-	const char *any = strstr(listener, ":*:");
-	size_t kind = any != NULL ? (size_t)(any - listener) + 1 : 0; /* "tcp:" */
+	return address->any.sa_family == AF_INET ? address->in4.sin_addr.s_addr == htonl(INADDR_ANY)
+						 : IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
 
-	if (any == NULL || strncmp(address, listener, kind) != 0)
+/* "127.0.0.1:8888" is reached at "0.0.0.0:8888" too; "localhost:8888" is left to the answer. */
+static bool
+config_is_same_place(const char *host, const char *listener)
+{
+	char theirs[ADDRESS_TEXT_MAX], ours[ADDRESS_TEXT_MAX];
+	struct address to, at;
+	struct address_host where;
+
+	if (address_parse_host(host, &where) != NULL || address_parse_inet(listener, &at) != NULL ||
+	    !address_from_ip(where.host, where.port, &to))
 		return false;
-	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
-		size_t len = strlen(hosts[i]);
+	if (config_is_any(&at) && address_is_loopback(&to))
+		return at.in4.sin_port == to.in4.sin_port; /* at the same place in IPv6 */
+	address_text(&to, theirs);
+	address_text(&at, ours);
+	return strcmp(theirs, ours) == 0;
+}
 
-		if (strncmp(address + kind, hosts[i], len) == 0 &&
-		    strcmp(address + kind + len, any + strlen(":*:")) == 0)
-			return true;
+static bool
+config_is_listener(const char *address, const char *listener)
+{
+	static const char *const kinds[] = {"tcp:", "tls:"};
+
+	if (address[0] != '\0' && strcmp(address, listener) == 0)
+		return true;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i]);
+
+		if (strncmp(address, kinds[i], len) == 0 && strncmp(listener, kinds[i], len) == 0)
+			return config_is_same_place(address + len, listener + len);
 	}
 	return false;
 }
@@ -211,8 +263,7 @@ config_source_asks(const struct source_config *source, const char *listener)
 	char one[SOURCE_ADDRESS_MAX];
 
 	while (source_address_next(&rest, one))
-		if (one[0] != '\0' &&
-		    (strcmp(one, listener) == 0 || config_is_loopback_of(one, listener)))
+		if (config_is_listener(one, listener))
 			return true;
 	return false;
 }

@@ -157,6 +157,11 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "a time from 1s to 1h"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk, or ca"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nidentity=me\n", 1, "goes with psk"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nkey=/y\n", 1, "key goes with cert"},
+	{"[source a]\ntype=egd\naddress=tcp:h:1\nca=/x\n", 1, "are for tls: addresses"},
+	{"[source a]\ntype=ekey\naddress=tls:h:1\n", 1, "TLS is for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
 	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
@@ -165,9 +170,12 @@ static const struct {
 	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[listen l]\nclass=direct\n"
 	 "address=unix:/x\n",
 	 1, "[source b]: unix:/x is a listener of our own"},
-	{"[listen l]\nclass=direct\naddress=tcp:*:8888\n[source b]\ntype=egd\n"
-	 "address=tcp:localhost:8888\n",
-	 4, "[source b]: tcp:*:8888 is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::]:88\nallow=::/0\n[source b]\ntype=egd\n"
+	 "address=unix:/x,tcp:127.0.0.1:88\n",
+	 5, "[source b]: tcp:[::]:88 is a listener of our own"},
+	{"[listen l]\nclass=direct\naddress=tcp:[::1]:88\n[source b]\ntype=egd\n"
+	 "address=tcp:[0:0::1]:88\n",
+	 4, "[source b]: tcp:[::1]:88 is a listener of our own"},
 	{"[source b]\ntype=egd\naddress=unix:/y,unix:/x\n[device a]\npath=/x\n", 4,
 	 "its path /x is also the address of a source"},
 	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,
@@ -362,6 +370,9 @@ sources_and_devices_differ_by_any_key(void **state)
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.timeout_ms = 1000;
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
+	s2.tls.psk[0] = '/';
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
 	s2.address[1] = 'y';

@@ -1,0 +1,275 @@
+"""EGD servers as sources: ours, Debian's ekeyd, chains of them, and what happens when they go."""
+
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+
+import ekeyd
+from house import SEED, stop
+from processes import PATIENCE_S, wait_until
+from relay import ask_of, free_port, gaps, new_house, start_with_key
+from stream import BLOCK, block, expected
+
+PSK = "relay:" + "5a" * 32 + "\n"
+SERVES = "serves"
+
+
+@pytest.fixture
+def houses(place):
+    made = []
+    yield lambda name: new_house(made, place, name)
+    for house in reversed(made):
+        house.clear()
+
+
+def kill(daemon):
+    daemon.kill()
+    daemon.wait(PATIENCE_S)
+
+
+def wait_serves(house, name="source up"):
+    wait_until(lambda: house.status()[name]["serves"] == "yes", "the upstream serves")
+
+
+# ---- with one upstream of ours ----
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp", "tls"])
+def test_device_serves_its_upstreams_bytes_exactly(houses, place, kind):
+    up, down = houses("up"), houses("down")
+    more, keys = "", []
+    if kind == "unix":
+        address = f"unix:{up.path}/egd"
+    else:
+        address = f"{kind}:127.0.0.1:{free_port()}"
+        keys = ["trusted = yes"] if kind == "tcp" else []
+    if kind == "tls":
+        secret = place / "psk"
+        secret.write_text(PSK)
+        secret.chmod(0o600)
+        more = f"psk = {secret}"
+        keys = [more]
+    start_with_key(up, address, more=more)
+    ask_of(down, address, *keys)
+    wait_serves(down)
+    offset = 0
+    for length in (1, 16, 255, 4096, 300000):
+        assert down.read(length) == expected(SEED, offset, length)
+        offset += length
+    rows = down.status()["source up"]
+    assert rows["use"] == "pool" and rows["credit_bits_per_byte"] == "7"
+    assert rows["violations"] == rows["late"] == rows["rejected"] == "0"
+
+
+def test_chain_of_daemons_hands_every_byte_on(houses):
+    key, middle, end = houses("key"), houses("middle"), houses("end")
+    start_with_key(key, f"unix:{key.path}/egd")
+    ask_of(middle, f"unix:{key.path}/egd", listen=f"unix:{middle.path}/egd", device=False)
+    ask_of(end, f"unix:{middle.path}/egd")
+    wait_serves(end)
+    assert end.read(200000) == expected(SEED, 0, 200000)
+
+
+def test_idle_relay_takes_little_from_a_key_that_others_need(houses):
+    up, down = houses("up"), houses("down")
+    start_with_key(up, f"unix:{up.path}/egd")
+    ask_of(down, f"unix:{up.path}/egd")
+    wait_until(lambda: int(down.status()["pool -"]["level_bytes"]) >= 2048, "it has read ahead")
+    time.sleep(1)
+    assert int(up.status()["listen egd"]["delivered"]) <= 4096 + 1024
+
+
+def test_bytes_over_plain_tcp_do_not_enter_the_pool_until_the_admin_says_so(houses):
+    up, down = houses("up"), houses("down")
+    address = f"tcp:127.0.0.1:{free_port()}"
+    start_with_key(up, address)
+    daemon = ask_of(down, address)
+    wait_until(lambda: "answers" in down.log(), "it answers")
+    reader = down.start_reader()
+    time.sleep(0.5)
+    assert reader.poll() is None
+    assert down.status()["source up"]["use"] == "none"
+    assert up.status()["listen egd"]["delivered"] == "0"
+    assert down.count("trusted = yes") == 1
+    text = down.config.read_text()
+    down.config.write_text(text.replace("type = egd", "type = egd\ntrusted = yes"))
+    down.reload(daemon)
+    assert reader.wait(PATIENCE_S) == 0
+    assert down.read(1000) == expected(SEED, 1, 1000)
+
+
+def test_our_own_listener_is_refused_when_it_answers(houses):
+    house = houses("self")
+    port = free_port()
+    ask_of(house, f"tcp:localhost:{port}", "trusted = yes", listen=f"tcp:127.0.0.1:{port}",
+           device=False)
+    house.wait_state("a listener of our own", "source up")
+    assert house.status()["source up"]["requests"] == "0"
+
+
+# ---- that goes and comes ----
+
+
+def test_blocked_readers_resume_when_the_upstream_comes(houses):
+    up, down = houses("up"), houses("down")
+    ask_of(down, f"unix:{up.path}/egd")
+    readers = [down.start_reader() for _ in range(3)]
+    start_with_key(up, f"unix:{up.path}/egd")
+    assert [reader.wait(PATIENCE_S) for reader in readers] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_upstream_killed_in_mid_reply_costs_bytes_and_spoils_none(houses, kind):
+    up, down = houses("up"), houses("down")
+    address = f"unix:{up.path}/egd" if kind == "unix" else f"tcp:127.0.0.1:{free_port()}"
+    got, total, kills = bytearray(), 0, 5
+    daemon = start_with_key(up, address, rate=30000)
+    ask_of(down, address, "trusted = yes")
+    wait_serves(down)
+    stopped = threading.Event()
+    with open(down.device, "rb", buffering=0) as device:
+
+        def read():
+            while not stopped.is_set():
+                got.extend(device.read(256))
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        for _ in range(kills):
+            before = len(got)
+            wait_until(lambda: len(got) > before + 50000, "bytes flow")
+            kill(daemon)
+            daemon = up.start_daemon()
+        before = len(got)
+        wait_until(lambda: len(got) > before + 50000, "bytes flow again")
+        stopped.set()
+        reader.join(PATIENCE_S)
+    total = len(got) + 40 * 65536
+    assert len(list(gaps(bytes(got), total))) <= kills + 1
+    assert int(down.status()["source up"]["answers"]) == kills + 1
+
+
+def test_upstream_that_hangs_is_left_after_the_timeout_and_taken_again(houses):
+    up, down = houses("up"), houses("down")
+    daemon = start_with_key(up, f"unix:{up.path}/egd")
+    ask_of(down, f"unix:{up.path}/egd", "timeout = 1s")
+    wait_serves(down)
+    assert down.read(5000) == expected(SEED, 0, 5000)
+    daemon.send_signal(signal.SIGSTOP)
+    reader = subprocess.Popen(["head", "-c", "50000", str(down.device)], stdout=subprocess.PIPE)
+    down.children.append(reader)
+    wait_until(lambda: int(down.status()["source up"]["late"]) > 0, "the timeout")
+    daemon.send_signal(signal.SIGCONT)
+    rest = reader.communicate(timeout=PATIENCE_S)[0]
+    assert len(rest) == 50000
+    assert len(list(gaps(expected(SEED, 0, 5000) + rest, 500000))) <= 4
+    assert down.count("nothing came for 1 s") >= 1
+
+
+def test_second_upstream_is_asked_while_the_first_is_away(houses):
+    one, two, down = houses("one"), houses("two"), houses("down")
+    addresses = [f"unix:{house.path}/egd" for house in (one, two)]
+    daemon = start_with_key(one, addresses[0])
+    start_with_key(two, addresses[1], "--seed", "second")
+    ask_of(down, ", ".join(addresses), "policy = failover")
+    wait_serves(down, "source up/1")
+    wait_until(lambda: down.status()["source up/2"]["connected"] == "yes", "the second is there")
+    assert down.read(20000) == expected(SEED, 0, 20000)
+    assert down.status()["source up/2"]["requests"] == "0"
+    kill(daemon)
+    wait_until(lambda: down.status()["source up/2"]["stands_by"] == "no", "the second is asked")
+    rest = down.read(20000)
+    assert expected("second", 0, 10000) in rest
+    up = one.start_daemon()
+    wait_serves(down, "source up/1")
+    assert down.status()["source up/2"]["stands_by"] == "yes"
+    stop(up)
+
+
+# ---- Debian's ekeyd ----
+
+
+class Debian:
+    """ekeyd with a simulated key, serving EGD."""
+
+    def __init__(self, house, output, rate):
+        self.house, self.output = house, output
+        house.start_sim("--quiet", rate=rate, listen=f"pty:{house.path}/key")
+        self.start()
+
+    def start(self):
+        self.daemon = ekeyd.Ekeyd(self.house.path, self.house.keyring, self.output)
+        self.daemon.add(self.house.path / "key")
+
+    def kill(self):
+        kill(self.daemon.process)
+        (self.house.path / "egd").unlink(missing_ok=True)
+
+    def stop(self):
+        self.daemon.stop()
+
+
+def blocks_of(got, parts):
+    """The numbers of the blocks in `got`, of which so many at most may be the beginning of one."""
+    numbers = {block(SEED, number): number for number in range(20000)}
+    at, found = 0, []
+    while at + BLOCK <= len(got):
+        part = next(n for n in range(BLOCK) if got[at + n : at + n + BLOCK] in numbers)
+        whole = got[at + part : at + part + BLOCK]
+        assert part == 0 or any(each.startswith(got[at : at + part]) for each in numbers)
+        parts -= part > 0
+        found.append(numbers[whole])
+        at += part + BLOCK
+    assert parts >= 0
+    return found
+
+
+@pytest.fixture
+def debian():
+    if missing := ekeyd.missing():
+        pytest.skip(f"{missing} is missing (package ekeyd)")
+    started = []
+
+    def start(*arguments):
+        started.append(Debian(*arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.stop()
+
+
+@pytest.mark.parametrize("kind", ["unix", "tcp"])
+def test_ekeyd_upstream_gives_each_block_of_its_key_once(houses, debian, kind):
+    up, down = houses("up"), houses("down")
+    port = free_port()
+    unix = kind == "unix"
+    address = f"unix:{up.path}/egd" if unix else f"tcp:127.0.0.1:{port}"
+    debian(up, f'EGDUnixSocket "{up.path}/egd"' if unix else f'EGDTCPSocket({port}, "127.0.0.1")', 2000)
+    ask_of(down, address, "trusted = yes")
+    wait_serves(down)
+    got = down.read(64000)
+    # Not in their order: its pool gives the newest first.
+    found = blocks_of(got, parts=0)
+    assert len(set(found)) == len(found) == 2000
+    assert down.status()["source up"]["violations"] == "0"
+
+
+def test_ekeyd_killed_in_mid_reply_costs_bytes_and_spoils_none(houses, debian):
+    up, down = houses("up"), houses("down")
+    upstream = debian(up, f'EGDUnixSocket "{up.path}/egd"', 2000)
+    ask_of(down, f"unix:{up.path}/egd")
+    reader = subprocess.Popen(["head", "-c", "160000", str(down.device)], stdout=subprocess.PIPE)
+    down.children.append(reader)
+    for kills in range(3):
+        before = int(down.status()["source up"]["read_bytes"])
+        wait_until(lambda: int(down.status()["source up"]["read_bytes"]) > before + 20000, "flow")
+        upstream.kill()
+        upstream.start()
+    got = reader.communicate(timeout=PATIENCE_S)[0]
+    found = blocks_of(got, parts=3)
+    assert len(got) == 160000 and len(set(found)) == len(found)
+    assert int(down.status()["source up"]["answers"]) == 4
