@@ -7,7 +7,7 @@ import socket
 import statistics
 
 from programs import Broken, have_ekeyd, wait_for
-from proc import memory_kib, use
+from proc import memory_kib
 from rows import ROUNDS, Row, compare, micro, thousand
 
 WINDOW_S = 2
@@ -30,7 +30,7 @@ def _listens(port):
 
 def _ours(place, port):
     more = ["[listen bench]", f"address = tcp:127.0.0.1:{port}", "max-clients = 16000"]
-    return place.daemon(None, [f"unix:{place.path('key')}"], cpus={1}, more=more)
+    return place.daemon(None, [f"unix:{place.path('key')}"], "1MiB", {1}, more=more)
 
 
 def _ekeyd(place, port):
@@ -42,11 +42,9 @@ def _load(place, server, clients, depth, length):
     port = _free_port()
     with place.sim(f"unix:{place.path('key')}", 0, {0}), server(place, port) as program:
         wait_for(f"port {port}", lambda: program.alive() and _listens(port))
-        argv = (f"127.0.0.1:{port}", clients, depth, length, WINDOW_S)
-        before = use(program.pid).cpu_ns
+        argv = (f"127.0.0.1:{port}", clients, depth, length, WINDOW_S, program.pid)
         with place.bench("egd_load", *argv, cpus={0}) as load:
             result = json.loads(load.output(WINDOW_S + 60))
-        result["cpu_ns"] = use(program.pid).cpu_ns - before
         result["rss_kib"] = memory_kib(program.pid)["Rss"]
     result["rate"] = result["bytes"] / result["seconds"]
     return result
