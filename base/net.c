@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #define NET_BACKLOG SOMAXCONN /* after an outage a whole fleet comes back at once */
-#define NET_UNREAD_LEN 16384 /* bytes: some of the largest replies that are sent together */
+#define NET_UNREAD_LEN 16384  /* bytes: some of the largest replies that are sent together */
 /* A TCP peer that is silent for a minute is asked, and gone after half a minute more. EGD 0. */
 #define NET_KEEP_IDLE_S 60
 #define NET_KEEP_INTERVAL_S 10
