@@ -77,13 +77,15 @@ charge(struct egd_connection *c, size_t len)
 	uint64_t now_ms = clock_now_ms();
 
 	c->charged = c->charged || bucket_take(allowance, len, now_ms);
-	if (!c->charged) {
-		c->server->throttled++;
+	if (!c->charged)
 		c->retry_ms = bucket_when(allowance, len, now_ms) - now_ms;
-	}
 	return c->charged;
 }
 
+/*
+ * Called from within pool_put(): the next read joins the queue before its turn has passed, or a
+ * client with many small ones would get but one in each round. Sending waits for the loop.
+ */
 static void
 on_granted(struct pool_waiter *waiter, void *arg)
 {
@@ -91,6 +93,7 @@ on_granted(struct pool_waiter *waiter, void *arg)
 
 	(void)waiter;
 	c->granted = true;
+	(void)egd_answers_put(c);
 	egd_server_schedule(c->server, c);
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What egd_server.c (the listener), connection.c and answers.c share; for nobody else. */
+/*
+ * What the server's parts share, and nobody else has: egd_server.c (its life), accept.c (who comes
+ * in), connection.c, opening.c and answers.c (one connection).
+ */
 #ifndef EGD_INSIDE_H
 #define EGD_INSIDE_H
 
@@ -20,8 +23,8 @@
 /* Bytes of requests that are read ahead: the longest request, the longest PROXY header. */
 #define EGD_IN_LEN EGD_PROXY_MAX
 
-/* Bytes of replies that are sent together: 16 of the longest. */
-#define EGD_OUT_LEN 4096
+/* Bytes of replies that are sent together, 12 of the longest: 10,000 slow readers hold 30 MB. */
+#define EGD_OUT_LEN 3072
 
 /* What comes before the first request, in this order. */
 enum egd_stage { EGD_STAGE_PROXY, EGD_STAGE_TLS, EGD_STAGE_OPEN };
@@ -74,7 +77,7 @@ struct egd_server {
 	struct slots outs;
 	struct egd_members members;
 	struct pool_account account;
-	uint64_t accepted, refused, throttled, ended[EGD_ENDS];
+	uint64_t accepted, throttled, ended[EGD_ENDS];
 	struct log_limit refused_limit, ended_limit;
 };
 
@@ -83,8 +86,14 @@ struct egd_server {
 /* This connection is served when the loop turns next, after those who asked before. */
 void egd_server_schedule(struct egd_server *server, struct egd_connection *c);
 
+/* ---- accept.c ---- */
+
+/* Events of the listener: somebody connects; there may be fds again. */
+void egd_accept_ready(evutil_socket_t listener, short what, void *server);
+void egd_accept_again(evutil_socket_t none, short what, void *server);
+
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
-const char *egd_server_admit(struct egd_server *server, struct egd_connection *c);
+const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 
 /* ---- connection.c ---- */
 
@@ -97,6 +106,14 @@ void egd_connection_work(struct egd_connection *c);
 
 /* Closes and frees it; what it was granted and did not get is lost. */
 void egd_connection_free(struct egd_connection *c, enum egd_end end);
+
+/* One line in the log, as often as strangers may cause them. */
+void egd_connection_say_end(struct egd_connection *c, const char *why);
+
+/* ---- opening.c ---- */
+
+/* True when requests may come; else it waits, or `c` is gone. */
+bool egd_opening_go_on(struct egd_connection *c);
 
 /* ---- answers.c ---- */
 

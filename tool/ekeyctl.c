@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
 #include "ctl/protocol.h"
@@ -23,6 +24,8 @@ static const struct subcommand {
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
 	{"drain", 0, 0, tool_drain, "drain", "HAProxy shall send no new clients here"},
 	{"resume", 0, 0, tool_resume, "resume", "and now it shall again"},
+	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",
+	 "ekeyd's configuration in our words"},
 	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
 };
 
@@ -31,15 +34,18 @@ static const struct subcommand {
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: ekeyctl [option...] COMMAND\n"
-		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
-		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
-		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
-		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
-		    "  -V, --version\n  -h, --help\n"
-		    "commands:\n");
+	fprintf(to,
+		"usage: ekeyctl [option...] COMMAND\n"
+		"  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+		"  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
+		"  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
+		"                      or the key's tty or Unix socket\n"
+		"  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
+		"                      of hwreport --device: how long it listens; default: 60s\n"
+		"  -V, --version\n  -h, --help\n"
+		"commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(to, "  %-18s %s\n", subcommands[i].form, subcommands[i].help);
+		fprintf(to, "  %-22s %s\n", subcommands[i].form, subcommands[i].help);
 }
 
 static const struct subcommand *
@@ -85,6 +91,7 @@ main(int argc, char **argv)
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
+	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':

@@ -94,9 +94,14 @@ start_crowd() {
 	until_true flowing
 }
 
-# Readers who want more than there will be: they wait, and nothing comes.
+# Readers who want more than there will be: when they have what there was, they wait.
+still() {
+	before=$(delivered)
+	sleep 0.5
+	[ "$(delivered)" = "$before" ]
+}
 stays_blocked() {
-	sleep 1
+	until_true still
 	before=$(delivered)
 	sleep 2
 	after=$(delivered)

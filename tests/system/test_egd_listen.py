@@ -1,0 +1,314 @@
+"""[listen] sections: where clients come from, who may, and what a reload does to them."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+
+from egd import Client, free_port, read, row, section, wait_row
+from house import SEED, as_root
+from processes import BUILD, PATIENCE_S, run, wait_until
+from stream import expected
+
+
+VMADDR_CID_LOCAL = 1  # vm_sockets.h; Python's socket has it from 3.12 on
+
+
+@pytest.fixture
+def serve(house):
+    """Starts a key and a daemon with these sections."""
+
+    def start(*sections, rate=0):
+        house.start_sim(rate=rate)
+        house.write_config(house.source(), *sections)
+        return house.start_daemon()
+
+    return start
+
+
+def refuses_to_start(house, line):
+    daemon = house.start(BUILD / "ekey-randomd", "-c", house.config, log="daemon.log")
+    assert daemon.wait(PATIENCE_S) == 1
+    assert house.count(line) == 1, house.log()
+
+
+# ---- sockets ----
+
+
+def test_unix_socket_has_its_mode_and_goes_with_the_daemon(house, serve):
+    path = house.path / "egd"
+    daemon = serve(section(f"unix:{path}", mode="0604"))
+    assert path.stat().st_mode & 0o777 == 0o604
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE_S) == 0
+    assert not path.exists()
+
+
+@as_root
+def test_unix_socket_has_its_owner(house, serve):
+    path = house.path / "egd"
+    serve(section(f"unix:{path}", owner="nobody:daemon", mode="0660"))
+    assert (path.owner(), path.group()) == ("nobody", "daemon")
+
+
+def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(house, serve):
+    path = house.path / "egd"
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(path))
+    serve(section(f"unix:{path}"))
+    with Client(path) as c:
+        assert c.ask(8) == expected(SEED, 0, 8)
+    house.control = house.path / "control2"
+    house.write_config(section(f"unix:{path}"))
+    refuses_to_start(house, f"listen egd: unix:{path}: Address already in use: another process")
+
+
+def test_a_port_in_use_is_said_in_one_line(house):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"tcp:127.0.0.1:{other.getsockname()[1]}"
+        house.write_config(section(address))
+        refuses_to_start(house, f"listen egd: {address}: Address already in use: another process")
+
+
+def test_tcp_over_ipv6(serve):
+    port = free_port()
+    serve(section(f"tcp:[::1]:{port}"))
+    with Client(("::1", port)) as c:
+        assert c.ask(8) == expected(SEED, 0, 8)
+
+
+def test_a_restart_finds_its_port_free(house, serve):
+    port = free_port()
+    daemon = serve(section(f"tcp:127.0.0.1:{port}"))
+    client = Client(("127.0.0.1", port))
+    assert len(client.ask(8)) == 8
+    daemon.send_signal(signal.SIGTERM)
+    assert daemon.wait(PATIENCE_S) == 0
+    house.start_daemon()
+    with Client(("127.0.0.1", port)) as c:
+        assert len(c.ask(8)) == 8
+
+
+def test_vsock(house, serve):
+    try:
+        socket.socket(socket.AF_VSOCK).close()
+    except OSError as error:
+        pytest.skip(f"vsock is missing in this kernel: {error.strerror}")
+    serve(section("vsock:18888"))
+    assert row(house, "clients") == 0
+    with socket.socket(socket.AF_VSOCK) as s:
+        s.settimeout(2)
+        try:
+            s.connect((VMADDR_CID_LOCAL, 18888))
+        except OSError as error:
+            pytest.skip(f"vsock's loopback is missing in this kernel: {error}")
+        s.sendall(read(8))
+        assert s.recv(8) == expected(SEED, 0, 8)
+
+
+# ---- who may ----
+
+
+def test_only_allowed_networks_are_served(house, serve):
+    port = free_port()
+    serve(section(f"tcp:127.0.0.1:{port}", allow="127.0.1.0/24, ::1"))
+    with Client(("127.0.0.1", port), source="127.0.1.7") as c:
+        assert c.ask(8) == expected(SEED, 0, 8)
+    with Client(("127.0.0.1", port), source="127.0.2.7") as c:
+        assert c.hear_all() == b""
+    assert row(house, "refused") == 1
+    assert house.count("listen egd: refused 127.0.2.7:") == 1
+
+
+def test_a_listener_for_all_needs_to_be_told_who_may(house):
+    house.write_config(section("tcp:0.0.0.0:8888"))
+    refuses_to_start(house, "[listen egd]: others than this machine can reach it: say who may")
+
+
+HAPROXY = """\
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1m
+    timeout server 1m
+frontend in
+    bind 127.0.0.1:{front}
+    default_backend keys
+backend keys
+    source 127.0.0.9
+    server a 127.0.0.1:{back} {how}
+"""
+
+
+@pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
+def test_haproxy_in_front_does_not_hide_who_asks(house, serve, how):
+    assert shutil.which("haproxy"), "haproxy is missing"
+    front, back = free_port(), free_port()
+    serve(section(f"tcp:127.0.0.1:{back}", allow="127.0.0.1, 127.0.0.5", proxy_from="127.0.0.9"))
+    (house.path / "haproxy.cfg").write_text(HAPROXY.format(front=front, back=back, how=how))
+    house.start("haproxy", "-db", "-f", house.path / "haproxy.cfg", log="haproxy.log")
+    wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", front)) == 0, "haproxy listens")
+    with Client(("127.0.0.1", front), source="127.0.0.5") as c:
+        assert c.ask(8) == expected(SEED, 0, 8)
+    with Client(("127.0.0.1", front), source="127.0.0.6") as c:
+        assert c.say(read(8)).hear_all() == b""
+    wait_until(lambda: house.count("closed 127.0.0.6:"), "the line that names it")
+    assert house.count("its address is not in allow") == 1
+
+
+def test_a_proxy_header_of_a_stranger_has_its_own_line(house, serve):
+    port = free_port()
+    serve(section(f"tcp:127.0.0.1:{port}", proxy_from="127.0.0.9"))
+    with Client(("127.0.0.1", port)) as c:
+        c.say(b"PROXY TCP4 10.0.0.1 10.0.0.2 4000 8888\r\n" + read(8))
+        assert c.hear_all() == b""
+    assert house.count("it sent a PROXY header, and is not in proxy-from") == 1
+
+
+# ---- TLS ----
+
+PSK = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+
+class TlsClient:
+    """openssl s_client, with the same verbs."""
+
+    def __init__(self, port, *options):
+        self.child = subprocess.Popen(
+            ["openssl", "s_client", "-quiet", "-tls1_3", "-connect", f"127.0.0.1:{port}", *options],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )
+
+    def say(self, data):
+        self.child.stdin.write(data)
+        self.child.stdin.flush()
+        return self
+
+    def hear(self, length):
+        return self.child.stdout.read(length)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.child.kill()
+        self.child.communicate(timeout=PATIENCE_S)
+
+
+def secret_file(path, text):
+    path.touch(mode=0o600)
+    path.write_text(text)
+    return path
+
+
+def openssl(*argv):
+    done = run("openssl", *map(str, argv))
+    assert done.returncode == 0, done.stdout
+
+
+def make_certificates(place):
+    """ca.pem, and for server and client NAME.pem and NAME.key that it signed."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+            "2", "-subj", "/CN=root", "-keyout", place / "ca.key", "-out", place / "ca.pem")
+    for name in ("server", "client"):
+        openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                f"/CN={name}", "-keyout", place / f"{name}.key", "-out", place / f"{name}.csr")
+        openssl("x509", "-req", "-in", place / f"{name}.csr", "-CA", place / "ca.pem", "-CAkey",
+                place / "ca.key", "-CAcreateserial", "-days", "2", "-out", place / f"{name}.pem")
+
+
+def test_tls_with_a_pre_shared_key(house, serve):
+    port = free_port()
+    psk = secret_file(house.path / "psk", f"web1:{PSK}\n")
+    serve(section(f"tls:127.0.0.1:{port}", psk=psk))
+    with TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as c:
+        assert c.say(read(255) * 50).hear(255 * 50) == expected(SEED, 0, 255 * 50)
+    with TlsClient(port, "-psk", PSK.replace("0", "1"), "-psk_identity", "web1") as c:
+        assert c.say(read(8)).hear(8) == b""
+    with Client(("127.0.0.1", port)) as c:
+        assert not c.say(b"GET / HTTP/1.1\r\n\r\n").hear_all().startswith(b"HTTP")
+    wait_row(house, "ended_start", 2)
+
+
+def test_tls_with_certificates_of_both(house, serve):
+    port = free_port()
+    place = house.path
+    make_certificates(place)
+    serve(section(f"tls:127.0.0.1:{port}", cert=place / "server.pem", key=place / "server.key",
+                  ca=place / "ca.pem"))
+    known = ["-cert", place / "client.pem", "-key", place / "client.key"]
+    with TlsClient(port, "-CAfile", place / "ca.pem", "-verify_return_error", *known) as c:
+        assert c.say(read(64)).hear(64) == expected(SEED, 0, 64)
+    with TlsClient(port) as c:
+        c.say(read(64))
+        assert c.hear(64) == b""
+    wait_row(house, "ended_start", 1)
+
+
+def test_bad_keys_for_tls_name_the_file(house):
+    house.write_config(section("tls:127.0.0.1:18889", psk=house.path / "absent"))
+    refuses_to_start(house, f"{house.path}/absent")
+
+
+def test_reload_takes_new_keys_for_tls_and_leaves_connections(house, serve):
+    port = free_port()
+    psk = secret_file(house.path / "psk", f"web1:{PSK}\n")
+    daemon = serve(section(f"tls:127.0.0.1:{port}", psk=psk))
+    with TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as old:
+        assert len(old.say(read(8)).hear(8)) == 8
+        psk.write_text(f"web2:{PSK}\n")
+        house.reload(daemon)
+        assert len(old.say(read(8)).hear(8)) == 8
+        with TlsClient(port, "-psk", PSK, "-psk_identity", "web2") as new:
+            assert len(new.say(read(8)).hear(8)) == 8
+        psk.write_text("nonsense\n")
+        house.reload(daemon)
+        assert house.count("listen egd: goes on with the keys it had") == 1
+        assert len(old.say(read(8)).hear(8)) == 8
+
+
+# ---- systemd ----
+
+
+def test_a_socket_of_systemds(house):
+    """Accept=no: the service manager listens, and starts us for the first connection."""
+    assert shutil.which("systemd-socket-activate"), "systemd-socket-activate is missing"
+    path = house.path / "egd"
+    house.start_sim()
+    house.write_config(house.source(), section("systemd:entropy"))
+    house.start("systemd-socket-activate", f"--listen={path}", "--fdname=entropy",
+                BUILD / "ekey-randomd", "-c", house.config, log="daemon.log")
+    wait_until(path.exists, "systemd-socket-activate listens")
+    with Client(path) as c:
+        assert c.ask(16) == expected(SEED, 0, 16)
+    assert house.status()["listen egd"]["address"] == "systemd:entropy"
+
+
+def test_a_socket_that_systemd_did_not_give(house):
+    house.write_config(section("systemd:entropy"))
+    refuses_to_start(house, "systemd gave no socket with this FileDescriptorName=")
+
+
+# ---- reload ----
+
+
+def test_reload_leaves_the_same_listener_and_its_clients(house, serve):
+    first, second, third = (house.path / name for name in ("a", "b", "c"))
+    daemon = serve(section(f"unix:{first}", "one"), section(f"unix:{second}", "two"))
+    stays, goes = Client(first), Client(second)
+    assert len(stays.ask(8)) == len(goes.ask(8)) == 8
+    house.write_config(house.source(), section(f"unix:{first}", "one"),
+                       section(f"unix:{second}", "two", weight=2), section(f"unix:{third}", "new"))
+    house.reload(daemon)
+    assert len(stays.ask(8)) == 8
+    assert goes.hear_all() == b""
+    for path in (second, third):
+        with Client(path) as c:
+            assert len(c.ask(8)) == 8
+    house.write_config(house.source())
+    house.reload(daemon)
+    assert stays.hear_all() == b""
+    assert not any(os.path.exists(path) for path in (first, second, third))
