@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #define NET_BACKLOG SOMAXCONN /* after an outage a whole fleet comes back at once */
-#define NET_UNREAD_LEN 16384  /* bytes: some of the largest replies that are sent together */
 /* A TCP peer that is silent for a minute is asked, and gone after half a minute more. EGD 0. */
 #define NET_KEEP_IDLE_S 60
 #define NET_KEEP_INTERVAL_S 10
@@ -132,19 +131,6 @@ net_keep_alive(int fd)
 	(void)net_set(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* requests are small, and awaited */
 }
 
-/*
- * What is sent to a peer that does not read waits in the kernel, up to 4 MiB of it over TCP: what
- * its side has no room for stays here instead, with us.
- */
-static void
-net_bound_unread(int fd, const struct address *peer)
-{
-	if (net_is_tcp(peer))
-		(void)net_set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NET_UNREAD_LEN);
-	else
-		(void)net_set(fd, SOL_SOCKET, SO_SNDBUF, NET_UNREAD_LEN);
-}
-
 static int
 net_socket(const struct address *address)
 {
@@ -194,7 +180,6 @@ net_accept(int listener, struct address *ret)
 	address_unmap(&peer);
 	if (net_is_tcp(&peer))
 		net_keep_alive(fd);
-	net_bound_unread(fd, &peer);
 	*ret = peer;
 	return fd;
 }

@@ -23,7 +23,6 @@ int net_listen(const struct address *address);
 /*
  * Takes a connection from a listening socket of any kind. The fd, with the peer in *ret (unmapped),
  * or -errno: -EAGAIN when nobody waits. A TCP connection is kept alive, and not delayed.
- * The kernel keeps little of what is sent to a peer that does not read.
  */
 int net_accept(int listener, struct address *ret);
 
