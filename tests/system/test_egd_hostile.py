@@ -56,6 +56,10 @@ class Server:
     def row(self, key):
         return int(self.house.status()["listen egd"][key])
 
+    def is_sanitized(self):
+        """Its memory is then mostly the sanitizer's."""
+        return "libasan" in pathlib.Path(f"/proc/{self.daemon.pid}/maps").read_text()
+
     def rss_kib(self):
         status = pathlib.Path(f"/proc/{self.daemon.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
@@ -136,7 +140,7 @@ def check_modest(server, what, rss_kib, rounds=100):
     grown = server.rss_kib() - server.rss_before_kib
     print(f"{what}: {said('02/32', egd)}; {said('device', device)}; {server.row('clients')} "
           f"clients, RSS {server.rss_kib()} KiB, {grown:+} KiB")
-    assert grown <= rss_kib
+    assert grown <= rss_kib or server.is_sanitized()
 
 
 @pytest.fixture
@@ -296,10 +300,12 @@ def test_those_above_max_clients_are_refused_and_the_last_places_are_for_others(
     assert sum(answers(s) for s in mine) == 75
     others = [server.connect(4, n) for n in range(50)]
     assert sum(answers(s) for s in others) == 25
-    assert server.row("ended_start") == 75 and server.row("refused") == 25
+    assert server.row("refused") == 100
     log = server.house.log()
-    assert log.count("closed ") == log.count("refused ") == 1, log
+    assert log.count("closed ") == log.count("refused ") == 1, log  # of each kind of refusal
     assert log.count("max-clients") == 2, log
+    for s in [*mine, *others]:
+        s.close()
 
 
 def answers(s):
@@ -335,7 +341,7 @@ def test_ten_thousand_connections_that_ask_for_nothing(serve, clients):
         clients(server.connect(3, number))
     wait_until(lambda: server.row("clients") == count, "all are in")
     check_modest(server, f"{count} that ask for nothing", 3 * count)
-    assert server.rss_kib() < 64 * KIB
+    assert server.rss_kib() < 64 * KIB or server.is_sanitized()
 
 
 # ---- quiet ones ----
