@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/hwreport.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "backend/report.h"
@@ -12,11 +11,11 @@
 static void
 hwreport_rows(struct evbuffer *report, struct evbuffer *out)
 {
-	char *line;
+	struct evbuffer_ptr end;
 
-	while ((line = evbuffer_readln(report, NULL, EVBUFFER_EOL_LF)) != NULL) {
-		evbuffer_add_printf(out, "*\t%s\n", line);
-		free(line);
+	while ((end = evbuffer_search_eol(report, NULL, NULL, EVBUFFER_EOL_LF)).pos >= 0) {
+		evbuffer_add_printf(out, "*\t");
+		evbuffer_remove_buffer(report, out, (size_t)end.pos + 1);
 	}
 }
 

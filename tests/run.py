@@ -145,7 +145,7 @@ SUITES = {
     "checks": run_checks,
     "unit": run_unit,
     "system": lambda args: run_pytest(args, "tests/system"),
-    "rig": lambda args: run_pytest(args, *UML),
+    "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
     "guest": run_guest,
 }
 
