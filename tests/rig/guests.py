@@ -101,8 +101,7 @@ GUESTS = [
         "tty",
         "usb.sh",
         LINUX + [f"tty.{name}" for name in SOURCE],
-        limit_s=600 + CYCLES * CYCLE_S,
-        words={"address": "tty", "cycles": CYCLES},
+        words={"address": "tty", "cycles": 8},
     ),
     Guest(
         "keys",
