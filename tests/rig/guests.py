@@ -187,7 +187,7 @@ GUESTS = [
         [
             "hwrng_is_the_stream",
             "hwrng_never_gives_a_byte_twice",
-            "limited_hwrng_is_slow_and_exact",
+            "limited_hwrng_is_exact_and_takes_its_time",
             "console_is_an_upstream",
             "vsock_is_an_upstream",
         ],
