@@ -172,7 +172,7 @@ headers: ## every header compiles alone
 test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
-$(BUILD)/tests/system/readers: $(BUILD)/tests/system/stream.o
+$(BUILD)/tests/system/readers: $(addprefix $(BUILD)/tests/system/,egd_reader.o record.o stream.o)
 $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
@@ -222,7 +222,7 @@ check-san: ## unit and system tests under ASan and UBSan
 test-san:
 	$(Q)$(suites) unit system
 
-soak: ## a hundred million 16-byte blocks through 64 readers that are killed and interrupted
+soak: ## a hundred million 16-byte blocks through killed readers of a device, as many through all outlets
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice

@@ -62,6 +62,16 @@ say_start(const struct options *options)
 		 VERSION, options->bytes, options->interval_ms / 1000, options->credit);
 }
 
+static void
+give_up_privileges(void)
+{
+	int result = capability_keep_only(CAPABILITY_NONE);
+
+	if (result < 0)
+		log_warn("cannot give up capabilities: %s: the unit must allow capset",
+			 strerror(-result));
+}
+
 /*
  * The keeper comes first, and has our one privilege from then on: who talks to the network needs
  * none. Files that only root may read are read before it is given up.
@@ -70,7 +80,7 @@ static int
 run_agent(const struct options *options)
 {
 	struct upstreams upstreams;
-	int keeper = keeper_start();
+	int keeper = keeper_start(), result = FEED_EXIT_USAGE;
 
 	if (keeper < 0) {
 		log_err("cannot start the keeper: %s", strerror(-keeper));
@@ -79,10 +89,12 @@ run_agent(const struct options *options)
 	signal(SIGPIPE, SIG_IGN);
 	if (options->mode == MODE_FEED)
 		say_start(options);
-	if (!upstreams_init(&upstreams, options))
-		return FEED_EXIT_USAGE;
-	(void)capability_keep_only(CAPABILITY_NONE);
-	return agent_run(options, &upstreams, keeper);
+	if (upstreams_init(&upstreams, options)) {
+		give_up_privileges();
+		result = agent_run(options, &upstreams, keeper);
+	}
+	upstreams_finish(&upstreams);
+	return result;
 }
 
 /* Without a privilege, and whoever asks. */

@@ -31,6 +31,13 @@ upstreams_init(struct upstreams *u, const struct options *options)
 	return true;
 }
 
+void
+upstreams_finish(struct upstreams *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		tls_context_free(&u->to[i].tls);
+}
+
 /* Asks on an open channel for bytes that the server gives when it has them all. */
 static int
 ask(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)

@@ -141,8 +141,6 @@ def count_junit(report):
     )
 
 
-UML = ("tests/rig/test_cuse.py", "tests/rig/test_pool.py")
-
 SUITES = {
     "checks": run_checks,
     "unit": run_unit,

@@ -143,7 +143,7 @@ listen_run(struct listen *l, const struct tool_options *options, uint64_t ms, co
 static bool
 is_good(const struct tool_options *options, const char *address, uint64_t *ret_ms)
 {
-	const char *wrong = source_address_error(address);
+	const char *wrong = source_address_is_any(address) ? NULL : source_address_error(address);
 
 	if (wrong == NULL && options->timeout != NULL &&
 	    !num_parse_duration(options->timeout, LISTEN_MAX_MS, ret_ms))

@@ -8,6 +8,7 @@ import subprocess
 import typing
 
 import beside
+import pool_cases
 import qemu
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
@@ -23,6 +24,7 @@ class Guest:
     cases: list
     limit_s: int = 600  # a minute or two; the rest is for a busy machine
     words: dict = dataclasses.field(default_factory=dict)
+    arguments: tuple = ()  # of its kernel
     systemd: bool = False
     beside: typing.Callable = beside.nothing
 
@@ -32,7 +34,8 @@ class Guest:
             install(tree)
         with self.beside(tree) as devices:
             return qemu.boot(
-                BUILD, self.job, self.limit_s, tree, self.systemd, devices, **self.words
+                BUILD, self.job, self.limit_s, tree, self.systemd, devices, self.arguments,
+                **self.words,
             )
 
 
@@ -174,6 +177,7 @@ GUESTS = [
             "opened_in_vain_stops_no_other_key",
             "commands_time_out",
             "reset_in_vain_stops_no_other_key",
+            "stops_while_the_kernel_tries",
         ],
     ),
     Guest(
@@ -192,5 +196,15 @@ GUESTS = [
             "vsock_is_an_upstream",
         ],
         beside=beside.egd_servers,
+    ),
+    *(
+        Guest(
+            f"pool-{feeder}",
+            "pool.sh",
+            cases,
+            words={"feeder": feeder},
+            arguments=pool_cases.ARGUMENTS,
+        )
+        for feeder, cases in pool_cases.QEMU_CASES.items()
     ),
 ]

@@ -82,7 +82,9 @@ def make(suite, folder):
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     if made.returncode == OUT_OF_REACH:
-        raise Lack(f"their image, and {made.stdout.strip()}")
+        *details, reason = made.stdout.strip().splitlines()
+        print(*details, sep="\n")
+        raise Lack(f"their image, and {reason}")
     if made.returncode != 0 or not whole(folder):
         raise RuntimeError(f"image.sh: exit {made.returncode}\n{made.stdout}")
 

@@ -48,7 +48,8 @@ def libraries(programs):
 def pack(build, tree, to):
     """Writes the archive that the guest unpacks onto its root: /rig, and what `tree` holds."""
     programs = [build / name for name in (
-        "ekey-randomd", "ekeyctl", "ekey-sim", "tests/system/readers", "tests/rig/init")]
+        "ekey-randomd", "ekeyctl", "ekey-sim", "tests/system/readers", "tests/rig/init",
+        "ekey-feed", "tests/rig/pool_probe")]
     with tarfile.open(to, "w", dereference=False) as archive:
         for program in programs:
             archive.add(program, f"rig/{program.relative_to(build)}")
@@ -81,11 +82,12 @@ def first_files(build, folder):
         yield file.name, 0o100644, file.read_bytes()
 
 
-def boot(build, job, limit, tree=None, systemd=False, devices=(), **words):
+def boot(build, job, limit, tree=None, systemd=False, devices=(), arguments=(), **words):
     """Runs `job` (a script of this folder) and returns a Run.
 
     `words` become its environment, or with `systemd` the kernel's command line, where a unit in
-    `tree`, files for the guest's root, has to start it. `devices` are more of QEMU's words.
+    `tree`, files for the guest's root, has to start it. `devices` are more of QEMU's words,
+    `arguments` more of the kernel's.
     """
     folder = image.get()
     with tempfile.TemporaryDirectory(prefix="rig.") as home:
@@ -98,6 +100,7 @@ def boot(build, job, limit, tree=None, systemd=False, devices=(), **words):
         }
         line = [
             "console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off nokaslr audit=0",
+            *arguments,
             *(f"rig_{name}={value}" for name, value in words.items()),
             *(f"systemd.mask={unit}" for unit in MASKED if systemd),
         ]

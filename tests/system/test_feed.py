@@ -1,7 +1,6 @@
 """ekey-feed: asks real servers and bad ones, says how it goes, and needs no privilege to mix."""
 
 import os
-import pathlib
 import pty
 import re
 import shutil

@@ -74,7 +74,7 @@ def test_feeds_and_counts_or_says_what_is_lacking(house):
 def test_the_keeper_is_nobody_and_has_one_capability(house):
     daemon = start(house, KERNEL)
     (keeper,) = keepers(daemon)
-    process = wait_until(lambda: state(keeper) if state(keeper)["NoNewPrivs"] == "1" else None, "it is confined")
+    wait_until(lambda: state(keeper)["NoNewPrivs"] == "1", "it is confined")
     wait_until(lambda: state(keeper)["Uid"].split() == ["65534"] * 4, "it is nobody")
     wait_until(lambda: int(state(keeper)["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0, "it has no more")
     process = state(keeper)
