@@ -42,9 +42,10 @@ struct config {
 	char keyring[CONFIG_PATH_MAX];
 	char control[CONFIG_SOCKET_MAX];
 	mode_t control_mode;
-	size_t pool_size; /* bytes */
+	size_t pool_size;    /* bytes */
+	size_t pool_reserve; /* bytes beside them for [kernel]; without it there are none */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
-	bool kernel_on;   /* there is a [kernel] section */
+	bool kernel_on;               /* there is a [kernel] section */
 	struct kernel_config kernel;
 	size_t source_count, device_count, listen_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];

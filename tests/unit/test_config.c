@@ -134,6 +134,7 @@ empty_file_has_defaults_and_publishes_nothing(void **state)
 	assert_string_equal(c.control, "/run/ekey-random/control");
 	assert_int_equal(c.control_mode, 0600);
 	assert_int_equal(c.pool_size, 1 << 20);
+	assert_int_equal(c.pool_reserve, 4096);
 	assert_int_equal(c.source_count, 0);
 	assert_int_equal(c.device_count, 0);
 }
@@ -174,6 +175,8 @@ static const struct {
 	{"[pool]\nsize =\n", 2, "size = : a value is needed"},
 	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value starts with ;"},
 	{"[pool]\nsize = 8KB\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nreserve = 255\n", 2, "a size from 256 bytes to 1MiB is needed"},
+	{"[pool]\nreserve = 2MiB\n", 2, "a size from 256 bytes to 1MiB is needed"},
 	{"[pool]\nsize = 8191\n", 2, "a size from 8KiB to 1GiB is needed"},
 	{"[pool]\nsize = 1025MiB\n", 2, "a size from 8KiB to 1GiB is needed"},
 	{"[pool]\nsize = -1\n", 2, "a size from 8KiB to 1GiB is needed"},
