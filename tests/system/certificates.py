@@ -26,6 +26,7 @@ class Root:
         cert, key = self.folder / f"{name}.pem", self.folder / f"{name}.key"
         more = ["-addext", f"subjectAltName={alt_name}"] if alt_name else []
         openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-days", 2,
-                "-CA", self.file, "-CAkey", self.key, "-addext", "basicConstraints=critical,CA:FALSE",
-                *more, "-keyout", key, "-out", cert)
+                "-CA", self.file, "-CAkey", self.key,
+                "-addext", "basicConstraints=critical,CA:FALSE", *more,
+                "-keyout", key, "-out", cert)
         return cert, key

@@ -1,4 +1,4 @@
-"""TLS with others' programs at the other end: openssl(1) and stunnel, by keys and by certificates."""
+"""TLS with openssl(1) or stunnel at the other end, by keys and by certificates."""
 
 import re
 import shutil
