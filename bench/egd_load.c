@@ -28,7 +28,7 @@
 #define EVENTS 256
 #define REQUESTS_EACH 20 /* on average, or one more and one less would be unfair: Jain's index */
 #define LIMIT_NS UINT64_C(60000000000) /* of a window */
-#define WARM_NS 500000000             /* before the window: what the pool held at first is gone */
+#define WARM_NS 500000000              /* before the window: what the pool held at first is gone */
 
 struct client {
 	int fd;
