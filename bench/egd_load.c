@@ -28,10 +28,12 @@
 #define EVENTS 256
 #define REQUESTS_EACH 20 /* on average, or one more and one less would be unfair: Jain's index */
 #define LIMIT_NS UINT64_C(60000000000) /* of a window */
-#define WARM_NS 500000000             /* before the window: what the pool held at first is gone */
+#define WARM_NS 500000000              /* before the window: what the pool held at first is gone */
+#define ALL_NS UINT64_C(10000000000)   /* until then each client shall have had an answer */
 
 struct client {
 	int fd;
+	bool heard;          /* it has had an answer */
 	size_t partial;      /* bytes of the reply that is coming */
 	uint64_t requests;   /* answered in the window */
 	uint64_t *sent_ns;   /* a ring of `depth`: when those in flight were sent */
@@ -46,8 +48,9 @@ struct load {
 	const char *pid;
 	struct client *all;
 	struct samples samples;
-	uint64_t requests; /* answered in the window */
-	size_t closed;
+	uint64_t requests;     /* answered in the window */
+	size_t closed, silent; /* clients; those without an answer so far */
+	uint64_t seconds;
 	int epoll;
 };
 
@@ -93,6 +96,8 @@ client_open(struct load *l, struct client *c, size_t number)
 static void
 client_answered(struct load *l, struct client *c, uint64_t now_ns)
 {
+	l->silent -= !c->heard;
+	c->heard = true;
 	if (now_ns >= l->window_ns) {
 		c->requests++;
 		l->requests++;
@@ -147,6 +152,17 @@ window_is_over(const struct load *l, uint64_t now_ns)
 	       (l->requests >= l->clients * REQUESTS_EACH || now_ns >= l->window_ns + LIMIT_NS);
 }
 
+/* Half a second after the server has got to know all of them. */
+static bool
+window_begins(struct load *l, uint64_t now_ns)
+{
+	if (l->window_ns == UINT64_MAX && (l->silent == 0 || now_ns >= l->end_ns)) {
+		l->window_ns = now_ns + WARM_NS;
+		l->end_ns = l->window_ns + l->seconds * 1000000000;
+	}
+	return now_ns >= l->window_ns;
+}
+
 /* Until the window begins, or is over. */
 static uint64_t
 load_run(struct load *l, bool window)
@@ -155,7 +171,7 @@ load_run(struct load *l, bool window)
 	uint64_t now_ns;
 
 	while (now_ns = samples_now_ns(),
-	       window ? !window_is_over(l, now_ns) : now_ns < l->window_ns) {
+	       window ? !window_is_over(l, now_ns) : !window_begins(l, now_ns)) {
 		int n = epoll_wait(l->epoll, events, EVENTS, 100);
 
 		for (int i = 0; i < n; i++)
@@ -214,7 +230,6 @@ main(int argc, char **argv)
 {
 	struct load l = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
 	const char *error;
-	size_t seconds;
 
 	if (argc != 7)
 		errx(2, "usage: egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS PID");
@@ -224,18 +239,18 @@ main(int argc, char **argv)
 	l.clients = number(argv[2], 60000);
 	l.depth = number(argv[3], 10000);
 	l.len = number(argv[4], 255);
-	seconds = number(argv[5], 600);
+	l.seconds = number(argv[5], 600);
 	l.pid = argv[6];
 	raise_file_limit();
 	samples_init(&l.samples, SAMPLES_MAX);
 	l.all = calloc(l.clients, sizeof(*l.all));
 	if (l.all == NULL)
 		err(1, "clients");
-	l.window_ns = l.end_ns = UINT64_MAX;
+	l.window_ns = UINT64_MAX;
+	l.silent = l.clients;
 	for (size_t i = 0; i < l.clients; i++)
 		client_open(&l, &l.all[i], i);
-	l.window_ns = samples_now_ns() + WARM_NS;
-	l.end_ns = l.window_ns + seconds * 1000000000;
+	l.end_ns = samples_now_ns() + ALL_NS;
 	load_run(&l, false);
 	l.cpu_ns = server_cpu_ns(l.pid);
 	l.end_ns = load_run(&l, true);

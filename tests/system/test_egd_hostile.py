@@ -1,7 +1,7 @@
 """EGD clients that mean no good: what they cost is bounded, and the others do not notice.
 
-One modest client asks for 32 bytes now and then, and somebody reads the device, while each of the
-others does its worst. Figures are printed (-s); limits are generous, for machines are shared.
+One modest client asks for 32 bytes now and then, and reads the device, while each of the others does
+its worst. Figures are printed (-s); limits are generous, for machines are shared.
 """
 
 import contextlib
@@ -17,64 +17,15 @@ import time
 
 import pytest
 
+from egd_clients import READ_255, Server, answers, ask_for_much, check_modest, receive
 from house import SEED
 from processes import PATIENCE_S, wait_until
-from relay import LISTEN, free_port, new_house
+from relay import new_house
 from stream import expected
 
-P99_S = 1  # of the modest client; on a quiet machine it is some milliseconds
 IDLE_CPU = 0.05  # of one CPU, when nothing is to be done
-READ_255 = b"\x02\xff"
 TCP_REPAIR = 19
 KIB = 1024
-
-
-class Server:
-    """A daemon with a device and an EGD listener over TCP, as its clients see it."""
-
-    def __init__(self, house, *keys, rate=0, source=True):
-        self.house, self.port = house, free_port()
-        listen = LISTEN.format(address=f"tcp:127.0.0.1:{self.port}", more="\n".join(keys))
-        if source:
-            house.start_sim(rate=rate)
-        house.write_config(house.source(), house.device_section(), listen)
-        self.daemon = house.start_daemon()
-        if source:
-            house.wait_full()
-
-    def connect(self, host=None, number=0, small=False):
-        """From 127.HOST.x.y, an identity of its own for each number; `small`: takes in little."""
-        s = socket.socket()
-        if small:
-            s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        if host:
-            s.bind((f"127.{host}.{number >> 8}.{number & 255}", 0))
-        s.settimeout(PATIENCE_S)
-        s.connect(("127.0.0.1", self.port))
-        return s
-
-    def row(self, key):
-        return int(self.house.status()["listen egd"][key])
-
-    def is_sanitized(self):
-        """Its memory is then mostly the sanitizer's."""
-        return "libasan" in pathlib.Path(f"/proc/{self.daemon.pid}/maps").read_text()
-
-    def rss_kib(self):
-        status = pathlib.Path(f"/proc/{self.daemon.pid}/status").read_text()
-        return int(status.partition("VmRSS:")[2].split()[0])
-
-    def cpu_s(self):
-        return int(pathlib.Path(f"/proc/{self.daemon.pid}/schedstat").read_text().split()[0]) / 1e9
-
-    def cpu_share(self, seconds=1):
-        before = self.cpu_s()
-        time.sleep(seconds)
-        return (self.cpu_s() - before) / seconds
-
-    def check_balance(self):
-        pool = {k: int(v) for k, v in self.house.status()["pool -"].items()}
-        assert pool["in"] == pool["delivered"] + pool["lost"] + pool["held"], pool
 
 
 @pytest.fixture
@@ -104,50 +55,10 @@ def beside(function, *arguments):
         child.join(PATIENCE_S)
 
 
-def receive(s, length):
-    data = b""
-    while len(data) < length and (more := s.recv(length - len(data))):
-        data += more
-    return data
-
-
-def timed(took, read):
-    began = time.monotonic()
-    assert len(read()) == 32
-    took.append(time.monotonic() - began)
-
-
-def said(name, took):
-    took.sort()
-    p50, p99 = took[len(took) // 2], took[len(took) * 99 // 100]
-    assert p99 < P99_S, name
-    return f"{name} p50 {p50 * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} ms"
-
-
-def check_modest(server, what, rss_kib, rounds=100):
-    """Others are served as always; `rss_kib`: how much the daemon may have grown."""
-    egd, device = [], []
-    with server.connect(2) as s, open(server.house.device, "rb", buffering=0) as file:
-
-        def ask():
-            s.sendall(b"\x02\x20")
-            return receive(s, 32)
-
-        for _ in range(rounds):
-            timed(egd, ask)
-            timed(device, lambda: file.read(32))
-            time.sleep(0.005)
-    grown = server.rss_kib() - server.rss_before_kib
-    print(f"{what}: {said('02/32', egd)}; {said('device', device)}; {server.row('clients')} "
-          f"clients, RSS {server.rss_kib()} KiB, {grown:+} KiB")
-    assert grown <= rss_kib or server.is_sanitized()
-
-
 @pytest.fixture
 def server(serve):
     """Warmed up: what it ever allocates for a modest client, it has."""
     s = serve()
-    s.rss_before_kib = s.rss_kib()
     check_modest(s, "nobody", 4 * KIB, rounds=50)
     s.rss_before_kib = s.rss_kib()
     yield s
@@ -180,14 +91,6 @@ def sip(clients):
         for s in clients:
             s.recv(1)
         time.sleep(1)
-
-
-def ask_for_much(s, requests):
-    """As far as the other side takes it."""
-    s.setblocking(False)
-    with contextlib.suppress(BlockingIOError):
-        s.send(READ_255 * requests)
-    s.settimeout(PATIENCE_S)
 
 
 @pytest.mark.parametrize("reading", ["nothing", "1 byte/s"])
@@ -308,13 +211,6 @@ def test_those_above_max_clients_are_refused_and_the_last_places_are_for_others(
         s.close()
 
 
-def answers(s):
-    """It is served, and was not closed."""
-    with contextlib.suppress(ConnectionError):
-        s.sendall(b"\0")
-        return len(receive(s, 4)) == 4
-
-
 def test_out_of_file_descriptors_it_rests_and_serves_those_it_has(serve):
     server = serve("max-clients = 1000")
     open_fds = len(os.listdir(f"/proc/{server.daemon.pid}/fd"))
@@ -336,7 +232,6 @@ def test_out_of_file_descriptors_it_rests_and_serves_those_it_has(serve):
 def test_ten_thousand_connections_that_ask_for_nothing(serve, clients):
     count = min(10000, resource.getrlimit(resource.RLIMIT_NOFILE)[0] - 500)
     server = serve(f"max-clients = {count * 2}")
-    server.rss_before_kib = server.rss_kib()
     for number in range(count):
         clients(server.connect(3, number))
     wait_until(lambda: server.row("clients") == count, "all are in")
