@@ -14,7 +14,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # libsystemd is optional: without it no service manager is told anything.
-systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
+systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
