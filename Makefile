@@ -14,7 +14,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # libsystemd is optional: without it no service manager is told anything.
-systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
+systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
@@ -269,11 +269,12 @@ units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-fe
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
-	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
+	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
 	install -m 644 dist/ekey-random.conf $(addprefix dist/systemd/,fuse.conf kernel.conf network.conf) README.md NEWS \
 		doc/entropy-key.md doc/fleet.md $(doc)
+	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))

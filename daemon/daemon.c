@@ -56,7 +56,7 @@ start_pool(struct daemon *d)
 static bool
 start_keyring(struct daemon *d)
 {
-	d->keyring = files_read_keyring(d->config.keyring);
+	d->keyring = files_read_keyring(&d->config);
 	d->keyring_seen = d->keyring;
 	return d->keyring != NULL;
 }
@@ -288,7 +288,7 @@ daemon_check(const char *config_path)
 
 	if (!files_read_config(config_path, &config))
 		return false;
-	ring = files_read_keyring(config.keyring);
+	ring = files_read_keyring(&config);
 	if (ring == NULL)
 		return false;
 	files_free_keyring(&ring);

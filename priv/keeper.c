@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/secret.h"
@@ -15,6 +17,10 @@
 #include "priv/random.h"
 
 #define NOBODY 65534
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9; headers of the time may lack it */
+#endif
 
 struct order {
 	uint32_t len, bits, reseed;
@@ -92,6 +98,18 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/*
+ * fds are given lowest first: what we had, and what systemd gave, is below. For what is above a gap
+ * there is a call since Linux 5.9, which C libraries of guests may not know.
+ */
+static void
+close_all_but(int keep_fd)
+{
+	for (int fd = STDIN_FILENO; fd < keep_fd; fd++)
+		close(fd);
+	(void)syscall(SYS_close_range, (unsigned)keep_fd + 1, UINT_MAX, 0);
+}
+
 /* ---- who orders ---- */
 
 int
@@ -105,9 +123,7 @@ keeper_start(void)
 	child = fork();
 	if (child == 0) {
 		ignore_signals();
-		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-			close(fd);
-		close(ends[0]);
+		close_all_but(ends[1]);
 		keep(ends[1]);
 	}
 	error = errno;

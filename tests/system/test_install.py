@@ -19,6 +19,8 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/fuse.conf",
     "usr/local/share/doc/ekey-random/fleet.md",
     "usr/local/share/doc/ekey-random/network.conf",
+    "usr/local/share/doc/ekey-random/examples/haproxy.cfg",
+    "usr/local/share/doc/ekey-random/examples/keepalived.conf",
     "usr/local/share/doc/ekey-random/kernel.conf",
     "usr/local/share/man/man1/ekeyctl.1",
     "usr/local/share/man/man1/ekey-sim.1",

@@ -1,6 +1,6 @@
 """keepalived with the shipped example of its configuration, as it is: doc/fleet.md.
 
-In namespaces of its own, where eth0 and the address are nobody's, and /usr/local/bin has nothing
+In namespaces of its own, where eth0 and the address are nobody's, and /usr/local/sbin has nothing
 but our ekey-feed. It runs, for keepalived 2.2.7 dies of `--config-test` with a script_user.
 """
 
@@ -18,7 +18,7 @@ KEEPALIVED = "/usr/sbin/keepalived"
 ADDRESS = "192.0.2.1"
 
 NAMESPACES = """
-mount -t tmpfs none /usr/local/bin && cp "$0" /usr/local/bin/ekey-feed &&
+mount -t tmpfs none /usr/local/sbin && cp "$0" /usr/local/sbin/ekey-feed &&
 ip link set lo up &&
 ip link add eth0 type bridge && ip address add 192.0.2.11/24 dev eth0 && ip link set eth0 up &&
 echo ready && exec sleep 600
