@@ -50,7 +50,7 @@ unit_tests  := agent backoff base bucket census config ctl device device_polls d
                egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder \
                masterkey mountinfo network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session \
                session_damage session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
-               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_stream \
+               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello tls_stream \
                transports trust tty upstream usb usb_describe watchdog $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor
@@ -121,7 +121,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUIL
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
