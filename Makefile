@@ -101,9 +101,12 @@ $(filter-out %/ekey-feed,$(programs)):
 guest_obj := $(guest_src:%=$(BUILD)/%.o)
 ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
 ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
-$(BUILD)/ekey-feed: $(guest_obj)
+# Changes when TLS= is another than last time.
+$(BUILD)/guest/tls: always
+	$(Q)mkdir -p $(@D) && { echo $(TLS) | cmp -s - $@ || echo $(TLS) >$@; }
+$(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(guest_obj) -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
 		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
