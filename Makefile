@@ -269,13 +269,14 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
+drop_ins := fuse.conf guests.conf kernel.conf network.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf $(addprefix dist/systemd/,fuse.conf kernel.conf network.conf) README.md NEWS \
+	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
 		doc/entropy-key.md doc/fleet.md $(doc)
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
@@ -318,7 +319,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
