@@ -101,9 +101,12 @@ $(filter-out %/ekey-feed,$(programs)):
 guest_obj := $(guest_src:%=$(BUILD)/%.o)
 ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
 ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
-$(BUILD)/ekey-feed: $(guest_obj)
+# Changes when TLS= is another than last time.
+$(BUILD)/guest/tls: always
+	$(Q)mkdir -p $(@D) && { echo $(TLS) | cmp -s - $@ || echo $(TLS) >$@; }
+$(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(guest_obj) -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
 		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
@@ -266,13 +269,14 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
+drop_ins := fuse.conf guests.conf kernel.conf network.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf $(addprefix dist/systemd/,fuse.conf kernel.conf network.conf) README.md NEWS \
+	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
 		doc/entropy-key.md doc/fleet.md $(doc)
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
@@ -315,7 +319,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

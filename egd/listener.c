@@ -158,6 +158,19 @@ set_owner(const char *path, const char *owner)
 	return chown(path, uid, gid) == 0 ? 0 : -errno;
 }
 
+static const char *
+owner_error(int error)
+{
+	switch (-error) {
+	case EINVAL:
+		return "no such user or group";
+	case EPERM:
+		return "only root may, or who is in that group: see guests.conf in ekey-randomd(8)";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int
 open_unix(const struct egd_listen_config *config, const char *path)
 {
@@ -170,7 +183,7 @@ open_unix(const struct egd_listen_config *config, const char *path)
 		return fd;
 	if (fd >= 0) {
 		log_err("listen %s: cannot give %s to %s: %s", config->name, path, config->owner,
-			result == -EINVAL ? "no such user or group" : strerror(-result));
+			owner_error(result));
 		egd_listener_close(config, fd);
 	} else {
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-result),

@@ -80,9 +80,8 @@ import_daemonise(struct import *im, const struct ekeyd_line *line)
 static void
 import_kernel(struct import *im, const struct ekeyd_line *line)
 {
-	comment("not each frame, but as many bytes as do good, when the kernel asks and by the "
-		"clock;");
-	comment("it needs the drop-in kernel.conf: see ekey-randomd(8)");
+	comment("as many bytes as do good, when the kernel asks and by the clock;");
+	comment("the service needs kernel.conf for it: see ekey-randomd(8)");
 	if (line->count > 0 && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &im->credit))
 		comment("each byte is credited with 7 bits, not as many as here");
 	else if (im->credit != SOURCE_CREDIT_DEFAULT && (im->usb || im->sources > 0))
@@ -121,6 +120,7 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 			"which nobody on the way can read:");
 		off = "; ";
 	}
+	comment("the service needs network.conf for it: see ekey-randomd(8)");
 	printf("%s[listen egd-%u]\n%saddress = tcp:%s%s%s:%u\n%sclass = direct\n", off,
 	       ++im->listens, off, strchr(ip, ':') != NULL ? "[" : "", ip,
 	       strchr(ip, ':') != NULL ? "]" : "", (unsigned)port, off);
@@ -131,6 +131,7 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 static void
 import_egd_unix(struct import *im, const struct ekeyd_line *line)
 {
+	comment("the service can make it in /run/ekey-random only; guests.conf is for an owner");
 	printf("[listen egd-%u]\naddress = unix:%s\nclass = direct\nmode = %s\n", ++im->listens,
 	       arg(line, 0), line->count > 1 ? arg(line, 1) : "0600");
 	if (arg(line, 2)[0] != '\0' || arg(line, 3)[0] != '\0')

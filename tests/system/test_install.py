@@ -18,6 +18,7 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/entropy-key.md",
     "usr/local/share/doc/ekey-random/fuse.conf",
     "usr/local/share/doc/ekey-random/fleet.md",
+    "usr/local/share/doc/ekey-random/guests.conf",
     "usr/local/share/doc/ekey-random/network.conf",
     "usr/local/share/doc/ekey-random/examples/haproxy.cfg",
     "usr/local/share/doc/ekey-random/examples/keepalived.conf",
