@@ -24,7 +24,7 @@ priv_src    := capability child device fusermount keeper lock mount mountinfo ra
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
-               rekeying report source source_address source_log source_tls sources tls_transport trust tty usb \
+               rekeying report source source_address source_log source_tls sources tls_transport transport trust tty usb \
                usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
                usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device polls requests table watchdog
