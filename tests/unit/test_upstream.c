@@ -841,6 +841,9 @@ second_helps_out_while_the_first_has_no_entropy(void **state)
 	pool_waiter_done(b->pool, ready, true);
 	assert_true(status_of(b, 0).egd.stands_by);
 	assert_string_equal(status_of(b, 0).state, "answers, but sends no entropy");
+	b->servers[0].level = 8 * 31; /* less than it could give to anybody who asks for a seed */
+	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
+	assert_true(status_of(b, 0).egd.stands_by);
 	b->servers[0].empty = false;
 	b->servers[0].level = 8000;
 	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
