@@ -23,7 +23,7 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
                rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
                usb_watch
