@@ -23,9 +23,9 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
-               rekeying report source source_address source_log source_tls sources tls_transport trust tty usb \
-               usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
+               rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
+               usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
                usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device polls requests table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
@@ -50,8 +50,8 @@ unit_tests  := agent backoff base bucket census config ctl device device_polls d
                egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder \
                masterkey mountinfo network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session \
                session_damage session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
-               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello tls_stream \
-               transports trust tty upstream usb usb_describe watchdog $(filter notify,$(notify))
+               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello \
+               tls_stream transports trust tty upstream usb usb_describe watchdog $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor
 

@@ -240,9 +240,13 @@ open_given(const struct egd_listen_config *config, int given)
 		log_err("listen %s: %s: %s", config->name, config->address, error);
 		return -EINVAL;
 	}
-	fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		return -errno;
+	/* Non-blocking first: both share it, and there is only one to close. */
+	if (fcntl(given, F_SETFL, O_NONBLOCK) != 0 || (fd = fcntl(given, F_DUPFD_CLOEXEC, 3)) < 0) {
+		int result = -errno;
+
+		log_err("listen %s: %s: %s", config->name, config->address, strerror(-result));
+		return result;
+	}
 	return fd;
 }
 
