@@ -49,6 +49,7 @@ start_pool(struct daemon *d)
 		return false;
 	}
 	d->pool_size = d->config.pool_size;
+	d->pool_clients = listens_clients(&d->config);
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }

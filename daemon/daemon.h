@@ -30,7 +30,8 @@ struct daemon {
 	struct event_base *base;
 	struct event *signals[DAEMON_SIGNALS];
 	struct pool *pool;
-	size_t pool_size; /* bytes; config.pool_size may have changed since */
+	size_t pool_size;      /* bytes; config.pool_size may have changed since */
+	unsigned pool_clients; /* of listeners, that it was made for */
 	struct keyring *keyring;
 	const struct keyring *keyring_seen; /* the same; what sources look at */
 	struct source_env source_env;

@@ -212,7 +212,7 @@ def test_haproxy_is_sent_away_while_the_upstream_has_no_entropy(houses):
     def agent():
         return Client(("127.0.0.1", port)).hear_all()
 
-    assert agent().startswith(b"up ready")
+    wait_until(lambda: agent().startswith(b"up ready"), "it is healthy")
     up.children[0].send_signal(signal.SIGSTOP)
     with Client(f"{down.path}/egd") as client:
         client.say(read(255) * 4000)
