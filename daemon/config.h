@@ -45,7 +45,8 @@ struct config {
 	size_t pool_size;    /* bytes */
 	size_t pool_reserve; /* bytes beside them for [kernel]; without it there are none */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
-	bool kernel_on;               /* there is a [kernel] section */
+	char agent_allow[EGD_NETWORKS_TEXT_MAX];
+	bool kernel_on; /* there is a [kernel] section */
 	struct kernel_config kernel;
 	size_t source_count, device_count, listen_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];

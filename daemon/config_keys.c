@@ -309,6 +309,8 @@ const struct config_key config_keys[] = {
 	 "permission bits of the device, octal; default 0444"},
 	{"agent", "address", parse_agent, IN(config, agent), REQUIRED,
 	 "where HAProxy's agent-check asks: tcp:ADDRESS:PORT"},
+	{"agent", "allow", parse_networks, IN(config, agent_allow), OPTIONAL,
+	 "networks that may ask; required where others than this machine can"},
 	{"listen", "address", parse_listen_address, IN(egd_listen_config, address), REQUIRED,
 	 "where clients come: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT,"
 	 " systemd:NAME"},

@@ -6,6 +6,7 @@
 #include "daemon/config_inside.h"
 #include "daemon/config_keys.h"
 #include "daemon/config_source.h"
+#include "daemon/haproxy.h"
 #include "egd/listener.h"
 
 static void *
@@ -126,10 +127,25 @@ config_end_listen(struct config_parser *p)
 				     other->name, other->address);
 }
 
+/* It tells how full the pool is: not to everybody. */
+static void
+config_end_agent(struct config_parser *p)
+{
+	struct address address;
+
+	if (p->config->agent[0] == '\0' || p->config->agent_allow[0] != '\0')
+		return;
+	(void)address_parse_inet(p->config->agent + strlen(HAPROXY_PREFIX), &address);
+	if (!address_is_loopback(&address))
+		config_error(p, config_section_line(p),
+			     "[agent]: others than this machine can reach it: say who may with "
+			     "allow = NETWORKS");
+}
+
 const struct config_section config_sections[] = {
 	{"daemon", false, config_begin_global, NULL},
 	{"pool", false, config_begin_global, NULL},
-	{"agent", false, config_begin_global, NULL},
+	{"agent", false, config_begin_global, config_end_agent},
 	{"kernel", false, config_begin_kernel, NULL},
 	{"source", true, config_begin_source, config_end_source},
 	{"device", true, config_begin_device, config_end_device},

@@ -39,6 +39,7 @@ bool
 haproxy_start(struct daemon *d)
 {
 	const char *text = d->config.agent;
+	struct egd_networks allow;
 	struct address address;
 	int result;
 
@@ -46,7 +47,8 @@ haproxy_start(struct daemon *d)
 		return true;
 	/* The parser of the configuration has looked at it. */
 	(void)address_parse_inet(text + strlen(HAPROXY_PREFIX), &address);
-	result = agent_new(d->base, &address, on_asked, d, &d->agent);
+	(void)egd_networks_parse(d->config.agent_allow, &allow);
+	result = agent_new(d->base, &address, &allow, on_asked, d, &d->agent);
 	if (result < 0)
 		log_err("agent %s: %s", text, strerror(-result));
 	else
@@ -57,7 +59,8 @@ haproxy_start(struct daemon *d)
 void
 haproxy_keep(struct daemon *d, const struct config *next)
 {
-	if (d->agent == NULL || strcmp(d->config.agent, next->agent) == 0)
+	if (d->agent == NULL || (strcmp(d->config.agent, next->agent) == 0 &&
+				 strcmp(d->config.agent_allow, next->agent_allow) == 0))
 		return;
 	log_info("agent %s: stopped", d->config.agent);
 	haproxy_stop(d);

@@ -17,6 +17,7 @@
 struct agent {
 	int fd;
 	struct event *readable, *rested;
+	struct egd_networks allow;
 	agent_facts_fn *facts;
 	void *arg;
 	uint64_t asked;
@@ -48,6 +49,12 @@ agent_answer(struct agent *agent, int fd)
 	agent->asked++;
 }
 
+static bool
+agent_allows(const struct agent *agent, const struct address *peer)
+{
+	return agent->allow.count == 0 || egd_networks_have(&agent->allow, peer);
+}
+
 static void
 agent_on_readable(evutil_socket_t listener, short what, void *arg)
 {
@@ -59,8 +66,10 @@ agent_on_readable(evutil_socket_t listener, short what, void *arg)
 	(void)what;
 	for (int i = 0; i < AT_ONCE && fd >= 0; i++) {
 		fd = net_accept(listener, &peer);
-		if (fd >= 0)
+		if (fd >= 0 && agent_allows(agent, &peer))
 			agent_answer(agent, fd);
+		else if (fd >= 0)
+			close(fd);
 	}
 	if (fd >= 0 || fd == -EAGAIN || fd == -ECONNABORTED)
 		return;
@@ -78,8 +87,8 @@ agent_on_rested(evutil_socket_t fd, short what, void *arg)
 }
 
 int
-agent_new(struct event_base *base, const struct address *address, agent_facts_fn *facts, void *arg,
-	  struct agent **ret)
+agent_new(struct event_base *base, const struct address *address, const struct egd_networks *allow,
+	  agent_facts_fn *facts, void *arg, struct agent **ret)
 {
 	struct agent *agent = calloc(1, sizeof(*agent));
 	int fd = net_listen(address);
@@ -90,7 +99,7 @@ agent_new(struct event_base *base, const struct address *address, agent_facts_fn
 			close(fd);
 		return fd < 0 ? fd : -ENOMEM;
 	}
-	*agent = (struct agent){.fd = fd, .facts = facts, .arg = arg};
+	*agent = (struct agent){.fd = fd, .allow = *allow, .facts = facts, .arg = arg};
 	agent->readable = event_new(base, fd, EV_READ | EV_PERSIST, agent_on_readable, agent);
 	agent->rested = evtimer_new(base, agent_on_rested, agent);
 	if (agent->readable == NULL || agent->rested == NULL ||

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "egd/networks.h"
 
 #define AGENT_LINE_MAX 64 /* bytes of a line, with its NUL */
 
@@ -33,9 +34,10 @@ typedef struct agent_facts agent_facts_fn(void *arg);
 /* The line with its newline. Pure. */
 void agent_line(const struct agent_facts *facts, char ret[static AGENT_LINE_MAX]);
 
-/* Listens on `address`. 0 with *ret, or -errno. */
-int agent_new(struct event_base *base, const struct address *address, agent_facts_fn *facts,
-	      void *arg, struct agent **ret);
+/* Listens on `address` and answers those in `allow`; all, when it is empty. 0 or -errno. */
+int agent_new(struct event_base *base, const struct address *address,
+	      const struct egd_networks *allow, agent_facts_fn *facts, void *arg,
+	      struct agent **ret);
 
 /* NULLs the pointer. NULL is fine. */
 void agent_free(struct agent **agent);

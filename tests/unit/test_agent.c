@@ -69,13 +69,13 @@ half_full(void *arg)
 
 /* Any free port: the first of these that can be had. */
 static struct agent *
-listen_somewhere(struct event_base *base, struct address *ret)
+listen_somewhere(struct event_base *base, const struct egd_networks *allow, struct address *ret)
 {
 	struct agent *agent = NULL;
 
 	for (uint16_t port = 20000; agent == NULL && port < 20100; port++) {
 		assert_true(address_from_ip("127.0.0.1", port, ret));
-		(void)agent_new(base, ret, half_full, NULL, &agent);
+		(void)agent_new(base, ret, allow, half_full, NULL, &agent);
 	}
 	assert_non_null(agent);
 	return agent;
@@ -86,7 +86,7 @@ whoever_connects_is_told_and_let_go(void **state)
 {
 	struct event_base *base = event_base_new();
 	struct address address;
-	struct agent *agent = listen_somewhere(base, &address);
+	struct agent *agent = listen_somewhere(base, &(struct egd_networks){0}, &address);
 	char line[AGENT_LINE_MAX] = "";
 
 	(void)state;
@@ -105,6 +105,28 @@ whoever_connects_is_told_and_let_go(void **state)
 	event_base_free(base);
 }
 
+static void
+who_is_not_allowed_is_told_nothing(void **state)
+{
+	struct event_base *base = event_base_new();
+	struct egd_networks allow;
+	struct address address;
+	struct agent *agent;
+	char byte;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	(void)state;
+	assert_null(egd_networks_parse("192.0.2.0/24", &allow));
+	agent = listen_somewhere(base, &allow, &address);
+	assert_int_equal(connect(fd, &address.any, address.len), 0);
+	event_base_loop(base, EVLOOP_ONCE);
+	assert_int_equal(recv(fd, &byte, 1, 0), 0);
+	assert_int_equal(agent_asked(agent), 0);
+	close(fd);
+	agent_free(&agent);
+	event_base_free(base);
+}
+
 int
 main(void)
 {
@@ -114,6 +136,7 @@ main(void)
 		cmocka_unit_test(down_when_empty_and_nothing_fills_it),
 		cmocka_unit_test(drain_is_said_before_all_else),
 		cmocka_unit_test(whoever_connects_is_told_and_let_go),
+		cmocka_unit_test(who_is_not_allowed_is_told_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

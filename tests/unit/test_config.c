@@ -249,6 +249,8 @@ static const struct {
 	 "its path /x is also the address of a source"},
 	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
+	{"[agent]\naddress = tcp:0.0.0.0:7777\n", 1,
+	 "[agent]: others than this machine can reach it"},
 	{"[listen a]\nclass = direct\n", 1, "[listen] lacks 'address'"},
 	{LISTEN("xen:/x"), 3, "vsock:PORT or systemd:NAME is needed"},
 	{LISTEN("unix:x"), 3, "an absolute path is needed"},
