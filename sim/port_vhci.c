@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,9 @@
 #include "sim/port.h"
 #include "sim/usb_transfers.h"
 
-#define ATTACH "/sys/devices/platform/vhci_hcd.0/attach"
+#define CONTROLLER "/sys/devices/platform/vhci_hcd.0"
+#define ATTACH CONTROLLER "/attach"
+#define DEVICE_OF_PORT CONTROLLER "/usb*/*-%u" /* from 1 */
 #define PORT_MAX 255
 #define DEVICE_ID 0x10000 /* | port: bus 1, device port, of which nobody makes use */
 #define FULL_SPEED 2
@@ -35,6 +38,23 @@ struct vhci {
 };
 
 /* ---- the plug ---- */
+
+/*
+ * The port is free before its hub has seen that the device went, and would then never see it, nor
+ * that another one came.
+ */
+static bool
+is_still_seen(unsigned port)
+{
+	char pattern[sizeof(DEVICE_OF_PORT) + 8];
+	glob_t found = {0};
+	bool seen;
+
+	snprintf(pattern, sizeof(pattern), DEVICE_OF_PORT, port + 1);
+	seen = glob(pattern, GLOB_NOSORT, NULL, &found) == 0;
+	globfree(&found);
+	return seen;
+}
 
 /* 0 or -errno; -EBUSY: the port is not free yet. */
 static int
@@ -75,6 +95,8 @@ plug_in(struct port *p)
 	struct vhci *v = p->vhci;
 	int pair[2], result;
 
+	if (is_still_seen(v->port))
+		return -EBUSY;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
 		return -errno;
 	result = attach(v->port, pair[1]);

@@ -129,33 +129,25 @@ keyed() {
 		awk -v n="$1" '$1 == "state" && $2 == "keyed" { n-- } END { exit n != 0 }'
 }
 
-# Bytes in four seconds, once the pool is empty.
-flow() {
+# rate_is_of N: the rate of so many keys, or up to a seventh more or less, once the pool is empty.
+rate_is_of() {
 	timeout 1 cat $device >/dev/null
-	timeout 4 cat $device | wc -c
+	bytes=$(timeout 4 cat $device | wc -c)
+	wanted=$(($1 * rate * 32 * 4))
+	echo "$1 keys: $bytes bytes in 4 s, of $wanted"
+	[ $((bytes * 7)) -gt $((wanted * 6)) ] && [ $((bytes * 7)) -lt $((wanted * 8)) ]
 }
 
-# ratio HUNDREDTHS A B: B is so many hundredths of A, or up to a seventh more or less.
-ratio() {
-	echo "$2, then $3"
-	[ $(($3 * 700)) -gt $(($2 * $1 * 6)) ] && [ $(($3 * 700)) -lt $(($2 * $1 * 8)) ]
-}
-
-doubled() {
-	of_two=$(flow)
-	ratio 200 "$of_one" "$of_two"
-}
 two_keys_double_the_rate() {
-	start_key 1 "$seed" --rate 400
+	once_in_three rate_is_of 1 || return 1
+	start_key 1 "$seed" --rate $rate
 	second=$sim
-	until_true keyed 2
-	once_in_three doubled
+	until_true keyed 2 && once_in_three rate_is_of 2
 }
 
-halved() { ratio 50 "$of_two" "$(flow)"; }
 losing_one_halves_it() {
 	stop_key 1 $second
-	once_in_three halved
+	once_in_three rate_is_of 1
 }
 
 # ---- all of it through one kind of source ----
@@ -199,10 +191,10 @@ try_faults() {
 }
 
 try_two() {
-	start_key 0 "$seed" --rate 400
+	rate=400
+	start_key 0 "$seed" --rate $rate
 	first=$sim
 	until_true keyed 1
-	of_one=$(flow)
 	here "$kind.two_keys_double_the_rate" two_keys_double_the_rate
 	here "$kind.losing_one_halves_it" losing_one_halves_it
 	stop_key 0 $first
