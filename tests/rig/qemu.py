@@ -58,7 +58,7 @@ def guest_suite():
     return suite
 
 
-def missing():
+def missing(kind=""):
     """What keeps the rig from running here, or None."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
     if platform.machine() != "x86_64":
@@ -69,7 +69,7 @@ def missing():
         return f"Debian {' or '.join(SUITES)}: the programs of another do not run in its guests"
     if SUITES.index(host_suite()) > SUITES.index(guest_suite()):
         return f"a host that is not newer than {guest_suite()}, so that its programs run there"
-    if image_dir(guest_suite()).exists():
+    if image_dir(guest_suite(), kind).exists():
         return None
     for tool, package in TOOLS.items():
         if not shutil.which(tool):
@@ -77,32 +77,32 @@ def missing():
     return None if os.geteuid() == 0 else "root, to make the image that is not in the cache yet"
 
 
-def image_dir(suite):
-    """Where the image is, or is to be: by all that it is made from."""
+def image_dir(suite, kind=""):
+    """Where the image is, or is to be: by all that it is made from. Kinds are image.sh's."""
     known = subprocess.run(
-        ["apt-cache", "policy", "linux-image-amd64", "systemd", "udev", "kmod"],
+        ["apt-cache", "policy", "linux-image-amd64", "systemd", "udev", "kmod", "xen-utils-common"],
         stdout=subprocess.PIPE, text=True, check=False, timeout=60,
     ).stdout
     versions = re.findall(r"Candidate: (.*)", known)
     text = (HERE / "image.sh").read_text() + suite + " ".join(versions)
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return cache / "ekey-random" / f"rig-{suite}-{key}"
+    return cache / "ekey-random" / f"rig{kind}-{suite}-{key}"
 
 
-def image(suite):
+def image(suite, kind=""):
     """The image's folder, made if need be; older ones of the suite go."""
-    folder = image_dir(suite)
+    folder = image_dir(suite, kind)
     if folder.exists():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open(folder.parent / "rig.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            for old in folder.parent.glob(f"rig-{suite}-*"):
+            for old in folder.parent.glob(f"rig{kind}-{suite}-*"):
                 shutil.rmtree(old)
             made = subprocess.run(
-                [HERE / "image.sh", suite, folder], timeout=IMAGE_LIMIT_S, check=False, text=True,
+                [HERE / "image.sh", suite, folder, *filter(None, [kind])], timeout=IMAGE_LIMIT_S, check=False, text=True,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )
             if made.returncode != 0:
