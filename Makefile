@@ -8,6 +8,7 @@ SYSCONF ?= /etc
 SECONDS ?=
 CONFIG  ?=
 BENCH   ?=
+TLS     ?= 1
 V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
@@ -19,7 +20,7 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := child device fusermount lock mount mountinfo resolve usb
+priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
@@ -27,36 +28,43 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hang
                usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := agent answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
+kernel_src  := feed
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
-               inputs_status listens orders privileges reload row status $(notify)
-tool_src    := ask daemon device drain ekeyctl hwreport keyring rekey status store terminal wait_seeded
+               inputs_status kernel listens orders privileges reload row status $(notify)
+tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
+# The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
+guest_src := $(addprefix guest/,agent channel connect main options report upstreams) \
+             $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
+             $(addprefix priv/,capability keeper random) \
+             $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
+unit_tests  := agent backoff base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
                egd_server egd_wire frame health intake keyring ladder masterkey mountinfo network packet pem64 pool \
                pool_fair pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_stream tty upstream usb usb_describe watchdog \
+               source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
-fuzz_tests  := address config egd_client egd_proxy egd_wire frame keyring packet pool psk rekey session sim_engine \
+unit_tests  += ekeyd_conf kernel keeper
+fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
 
 lib     := $(BUILD)/libekey-random.a
-lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
+lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
 packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 HARDEN   := -fPIE -fstack-protector-strong
 OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN) -MMD -MP \
-             $(if $(CI),-Werror) $(SAN) $$(pkg-config --cflags $(packages))
+             $(if $(CI),-Werror) $(SAN) $(if $(packages),$$(pkg-config --cflags $(packages)))
 OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -lpthread
 
-programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim
+programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(BUILD)/ekey-feed
 
 all: $(programs)
 
@@ -83,8 +91,18 @@ endef
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
 $(BUILD)/ekeyctl: $(tool_src:%=$(BUILD)/tool/%.o) $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
-$(programs):
+$(filter-out %/ekey-feed,$(programs)):
 	$(call link)
+
+# Needs neither the library nor its packages: it is built where there is a C library, and perhaps
+# OpenSSL, and nothing else.
+guest_obj := $(guest_src:%=$(BUILD)/%.o)
+ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
+ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
+$(BUILD)/ekey-feed: $(guest_obj)
+	$(SAY) LD $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
+		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
@@ -104,6 +122,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUIL
 $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
+$(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
@@ -148,7 +167,8 @@ headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
-test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init
+test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe
+$(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
 $(BUILD)/tests/system/readers: $(BUILD)/tests/system/stream.o
 $(test_tools): %: %.o
@@ -235,14 +255,14 @@ bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
-units := ekey-randomd.service ekey-random-wait.service
+units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
-	install -m 755 $(BUILD)/ekey-randomd $(sbin)
+	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf README.md NEWS doc/entropy-key.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/systemd/fuse.conf dist/systemd/kernel.conf README.md NEWS doc/entropy-key.md $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
@@ -257,7 +277,7 @@ install-service:
 
 uninstall: ## leaves the configuration and the keyring
 	$(if $(DESTDIR),,dist/host.sh uninstall)
-	rm -f $(sbin)/ekey-randomd $(bin)/ekeyctl $(bin)/ekey-sim
+	rm -f $(sbin)/ekey-randomd $(sbin)/ekey-feed $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
@@ -283,7 +303,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -90,9 +90,9 @@ egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
 		e->env.mix(e->env.mix_arg, piece->bytes, piece->len);
 	if (e->trust.fate != TRUST_POOL)
 		return;
+	source_note_credit(&e->env, e->trust.credit);
 	if (intake_put(&e->intake, piece->bytes, piece->len, now_ms))
 		source_log_health(e->config.name, &e->intake);
-	source_note_credit(&e->env, &e->intake, e->trust.credit);
 }
 
 /* A server with entropy no longer starves, though it was not asked. */

@@ -55,11 +55,8 @@ ekey_on_state(struct ekey *k)
 static bool
 ekey_put(struct ekey *k, uint64_t now_ms)
 {
-	bool changed =
-		intake_put(&k->intake, session_block(&k->session), SESSION_BLOCK_LEN, now_ms);
-
-	source_note_credit(&k->env, &k->intake, k->config.credit);
-	return changed;
+	source_note_credit(&k->env, k->config.credit);
+	return intake_put(&k->intake, session_block(&k->session), SESSION_BLOCK_LEN, now_ms);
 }
 
 static void

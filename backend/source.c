@@ -13,9 +13,9 @@ source_new(const struct source_env *env, const struct source_config *config)
 }
 
 void
-source_note_credit(const struct source_env *env, const struct intake *intake, unsigned credit)
+source_note_credit(const struct source_env *env, unsigned credit)
 {
-	if (env->credit != NULL && intake->counters.pooled > 0 && credit < *env->credit)
+	if (env->credit != NULL && credit < *env->credit)
 		*env->credit = credit;
 }
 

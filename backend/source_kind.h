@@ -31,7 +31,10 @@ struct source_kind {
 extern const struct source_kind source_ekey; /* ekey.c: an Entropy Key */
 extern const struct source_kind source_egd;  /* egd.c: an EGD server */
 
-/* After an intake_put(): what has fed the pool decides what its bytes are worth. */
-void source_note_credit(const struct source_env *env, const struct intake *intake, unsigned credit);
+/*
+ * Before an intake_put(): who feeds the pool decides what its bytes are worth, and they may be with
+ * the kernel before it returns.
+ */
+void source_note_credit(const struct source_env *env, unsigned credit);
 
 #endif

@@ -15,6 +15,7 @@
 #include "backend/sources.h"
 #include "cuse/device.h"
 #include "egd/egd_server.h"
+#include "kernel/feed.h"
 
 #define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
 #define CONFIG_FILE_MAX 65536 /* bytes that are read at all */
@@ -24,7 +25,7 @@
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
 #define CONFIG_LISTENS_MAX 16
-#define CONFIG_GLOBALS 3 /* [daemon], [pool], [agent] */
+#define CONFIG_GLOBALS 4 /* [daemon], [pool], [agent], [kernel] */
 #define CONFIG_SECTIONS_MAX \
 	(CONFIG_GLOBALS + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX + CONFIG_LISTENS_MAX)
 #define CONFIG_USER_MAX 32
@@ -43,6 +44,8 @@ struct config {
 	mode_t control_mode;
 	size_t pool_size;             /* bytes */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
+	bool kernel_on;               /* there is a [kernel] section */
+	struct kernel_config kernel;
 	size_t source_count, device_count, listen_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];
 	struct device_config devices[CONFIG_DEVICES_MAX];

@@ -107,6 +107,30 @@ parse_pool_size(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_kernel_bytes(void *field, size_t size, const char *value)
+{
+	uint64_t bytes;
+
+	(void)size;
+	if (!num_parse_size(value, KERNEL_BYTES_MAX, &bytes) || bytes < KERNEL_BYTES_MIN)
+		return "16 to 256 bytes are possible";
+	*(size_t *)field = bytes;
+	return NULL;
+}
+
+static const char *
+parse_kernel_interval(void *field, size_t size, const char *value)
+{
+	uint64_t ms;
+
+	(void)size;
+	if (!num_parse_duration(value, KERNEL_INTERVAL_MAX_MS, &ms) || ms < KERNEL_INTERVAL_MIN_MS)
+		return "a time from 1s to 24h is needed";
+	*(uint64_t *)field = ms;
+	return NULL;
+}
+
+static const char *
 parse_via(void *field, size_t size, const char *value)
 {
 	static const struct {
@@ -306,6 +330,10 @@ const struct config_key config_keys[] = {
 	 "a connection that asks nothing for so long is closed; default 24h"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
 	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
+	{"kernel", "bytes", parse_kernel_bytes, IN(config, kernel.bytes), OPTIONAL,
+	 "given to the kernel's random generator each time, 16 to 256; default 64"},
+	{"kernel", "interval", parse_kernel_interval, IN(config, kernel.interval_ms), OPTIONAL,
+	 "how often, when the kernel does not ask for more: 1s to 24h; default 60s"},
 	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},
 };
 
@@ -324,7 +352,9 @@ config_defaults(struct config *config)
 	*config = (struct config){.keyring = DEFAULT_KEYRING,
 				  .control = CTL_SOCKET_PATH,
 				  .control_mode = DEFAULT_CONTROL_MODE,
-				  .pool_size = DEFAULT_POOL_SIZE};
+				  .pool_size = DEFAULT_POOL_SIZE,
+				  .kernel = {.bytes = KERNEL_BYTES_DEFAULT,
+					     .interval_ms = KERNEL_INTERVAL_DEFAULT_MS}};
 }
 
 void

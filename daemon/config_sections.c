@@ -15,6 +15,13 @@ config_begin_global(struct config_parser *p)
 }
 
 static void *
+config_begin_kernel(struct config_parser *p)
+{
+	p->config->kernel_on = true;
+	return p->config;
+}
+
+static void *
 config_begin_source(struct config_parser *p)
 {
 	struct source_config *source = &p->config->sources[p->config->source_count];
@@ -114,6 +121,7 @@ const struct config_section config_sections[] = {
 	{"daemon", false, config_begin_global, NULL},
 	{"pool", false, config_begin_global, NULL},
 	{"agent", false, config_begin_global, NULL},
+	{"kernel", false, config_begin_kernel, NULL},
 	{"source", true, config_begin_source, config_end_source},
 	{"device", true, config_begin_device, config_end_device},
 	{"listen", true, config_begin_listen, config_end_listen},

@@ -18,6 +18,7 @@
 #include "daemon/haproxy.h"
 #include "daemon/hwreport.h"
 #include "daemon/inputs.h"
+#include "daemon/kernel.h"
 #include "daemon/listens.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
@@ -230,9 +231,9 @@ warn_if_unlocked(void)
 static bool
 daemon_start(struct daemon *d)
 {
-	return start_loop(d) && start_pool(d) && start_keyring(d) && start_control(d) &&
-	       devices_start(d) && listens_start(d) && haproxy_start(d) && drop_privileges(d) &&
-	       inputs_start(d) && start_watchdog(d);
+	return kernel_prepare(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
+	       start_control(d) && devices_start(d) && listens_start(d) && haproxy_start(d) &&
+	       drop_privileges(d) && kernel_start(d) && inputs_start(d) && start_watchdog(d);
 }
 
 static void
@@ -244,6 +245,7 @@ daemon_stop(struct daemon *d)
 	haproxy_stop(d);
 	listens_stop(d);
 	devices_stop(d);
+	kernel_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
 	pool_free(&d->pool);

@@ -16,6 +16,7 @@
 #include "daemon/orders.h"
 #include "egd/egd_server.h"
 #include "ekey/keyring.h"
+#include "kernel/feed.h"
 #include "pool/pool.h"
 
 #define DAEMON_SIGNALS 3
@@ -40,6 +41,8 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
+	int keeper;                                  /* with [kernel] at the start; -1: none */
+	struct kernel_feed *kernel;                  /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;

@@ -38,6 +38,16 @@ inputs_on_pool_wanted(void *arg)
 		source_wanted(source);
 }
 
+/* For the kernel, from sources whose bytes may not enter the pool. */
+static void
+inputs_mix(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct daemon *d = arg;
+
+	if (d->kernel != NULL)
+		kernel_mix(d->kernel, bytes, len);
+}
+
 /* What all sources share. */
 static bool
 inputs_begin(struct daemon *d)
@@ -49,6 +59,8 @@ inputs_begin(struct daemon *d)
 					    .pool = d->pool,
 					    .keyring = &d->keyring_seen,
 					    .keyring_path = d->config.keyring,
+					    .mix = d->config.kernel_on ? inputs_mix : NULL,
+					    .mix_arg = d,
 					    .credit = &d->credit};
 	pool_on_room(d->pool, inputs_on_pool_room, d);
 	pool_on_wanted(d->pool, inputs_on_pool_wanted, d);

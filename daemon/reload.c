@@ -8,6 +8,7 @@
 #include "daemon/files.h"
 #include "daemon/haproxy.h"
 #include "daemon/inputs.h"
+#include "daemon/kernel.h"
 #include "daemon/listens.h"
 
 /* What was fixed at the start stays as it is until the next. */
@@ -50,10 +51,12 @@ swap_config(struct daemon *d, const struct config *next)
 	devices_keep(d, next);
 	listens_keep(d, next);
 	haproxy_keep(d, next);
+	kernel_keep(d, next);
 	d->config = *next;
 	(void)devices_start(d);
 	(void)listens_start(d);
 	(void)haproxy_start(d);
+	(void)kernel_start(d);
 	(void)inputs_start(d);
 }
 

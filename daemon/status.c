@@ -10,6 +10,7 @@
 #include "daemon/devices.h"
 #include "daemon/haproxy.h"
 #include "daemon/inputs.h"
+#include "daemon/kernel.h"
 #include "daemon/listens.h"
 #include "daemon/row.h"
 
@@ -51,6 +52,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	inputs_status(d, out);
 	devices_status(d, out);
 	haproxy_status(d, out);
+	kernel_status(d, out);
 	listens_status(d, out);
 }
 

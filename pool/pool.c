@@ -132,7 +132,7 @@ pool_ask_low(struct pool *pool, size_t level)
 
 	if (pool_level(pool) < level)
 		return true;
-	room = pool->ring.size - level + 1;
+	room = pool->ring.size - reserve_level(pool) - level + 1;
 	if (room < pool->room_wanted)
 		pool->room_wanted = room;
 	return false;

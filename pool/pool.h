@@ -113,7 +113,7 @@ size_t pool_room(const struct pool *pool);
 bool pool_ask_room(struct pool *pool, size_t len);
 
 /*
- * True when the ring holds less than `level` bytes now: for a source that is asked for bytes, and
+ * True when pool_level() is less than `level` now: for a source that is asked for bytes, and
  * keeps few of them ready. When false, the function of pool_on_room() will be called when it does.
  */
 bool pool_ask_low(struct pool *pool, size_t level);

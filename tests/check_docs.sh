@@ -44,4 +44,13 @@ done
 for code in $(sed -n 's/^\tEXIT_[A-Z_]* = \([0-9]*\),.*/\1/p' tool/tool.h); do
 	grep -q "^\.B $code\$" doc/man/ekeyctl.1 || say "ekeyctl(1): no exit status $code"
 done
+
+options=$(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/p' guest/options.c)
+test -n "$options" || say "guest/options.c: no options found"
+for option in $options; do
+	grep -qF -- "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" doc/man/ekey-feed.8 || say "ekey-feed(8): no option --$option"
+done
+for code in $(sed -n 's/^\tFEED_EXIT_[A-Z_]* = \([0-9]*\),.*/\1/p' guest/exit.h); do
+	grep -q "^\.B $code\$" doc/man/ekey-feed.8 || say "ekey-feed(8): no exit status $code"
+done
 exit $bad

@@ -7,7 +7,8 @@ trap 'rm -f "$list"' EXIT
 { git ls-files -co --exclude-standard "*.c" "*.h" 2>/dev/null || find [a-z]* -name "*.[ch]"; } | sort >"$list"
 xargs awk '
 function folder_of(file) { sub("/.*", "", file); return file }
-function floor_of(file) { sub("[.][ch]$", "", file); return file in floor ? floor[file] : floor[folder_of(file)] }
+function module_of(file) { sub("[.][ch]$", "", file); return file }
+function floor_of(file) { return module_of(file) in floor ? floor[module_of(file)] : floor[folder_of(file)] }
 FILENAME == "tests/floors" {
 	if ($1 == "beside") { for (i = 3; i <= NF; i++) may[$2, $i] = 1; beside[$2] = 1 }
 	else if ($1 ~ /^[0-9]+$/) for (i = 2; i <= NF; i++) floor[$i] = $1
@@ -17,7 +18,7 @@ FNR == 1 { from = folder_of(FILENAME); at = floor_of(FILENAME)
 	if (!at && !(from in beside)) { print FILENAME ": folder " from " is on no floor (tests/floors)"; bad = 1 } }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
 	split($0, q, "\""); to = folder_of(q[2]); down = floor_of(q[2])
-	if (from in beside) ok = from == to || (from, to) in may
+	if (from in beside) ok = from == to || (from, to) in may || (from, module_of(q[2])) in may
 	else ok = down && (down < at || (from == to && down == at))
 	if (!ok) { print FILENAME ":" FNR ": " from " must not include " q[2]; bad = 1 }
 }

@@ -125,12 +125,14 @@ def count_junit(report):
     )
 
 
+UML = ("tests/rig/test_cuse.py", "tests/rig/test_pool.py")
+
 SUITES = {
     "checks": run_checks,
     "unit": run_unit,
     "system": lambda args: run_pytest(args, "tests/system"),
-    "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py"),
-    "guest": lambda args: run_pytest(args, "tests/rig", "--ignore=tests/rig/test_cuse.py"),
+    "rig": lambda args: run_pytest(args, *UML),
+    "guest": lambda args: run_pytest(args, "tests/rig", *(f"--ignore={test}" for test in UML)),
 }
 
 

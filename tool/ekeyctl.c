@@ -23,6 +23,8 @@ static const struct subcommand {
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
 	{"drain", 0, 0, tool_drain, "drain", "HAProxy shall send no new clients here"},
 	{"resume", 0, 0, tool_resume, "resume", "and now it shall again"},
+	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",
+	 "ekeyd's configuration in our words"},
 	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
 };
 
@@ -39,7 +41,7 @@ usage(FILE *to)
 		    "  -V, --version\n  -h, --help\n"
 		    "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(to, "  %-18s %s\n", subcommands[i].form, subcommands[i].help);
+		fprintf(to, "  %-22s %s\n", subcommands[i].form, subcommands[i].help);
 }
 
 static const struct subcommand *

@@ -9,11 +9,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -75,6 +78,17 @@ load_module(const char *dir, const char *name)
 	close(fd);
 }
 
+static void
+bring_up_loopback(void)
+{
+	struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &request) != 0)
+		give_up("lo");
+	close(fd);
+}
+
 static pid_t
 start_job(const char *job)
 {
@@ -120,6 +134,7 @@ main(void)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount_all();
+	bring_up_loopback();
 	if (modules) {
 		load_module(modules, "fuse");
 		load_module(modules, "cuse");

@@ -62,8 +62,11 @@ def memory_dir():
     return tempfile.gettempdir()
 
 
-def boot(init, job, limit, **words):
-    """Runs `job` (a program's absolute path) and returns a Run. `words` become its environment."""
+def boot(init, job, limit, arguments=(), **words):
+    """Runs `job` (a program's absolute path) and returns a Run.
+
+    `arguments` are the kernel's; `words` become the job's environment.
+    """
     with tempfile.TemporaryDirectory(prefix="uml.") as home:
         command = [
             KERNEL,
@@ -78,6 +81,7 @@ def boot(init, job, limit, **words):
             "ssl=null",
             f"rig_modules={modules_dir()}",
             f"rig_job={job}",
+            *arguments,
             *(f"rig_{name}={value}" for name, value in words.items()),
         ]
         env = {**os.environ, "HOME": home, "TMPDIR": memory_dir()}

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import ekeyd
-from house import SEED, stop
+from house import SEED, as_root, stop
 from processes import PATIENCE_S, wait_until
 from relay import ask_of, free_port, gaps, new_house, start_with_key
 from stream import BLOCK, block, expected
@@ -99,6 +99,20 @@ def test_bytes_over_plain_tcp_do_not_enter_the_pool_until_the_admin_says_so(hous
     down.reload(daemon)
     assert reader.wait(PATIENCE_S) == 0
     assert down.read(1000) == expected(SEED, 1, 1000)
+
+
+@as_root
+def test_untrusted_bytes_are_mixed_into_the_kernels_generator_and_served_to_nobody(houses):
+    up, down = houses("up"), houses("down")
+    address = f"tcp:127.0.0.1:{free_port()}"
+    start_with_key(up, address)
+    ask_of(down, address, "[kernel]")
+    wait_until(lambda: int(down.status()["kernel -"]["mixed"]) > 0, "they are mixed in")
+    rows = down.status()
+    assert rows["source up"]["use"] == "kernel"
+    assert rows["source up"]["credit_bits_per_byte"] == rows["kernel -"]["credited_bits"] == "0"
+    assert int(rows["kernel -"]["mixed"]) == int(rows["source up"]["read_bytes"]) <= 64
+    assert rows["pool -"]["in"] == "0"
 
 
 def test_our_own_listener_is_refused_when_it_answers(houses):

@@ -553,6 +553,22 @@ on_room_comes_for_the_smallest_who_was_refused(void **state)
 	assert_int_equal(rig->rooms, 1);
 }
 
+static void
+on_room_comes_when_little_is_left_for_who_asked_for_that(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t bytes[SIZE];
+
+	put(rig, 0, 200);
+	assert_true(pool_ask_low(rig->pool, 201));
+	assert_false(pool_ask_low(rig->pool, 100));
+	pool_take(rig->pool, &rig->a, bytes, 100);
+	assert_int_equal(rig->rooms, 0);
+	pool_take(rig->pool, &rig->a, bytes, 1);
+	assert_int_equal(rig->rooms, 1);
+	assert_true(pool_ask_low(rig->pool, 100));
+}
+
 /* Taken inside the ready function, as a reader does who wants more than it waited for. */
 static void
 take_all(struct pool_waiter *w, void *arg)
@@ -889,6 +905,7 @@ main(void)
 		promise(on_room_comes_once_and_not_for_every_block),
 		promise(on_room_waits_for_what_was_asked),
 		promise(on_room_comes_for_the_smallest_who_was_refused),
+		promise(on_room_comes_when_little_is_left_for_who_asked_for_that),
 		promise(on_room_comes_when_waiters_made_the_room),
 		promise(on_wanted_comes_when_the_first_begins_to_wait),
 		promise(wiping_leaves_nothing_and_makes_room),

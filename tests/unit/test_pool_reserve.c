@@ -63,6 +63,32 @@ feed(struct rig *rig, size_t len, size_t piece)
 }
 
 static void
+note_room(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+static void
+little_is_left_when_only_the_reserve_is(void **state)
+{
+	struct rig *rig = *state;
+	struct takers t;
+	uint8_t bytes[256];
+	unsigned rooms = 0;
+
+	takers_open(rig, &t);
+	pool_on_room(rig->pool, note_room, &rooms);
+	feed(rig, RESERVE + 256, 64);
+	assert_false(pool_ask_low(rig->pool, 128));
+	assert_int_equal(pool_take(rig->pool, &t.common, bytes, 128), 128);
+	assert_int_equal(rooms, 0);
+	assert_int_equal(pool_take(rig->pool, &t.common, bytes, 1), 1);
+	assert_int_equal(rooms, 1);
+	assert_true(pool_ask_low(rig->pool, 128));
+	takers_close(rig, &t);
+}
+
+static void
 the_last_bytes_are_for_those_who_may_have_them(void **state)
 {
 	struct rig *rig = *state;
@@ -215,6 +241,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		promise(little_is_left_when_only_the_reserve_is),
 		promise(the_last_bytes_are_for_those_who_may_have_them),
 		promise(it_fills_up_first_while_nobody_waits),
 		promise(it_takes_half_of_what_comes_while_others_wait_until_it_is_full),

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/kernel.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/row.h"
+#include "priv/capability.h"
+#include "priv/keeper.h"
+
+bool
+kernel_prepare(struct daemon *d)
+{
+	int result;
+
+	d->keeper = -1;
+	if (!d->config.kernel_on)
+		return true;
+	result = d->keeper = keeper_start();
+	if (result >= 0 && geteuid() != 0)
+		result = capability_keep_only(CAPABILITY_NONE);
+	if (result < 0)
+		log_err("kernel: cannot start the keeper: %s", strerror(-result));
+	return result >= 0;
+}
+
+/* The lowest that any source deserves which has fed the pool. */
+static unsigned
+credit(void *arg)
+{
+	return ((const struct daemon *)arg)->credit;
+}
+
+bool
+kernel_start(struct daemon *d)
+{
+	const struct kernel_env env = {
+		.base = d->base, .pool = d->pool, .keeper = d->keeper, .credit = credit, .arg = d};
+
+	if (!d->config.kernel_on || d->kernel != NULL)
+		return true;
+	if (d->keeper < 0) {
+		log_warn("[kernel] was not there at the start: it needs a restart");
+		return true;
+	}
+	d->kernel = kernel_feed_new(&env, &d->config.kernel);
+	if (d->kernel == NULL) {
+		log_err("kernel: no memory");
+		return false;
+	}
+	log_info("kernel: %zu bytes every %" PRIu64 " s", d->config.kernel.bytes,
+		 d->config.kernel.interval_ms / 1000);
+	return true;
+}
+
+/* It is one, so that it can change while it runs. */
+void
+kernel_keep(struct daemon *d, const struct config *next)
+{
+	if (d->kernel == NULL)
+		return;
+	if (next->kernel_on) {
+		kernel_feed_configure(d->kernel, &next->kernel);
+		return;
+	}
+	kernel_stop(d);
+	log_info("kernel: stopped");
+}
+
+void
+kernel_stop(struct daemon *d)
+{
+	kernel_feed_free(&d->kernel);
+	if (d->keeper >= 0)
+		close(d->keeper);
+	d->keeper = -1;
+}
+
+static void
+feed_rows(const struct row_subject *s, const struct kernel_status *status)
+{
+	row_text(s, "state", status->state);
+	row_text(s, "error", status->error < 0 ? strerror(-status->error) : "-");
+	row_number(s, "feeds", status->feeds);
+	row_number(s, "failures", status->failures);
+	if (status->last_ms != 0)
+		row_number(s, "last_feed_s", (clock_now_ms() - status->last_ms) / 1000);
+	row_number(s, "delivered", status->account.delivered);
+	row_number(s, "lost", status->account.lost);
+	row_number(s, "credited_bits", status->credited_bits);
+	row_number(s, "mixed", status->mixed);
+	row_number(s, "not_mixed", status->not_mixed);
+	row_bool(s, "ready", status->ready);
+	if (status->level_bits >= 0)
+		row_number(s, "entropy_avail_bits", (uint64_t)status->level_bits);
+}
+
+void
+kernel_status(const struct daemon *d, struct evbuffer *out)
+{
+	const struct row_subject s = {out, "kernel", ROW_ONLY_ONE};
+	struct kernel_status status;
+
+	if (!d->config.kernel_on)
+		return;
+	row_number(&s, "bytes", d->config.kernel.bytes);
+	row_number(&s, "interval_ms", d->config.kernel.interval_ms);
+	if (d->kernel == NULL) {
+		row_text(&s, "state", "needs a restart");
+		return;
+	}
+	kernel_feed_status(d->kernel, &status);
+	feed_rows(&s, &status);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "egd/egd_wire.h"
+#include "guest/exit.h"
+#include "guest/report.h"
+#include "priv/keeper.h"
+#include "priv/random.h"
+
+/*
+ * Between two feeds at least, however often the kernel asks: before Linux 5.18 a threshold near the
+ * size of its pool asks for ever. Also the first pause after a failure; each is twice the last.
+ */
+#define PACE_MS 1000
+
+struct agent {
+	const struct options *options;
+	struct upstreams *upstreams;
+	int keeper;
+	int random; /* to listen to; -1: by the clock only */
+	uint8_t *bytes;
+	unsigned bits; /* credit of the last feed */
+	int error;     /* of the kernel, at the last feed */
+	int textfile_error;
+	struct report report;
+};
+
+/* ---- one feed ---- */
+
+/* However long it takes: it has one system call to do, and an end of it is an answer too. */
+static int
+await_keeper(int keeper)
+{
+	struct pollfd one = {.fd = keeper, .events = POLLIN};
+
+	while (poll(&one, 1, -1) < 0 && errno == EINTR)
+		;
+	return keeper_answer(keeper);
+}
+
+static int
+hand_over(struct agent *a, bool reseed)
+{
+	int result = keeper_feed(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
+
+	return result < 0 ? result : await_keeper(a->keeper);
+}
+
+static const char *
+cure(int error)
+{
+	return error == -EPERM ? ": CAP_SYS_ADMIN is needed, and not a container's" : "";
+}
+
+/* A line when it begins to fail, to fail otherwise, to work. */
+static void
+note_kernel(struct agent *a, int result)
+{
+	if (result < 0 && result != a->error)
+		log_err("cannot feed the kernel's random generator: %s%s", strerror(-result),
+			cure(result));
+	else if (result == 0 && (a->error < 0 || a->report.feeds == 1))
+		log_info("fed the kernel's random generator with %zu bytes and a credit of %u bits;"
+			 " it is %sready",
+			 a->options->bytes, a->bits, a->report.ready ? "" : "not ");
+	a->error = result;
+}
+
+static void
+count(struct agent *a, const struct channel_to *from, int result)
+{
+	struct report *r = &a->report;
+
+	r->ready = priv_random_ready();
+	if (result < 0) {
+		r->failures++;
+		return;
+	}
+	r->feeds++;
+	r->fed_bytes += a->options->bytes;
+	r->credited_bits += a->bits;
+	r->last_feed_s = (uint64_t)time(NULL);
+	r->upstream = from->address;
+}
+
+static int
+feed(struct agent *a, bool reseed)
+{
+	const struct channel_to *from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
+	int result;
+
+	if (from == NULL) {
+		count(a, NULL, -EAGAIN);
+		return FEED_EXIT_UPSTREAM;
+	}
+	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
+	result = hand_over(a, reseed);
+	secret_wipe(a->bytes, EGD_LEN_MAX);
+	count(a, from, result);
+	note_kernel(a, result);
+	return result < 0 ? FEED_EXIT_KERNEL : FEED_EXIT_OK;
+}
+
+static void
+write_report(struct agent *a)
+{
+	int result;
+
+	if (a->options->textfile == NULL)
+		return;
+	result = report_write(&a->report, a->options->textfile);
+	if (result < 0 && result != a->textfile_error)
+		log_warn("%s: %s", a->options->textfile, strerror(-result));
+	a->textfile_error = result;
+}
+
+/* ---- the clock ---- */
+
+/*
+ * Up to a tenth more or less: machines that started together must not come together for ever. The
+ * time is chance enough for that, and the generator may not be ready.
+ */
+static uint64_t
+spread(uint64_t ms)
+{
+	uint64_t chance = (clock_now_us() * 2654435761U + (uint64_t)getpid()) >> 8;
+
+	return ms - ms / 10 + chance % (ms / 5 + 1);
+}
+
+static void
+pause_ms(uint64_t ms)
+{
+	const struct timespec time = {.tv_sec = (time_t)(ms / 1000),
+				      .tv_nsec = (long)(ms % 1000) * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* Until the kernel asks: true; or the time is over. */
+static bool
+listen_ms(const struct agent *a, uint64_t ms)
+{
+	struct pollfd one = {.fd = a->random, .events = POLLOUT};
+
+	return poll(&one, 1, (int)ms) > 0;
+}
+
+/*
+ * After a feed with credit the kernel is listened to. One that was given no credit goes on asking,
+ * and nothing would come of it. True when it asked.
+ */
+static bool
+wait_after_feed(const struct agent *a)
+{
+	uint64_t ms = spread(a->options->interval_ms);
+
+	if (a->bits == 0 || ms <= PACE_MS) {
+		pause_ms(ms);
+		return false;
+	}
+	pause_ms(PACE_MS);
+	return listen_ms(a, ms - PACE_MS);
+}
+
+/* A generator that asks takes what it is given by itself: it has to be made to only when not. */
+static int
+feed_for_ever(struct agent *a)
+{
+	uint64_t backoff_ms = PACE_MS;
+	bool asked = false;
+
+	while (a->error != -EPIPE) {
+		int result = feed(a, !asked);
+
+		write_report(a);
+		if (result == FEED_EXIT_OK) {
+			backoff_ms = PACE_MS;
+			asked = wait_after_feed(a);
+			continue;
+		}
+		pause_ms(spread(backoff_ms));
+		backoff_ms = backoff_ms * 2 < a->options->interval_ms ? backoff_ms * 2
+								      : a->options->interval_ms;
+	}
+	return FEED_EXIT_KERNEL;
+}
+
+int
+agent_run(const struct options *options, struct upstreams *upstreams, int keeper)
+{
+	struct agent a = {.options = options,
+			  .upstreams = upstreams,
+			  .keeper = keeper,
+			  .random = priv_open_random(),
+			  .bytes = secret_new(EGD_LEN_MAX),
+			  .report.interval_ms = options->interval_ms};
+	int result;
+
+	if (a.bytes == NULL) {
+		log_err("no memory");
+		return FEED_EXIT_KERNEL;
+	}
+	if (options->mode == MODE_FEED)
+		return feed_for_ever(&a);
+	result = feed(&a, true);
+	write_report(&a);
+	return result;
+}

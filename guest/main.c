@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* ekey-feed: the guest's agent. Asks an EGD server for entropy and feeds the kernel's generator. */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/version.h"
+#include "crypto/memory.h"
+#include "guest/agent.h"
+#include "guest/exit.h"
+#include "guest/options.h"
+#include "guest/report.h"
+#include "priv/capability.h"
+#include "priv/keeper.h"
+#include "priv/random.h"
+
+#define ASK_EVERY_MS 200
+
+/* Else what we open first takes the place of a closed stderr, and the log is written into it. */
+static void
+open_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Asked again and again: a read that waits makes some kernels look for entropy elsewhere. */
+static int
+wait_seeded(uint64_t patience_ms)
+{
+	const struct timespec pause = {.tv_nsec = ASK_EVERY_MS * 1000000L};
+	uint64_t started_ms = clock_now_ms();
+
+	while (!priv_random_ready()) {
+		if (clock_now_ms() - started_ms >= patience_ms) {
+			fprintf(stderr, "ekey-feed: the kernel's generator is not ready yet\n");
+			return FEED_EXIT_TIMED_OUT;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return FEED_EXIT_OK;
+}
+
+static void
+say_start(const struct options *options)
+{
+	log_info("ekey-feed %s: %zu bytes every %" PRIu64 " s, credit %u bits per byte of those who"
+		 " are trusted",
+		 VERSION, options->bytes, options->interval_ms / 1000, options->credit);
+}
+
+/*
+ * The keeper comes first, and has our one privilege from then on: who talks to the network needs
+ * none. Files that only root may read are read before it is given up.
+ */
+static int
+run_agent(const struct options *options)
+{
+	struct upstreams upstreams;
+	int keeper = keeper_start();
+
+	if (keeper < 0) {
+		log_err("cannot start the keeper: %s", strerror(-keeper));
+		return FEED_EXIT_KERNEL;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	if (options->mode == MODE_FEED)
+		say_start(options);
+	if (!upstreams_init(&upstreams, options))
+		return FEED_EXIT_USAGE;
+	(void)capability_keep_only(CAPABILITY_NONE);
+	return agent_run(options, &upstreams, keeper);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	int result;
+
+	(void)crypto_wipe_memory();
+	open_standard_fds();
+	secret_shield();
+	if (!options_parse(argc, argv, &options, &result))
+		return result;
+	switch (options.mode) {
+	case MODE_WAIT_SEEDED:
+		return wait_seeded(options.patience_ms);
+	case MODE_STATUS:
+		return report_show(options.textfile != NULL ? options.textfile : FEED_TEXTFILE);
+	case MODE_FEED:
+	case MODE_ONCE:
+		break;
+	}
+	return run_agent(&options);
+}

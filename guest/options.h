@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/* The command line of ekey-feed. */
+#ifndef GUEST_OPTIONS_H
+#define GUEST_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FEED_UPSTREAMS_MAX 8
+#define FEED_TEXTFILE "/run/ekey-feed/ekey-feed.prom"
+
+enum mode {
+	MODE_FEED,        /* for as long as it runs */
+	MODE_ONCE,        /* one feed */
+	MODE_WAIT_SEEDED, /* no feed: until the kernel's generator is ready */
+	MODE_STATUS,      /* no feed: what the one that runs has written down */
+};
+
+struct options {
+	enum mode mode;
+	const char *from[FEED_UPSTREAMS_MAX]; /* in order of preference */
+	size_t from_count;
+	size_t bytes; /* of one feed */
+	uint64_t interval_ms;
+	uint64_t timeout_ms;  /* of connecting and answering, each upstream */
+	uint64_t patience_ms; /* of MODE_WAIT_SEEDED; UINT64_MAX: for ever */
+	unsigned credit;      /* bits per byte, of an upstream that is trusted */
+	bool trusted;         /* plain TCP is: the link is private */
+	const char *textfile; /* NULL: none */
+	/* TLS; NULL: none. */
+	const char *psk, *identity, *ca, *cert, *key;
+};
+
+/*
+ * False when there is nothing left to do: *ret_exit is then what to exit with, and usage, version
+ * or what is wrong has been written.
+ */
+bool options_parse(int argc, char **argv, struct options *ret, int *ret_exit);
+
+#endif

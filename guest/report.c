@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "guest/exit.h"
+#include "priv/random.h"
+
+#define TEXT_MAX 4096
+#define PATH_LEN_MAX 4096
+
+/* A feed that is this many intervals old came to nothing since. */
+#define STALE_INTERVALS 3
+
+/* ---- written ---- */
+
+struct text {
+	char bytes[TEXT_MAX];
+	size_t len;
+};
+
+static void __attribute__((format(printf, 2, 3))) say(struct text *t, const char *format, ...)
+{
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(t->bytes + t->len, sizeof(t->bytes) - t->len, format, args);
+	va_end(args);
+	if (n > 0 && (size_t)n < sizeof(t->bytes) - t->len)
+		t->len += (size_t)n;
+}
+
+/* Units are Prometheus' own: bytes and seconds, never bits. `thousandths` of them. */
+static void
+figure(struct text *t, const char *name, const char *type, const char *help, uint64_t thousandths)
+{
+	say(t, "# HELP ekey_feed_%s %s\n# TYPE ekey_feed_%s %s\nekey_feed_%s %" PRIu64, name, help,
+	    name, type, name, thousandths / 1000);
+	if (thousandths % 1000 != 0)
+		say(t, ".%03u", (unsigned)(thousandths % 1000));
+	say(t, "\n");
+}
+
+/* In a label's value a backslash, a quote and a newline are written with a backslash before. */
+static void
+upstream_figure(struct text *t, const char *upstream)
+{
+	say(t, "# HELP ekey_feed_upstream_info The server that delivered last.\n"
+	       "# TYPE ekey_feed_upstream_info gauge\nekey_feed_upstream_info{address=\"");
+	for (; *upstream != '\0'; upstream++) {
+		if (*upstream == '\\' || *upstream == '"')
+			say(t, "\\");
+		say(t, "%c", *upstream >= ' ' ? *upstream : '?');
+	}
+	say(t, "\"} 1\n");
+}
+
+static void
+compose(const struct report *r, struct text *t)
+{
+	figure(t, "feeds_total", "counter", "Times that the kernel was fed.", r->feeds * 1000);
+	figure(t, "failures_total", "counter",
+	       "Times that no server delivered, or the kernel refused.", r->failures * 1000);
+	figure(t, "fed_bytes_total", "counter", "Given to the kernel's random generator.",
+	       r->fed_bytes * 1000);
+	figure(t, "credited_bytes_total", "counter", "Entropy that was credited for them.",
+	       r->credited_bits * 125);
+	figure(t, "interval_seconds", "gauge", "Between two feeds.", r->interval_ms);
+	figure(t, "crng_ready", "gauge", "1 when the kernel's random generator is ready.",
+	       r->ready ? 1000 : 0);
+	if (r->last_feed_s != 0)
+		figure(t, "last_feed_timestamp_seconds", "gauge", "When the kernel was last fed.",
+		       r->last_feed_s * 1000);
+	if (r->upstream != NULL)
+		upstream_figure(t, r->upstream);
+}
+
+static int
+write_whole(const char *path, const struct text *t)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644), result;
+
+	if (fd < 0)
+		return -errno;
+	result = write(fd, t->bytes, t->len) == (ssize_t)t->len && fchmod(fd, 0644) == 0 ? 0
+											 : -errno;
+	if (close(fd) != 0 && result == 0)
+		result = -errno;
+	return result;
+}
+
+/* The collector reads what ends in .prom: the file beside must not. */
+int
+report_write(const struct report *report, const char *path)
+{
+	char beside[PATH_LEN_MAX];
+	struct text t = {.len = 0};
+	int result;
+
+	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
+		return -ENAMETOOLONG;
+	compose(report, &t);
+	result = write_whole(beside, &t);
+	if (result == 0 && rename(beside, path) != 0)
+		result = -errno;
+	if (result < 0)
+		unlink(beside);
+	return result;
+}
+
+/* ---- shown ---- */
+
+struct seen {
+	uint64_t last_feed_s, interval_s; /* 0: the file has none */
+};
+
+/* A value as the file has it, with its name as people read it. */
+static void
+show_line(char *line, struct seen *seen)
+{
+	static const char prefix[] = "ekey_feed_", address[] = "upstream_info{address=\"";
+	char *name = line + sizeof(prefix) - 1, *value = strrchr(line, ' ');
+
+	if (strncmp(line, prefix, sizeof(prefix) - 1) != 0 || value == NULL)
+		return;
+	*value++ = '\0';
+	value[strcspn(value, "\n")] = '\0';
+	if (strncmp(name, address, sizeof(address) - 1) == 0) {
+		value = name + sizeof(address) - 1;
+		value[strcspn(value, "\"")] = '\0';
+		name[strlen("upstream")] = '\0';
+	} else if (strcmp(name, "last_feed_timestamp_seconds") == 0) {
+		seen->last_feed_s = strtoull(value, NULL, 10);
+		return;
+	} else if (strcmp(name, "interval_seconds") == 0) {
+		seen->interval_s = strtoull(value, NULL, 10);
+	} else if (strcmp(name, "crng_ready") == 0) {
+		return; /* the kernel is asked below */
+	}
+	printf("  %-24s %s\n", name, value);
+}
+
+static void
+show_kernel(void)
+{
+	int fd = priv_open_random(), bits = fd >= 0 ? priv_random_level(fd) : fd;
+
+	printf("kernel\n  %-24s %s\n", "ready", priv_random_ready() ? "yes" : "no");
+	if (bits >= 0)
+		printf("  %-24s %d\n", "entropy_avail_bits", bits);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int
+show_age(const struct seen *seen)
+{
+	uint64_t now_s = (uint64_t)time(NULL);
+	uint64_t age_s = now_s > seen->last_feed_s ? now_s - seen->last_feed_s : 0;
+
+	if (seen->last_feed_s == 0) {
+		printf("  %-24s never\n", "last_feed");
+		return FEED_EXIT_STALE;
+	}
+	printf("  %-24s %" PRIu64 " s ago\n", "last_feed", age_s);
+	return age_s > STALE_INTERVALS * (seen->interval_s + 1) ? FEED_EXIT_STALE : FEED_EXIT_OK;
+}
+
+int
+report_show(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	struct seen seen = {0};
+	char line[512];
+	int result;
+
+	show_kernel();
+	if (file == NULL) {
+		fprintf(stderr, "ekey-feed: %s: %s: no ekey-feed writes there (--textfile)\n", path,
+			strerror(errno));
+		return FEED_EXIT_NO_STATUS;
+	}
+	printf("feed\n");
+	while (fgets(line, sizeof(line), file) != NULL)
+		show_line(line, &seen);
+	result = show_age(&seen);
+	fclose(file);
+	return result;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* crypto/tls.h for an ekey-feed that was built without OpenSSL: says so, and nothing else. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "crypto/memory.h"
+#include "crypto/tls.h"
+
+#define NONE "this ekey-feed was built without TLS (make ekey-feed TLS=1)"
+
+bool
+crypto_wipe_memory(void)
+{
+	return true;
+}
+
+struct tls_context *
+tls_context_new(const struct tls_config *config, char *error, size_t cap)
+{
+	(void)config;
+	snprintf(error, cap, "%s", NONE);
+	return NULL;
+}
+
+void
+tls_context_free(struct tls_context **context)
+{
+	(void)context;
+}
+
+const char *
+tls_context_warning(const struct tls_context *context)
+{
+	(void)context;
+	return NULL;
+}
+
+/* Of those below none is ever reached: there is no context. */
+
+struct tls *
+tls_new(struct tls_context *context, int fd)
+{
+	(void)context, (void)fd;
+	return NULL;
+}
+
+void
+tls_free(struct tls **tls)
+{
+	(void)tls;
+}
+
+int
+tls_handshake(struct tls *tls)
+{
+	(void)tls;
+	return -EPROTONOSUPPORT;
+}
+
+ssize_t
+tls_read(struct tls *tls, uint8_t *ret, size_t len)
+{
+	(void)tls, (void)ret, (void)len;
+	return -EPROTONOSUPPORT;
+}
+
+ssize_t
+tls_write(struct tls *tls, const uint8_t *bytes, size_t len)
+{
+	(void)tls, (void)bytes, (void)len;
+	return -EPROTONOSUPPORT;
+}
+
+const char *
+tls_error_text(const struct tls *tls)
+{
+	(void)tls;
+	return NONE;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The servers that were named, in order of preference: the first that delivers is the one. */
+#ifndef GUEST_UPSTREAMS_H
+#define GUEST_UPSTREAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "guest/channel.h"
+#include "guest/options.h"
+
+struct upstreams {
+	struct channel_to to[FEED_UPSTREAMS_MAX];
+	size_t count;
+	uint64_t timeout_ms;
+	bool failing[FEED_UPSTREAMS_MAX]; /* at the last try: the log has it */
+	const struct channel_to *last;    /* that delivered; NULL: none yet */
+};
+
+/* False after a line on stderr that names the address and what is wrong with it. */
+bool upstreams_init(struct upstreams *u, const struct options *options);
+
+/*
+ * Asks them in turn for `len` bytes (1 to EGD_LEN_MAX). Who delivered, or NULL; the log says when
+ * that changes.
+ */
+const struct channel_to *upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/feed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "pool/client.h"
+#include "priv/keeper.h"
+#include "priv/random.h"
+
+enum step {
+	STEP_RESTING,   /* after a feed, or after a failure */
+	STEP_LISTENING, /* until the kernel asks, or the interval is over */
+	STEP_WAITING,   /* for bytes of the pool */
+	STEP_HANDING,   /* the keeper has them */
+	STEP_ENDED,     /* there is no keeper any more */
+};
+
+struct kernel_feed {
+	struct kernel_env env;
+	struct kernel_config config;
+	int random; /* to listen and to mix; -1: neither */
+	enum step step;
+	struct event *rested, *asked, *answered;
+	struct pool_handle handle;
+	struct pool_account account;
+	struct pool_waiter *waiter; /* while STEP_WAITING */
+	/* The feed that is under way, or was the last. */
+	bool reseed;
+	size_t len;
+	unsigned bits;
+	int error;
+	uint64_t feeds, failures, credited_bits, last_ms;
+	uint64_t mixed, not_mixed, mix_since_ms;
+	size_t mix_left; /* bytes, in the second that began at mix_since_ms */
+};
+
+static void
+add_for_ms(struct event *event, uint64_t ms)
+{
+	const struct timeval time = {.tv_sec = (time_t)(ms / 1000),
+				     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+
+	event_add(event, &time);
+}
+
+/* ---- one feed is over ---- */
+
+static const char *
+cure(int error)
+{
+	switch (-error) {
+	case EPERM:
+		return ": CAP_SYS_ADMIN is needed, and not a container's: see kernel.conf in"
+		       " ekey-randomd(8)";
+	case ENOENT:
+	case ENODEV:
+	case EACCES:
+		return ": /dev/random is missing here, or is not the kernel's";
+	case EPIPE:
+		return ": the keeper process has ended: restart the daemon";
+	default:
+		return "";
+	}
+}
+
+/* A line when it begins to fail, to fail otherwise, to work. */
+static void
+note_result(struct kernel_feed *f, int result)
+{
+	if (result < 0 && result != f->error)
+		log_err("kernel: cannot feed the random generator: %s%s", strerror(-result),
+			cure(result));
+	else if (result == 0 && (f->error < 0 || f->feeds == 1))
+		log_info("kernel: fed the random generator with %zu bytes and a credit of %u bits;"
+			 " it is %sready",
+			 f->len, f->bits, priv_random_ready() ? "" : "not ");
+	f->error = result;
+}
+
+/* A kernel that was given no credit goes on asking: it is not listened to. */
+static void
+rest(struct kernel_feed *f)
+{
+	bool listen = f->error == 0 && f->bits > 0;
+
+	f->step = STEP_RESTING;
+	add_for_ms(f->rested, listen ? KERNEL_PACE_MS : f->config.interval_ms);
+}
+
+static void
+finish(struct kernel_feed *f, int result)
+{
+	if (result == 0) {
+		f->feeds++;
+		f->credited_bits += f->bits;
+		f->last_ms = clock_now_ms();
+	} else {
+		f->failures++;
+		pool_delivery_failed(f->env.pool, &f->handle, f->len);
+	}
+	note_result(f, result);
+	if (result == -EPIPE) {
+		f->step = STEP_ENDED;
+		event_del(f->answered);
+	} else {
+		rest(f);
+	}
+}
+
+static void
+on_answered(evutil_socket_t fd, short what, void *arg)
+{
+	struct kernel_feed *f = arg;
+	int result = keeper_answer(fd);
+
+	(void)what;
+	if (result == -EAGAIN)
+		return;
+	if (f->step == STEP_HANDING || result == -EPIPE)
+		finish(f, result);
+}
+
+/* ---- one feed ---- */
+
+static void
+hand_over(struct kernel_feed *f, const uint8_t *bytes, size_t len)
+{
+	int result;
+
+	f->len = len;
+	f->bits = (unsigned)len * f->env.credit(f->env.arg);
+	f->step = STEP_HANDING;
+	result = keeper_feed(f->env.keeper, bytes, len, f->bits, f->reseed);
+	if (result < 0)
+		finish(f, result);
+}
+
+static void
+on_bytes(struct pool_waiter *waiter, void *arg)
+{
+	struct kernel_feed *f = arg;
+	uint8_t bytes[KERNEL_BYTES_MAX];
+	const uint8_t *gathered;
+	size_t len;
+
+	gathered = pool_waiter_bytes(waiter, &len);
+	memcpy(bytes, gathered, len);
+	f->waiter = NULL;
+	pool_waiter_done(f->env.pool, waiter, true);
+	hand_over(f, bytes, len);
+	secret_wipe(bytes, sizeof(bytes));
+}
+
+static void
+take_now(struct kernel_feed *f)
+{
+	uint8_t bytes[KERNEL_BYTES_MAX];
+	size_t len = pool_take(f->env.pool, &f->handle, bytes, f->config.bytes);
+
+	hand_over(f, bytes, len);
+	secret_wipe(bytes, sizeof(bytes));
+}
+
+/* A generator that asks takes what it is given by itself: it has to be made to only when not. */
+static void
+begin(struct kernel_feed *f, bool reseed)
+{
+	f->reseed = reseed;
+	if (pool_ready(f->env.pool, &f->handle) >= f->config.bytes) {
+		take_now(f);
+		return;
+	}
+	f->step = STEP_WAITING;
+	f->waiter = pool_wait(f->env.pool, &f->handle, f->config.bytes, on_bytes, f);
+	if (f->waiter == NULL) {
+		f->len = 0;
+		finish(f, -ENOBUFS);
+	}
+}
+
+static void
+on_asked(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	begin(arg, (what & EV_TIMEOUT) != 0);
+}
+
+static void
+on_rested(evutil_socket_t fd, short what, void *arg)
+{
+	struct kernel_feed *f = arg;
+
+	(void)fd, (void)what;
+	if (f->error < 0 || f->bits == 0) {
+		begin(f, true);
+		return;
+	}
+	f->step = STEP_LISTENING;
+	add_for_ms(f->asked, f->config.interval_ms - KERNEL_PACE_MS);
+}
+
+/* ---- the whole ---- */
+
+static bool
+open_parts(struct kernel_feed *f)
+{
+	static const struct pool_client client = {
+		.kind = IDENTITY_KERNEL, .weight = 1, .whole = true, .reserve = true};
+
+	f->random = priv_open_random();
+	f->rested = evtimer_new(f->env.base, on_rested, f);
+	f->asked = event_new(f->env.base, f->random, f->random >= 0 ? EV_WRITE : 0, on_asked, f);
+	f->answered = event_new(f->env.base, f->env.keeper, EV_READ | EV_PERSIST, on_answered, f);
+	return f->rested != NULL && f->asked != NULL && f->answered != NULL &&
+	       event_add(f->answered, NULL) == 0 &&
+	       pool_handle_open(f->env.pool, &f->handle, &f->account, &client);
+}
+
+static void
+close_parts(struct kernel_feed *f)
+{
+	struct event *events[] = {f->rested, f->asked, f->answered};
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	if (f->random >= 0)
+		close(f->random);
+	free(f);
+}
+
+struct kernel_feed *
+kernel_feed_new(const struct kernel_env *env, const struct kernel_config *config)
+{
+	struct kernel_feed *f = calloc(1, sizeof(*f));
+
+	if (f == NULL)
+		return NULL;
+	f->env = *env;
+	f->config = *config;
+	if (!open_parts(f)) {
+		close_parts(f);
+		return NULL;
+	}
+	begin(f, true);
+	return f;
+}
+
+void
+kernel_feed_free(struct kernel_feed **feed)
+{
+	if (*feed == NULL)
+		return;
+	pool_handle_close((*feed)->env.pool, &(*feed)->handle);
+	close_parts(*feed);
+	*feed = NULL;
+}
+
+/* One that waits for more bytes than are wanted now has the old measure once more. */
+void
+kernel_feed_configure(struct kernel_feed *feed, const struct kernel_config *config)
+{
+	feed->config = *config;
+}
+
+/* ---- without credit ---- */
+
+void
+kernel_mix(struct kernel_feed *f, const uint8_t *bytes, size_t len)
+{
+	uint64_t now_ms = clock_now_ms();
+	size_t n;
+
+	if (now_ms - f->mix_since_ms >= 1000) {
+		f->mix_since_ms = now_ms;
+		f->mix_left = KERNEL_MIX_MAX;
+	}
+	n = len < f->mix_left ? len : f->mix_left;
+	f->mix_left -= n;
+	if (n > 0 && priv_random_mix(f->random, bytes, n) < 0)
+		n = 0;
+	f->mixed += n;
+	f->not_mixed += len - n;
+}
+
+/* ---- status ---- */
+
+static const char *
+state_text(const struct kernel_feed *f)
+{
+	switch (f->step) {
+	case STEP_WAITING:
+		return "waiting for bytes";
+	case STEP_HANDING:
+		return "handing over";
+	case STEP_ENDED:
+		return "ended: restart the daemon";
+	case STEP_RESTING:
+	case STEP_LISTENING:
+		break;
+	}
+	return f->error < 0 ? "failed, will try again" : "fed";
+}
+
+void
+kernel_feed_status(const struct kernel_feed *f, struct kernel_status *ret)
+{
+	*ret = (struct kernel_status){.state = state_text(f),
+				      .account = f->account,
+				      .feeds = f->feeds,
+				      .failures = f->failures,
+				      .credited_bits = f->credited_bits,
+				      .last_ms = f->last_ms,
+				      .error = f->error,
+				      .mixed = f->mixed,
+				      .not_mixed = f->not_mixed,
+				      .ready = priv_random_ready(),
+				      .level_bits = priv_random_level(f->random)};
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/capability.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SETS _LINUX_CAPABILITY_U32S_3 /* of 32 bits each */
+
+/* The C library has no name for the two system calls, and libcap none that is worth a library. */
+int
+capability_keep_only(uint64_t mask)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct sets[SETS];
+
+	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0 ||
+	    syscall(SYS_capget, &header, sets) != 0)
+		return -errno;
+	for (unsigned i = 0; i < SETS; i++) {
+		sets[i].permitted &= (uint32_t)(mask >> 32 * i);
+		sets[i].effective = sets[i].permitted;
+		sets[i].inheritable = 0;
+	}
+	return syscall(SYS_capset, &header, sets) == 0 ? 0 : -errno;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The kernel's random generator, random(4): each act one function and nothing else. Only credit and
+ * reseed are privileged (CAP_SYS_ADMIN in the first user namespace, looked at in the caller and not
+ * in who opened the fd).
+ */
+#ifndef PRIV_RANDOM_H
+#define PRIV_RANDOM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PRIV_RANDOM_BYTES_MAX 512 /* of one act: more than any generator's state */
+#define PRIV_RANDOM_CREDIT_MAX 8  /* bits per byte */
+
+/*
+ * /dev/random, to write: fd (non-blocking, close-on-exec) or -errno; -ENODEV when it is something
+ * else. poll(2) says POLLOUT while the kernel asks for entropy: before it has ever had 256 bits
+ * and, before Linux 5.18, whenever entropy_avail is below write_wakeup_threshold.
+ */
+int priv_open_random(void);
+
+/*
+ * Mixes `bytes` in and credits `bits`, by one RNDADDENTROPY. 0 or -errno: -EPERM without the
+ * capability, -EINVAL, and nothing done, when `len` is not 1 to PRIV_RANDOM_BYTES_MAX or `bits` is
+ * more than PRIV_RANDOM_CREDIT_MAX x len.
+ */
+int priv_random_credit(int fd, const uint8_t *bytes, size_t len, unsigned bits);
+
+/*
+ * Makes the generator take what is in the pool now, and not within minutes (RNDRESEEDCRNG). 0 or
+ * -errno: -EPERM as above, -ENODATA while it has not had its first 256 bits: it will by itself
+ * then.
+ */
+int priv_random_reseed(int fd);
+
+/* Mixes in what deserves no credit, up to PRIV_RANDOM_BYTES_MAX. 0 or -errno; no privilege. */
+int priv_random_mix(int fd, const uint8_t *bytes, size_t len);
+
+/*
+ * entropy_avail in bits (always 256 from Linux 5.18 on, once ready), or -errno. Not from /proc,
+ * which a sandbox hides.
+ */
+int priv_random_level(int fd);
+
+/* Is the generator ready? Asked without waiting, and without making the kernel look for entropy. */
+bool priv_random_ready(void);
+
+#endif

@@ -1,0 +1,304 @@
+"""ekey-feed: asks real servers and bad ones, says how it goes, and needs no privilege to mix."""
+
+import os
+import pathlib
+import pty
+import re
+import shutil
+import socket
+import stat
+import termios
+import threading
+import time
+
+import pytest
+
+from house import House
+from processes import PATIENCE_S, TOP, Process, program, run, wait_until
+from relay import LISTEN, free_port, start_with_key
+
+OK, USAGE, UPSTREAM, KERNEL, STALE, NO_STATUS, TIMED_OUT = 0, 1, 2, 3, 4, 5, 7
+PSK = "guest:" + "5a" * 32 + "\n"
+OTHER_PSK = "guest:" + "a5" * 32 + "\n"
+
+# Without credit it is for everybody; what credit does is shown in guests (tests/rig/test_pool.py).
+MIX = ["--credit", "0"]
+
+
+def feed(*words, **options):
+    return run(program("ekey-feed"), *words, **options)
+
+
+def feed_once(*addresses, more=()):
+    froms = [word for address in addresses for word in ("--from", address)]
+    return feed("--once", *MIX, "--timeout", "2s", *froms, *more)
+
+
+@pytest.fixture
+def house(place):
+    house = House(place)
+    yield house
+    house.clear()
+
+
+@pytest.fixture
+def server(house):
+    """A daemon with a key; its address."""
+    address = f"unix:{house.path}/egd"
+    start_with_key(house, address)
+    return address
+
+
+class Stub:
+    """A server that is not a good one: `behave(connection)` for each that comes."""
+
+    def __init__(self, path, behave):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.bind(str(path))
+        self.socket.listen()
+        self.kept = []
+        self.address = f"unix:{path}"
+        self.thread = threading.Thread(target=self.serve, args=(behave,), daemon=True)
+        self.thread.start()
+
+    def serve(self, behave):
+        while True:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.kept.append(connection)
+            behave(connection)
+
+    def close(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+        self.thread.join(PATIENCE_S)
+
+
+@pytest.fixture
+def stub(place):
+    stubs = []
+
+    def start(behave):
+        stubs.append(Stub(place / f"stub{len(stubs)}", behave))
+        return stubs[-1].address
+
+    yield start
+    for one in stubs:
+        one.close()
+
+
+def test_one_feed_takes_as_many_bytes_as_it_says(house, server):
+    result = feed_once(server, more=["--bytes", "100"])
+    assert result.returncode == OK, result.stdout
+    assert "with 100 bytes and a credit of 0 bits" in result.stdout
+    rows = house.status()["listen egd"]
+    assert (rows["delivered"], rows["requests"], rows["accepted"]) == ("100", "1", "1")
+
+
+def test_the_next_server_is_asked_when_one_fails(house, server):
+    result = feed_once(f"unix:{house.path}/nobody", server)
+    assert result.returncode == OK
+    assert f"{house.path}/nobody: No such file or directory" in result.stdout
+    assert f"{server}: delivers" in result.stdout
+
+
+@pytest.mark.parametrize("behave, why", [
+    (lambda connection: None, "timed out"),
+    (lambda connection: connection.close(), "reset|Broken pipe"),
+    (lambda connection: (connection.sendall(b"short"), connection.shutdown(socket.SHUT_WR)), "reset"),
+], ids=["silent", "closes", "short"])
+def test_a_bad_server_costs_one_line_and_the_time_that_was_given(stub, behave, why):
+    address = stub(behave)
+    began = time.monotonic()
+    result = feed_once(address)
+    assert result.returncode == UPSTREAM
+    assert re.fullmatch(f"{address}: .*({why}).*\n", result.stdout), result.stdout
+    assert time.monotonic() - began < 2 + PATIENCE_S
+
+
+def test_plain_tcp_says_why_there_is_no_credit(house):
+    address = f"tcp:127.0.0.1:{free_port()}"
+    start_with_key(house, address)
+    result = feed("--once", "--from", address)
+    assert result.returncode == OK
+    assert f"{address}: plain TCP" in result.stdout and "--trusted" in result.stdout
+    assert "a credit of 0 bits" in result.stdout
+    assert "no credit" not in feed_once(address, more=["--trusted"]).stdout
+
+
+def test_a_host_that_is_not_there(place):
+    assert feed_once(f"tcp:127.0.0.1:{free_port()}").returncode == UPSTREAM
+    result = feed_once("tcp:no-such-host.invalid:1")
+    assert result.returncode == UPSTREAM and "no such host" in result.stdout
+
+
+# ---- TLS ----
+
+
+@pytest.fixture
+def tls_server(house):
+    """A daemon that speaks TLS with a pre-shared key; (its address, the key's file)."""
+    psk = house.path / "psk"
+    psk.write_text(PSK)
+    psk.chmod(0o600)
+    address = f"tls:127.0.0.1:{free_port()}"
+    start_with_key(house, address, more=f"psk = {psk}")
+    return address, psk
+
+
+def test_over_tls_the_peer_is_known_by_a_key(house, tls_server):
+    address, psk = tls_server
+    result = feed_once(address, more=["--psk", psk])
+    assert result.returncode == OK, result.stdout
+    assert "plain TCP" not in result.stdout
+    assert house.status()["listen egd"]["delivered"] == "64"
+
+
+def test_over_tls_nothing_is_taken_from_who_has_another_key(house, tls_server):
+    address, _ = tls_server
+    other = house.path / "other"
+    other.write_text(OTHER_PSK)
+    other.chmod(0o600)
+    result = feed_once(address, more=["--psk", other])
+    assert result.returncode == UPSTREAM, result.stdout
+    assert house.status()["listen egd"]["delivered"] == "0"
+
+
+def test_tls_without_a_key_or_certificate_is_refused_at_once():
+    result = feed_once("tls:localhost:1")
+    assert result.returncode == USAGE and "--from tls:localhost:1: " in result.stdout
+
+
+# ---- a serial line ----
+
+
+def test_a_line_is_made_raw_and_what_came_before_is_thrown_away():
+    master, slave = pty.openpty()
+    settings = termios.tcgetattr(slave)
+    settings[3] &= ~termios.ECHO  # else the server hears itself, until we come
+    termios.tcsetattr(slave, termios.TCSANOW, settings)
+    os.write(master, b"stale\n" * 3)
+    answers = []
+
+    def serve():
+        answers.append(os.read(master, 2))
+        os.write(master, b"\n\x03\x11\x13" * 16)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    result = feed_once(f"tty:{os.ttyname(slave)}", more=["--timeout", "10s"])
+    thread.join(PATIENCE_S)
+    assert (result.returncode, answers) == (OK, [b"\x02\x40"]), result.stdout
+    os.close(master)
+    os.close(slave)
+
+
+# ---- figures ----
+
+
+def prometheus_complaints(text):
+    """What `promtool check metrics` would say (EGD 5), and what node_exporter would not take."""
+    found = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        name = re.match(r"[a-z_]+", line)[0]
+        kind = re.search(f"^# TYPE {name} (.*)$", text, re.M)
+        if not kind or not re.search(f"^# HELP {name} .", text, re.M):
+            found.append(f"{name}: no HELP or no TYPE")
+        elif (kind[1] == "counter") != name.endswith("_total"):
+            found.append(f"{name}: a {kind[1]}")
+        if re.search("bits|_ms|milli", name):
+            found.append(f"{name}: no base unit")
+        if not re.fullmatch(r'[a-z_]+(\{[a-z]+="[^"\n]*"\})? [0-9.]+', line):
+            found.append(f"{line}: not a sample, or one with a time")
+    return found
+
+
+def figures(path):
+    return dict(re.findall(r"^ekey_feed_(\w+)(?:{.*})? (.*)$", path.read_text(), re.M))
+
+
+def test_figures_are_what_prometheus_wants(house, server):
+    path = house.path / "feed.prom"
+    assert feed_once(server, more=["--textfile", path]).returncode == OK
+    assert prometheus_complaints(path.read_text()) == []
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert list(house.path.glob("*.new")) == []
+    assert figures(path)["fed_bytes_total"] == "64" and figures(path)["credited_bytes_total"] == "0"
+    assert f'upstream_info{{address="{server}"}} 1' in path.read_text()
+    if promtool := shutil.which("promtool"):
+        result = run(promtool, "check", "metrics", stdin=open(path))
+        assert result.returncode == 0, result.stdout
+
+
+def test_status_says_how_old_the_last_feed_is(house, server):
+    path = house.path / "feed.prom"
+    assert feed("--status", "--textfile", path).returncode == NO_STATUS
+    feed_once(server, more=["--textfile", path])
+    result = feed("--status", "--textfile", path)
+    assert result.returncode == OK
+    assert re.search(r"last_feed +\d+ s ago", result.stdout) and server in result.stdout
+    path.write_text(re.sub(r"(timestamp_seconds) \d{9}", r"\1 ", path.read_text()))
+    assert feed("--status", "--textfile", path).returncode == STALE
+
+
+def test_a_figures_file_that_cannot_be_written_is_said_and_stops_nothing(house, server):
+    result = feed_once(server, more=["--textfile", "/nonexistent/feed.prom"])
+    assert result.returncode == OK and "/nonexistent/feed.prom: No such file" in result.stdout
+
+
+# ---- for as long as it runs ----
+
+
+def test_a_server_that_comes_back_is_asked_again(house, server, started):
+    path = house.path / "feed.prom"
+    argv = [program("ekey-feed"), "--from", server, *MIX, "--interval", "1s", "--textfile", str(path)]
+    agent = Process(argv, house.path / "feed.log")
+    started.append(agent)
+    wait_until(lambda: path.exists() and int(figures(path)["feeds_total"]) >= 2, "it feeds")
+    house.children[-1].kill()
+    wait_until(lambda: int(figures(path)["failures_total"]) >= 2, "it fails")
+    fed = int(figures(path)["feeds_total"])
+    house.start_daemon()
+    wait_until(lambda: int(figures(path)["feeds_total"]) > fed, "it feeds again")
+    assert agent.log().count("delivers") == 2, agent.log()
+    agent.kill()
+
+
+def test_the_line_is_strict(place):
+    for words in (["--from"], [], ["--from", "egd"], ["--from", "unix:relative"], ["--frobnicate"],
+                  ["--from", "unix:/x", "--bytes", "256"], ["--from", "unix:/x", "--credit", "9"],
+                  ["--from", "unix:/x", "--interval", "60"], ["--from", "vsock:x:1"], ["word"]):
+        result = feed(*words)
+        assert result.returncode == USAGE, words
+        assert "ekey-feed:" in result.stdout, words
+
+
+def test_wait_seeded_ends_at_once_on_a_machine_that_is_up():
+    assert feed("--wait-seeded=5s").returncode == OK
+
+
+# ---- small ----
+
+
+def needed(path):
+    listed = run("objdump", "-p", path).stdout
+    return set(re.findall(r"NEEDED +(\S+)", listed))
+
+
+def test_it_is_built_alone_and_without_openssl(place):
+    build = place / "build"
+    result = run("make", "-C", str(TOP), "ekey-feed", "TLS=0", f"BUILD={build}", "CI=1",
+                 "CFLAGS=-O2 -std=gnu11", "packages=", timeout=200)
+    assert result.returncode == 0, result.stdout
+    assert needed(build / "ekey-feed") == {"libc.so.6"}
+    result = run(str(build / "ekey-feed"), "--once", "--from", "tls:localhost:1")
+    assert result.returncode == USAGE and "built without TLS" in result.stdout
+
+
+def test_with_openssl_it_needs_nothing_else(place):
+    libraries = needed(program("ekey-feed")) - {"libasan.so.8", "libubsan.so.1"}
+    assert {re.sub(r"\.so.*", "", name) for name in libraries} <= {"libc", "libssl", "libcrypto"}

@@ -1,0 +1,124 @@
+"""[kernel]: who has the privilege, and who has not; what credit does is shown in tests/rig."""
+
+import os
+import pathlib
+import signal
+
+import pytest
+
+from house import House, as_root, stop
+from processes import program, run, wait_until
+
+KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\n"
+CAP_SYS_ADMIN = 1 << 21
+
+
+@pytest.fixture
+def house(place):
+    house = House(place)
+    yield house
+    house.clear()
+
+
+def start(house, *more):
+    house.start_sim(rate=500)
+    house.write_config(house.source(), *more)
+    return house.start_daemon()
+
+
+def state(pid):
+    """{"CapEff": "..."} of a process."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+
+
+def keepers(daemon):
+    found = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
+        try:
+            process = state(status.parent.name)
+        except OSError:
+            continue
+        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == daemon.pid:
+            found.append(int(status.parent.name))
+    return found
+
+
+def row(house, key):
+    return house.status()["kernel -"][key]
+
+
+def test_without_the_section_there_is_no_keeper(house):
+    daemon = start(house)
+    assert keepers(daemon) == [] and "kernel -" not in house.status()
+
+
+def test_feeds_and_counts_or_says_what_is_lacking(house):
+    """As whoever runs the tests: with the privilege it feeds, without it is told."""
+    start(house, KERNEL)
+    wait_until(lambda: int(row(house, "feeds")) + int(row(house, "failures")) >= 2, "it tried twice")
+    fed, failed = int(row(house, "feeds")), int(row(house, "failures"))
+    assert (fed == 0) != (failed == 0)
+    if failed:
+        assert house.count("CAP_SYS_ADMIN is needed") == 1
+        assert row(house, "error") == "Operation not permitted"
+    else:
+        assert house.count("fed the random generator with 64 bytes and a credit of 448 bits") == 1
+        rows = house.status()["kernel -"]
+        assert int(rows["credited_bits"]) == 7 * int(rows["delivered"]) == 448 * int(rows["feeds"])
+    pool = house.status()["pool -"]
+    assert int(pool["in"]) == sum(int(pool[key]) for key in ("delivered", "lost", "held"))
+
+
+@as_root
+def test_the_keeper_is_nobody_and_has_one_capability(house):
+    daemon = start(house, KERNEL)
+    (keeper,) = keepers(daemon)
+    process = wait_until(lambda: state(keeper) if state(keeper)["NoNewPrivs"] == "1" else None, "it is confined")
+    wait_until(lambda: state(keeper)["Uid"].split() == ["65534"] * 4, "it is nobody")
+    wait_until(lambda: int(state(keeper)["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0, "it has no more")
+    process = state(keeper)
+    assert int(process["CapEff"], 16) & ~CAP_SYS_ADMIN == 0
+    assert process["Groups"].split() == []
+
+
+def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon(house):
+    daemon = start(house, KERNEL)
+    (keeper,) = keepers(daemon)
+    os.kill(keeper, signal.SIGTERM)
+    before = int(row(house, "feeds")) + int(row(house, "failures"))
+    wait_until(lambda: int(row(house, "feeds")) + int(row(house, "failures")) > before, "it goes on")
+    stop(daemon)
+    wait_until(lambda: not pathlib.Path(f"/proc/{keeper}").exists(), "it ended too")
+
+
+def test_a_keeper_that_was_killed_is_told_and_stops_nothing_else(house):
+    daemon = start(house, KERNEL)
+    (keeper,) = keepers(daemon)
+    os.kill(keeper, signal.SIGKILL)
+    wait_until(lambda: row(house, "state") == "ended: restart the daemon", "it is told")
+    assert house.count("the keeper process has ended: restart the daemon") == 1
+    house.wait_state("keyed")
+    assert daemon.poll() is None
+
+
+def test_a_reload_changes_stops_and_does_not_begin_it(house):
+    daemon = start(house, KERNEL)
+    house.write_config(house.source(), "[kernel]\nbytes = 32\ninterval = 2s\n")
+    house.reload(daemon)
+    assert (row(house, "bytes"), row(house, "interval_ms")) == ("32", "2000")
+    house.write_config(house.source())
+    house.reload(daemon)
+    assert "kernel -" not in house.status()
+    wait_until(lambda: not [k for k in keepers(daemon) if state(k)["State"][0] != "Z"], "it ended")
+    house.write_config(house.source(), KERNEL)
+    house.reload(daemon)
+    assert row(house, "state") == "needs a restart"
+    assert house.count("[kernel] was not there at the start: it needs a restart") == 1
+
+
+@pytest.mark.parametrize("line", ["bytes = 15", "bytes = 257", "interval = 60", "interval = 999ms"])
+def test_measures_have_limits(house, line):
+    house.write_config(house.source(), f"[kernel]\n{line}\n")
+    result = run(program("ekey-randomd"), "-n", "-c", str(house.config))
+    assert result.returncode == 1 and line in result.stdout

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* The feed of the kernel, with the test as its keeper: it takes the orders and gives the answers.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "kernel/feed.h"
+
+#define MESSAGE_MAX 2048
+
+struct rig {
+	struct event_base *base;
+	struct pool *pool;
+	int ends[2]; /* the feed's, the keeper's */
+	unsigned credit;
+	struct kernel_feed *feed;
+	uint8_t next; /* of the stream: 0, 1, 2... */
+	uint8_t message[MESSAGE_MAX];
+	ssize_t message_len;
+};
+
+static unsigned
+rig_credit(void *arg)
+{
+	return ((struct rig *)arg)->credit;
+}
+
+static void
+start(struct rig *r, size_t bytes, uint64_t interval_ms)
+{
+	const struct kernel_env env = {.base = r->base,
+				       .pool = r->pool,
+				       .keeper = r->ends[0],
+				       .credit = rig_credit,
+				       .arg = r};
+	const struct kernel_config config = {.bytes = bytes, .interval_ms = interval_ms};
+
+	r->feed = kernel_feed_new(&env, &config);
+	assert_non_null(r->feed);
+}
+
+static int
+set_up(void **state)
+{
+	const struct pool_config config = {
+		.size = POOL_SIZE_MIN, .max_handles = 8, .max_waiters = 8};
+	struct rig *r = calloc(1, sizeof(*r));
+
+	*state = r;
+	r->credit = 7;
+	r->base = event_base_new();
+	r->pool = pool_new(&config);
+	return r->base == NULL || r->pool == NULL ||
+	       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, r->ends) != 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct rig *r = *state;
+
+	kernel_feed_free(&r->feed);
+	close(r->ends[0]);
+	if (r->ends[1] >= 0)
+		close(r->ends[1]);
+	pool_free(&r->pool);
+	event_base_free(r->base);
+	free(r);
+	return 0;
+}
+
+/* The next `len` bytes of the stream come into the pool. */
+static void
+put(struct rig *r, size_t len)
+{
+	uint8_t bytes[256];
+
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = r->next++;
+	assert_int_equal(pool_put(r->pool, bytes, len), len);
+}
+
+static bool
+ordered(struct rig *r)
+{
+	r->message_len = recv(r->ends[1], r->message, sizeof(r->message), 0);
+	return r->message_len > 0;
+}
+
+/* The loop runs until an order has come. */
+static void
+await_order(struct rig *r)
+{
+	while (!ordered(r))
+		assert_int_equal(event_base_loop(r->base, EVLOOP_ONCE), 0);
+}
+
+/* The order has these bytes of the stream: from `first` on. */
+static void
+assert_ordered(const struct rig *r, uint8_t first, size_t len)
+{
+	uint8_t bytes[256];
+
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (uint8_t)(first + i);
+	assert_non_null(memmem(r->message, (size_t)r->message_len, bytes, len));
+	bytes[len] = (uint8_t)(first + len);
+	assert_null(memmem(r->message, (size_t)r->message_len, bytes, len + 1));
+}
+
+static struct kernel_status
+status_of(const struct rig *r)
+{
+	struct kernel_status status;
+
+	kernel_feed_status(r->feed, &status);
+	return status;
+}
+
+static struct kernel_status
+answer(struct rig *r, int32_t result)
+{
+	assert_int_equal(send(r->ends[1], &result, sizeof(result), 0), sizeof(result));
+	event_base_loop(r->base, EVLOOP_NONBLOCK);
+	return status_of(r);
+}
+
+static void
+feeds_at_once_what_the_pool_has(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	put(r, 100);
+	start(r, 64, 60000);
+	assert_true(ordered(r));
+	assert_ordered(r, 0, 64);
+	assert_string_equal(status_of(r).state, "handing over");
+	status = answer(r, 0);
+	assert_int_equal(status.feeds, 1);
+	assert_int_equal(status.failures, 0);
+	assert_int_equal(status.credited_bits, 64 * 7);
+	assert_int_equal(status.account.delivered, 64);
+	assert_string_equal(status.state, "fed");
+	assert_false(ordered(r));
+}
+
+static void
+waits_for_bytes_and_takes_them_whole(void **state)
+{
+	struct rig *r = *state;
+
+	start(r, 64, 60000);
+	assert_string_equal(status_of(r).state, "waiting for bytes");
+	put(r, 32);
+	assert_false(ordered(r));
+	put(r, 32);
+	assert_true(ordered(r));
+	assert_ordered(r, 0, 64);
+	assert_int_equal(answer(r, 0).account.delivered, 64);
+}
+
+static void
+credits_what_the_sources_deserve_at_that_time(void **state)
+{
+	struct rig *r = *state;
+
+	start(r, 64, 60000);
+	r->credit = 3;
+	put(r, 64);
+	assert_true(ordered(r));
+	assert_int_equal(answer(r, 0).credited_bits, 64 * 3);
+}
+
+static void
+what_the_kernel_refuses_is_counted_as_lost_and_tried_again(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	put(r, 128);
+	start(r, 64, 1);
+	assert_true(ordered(r));
+	status = answer(r, -EPERM);
+	assert_int_equal(status.failures, 1);
+	assert_int_equal(status.error, -EPERM);
+	assert_int_equal(status.account.lost, 64);
+	assert_int_equal(status.account.delivered, 0);
+	await_order(r);
+	assert_ordered(r, 64, 64);
+	status = answer(r, 0);
+	assert_int_equal(status.feeds, 1);
+	assert_int_equal(status.error, 0);
+}
+
+/* Nobody is listened to who was given nothing: the interval counts, and it is short here. */
+static void
+a_new_measure_holds_from_the_next_feed_on(void **state)
+{
+	const struct kernel_config less = {.bytes = 16, .interval_ms = 1};
+	struct rig *r = *state;
+
+	r->credit = 0;
+	put(r, 128);
+	start(r, 64, 1);
+	assert_true(ordered(r));
+	kernel_feed_configure(r->feed, &less);
+	(void)answer(r, 0);
+	await_order(r);
+	assert_ordered(r, 64, 16);
+}
+
+static void
+a_keeper_that_has_gone_ends_it_and_nothing_else(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	put(r, 100);
+	start(r, 64, 1);
+	close(r->ends[1]);
+	r->ends[1] = -1;
+	event_base_loop(r->base, EVLOOP_NONBLOCK);
+	status = status_of(r);
+	assert_int_equal(status.error, -EPIPE);
+	assert_int_equal(status.account.lost, 64);
+	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ADDED), 0);
+}
+
+static void
+one_that_waits_can_be_stopped(void **state)
+{
+	struct rig *r = *state;
+	struct pool_totals totals;
+
+	start(r, 64, 60000);
+	kernel_feed_free(&r->feed);
+	put(r, 64);
+	pool_totals(r->pool, &totals);
+	assert_int_equal(totals.waiters, 0);
+	assert_int_equal(totals.handles, 0);
+	assert_false(ordered(r));
+}
+
+/* /dev/random takes writes from anybody. */
+static void
+mixes_no_more_than_its_measure(void **state)
+{
+	static const uint8_t bytes[3 * KERNEL_MIX_MAX] = "untrusted";
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	start(r, 64, 60000);
+	kernel_mix(r->feed, bytes, sizeof(bytes));
+	status = status_of(r);
+	assert_int_equal(status.mixed, KERNEL_MIX_MAX);
+	assert_int_equal(status.not_mixed, sizeof(bytes) - KERNEL_MIX_MAX);
+	assert_int_equal(status.feeds, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(feeds_at_once_what_the_pool_has),
+		TEST(waits_for_bytes_and_takes_them_whole),
+		TEST(credits_what_the_sources_deserve_at_that_time),
+		TEST(what_the_kernel_refuses_is_counted_as_lost_and_tried_again),
+		TEST(a_new_measure_holds_from_the_next_feed_on),
+		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
+		TEST(one_that_waits_can_be_stopped),
+		TEST(mixes_no_more_than_its_measure),
+	};
+
+	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
+}
