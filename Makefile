@@ -20,17 +20,17 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
+priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
                rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
                usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
-egd_src     := agent answers caller connection egd_client egd_server egd_wire listener members networks proxy stream
+egd_src     := agent answers caller connection egd_client egd_server egd_wire listener members networks proxy stream xen
 kernel_src  := feed
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
+daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport inputs \
                inputs_status kernel listens orders privileges reload row status $(notify)
 tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal wait_seeded
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
@@ -40,7 +40,7 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
 guest_src := $(addprefix guest/,agent channel connect main options report upstreams) \
              $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
-             $(addprefix priv/,capability keeper random) \
+             $(addprefix priv/,capability keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent backoff base bucket census config ctl device device_polls device_reads device_twice egd_client egd_proxy \
@@ -49,7 +49,7 @@ unit_tests  := agent backoff base bucket census config ctl device device_polls d
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
-unit_tests  += ekeyd_conf kernel keeper
+unit_tests  += connector egd_xen ekeyd_conf kernel keeper
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
                sim_usbip usb_descriptor
 
@@ -115,7 +115,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter se
 	$(BUILD)/tests/unit/session_rig.o
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,connector ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
@@ -123,7 +123,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream): $(BUILD)/tests/unit/tls
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
-$(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
@@ -167,10 +167,10 @@ headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
-test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe
+test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe $(BUILD)/tests/rig/xen_probe
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
-$(BUILD)/tests/system/readers: $(BUILD)/tests/system/stream.o
+$(BUILD)/tests/system/readers $(BUILD)/tests/rig/xen_probe: $(BUILD)/tests/system/stream.o
 $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
@@ -221,6 +221,11 @@ test-guest: ## the key on USB, udev and systemd, in QEMU: minutes; needs root an
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)$(suites) guest
+
+test-xen: ## guests of Xen get their entropy from dom0, in QEMU: minutes; needs root and the network once
+	$(Q)dist/packages.sh build test-unit test guest
+	$(again) all test-programs
+	$(Q)$(suites) xen
 
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest
@@ -304,6 +309,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

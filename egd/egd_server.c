@@ -26,6 +26,8 @@ refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char
 
 	s->refused++;
 	close(fd);
+	if (caller->guest != NULL)
+		egd_xen_left(s->xen, caller->guest);
 	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
 		return;
 	egd_caller_text(caller, "", who);
@@ -61,6 +63,14 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 		s->accepted++;
 		egd_connection_work(c);
 	}
+}
+
+static void
+on_guest(void *arg, int fd, const char *guest)
+{
+	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
+
+	take(arg, fd, &caller);
 }
 
 /* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
@@ -191,13 +201,16 @@ make_events(struct egd_server *s)
 	s->limits.start = limit_of(base, START_S * 1000);
 	s->limits.slow = limit_of(base, SLOW_S * 1000);
 	s->limits.half = limit_of(base, HALF_S * 1000);
-	s->limits.idle = limit_of(base, s->config.idle_ms);
+	/* A guest asks when it likes: its channel is its own and costs nobody a place. */
+	if (s->xen == NULL)
+		s->limits.idle = limit_of(base, s->config.idle_ms);
 	s->accept = event_new(base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
 	s->accept_again = evtimer_new(base, on_accept_again, s);
 	s->work = evtimer_new(base, on_work, s);
 	return s->limits.start != NULL && s->limits.slow != NULL && s->limits.half != NULL &&
-	       s->limits.idle != NULL && s->accept != NULL && s->accept_again != NULL &&
-	       s->work != NULL && event_add(s->accept, NULL) == 0;
+	       (s->xen != NULL || s->limits.idle != NULL) && s->accept != NULL &&
+	       s->accept_again != NULL && s->work != NULL &&
+	       (s->fd < 0 || event_add(s->accept, NULL) == 0);
 }
 
 /* NULL, and a line in the log, when the files are bad. */
@@ -221,6 +234,28 @@ read_tls(const struct egd_listen_config *config)
 	return context;
 }
 
+/* Opens what clients come by. 0, or -errno after a line in the log, of ours or who gives. */
+static int
+open_way_in(struct egd_server *s, int given)
+{
+	const struct egd_xen_env env = {
+		.base = s->base,
+		.name = s->config.name,
+		.directory = egd_listener_xen_directory(s->config.address),
+		.connector = given,
+		.taken = on_guest,
+		.arg = s,
+	};
+
+	if (env.directory == NULL) {
+		s->fd = egd_listener_open(&s->config, given);
+		return s->fd < 0 ? s->fd : 0;
+	}
+	if (given >= 0)
+		s->xen = egd_xen_new(&env);
+	return s->xen != NULL ? 0 : -EIO;
+}
+
 static int
 open_server(struct egd_server *s, int given)
 {
@@ -231,10 +266,9 @@ open_server(struct egd_server *s, int given)
 		if (s->tls == NULL)
 			return -EINVAL;
 	}
-	result = egd_listener_open(&s->config, given);
+	result = open_way_in(s, given);
 	if (result < 0)
 		return result;
-	s->fd = result;
 	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
@@ -306,6 +340,7 @@ egd_server_stop(struct egd_server **server)
 	free_event(s->work);
 	if (s->fd >= 0)
 		egd_listener_close(&s->config, s->fd);
+	egd_xen_free(&s->xen);
 	egd_members_finish(&s->members);
 	slots_finish(&s->outs);
 	tls_context_free(&s->tls);

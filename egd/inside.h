@@ -14,6 +14,7 @@
 #include "egd/networks.h"
 #include "egd/proxy.h"
 #include "egd/stream.h"
+#include "egd/xen.h"
 #include "pool/pool.h"
 #include "pool/slots.h"
 
@@ -65,7 +66,8 @@ struct egd_server {
 	struct egd_networks allow, proxies;
 	struct tls_context *tls;
 	struct egd_limits limits;
-	int fd;
+	int fd;              /* of the listener; -1: */
+	struct egd_xen *xen; /* connects to guests instead; NULL: does not */
 	struct event *accept, *accept_again;
 	struct event *work;                      /* serves those who are due */
 	TAILQ_HEAD(egd_due, egd_connection) due; /* who is to be served, in turn */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/servant.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/secret.h"
+#include "priv/capability.h"
+
+#define NOBODY 65534
+
+static int
+become_nobody(void)
+{
+	if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
+	    setresuid(NOBODY, NOBODY, NOBODY) != 0)
+		return -errno;
+	return 0;
+}
+
+int
+servant_confine(const char *name, unsigned capability)
+{
+	int result = 0;
+
+	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	(void)prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+	if (geteuid() == 0)
+		result = become_nobody();
+	if (result == 0)
+		result = capability_keep_only(UINT64_C(1) << capability);
+	secret_shield(); /* changing the uid makes a process dumpable again */
+	return result;
+}
+
+/* It ends with who started it, and not before: a signal to the whole group is not for it. */
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+int
+servant_start(void (*serve)(int fd, void *arg), void *arg)
+{
+	int ends[2], error;
+	pid_t child;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	child = fork();
+	if (child == 0) {
+		ignore_signals();
+		(void)close_range(0, (unsigned)ends[1] - 1, 0);
+		(void)close_range((unsigned)ends[1] + 1, ~0U, 0);
+		serve(ends[1], arg);
+		_exit(0);
+	}
+	error = errno;
+	close(ends[1]);
+	if (child > 0)
+		return ends[0];
+	close(ends[0]);
+	return -error;
+}
