@@ -2,7 +2,7 @@
 """Runs the test suites and ends with one line: "N passed, N failed, N skipped".
 
 tests/run.py [--build DIR] [--checks TARGETS] [--unit NAMES] SUITE... [-k WORDS]
-SUITE is one of: checks, unit, system, rig, guest
+SUITE is one of: checks, unit, system, rig, guest, xen
 
 A suite that breaks, or outlives its limit, is a failure of its own. Exits non-zero on any failure.
 """
@@ -125,6 +125,7 @@ def count_junit(report):
     )
 
 
+XEN = "tests/rig/test_xen.py"
 UML = ("tests/rig/test_cuse.py", "tests/rig/test_pool.py")
 
 SUITES = {
@@ -132,7 +133,8 @@ SUITES = {
     "unit": run_unit,
     "system": lambda args: run_pytest(args, "tests/system"),
     "rig": lambda args: run_pytest(args, *UML),
-    "guest": lambda args: run_pytest(args, "tests/rig", *(f"--ignore={test}" for test in UML)),
+    "guest": lambda args: run_pytest(args, "tests/rig", *(f"--ignore={test}" for test in [*UML, XEN])),
+    "xen": lambda args: run_pytest(args, XEN),
 }
 
 

@@ -1,51 +1,121 @@
 #!/bin/sh
-T() { echo "T $(cut -d' ' -f1 /proc/uptime) $*"; }
-mount -t xenfs x /proc/xen; mkdir -p /dev/pts; mount -t devpts d /dev/pts
-for m in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd; do modprobe $m; done
-mkdir -p /run/xen /run/xenstored /run/lock
-xenstored --pid-file /run/xenstored.pid 
-/usr/lib/xen-*/bin/xen-init-dom0
-xenconsoled --log=guest --log-dir=/run/xen --pid-file=/run/xenconsoled.pid
-T tools
-mkdir -p /run/g/bin; cp /usr/bin/busybox /run/g/bin
-cat > /run/g/init <<'X'
-#!/bin/busybox sh
-/bin/busybox mkdir -p /proc /sys /dev /usr/bin /usr/sbin /sbin
-/bin/busybox --install -s
-export PATH=/bin:/sbin:/usr/bin:/usr/sbin
-mount -t proc p /proc; mount -t sysfs s /sys; mount -t devtmpfs d /dev
-echo "GUEST up at $(cut -d' ' -f1 /proc/uptime) avail=$(cat /proc/sys/kernel/random/entropy_avail) type=$(cat /sys/hypervisor/guest_type)"
-ls -l /dev/hvc* /sys/bus/xen/devices /dev/xen /sys/bus/xen/devices/console-*/
-cat /sys/bus/xen/devices/console-*/nodename
-sleep 5
-poweroff -f
-X
-chmod +x /run/g/init
-(cd /run/g; find . | busybox cpio -o -H newc >/run/initrd)
-ls -l /run/initrd
-cat > /run/a.cfg <<'X'
-name = "a"
-type = "pv"
-memory = 128
-vcpus = 1
-kernel = "/guest/vmlinux"
-ramdisk = "/run/initrd"
-cmdline = "console=hvc0 loglevel=4 random.trust_cpu=off panic=1"
-on_poweroff = "destroy"
-on_reboot = "destroy"
-on_crash = "destroy"
-channel = [ "connection=pty,name=unused0", "connection=socket,path=/run/xen/ekey-a,name=org.ekey-random.egd" ]
-X
-T create
-xl create /run/a.cfg
-T created rc=$?
-ls -la /run/xen; ps ax | grep qemu
-xl list; xl domid a
-xenstore-ls /local/domain/1/device/console
-ls -la /run/xen
-sleep 6
-xl list
-ls -la /run/xen
-tail -60 /run/xen/guest-a.log
-ls /var/log/xen; cat /var/log/xen/*
-T end
+# Runs as root in the dom0 of tests/rig/xen.py (test_xen.py): a simulated key, the daemon, and guests
+# that it serves over their channels.
+# rig_bytes: that each guest asks for
+. "${0%/*}/promises.sh"
+seed=xen
+span=$((rig_bytes * 3 + 262144))
+
+start_xen() {
+	mount -t xenfs xen /proc/xen
+	mkdir -p /dev/pts /run/xen /run/xenstored /run/lock
+	mount -t devpts pts /dev/pts
+	for module in xen-evtchn xen-gntdev xen-gntalloc xen-privcmd; do
+		modprobe $module
+	done
+	xenstored --pid-file /run/xenstored.pid
+	/usr/lib/xen-*/bin/xen-init-dom0 >/dev/null
+	xenconsoled --log=guest --log-dir=/run --pid-file=/run/xenconsoled.pid
+}
+
+# make_initrd PROGRAM...: what the guests have, with the libraries of these.
+make_initrd() {
+	mkdir -p /run/g/bin /run/g/rig
+	cp /usr/bin/busybox /run/g/bin/
+	cp /rig/xen_guest.sh /run/g/init
+	cp /rig/promises.sh /run/g/rig/
+	for program; do
+		echo "$program"
+		ldd "$program" | sed -n 's/.* => \(.*\) (.*/\1/p; s/^\t\(\/.*\) (.*/\1/p'
+	done | sort -u | while read -r file; do
+		mkdir -p "/run/g${file%/*}"
+		cp -L "$file" "/run/g$file"
+	done
+	mkdir -p /run/g/etc
+	echo /rig/lib >/run/g/etc/ld.so.conf
+	ldconfig -r /run/g
+	(cd /run/g && find . | busybox cpio -o -H newc >/run/initrd 2>/dev/null)
+}
+
+# start_key: its pid in $sim.
+start_key() {
+	"$build/ekey-sim" --listen unix:/run/key --rate 0 --seed $seed --keyring /run/keyring \
+		>>/run/sim.log 2>&1 &
+	sim=$!
+	until_true test -s /run/keyring -a -S /run/key
+	chmod 666 /run/keyring /run/key # for the user that the daemon becomes
+}
+
+# As somebody who may not connect to QEMU's sockets.
+start_server() {
+	cat >/run/xen.conf <<-END
+		[daemon]
+		user = daemon
+		keyring = /run/keyring
+		control = /run/xen.control
+		[pool]
+		size = 64KiB
+		[source key]
+		type = ekey
+		address = unix:/run/key
+		[listen guests]
+		address = xen:/run/xen
+	END
+	"$build/ekey-randomd" -c /run/xen.conf >>/run/xen.log 2>&1 &
+	daemon=$!
+	until_true "$build/ekeyctl" --socket /run/xen.control status >/dev/null
+}
+
+# guest NAME TYPE
+guest() {
+	sed "s/@name@/$1/g; s/@type@/$2/; s/@words@/rig_seed=$seed rig_bytes=$rig_bytes rig_span=$span/" \
+		>"/run/$1.cfg" <<-'END'
+		name = "@name@"
+		type = "@type@"
+		memory = 160
+		vcpus = 1
+		tsc_mode = "native"
+		kernel = "/guest/vmlinux"
+		ramdisk = "/run/initrd"
+		cmdline = "console=hvc0 quiet loglevel=3 random.trust_cpu=off panic=1 @words@"
+		on_poweroff = "destroy"
+		on_reboot = "destroy"
+		on_crash = "destroy"
+		channel = [ "connection=pty,name=unused", "connection=socket,path=/run/xen/ekey-@name@,name=org.ekey-random.egd" ]
+	END
+	timeout 60 xl create -q "/run/$1.cfg" 2>&1 | grep -v 'Primary console has invalid'
+}
+
+guest_is_done() { grep -q '^guest: done' "/run/guest-$1.log" && ! xl domid "$1" >/dev/null 2>&1; }
+
+# wait_for NAME...: a minute and more for each.
+wait_for() {
+	for name; do
+		until_true guest_is_done "$name" || until_true guest_is_done "$name" || xl list
+		tr -d '\r' <"/run/guest-$name.log" >"/run/$name.said"
+		promises "$name" grep -v '^# \(took\|at\) ' "/run/$name.said"
+	done
+}
+
+# Pieces of the key's stream, "FROM TO", of one guest.
+pieces() { sed -n 's/^# took \([0-9]* [0-9]*\)$/\1/p' "/run/$1.said"; }
+
+no_byte_is_in_two_guests() {
+	{ pieces pv; pieces pvh; } | sort -n | awk '
+		$1 < had { print "twice: " $1 " to " had; bad = 1 }
+		{ had = $2; n += $2 - $1 }
+		END { print n " bytes in " NR " pieces"; exit bad || NR < 2 }'
+}
+
+start_xen
+make_initrd "$build/ekey-feed" "$tools/../rig/xen_probe"
+start_key
+start_server
+guest pv pv
+guest pvh pvh
+wait_for pv pvh
+promise no_byte_is_in_two_guests no_byte_is_in_two_guests
+end $daemon TERM
+end $sim KILL
+said /run/xen.log
+exit 0

@@ -1,0 +1,41 @@
+"""Guests of Xen, without a network, get their entropy from the daemon in dom0: see xen.sh."""
+
+import os
+import pathlib
+
+import pytest
+
+import xen
+
+BUILD = pathlib.Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
+BYTES = int(os.environ.get("EKEY_XEN_BYTES", "131072"))  # that each guest asks for
+LIMIT_S = 600 + BYTES // 2048  # a minute or two; the rest is for a busy machine
+
+GUEST = [
+    "agent_makes_the_generator_ready_within_2_s",
+    "bytes_are_the_streams",
+]
+CASES = [
+    *(f"{kind}.{name}" for kind in ("pv", "pvh") for name in GUEST),
+    "no_byte_is_in_two_guests",
+]
+
+
+@pytest.fixture(scope="module")
+def boot():
+    """One dom0, and its guests, for all cases."""
+    if lack := xen.missing():
+        pytest.skip(f"missing: {lack}")
+    return xen.boot(BUILD, "xen.sh", LIMIT_S, bytes=BYTES)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_xen(boot, case):
+    results = boot.results()
+    assert case in results, f"not tried:\n{boot.output}"
+    assert results[case] is None, f"{results[case]}\n{boot.output}"
+
+
+def test_ends_by_itself_and_tries_nothing_unlisted(boot):
+    assert boot.exit == 0, boot.output
+    assert set(boot.results()) <= set(CASES)

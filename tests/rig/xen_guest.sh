@@ -1,0 +1,40 @@
+#!/bin/busybox sh
+# The first program of a guest of Xen, which has busybox, our programs in /rig and nothing else; see
+# xen.sh. Tries the promises there and powers off.
+#   rig_seed: of the simulated key in dom0; rig_bytes: to ask for; rig_span: of the key's stream
+/bin/busybox mkdir -p /proc /sys /dev /run /usr/bin /usr/sbin /sbin
+/bin/busybox --install -s
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+export rig_build=/rig
+. /rig/promises.sh
+random=/proc/sys/kernel/random
+
+hundredths() { cut -d' ' -f1 /proc/uptime | tr -d .; }
+
+# 256 in 6.1 from then on.
+agent_makes_the_generator_ready_within_2_s() {
+	had=$(cat $random/entropy_avail)
+	began=$(hundredths)
+	timeout 60 "$build/ekey-feed" --from tty:/dev/hvc1 --once || return 1
+	took=$(($(hundredths) - began))
+	has=$(cat $random/entropy_avail)
+	echo "had $had bits, has $has, after $took hundredths of a second"
+	dmesg | grep random:
+	[ "$had" -lt 64 ] && [ "$has" -eq 256 ] && [ "$took" -lt 200 ]
+}
+
+bytes_are_the_streams() {
+	timeout 240 "$build/tests/rig/xen_probe" /dev/hvc1 "$rig_seed" "$rig_bytes" "$rig_span" >/run/probe
+	result=$?
+	cat /run/probe
+	return $result
+}
+
+echo "guest: $(cat /sys/hypervisor/guest_type), up $(cut -d' ' -f1 /proc/uptime) s"
+promise agent_makes_the_generator_ready_within_2_s agent_makes_the_generator_ready_within_2_s
+promise bytes_are_the_streams bytes_are_the_streams
+echo "guest: done"
+poweroff -f
