@@ -26,9 +26,11 @@
 #define WAIT_MIN_MS 1000
 #define WAIT_MAX_MS 32000
 
+enum state { AWAY, ORDERED, CONNECTED };
+
 struct guest {
+	enum state state;
 	bool seen; /* its socket, at the last look */
-	bool busy; /* a connection is ordered, or is there */
 	int error; /* of the last order, as the log has it */
 	uint64_t began_ms, wait_ms;
 	LIST_ENTRY(guest) in_guests;
@@ -116,7 +118,7 @@ forget_those_gone(struct egd_xen *x)
 
 	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = next) {
 		next = LIST_NEXT(guest, in_guests);
-		if (!guest->seen && !guest->busy)
+		if (!guest->seen && guest->state == AWAY)
 			forget(guest);
 	}
 }
@@ -130,7 +132,8 @@ order(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
 	guest->wait_ms = guest->wait_ms == 0                ? WAIT_MIN_MS
 			 : guest->wait_ms * 2 < WAIT_MAX_MS ? guest->wait_ms * 2
 							    : WAIT_MAX_MS;
-	guest->busy = connector_order(x->env.connector, guest->socket) == 0;
+	if (connector_order(x->env.connector, guest->socket) == 0)
+		guest->state = ORDERED;
 }
 
 /* Connects to all whose time has come, and sets the clock for the next of the others. */
@@ -145,11 +148,11 @@ connect_all(struct egd_xen *x)
 	{
 		uint64_t due_ms = guest->began_ms + guest->wait_ms;
 
-		if (!guest->busy && now_ms >= due_ms) {
+		if (guest->state == AWAY && now_ms >= due_ms) {
 			order(x, guest, now_ms);
 			due_ms = now_ms + guest->wait_ms;
 		}
-		if (!guest->busy && due_ms < next_ms)
+		if (guest->state == AWAY && due_ms < next_ms)
 			next_ms = due_ms;
 	}
 	if (next_ms == UINT64_MAX)
@@ -186,7 +189,7 @@ on_changed(evutil_socket_t fd, short what, void *arg)
 	while (read(fd, events, sizeof(events)) > 0)
 		;
 	LIST_FOREACH(guest, &x->guests, in_guests)
-	if (!guest->busy)
+	if (guest->state == AWAY)
 		guest->wait_ms = 0;
 	look(x);
 }
@@ -207,13 +210,14 @@ note_failure(struct egd_xen *x, struct guest *guest, int error)
 		log_warn("listen %s: cannot connect to %s/%s: %s%s", x->env.name, x->env.directory,
 			 guest->socket, strerror(error), cure(error));
 	guest->error = error;
-	guest->busy = false;
+	guest->state = AWAY;
 }
 
 static void
 note_connection(struct egd_xen *x, struct guest *guest, int fd)
 {
 	guest->error = 0;
+	guest->state = CONNECTED;
 	log_info("listen %s: guest %s is connected", x->env.name, name_of(guest));
 	x->env.taken(x->env.arg, fd, name_of(guest));
 }
@@ -227,6 +231,7 @@ on_no_answer(struct egd_xen *x, int why)
 	event_del(x->answered);
 }
 
+/* Orders of a listener that a reload has ended are answered too: nobody waits for those. */
 static void
 on_answered(evutil_socket_t connector, short what, void *arg)
 {
@@ -240,11 +245,15 @@ on_answered(evutil_socket_t connector, short what, void *arg)
 		on_no_answer(x, result);
 		return;
 	}
-	guest = find(x, socket + strlen(CONNECTOR_PREFIX)); /* it is: it has been busy */
-	if (result >= 0)
-		note_connection(x, guest, result);
-	else
-		note_failure(x, guest, -result);
+	guest = find(x, socket + strlen(CONNECTOR_PREFIX));
+	if (guest != NULL && guest->state == ORDERED) {
+		if (result >= 0)
+			note_connection(x, guest, result);
+		else
+			note_failure(x, guest, -result);
+	} else if (result >= 0) {
+		close(result);
+	}
 	connect_all(x);
 }
 
@@ -254,7 +263,7 @@ egd_xen_left(struct egd_xen *x, const char *name)
 	const struct timeval at_once = {0};
 	struct guest *guest = find(x, name);
 
-	guest->busy = false;
+	guest->state = AWAY;
 	if (clock_now_ms() - guest->began_ms > WAIT_MAX_MS)
 		guest->wait_ms = WAIT_MIN_MS;
 	event_add(x->again, &at_once); /* not now: who left is in the midst of it */

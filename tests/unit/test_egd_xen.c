@@ -206,6 +206,25 @@ a_guest_may_be_silent_for_as_long_as_it_likes(void **state)
 	withdraw(&guest);
 }
 
+/* As a reload does with a section that has changed, in the midst of it. */
+static void
+answers_to_a_listener_that_was_ended_do_no_harm(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel guest;
+
+	offer(rig, "ekey-guest", &guest);
+	for (int i = 0; i < 3; i++) {
+		egd_rig_start(rig);
+		egd_rig_turn(rig);
+		egd_server_stop(&rig->server);
+	}
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4);
+	expect(rig, &guest);
+	withdraw(&guest);
+}
+
 static void
 it_does_not_start_without_a_connector(void **state)
 {
@@ -227,6 +246,7 @@ main(void)
 		TEST(who_speaks_no_egd_is_left_and_tried_again),
 		TEST(each_guest_has_a_rate_of_its_own),
 		TEST(a_guest_may_be_silent_for_as_long_as_it_likes),
+		TEST(answers_to_a_listener_that_was_ended_do_no_harm),
 		TEST(it_does_not_start_without_a_connector),
 	};
 
