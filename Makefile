@@ -18,14 +18,14 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file heap log net network num replace secret
+base_src    := address clock file heap log net network num replace secret xen_channel xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
                rekeying source source_address source_log sources tls_transport trust tty usb usb_describe usb_descriptor \
-               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
+               usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
 egd_src     := agent answers caller connection egd_client egd_server egd_wire listener members networks proxy stream xen
 kernel_src  := feed
@@ -38,8 +38,8 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel connect main options report upstreams) \
-             $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
+guest_src := $(addprefix guest/,agent channel connect connect_xen main options report upstreams) \
+             $(addprefix base/,address clock file heap log net num secret xen_channel xenstore) egd/egd_wire \
              $(addprefix priv/,capability keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
@@ -49,9 +49,9 @@ unit_tests  := agent backoff base bucket census config ctl device device_polls d
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_stream trust tty upstream usb usb_describe watchdog \
                $(filter notify,$(notify))
-unit_tests  += connector egd_xen ekeyd_conf kernel keeper
+unit_tests  += connector egd_xen ekeyd_conf kernel keeper xenstore
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session sim_engine \
-               sim_usbip usb_descriptor
+               sim_usbip usb_descriptor xenstore
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))

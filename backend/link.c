@@ -10,6 +10,7 @@
 #include "backend/net_transport.h"
 #include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
+#include "backend/xen_transport.h"
 #include "base/log.h"
 
 #define RETRY_MAX_MS 30000
@@ -20,8 +21,8 @@
 
 /* Tried in this order: a bare path comes last. */
 static const struct transport_kind *const kinds[] = {
-	&transport_usb,   &transport_unix,      &transport_tcp, &transport_tls,
-	&transport_vsock, &transport_tty_named, &transport_tty};
+	&transport_usb,   &transport_unix, &transport_tcp,       &transport_tls,
+	&transport_vsock, &transport_xen,  &transport_tty_named, &transport_tty};
 
 static const struct transport_kind *
 link_kind(const char *address)

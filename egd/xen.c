@@ -55,9 +55,9 @@ find(struct egd_xen *x, const char *name)
 {
 	struct guest *guest;
 
-	LIST_FOREACH(guest, &x->guests, in_guests)
-	if (strcmp(name_of(guest), name) == 0)
-		break;
+	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
+		if (strcmp(name_of(guest), name) == 0)
+			break;
 	return guest;
 }
 
@@ -94,8 +94,8 @@ see_all(struct egd_xen *x)
 	const struct dirent *entry;
 	struct guest *guest;
 
-	LIST_FOREACH(guest, &x->guests, in_guests)
-	guest->seen = false;
+	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
+		guest->seen = false;
 	if (directory == NULL)
 		return;
 	while ((entry = readdir(directory)) != NULL)
@@ -144,8 +144,7 @@ connect_all(struct egd_xen *x)
 	struct timeval wait;
 	struct guest *guest;
 
-	LIST_FOREACH(guest, &x->guests, in_guests)
-	{
+	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests)) {
 		uint64_t due_ms = guest->began_ms + guest->wait_ms;
 
 		if (guest->state == AWAY && now_ms >= due_ms) {
@@ -188,9 +187,9 @@ on_changed(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	while (read(fd, events, sizeof(events)) > 0)
 		;
-	LIST_FOREACH(guest, &x->guests, in_guests)
-	if (guest->state == AWAY)
-		guest->wait_ms = 0;
+	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
+		if (guest->state == AWAY)
+			guest->wait_ms = 0;
 	look(x);
 }
 

@@ -24,7 +24,7 @@ usage(FILE *to)
 {
 	fprintf(to,
 		"usage: ekey-feed --from ADDRESS... [option...]\n"
-		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, tty:PATH, tls:HOST:PORT or\n"
+		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, xen, tty:PATH, tls:HOST:PORT or\n"
 		"                      tcp:HOST:PORT of an EGD server; the next is for when one "
 		"fails\n"
 		"  --once              feed once, then end\n"

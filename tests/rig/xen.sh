@@ -66,9 +66,10 @@ start_server() {
 	until_true "$build/ekeyctl" --socket /run/xen.control status >/dev/null
 }
 
-# guest NAME TYPE
+# guest NAME TYPE WAY
 guest() {
-	sed "s/@name@/$1/g; s/@type@/$2/; s/@words@/rig_seed=$seed rig_bytes=$rig_bytes rig_span=$span/" \
+	words="rig_seed=$seed rig_bytes=$rig_bytes rig_span=$span rig_way=$3"
+	sed "s/@name@/$1/g; s/@type@/$2/; s/@words@/$words/" \
 		>"/run/$1.cfg" <<-'END'
 		name = "@name@"
 		type = "@type@"
@@ -108,11 +109,12 @@ no_byte_is_in_two_guests() {
 }
 
 start_xen
-make_initrd "$build/ekey-feed" "$tools/../rig/xen_probe"
+make_initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
 start_key
 start_server
-guest pv pv
-guest pvh pvh
+guest pv pv channel
+until_true grep -q ok /run/guest-pv.log # what is timed there has an end
+guest pvh pvh daemon
 wait_for pv pvh
 promise no_byte_is_in_two_guests no_byte_is_in_two_guests
 end $daemon TERM

@@ -2,6 +2,7 @@
 # The first program of a guest of Xen, which has busybox, our programs in /rig and nothing else; see
 # xen.sh. Tries the promises there and powers off.
 #   rig_seed: of the simulated key in dom0; rig_bytes: to ask for; rig_span: of the key's stream
+#   rig_way: how they come here, by the channel alone or by a daemon of ours
 /bin/busybox mkdir -p /proc /sys /dev /run /usr/bin /usr/sbin /sbin
 /bin/busybox --install -s
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
@@ -18,7 +19,7 @@ hundredths() { cut -d' ' -f1 /proc/uptime | tr -d .; }
 agent_makes_the_generator_ready_within_2_s() {
 	had=$(cat $random/entropy_avail)
 	began=$(hundredths)
-	timeout 60 "$build/ekey-feed" --from tty:/dev/hvc1 --once || return 1
+	timeout 60 "$build/ekey-feed" --from xen --once || return 1
 	took=$(($(hundredths) - began))
 	has=$(cat $random/entropy_avail)
 	echo "had $had bits, has $has, after $took hundredths of a second"
@@ -26,15 +27,41 @@ agent_makes_the_generator_ready_within_2_s() {
 	[ "$had" -lt 64 ] && [ "$has" -eq 256 ] && [ "$took" -lt 200 ]
 }
 
+# Of the host's daemon, over the channel; or of one here that has it as its source.
 bytes_are_the_streams() {
-	timeout 240 "$build/tests/rig/xen_probe" /dev/hvc1 "$rig_seed" "$rig_bytes" "$rig_span" >/run/probe
+	timeout 240 "$build/tests/rig/xen_probe" "$server" "$rig_seed" "$rig_bytes" "$rig_span" >/run/probe
 	result=$?
 	cat /run/probe
 	return $result
 }
 
+daemon_here_has_the_host_as_its_source() {
+	cat >/run/guest.conf <<-END
+		[daemon]
+		control = /run/guest.control
+		keyring = /run/none
+		[pool]
+		size = 16KiB
+		[source host]
+		type = egd
+		address = xen
+		[listen guest]
+		address = unix:/run/egd
+	END
+	"$build/ekey-randomd" -c /run/guest.conf >/run/guest.log 2>&1 &
+	until_true grep -q 'source host: healthy' /run/guest.log
+	result=$?
+	cat /run/guest.log
+	return $result
+}
+
 echo "guest: $(cat /sys/hypervisor/guest_type), up $(cut -d' ' -f1 /proc/uptime) s"
 promise agent_makes_the_generator_ready_within_2_s agent_makes_the_generator_ready_within_2_s
+server=/dev/hvc1
+if [ "$rig_way" = daemon ]; then
+	promise daemon_here_has_the_host_as_its_source daemon_here_has_the_host_as_its_source
+	server=/run/egd
+fi
 promise bytes_are_the_streams bytes_are_the_streams
 echo "guest: done"
 poweroff -f

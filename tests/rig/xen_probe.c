@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs in a guest of Xen (xen_guest.sh): reads from an EGD server on a terminal, and holds what
- * comes against the stream of a simulated key with a seed.
+ * Runs in a guest of Xen (xen_guest.sh): reads from an EGD server and holds what comes against the
+ * stream of a simulated key with a seed.
  *
- *   xen_probe TERMINAL SEED BYTES SPAN
+ *   xen_probe TERMINAL|SOCKET SEED BYTES SPAN
  *
  * SPAN: so many bytes of the stream are known. Prints "at MS BYTES" as it goes, MS on the clock
  * that all guests have from Xen, and at the end "took FROM TO" for each piece that it got, so that
@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <time.h>
 #include <unistd.h>
@@ -53,6 +56,28 @@ open_raw(const char *path)
 	if (tcsetattr(fd, TCSANOW, &raw) != 0 || tcflush(fd, TCIOFLUSH) != 0)
 		fail(path);
 	return fd;
+}
+
+static int
+open_socket(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
+		fail(path);
+	return fd;
+}
+
+static int
+open_server(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		fail(path);
+	return S_ISSOCK(st.st_mode) ? open_socket(path) : open_raw(path);
 }
 
 static void
@@ -105,11 +130,11 @@ main(int argc, char **argv)
 	static struct stream s;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: xen_probe TERMINAL SEED BYTES SPAN\n");
+		fprintf(stderr, "usage: xen_probe TERMINAL|SOCKET SEED BYTES SPAN\n");
 		return 2;
 	}
 	stream_init(&s, argv[2], strtoul(argv[4], NULL, 10));
-	ask_for(open_raw(argv[1]), &s, strtoul(argv[3], NULL, 10));
+	ask_for(open_server(argv[1]), &s, strtoul(argv[3], NULL, 10));
 	tell_pieces(&s);
 	printf("xen_probe: %llu bytes found, %llu twice, %llu foreign, %llu in pieces too short\n",
 	       (unsigned long long)s.located, (unsigned long long)s.duplicate,

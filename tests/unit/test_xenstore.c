@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+/* The client of xenstore, over a socket: answers lie there before the question is asked. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/xen_channel.h"
+#include "base/xenstore.h"
+
+enum { DIRECTORY = 1, READ = 2, WRITE = 11, RM = 13, SET_PERMS = 14, WATCH_EVENT = 15, ERROR = 16 };
+
+struct rig {
+	int ours, store;
+};
+
+static int
+set_up(void **state)
+{
+	static struct rig rig;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) != 0)
+		return -1;
+	rig = (struct rig){ends[0], ends[1]};
+	*state = &rig;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct rig *rig = *state;
+
+	close(rig->ours);
+	close(rig->store);
+	return 0;
+}
+
+static void
+answer(struct rig *rig, uint32_t type, const char *payload, uint32_t len)
+{
+	const uint32_t header[4] = {type, 0, 0, len};
+
+	assert_int_equal(write(rig->store, header, sizeof(header)), sizeof(header));
+	assert_int_equal(write(rig->store, payload, len), len);
+}
+
+#define ANSWER(rig, type, literal) answer(rig, type, literal, sizeof(literal) - 1)
+
+static void
+was_asked(struct rig *rig, uint32_t type, const char *payload, uint32_t len)
+{
+	uint32_t header[4];
+	char heard[XENSTORE_PAYLOAD_MAX];
+
+	assert_int_equal(read(rig->store, header, sizeof(header)), sizeof(header));
+	assert_int_equal(header[0], type);
+	assert_int_equal(header[2], 0);
+	assert_int_equal(header[3], len);
+	assert_int_equal(read(rig->store, heard, sizeof(heard)), len);
+	assert_memory_equal(heard, payload, len);
+}
+
+#define WAS_ASKED(rig, type, literal) was_asked(rig, type, literal, sizeof(literal) - 1)
+
+static void
+a_value_is_read_whole(void **state)
+{
+	struct rig *rig = *state;
+	char value[8];
+
+	ANSWER(rig, READ, "abcdefg");
+	assert_int_equal(xenstore_read(rig->ours, "data/x", value, sizeof(value)), 7);
+	assert_string_equal(value, "abcdefg");
+	WAS_ASKED(rig, READ, "data/x\0");
+}
+
+static void
+a_value_that_does_not_fit_is_not_cut(void **state)
+{
+	struct rig *rig = *state;
+	char value[8] = "before";
+
+	ANSWER(rig, READ, "abcdefgh");
+	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), -ENOBUFS);
+	assert_string_equal(value, "before");
+}
+
+static void
+names_are_listed(void **state)
+{
+	struct rig *rig = *state;
+	char names[16];
+
+	ANSWER(rig, DIRECTORY, "0\0001\0");
+	assert_int_equal(xenstore_list(rig->ours, "device/console", names, sizeof(names)), 4);
+	assert_memory_equal(names, "0\0001\0", 5);
+	WAS_ASKED(rig, DIRECTORY, "device/console\0");
+}
+
+static void
+what_is_written_is_bytes(void **state)
+{
+	struct rig *rig = *state;
+
+	ANSWER(rig, WRITE, "OK\0");
+	assert_int_equal(xenstore_write(rig->ours, "data/seed", "\0\1\2", 3), 0);
+	WAS_ASKED(rig, WRITE, "data/seed\0\0\1\2");
+}
+
+static void
+permissions_are_for_one_reader(void **state)
+{
+	struct rig *rig = *state;
+
+	ANSWER(rig, SET_PERMS, "OK\0");
+	assert_int_equal(xenstore_set_reader(rig->ours, "data/seed", 0, 17), 0);
+	WAS_ASKED(rig, SET_PERMS, "data/seed\0n0\0r17\0");
+}
+
+static void
+errors_come_by_their_names(void **state)
+{
+	struct rig *rig = *state;
+
+	ANSWER(rig, ERROR, "ENOENT\0");
+	assert_int_equal(xenstore_remove(rig->ours, "data/seed"), -ENOENT);
+	WAS_ASKED(rig, RM, "data/seed\0");
+	ANSWER(rig, ERROR, "EACCES\0");
+	assert_int_equal(xenstore_remove(rig->ours, "data/seed"), -EACCES);
+	ANSWER(rig, ERROR, "ESOMETHING\0");
+	assert_int_equal(xenstore_remove(rig->ours, "data/seed"), -EIO);
+}
+
+static void
+news_for_others_is_passed_over(void **state)
+{
+	struct rig *rig = *state;
+	char value[8];
+
+	ANSWER(rig, WATCH_EVENT, "path\0token\0");
+	ANSWER(rig, READ, "it");
+	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), 2);
+	assert_string_equal(value, "it");
+}
+
+static void
+an_answer_longer_than_the_store_gives_is_refused(void **state)
+{
+	const uint32_t header[4] = {READ, 0, 0, XENSTORE_PAYLOAD_MAX + 1};
+	struct rig *rig = *state;
+	char value[8];
+
+	assert_int_equal(write(rig->store, header, sizeof(header)), sizeof(header));
+	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), -EPROTO);
+}
+
+static void
+an_answer_to_something_else_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	char value[8];
+
+	ANSWER(rig, DIRECTORY, "x");
+	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), -EPROTO);
+}
+
+static void
+an_answer_that_ends_early_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	char value[8];
+
+	assert_int_equal(write(rig->store, "\2\0\0", 3), 3);
+	shutdown(rig->store, SHUT_WR);
+	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), -EPROTO);
+}
+
+static void
+more_than_a_request_can_have_is_refused_unsent(void **state)
+{
+	static const char large[XENSTORE_PAYLOAD_MAX];
+	struct rig *rig = *state;
+	char byte;
+
+	assert_int_equal(xenstore_write(rig->ours, "x", large, sizeof(large)), -E2BIG);
+	assert_int_equal(read(rig->store, &byte, 1), -1);
+}
+
+/* ---- the channel ---- */
+
+static void
+the_channel_is_found_by_its_name(void **state)
+{
+	struct rig *rig = *state;
+	char path[XEN_CHANNEL_PATH_MAX];
+
+	ANSWER(rig, DIRECTORY, "0\0001\0002\0");
+	ANSWER(rig, ERROR, "ENOENT\0"); /* the primary one has no name */
+	ANSWER(rig, READ, "unused");
+	ANSWER(rig, READ, XEN_CHANNEL_NAME);
+	assert_int_equal(xen_channel_find_in(rig->ours, XEN_CHANNEL_NAME, path), 0);
+	assert_string_equal(path, "/dev/hvc2");
+}
+
+static void
+a_guest_without_the_channel_is_told_so(void **state)
+{
+	struct rig *rig = *state;
+	char path[XEN_CHANNEL_PATH_MAX];
+
+	ANSWER(rig, DIRECTORY, "1\0");
+	ANSWER(rig, READ, XEN_CHANNEL_NAME "2");
+	assert_int_equal(xen_channel_find_in(rig->ours, XEN_CHANNEL_NAME, path), -ENODEV);
+	ANSWER(rig, ERROR, "ENOENT\0");
+	assert_int_equal(xen_channel_find_in(rig->ours, XEN_CHANNEL_NAME, path), -ENODEV);
+}
+
+static void
+what_is_no_console_number_is_passed_over(void **state)
+{
+	struct rig *rig = *state;
+	char path[XEN_CHANNEL_PATH_MAX];
+
+	ANSWER(rig, DIRECTORY, "x\00099\0../1\0\0001\0");
+	ANSWER(rig, READ, XEN_CHANNEL_NAME);
+	assert_int_equal(xen_channel_find_in(rig->ours, XEN_CHANNEL_NAME, path), 0);
+	assert_string_equal(path, "/dev/hvc1");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_value_is_read_whole),
+		TEST(a_value_that_does_not_fit_is_not_cut),
+		TEST(names_are_listed),
+		TEST(what_is_written_is_bytes),
+		TEST(permissions_are_for_one_reader),
+		TEST(errors_come_by_their_names),
+		TEST(news_for_others_is_passed_over),
+		TEST(an_answer_longer_than_the_store_gives_is_refused),
+		TEST(an_answer_to_something_else_is_refused),
+		TEST(an_answer_that_ends_early_is_refused),
+		TEST(more_than_a_request_can_have_is_refused_unsent),
+		TEST(the_channel_is_found_by_its_name),
+		TEST(a_guest_without_the_channel_is_told_so),
+		TEST(what_is_no_console_number_is_passed_over),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
