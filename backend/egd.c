@@ -13,7 +13,8 @@
 bool
 egd_serves(const struct egd *e)
 {
-	return e->answers && !e->starves && e->intake.state != INTAKE_QUARANTINE;
+	return e->answers && !e->starves && e->trust.fate == TRUST_POOL &&
+	       e->intake.state != INTAKE_QUARANTINE;
 }
 
 /* `served`: before what may have changed it. */
@@ -26,19 +27,25 @@ egd_tell_change(const struct egd *e, bool served)
 
 /* ---- the timer ---- */
 
+/* When it may be asked what it was not asked now; else others tell us when to. */
 static uint64_t
-egd_due(const struct egd *e)
+egd_ask_due(const struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = UINT64_MAX;
+	uint64_t due_ms =
+		e->trust.fate == TRUST_MIX ? e->mix_ms : intake_quarantined_until(&e->intake);
+
+	if (!e->answers || e->stands_by || egd_client_is_owed(&e->client) || due_ms <= now_ms)
+		return UINT64_MAX;
+	return due_ms;
+}
+
+static uint64_t
+egd_due(const struct egd *e, uint64_t now_ms)
+{
+	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = egd_ask_due(e, now_ms);
 
 	if (e->paused || !link_is_open(&e->link))
 		return UINT64_MAX;
-	if (e->answers && !e->stands_by && !egd_client_is_owed(&e->client)) {
-		if (e->trust.fate == TRUST_MIX)
-			ask_ms = e->mix_ms;
-		else if (intake_quarantined_until(&e->intake) > 0)
-			ask_ms = intake_quarantined_until(&e->intake);
-	}
 	return ask_ms < due_ms ? ask_ms : due_ms;
 }
 
@@ -46,7 +53,7 @@ egd_due(const struct egd *e)
 void
 egd_arm(struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_due(e);
+	uint64_t due_ms = egd_due(e, now_ms);
 	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
 	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
 				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
@@ -154,23 +161,6 @@ egd_free(struct source *source)
 	secret_free(e, sizeof(*e));
 }
 
-static const char *
-egd_or_null(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
-static struct tls_config
-egd_tls(const struct source_tls *tls)
-{
-	return (struct tls_config){.psk = egd_or_null(tls->psk),
-				   .identity = egd_or_null(tls->identity),
-				   .cert = egd_or_null(tls->cert),
-				   .key = egd_or_null(tls->key),
-				   .ca = egd_or_null(tls->ca),
-				   .peer_name = egd_or_null(tls->peer_name)};
-}
-
 static bool
 egd_start(struct egd *e)
 {
@@ -178,6 +168,7 @@ egd_start(struct egd *e)
 	const struct link_events events = {
 		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
 
+	e->tls = source_tls_config(&e->config.tls);
 	e->timer = evtimer_new(e->env.base, egd_on_timer, e);
 	return e->timer != NULL &&
 	       link_start(&e->link, &env, e->config.name, e->config.address, &events);
@@ -193,7 +184,6 @@ egd_new(const struct source_env *env, const struct source_config *config)
 	e->source.kind = &source_egd;
 	e->env = *env;
 	e->config = *config;
-	e->tls = egd_tls(&e->config.tls);
 	e->timer_ms = UINT64_MAX;
 	intake_init(&e->intake, env->pool, config->h);
 	snprintf(e->late, sizeof(e->late), "nothing came for %llu s",
@@ -216,6 +206,8 @@ egd_state_text(const struct egd *e)
 		return e->link.waiting;
 	if (!e->answers)
 		return "connected, has not answered yet";
+	if (e->trust.fate != TRUST_POOL)
+		return "answers, but is not for the pool";
 	if (e->starves)
 		return "answers, but sends no entropy";
 	return e->stands_by ? "stands by" : "serves";

@@ -81,10 +81,20 @@ egd_ask_single(struct egd *e, enum egd_op op, uint64_t now_ms)
 /* ---- answers ---- */
 
 static void
+egd_say_answers(struct egd *e)
+{
+	if (e->link.known)
+		return;
+	log_info("source %s: %s answers", e->config.name, e->config.address);
+	link_known(&e->link);
+}
+
+static void
 egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
 {
 	e->figures.bytes += piece->len;
 	e->starves = false;
+	egd_say_answers(e);
 	link_good(&e->link);
 	if (e->trust.fate == TRUST_MIX)
 		e->env.mix(e->env.mix_arg, piece->bytes, piece->len);
@@ -102,14 +112,10 @@ egd_on_level(struct egd *e, uint32_t bits)
 	e->figures.level_bits = bits;
 	if (bits > 0)
 		e->starves = false;
-	if (e->answers)
-		return;
+	e->figures.answers += !e->answers;
 	e->answers = true;
-	e->figures.answers++;
-	if (e->starves)
-		return;
-	log_info("source %s: %s answers", e->config.name, e->config.address);
-	link_known(&e->link);
+	if (!e->starves)
+		egd_say_answers(e);
 }
 
 static void

@@ -32,7 +32,7 @@ struct egd {
 
 /* ---- egd.c ---- */
 
-/* Its bytes come, or would if they were asked for. */
+/* Its bytes enter the pool, or would if they were asked for. */
 bool egd_serves(const struct egd *e);
 
 /* Tells who wants to know; `served`: as it was before what may have changed it. */

@@ -230,10 +230,11 @@ ekey_free(struct source *source)
 static bool
 ekey_start(struct ekey *k)
 {
-	const struct transport_env env = {.base = k->env.base, .usb = k->env.usb};
+	const struct transport_env env = {.base = k->env.base, .usb = k->env.usb, .tls = &k->tls};
 	const struct link_events events = {ekey_on_opened, ekey_on_bytes, ekey_on_gone,
 					   ekey_on_missing, k};
 
+	k->tls = source_tls_config(&k->config.tls);
 	k->timer = evtimer_new(k->env.base, ekey_on_timer, k);
 	return k->timer != NULL &&
 	       link_start(&k->link, &env, k->config.name, k->config.address, &events);

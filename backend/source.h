@@ -12,6 +12,7 @@
 
 #include "backend/rekeying.h"
 #include "backend/source_address.h"
+#include "backend/source_tls.h"
 #include "ekey/keyring.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
@@ -29,15 +30,6 @@ enum source_trust { SOURCE_TRUST_BY_ADDRESS, SOURCE_TRUST_YES, SOURCE_TRUST_NO }
 /* Of several addresses: all are asked, or the first that can serve. */
 enum source_policy { SOURCE_POLICY_ALL, SOURCE_POLICY_FAILOVER };
 
-#define SOURCE_FILE_MAX 256
-
-/* For "tls:" addresses, as in struct tls_config; "": not given. */
-struct source_tls {
-	char psk[SOURCE_FILE_MAX], identity[SOURCE_FILE_MAX];
-	char cert[SOURCE_FILE_MAX], key[SOURCE_FILE_MAX], ca[SOURCE_FILE_MAX];
-	char peer_name[SOURCE_FILE_MAX];
-};
-
 struct source_config {
 	char name[SOURCE_NAME_MAX]; /* [source NAME] */
 	enum source_type type;
@@ -45,13 +37,13 @@ struct source_config {
 	unsigned h;                       /* claimed min-entropy, bits per byte */
 	unsigned credit;                  /* bits per byte that a receiver may count on */
 	unsigned expect;                  /* keys; fewer are reported (sources.h) */
+	struct source_tls tls;
 	/* Of an EGD server: */
 	bool expanded; /* it serves class expanded */
 	enum source_trust trust;
 	enum source_policy policy;
 	size_t read_ahead;   /* bytes asked for at once, and kept ready while nobody waits */
 	uint64_t timeout_ms; /* the longest wait for a reply */
-	struct source_tls tls;
 };
 
 #define SOURCE_CREDIT_MAX 8
@@ -111,7 +103,7 @@ struct source_status {
 	const char *name, *address;
 	enum source_type type;
 	bool connected;
-	bool serves;       /* its bytes come, or would if they were asked for */
+	bool serves;       /* its bytes enter the pool, or would if they were asked for */
 	bool paused;       /* the pool is full: we do not read */
 	const char *state; /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
 	uint64_t connects; /* times the transport was opened */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend/link.h"
+#include "backend/tls_transport.h"
 
 #define BETWEEN ","
 #define BLANKS " \t"
@@ -67,23 +68,23 @@ source_addresses_error(const char *addresses)
 }
 
 bool
+source_addresses_use_tls(const char *addresses)
+{
+	char at[SOURCE_ADDRESS_MAX];
+
+	while (source_address_next(&addresses, at))
+		if (strncmp(at, transport_tls.prefix, strlen(transport_tls.prefix)) == 0)
+			return true;
+	return false;
+}
+
+bool
 source_addresses_have(const char *addresses, const char *one)
 {
 	char at[SOURCE_ADDRESS_MAX];
 
 	while (source_address_next(&addresses, at))
 		if (strcmp(at, one) == 0)
-			return true;
-	return false;
-}
-
-bool
-source_addresses_begin(const char *addresses, const char *prefix)
-{
-	char at[SOURCE_ADDRESS_MAX];
-
-	while (source_address_next(&addresses, at))
-		if (strncmp(at, prefix, strlen(prefix)) == 0)
 			return true;
 	return false;
 }

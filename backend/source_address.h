@@ -19,14 +19,16 @@ bool source_address_is_any(const char *address);
 bool source_address_is_usb(const char *address); /* any, or one */
 bool source_address_is_list(const char *address);
 
+/* True when one of them is over TLS. */
+bool source_addresses_use_tls(const char *addresses);
+
 /*
  * Takes the next address of a section's out of *rest, which is NULL after the last, without blanks
  * around it. False: there are no more.
  */
 bool source_address_next(const char **rest, char ret[static SOURCE_ADDRESS_MAX]);
 
-/* True when one of them is `one`; when one begins so. */
+/* True when one of them is `one`. */
 bool source_addresses_have(const char *addresses, const char *one);
-bool source_addresses_begin(const char *addresses, const char *prefix);
 
 #endif

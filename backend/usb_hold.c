@@ -18,13 +18,13 @@ struct usb_reserved {
 void
 usb_return_to_kernel(const struct usb_key *key)
 {
-	int fd = key->was_claimed ? priv_open_usb(key->address.bus, key->address.device) : -1;
-	int result_fd = fd >= 0 ? priv_usb_start(fd, PRIV_USB_ATTACH, USB_TALK_INTERFACE) : -1;
+	int result_fd = -1;
 
+	if (key->was_claimed)
+		result_fd = priv_usb_start_at(key->address.bus, key->address.device,
+					      PRIV_USB_ATTACH, USB_TALK_INTERFACE);
 	if (result_fd >= 0)
 		close(result_fd);
-	if (fd >= 0)
-		close(fd);
 }
 
 bool

@@ -10,7 +10,7 @@
 
 #include <linux/vm_sockets.h> /* older ones need <sys/socket.h> before them */
 
-#define ADDRESS_TEXT_MAX 64  /* "[V6%scope]:PORT", "vsock CID:PORT" and a NUL */
+#define ADDRESS_TEXT_MAX 72  /* "[V6%scope]:PORT", "vsock CID:PORT" and a NUL */
 #define ADDRESS_HOST_MAX 254 /* the longest name in the DNS, and a NUL */
 
 struct address {

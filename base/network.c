@@ -28,9 +28,12 @@ network_bytes(const struct address *address, unsigned *ret_bits)
 static uint8_t
 network_mask(unsigned bits, unsigned i)
 {
-	if (bits >= 8 * (i + 1))
-		return 0xff;
-	return bits <= 8 * i ? 0 : (uint8_t)(0xff << (8 * (i + 1) - bits));
+	static const uint8_t masks[] = {0x00, 0x80, 0xc0, 0xe0, 0xf0, 0xf8, 0xfc, 0xfe, 0xff};
+	unsigned before = 8 * i;
+
+	if (bits <= before)
+		return 0;
+	return masks[bits - before < 8 ? bits - before : 8];
 }
 
 static bool

@@ -10,6 +10,7 @@ from rows import ROUNDS, compare, million
 
 WINDOW_S = 2
 BIG_READ = 65536
+BLOCK_LEN = 32  # bytes of entropy in a frame
 
 
 def _window(read, seconds):
@@ -23,10 +24,11 @@ def _decode_ekeyd(place, address):
     with place.ekeyd('SetOutputToFile "/dev/null"', [address.removeprefix("unix:")], {1}) as ekeyd:
         wait_for("ekeyd's entropy", lambda: use(ekeyd.pid).written_bytes > 1 << 20)
         used = _window(lambda: use(ekeyd.pid), WINDOW_S)
-    return used.written_bytes / 32 / (used.cpu_ns / 1e9)
+    return used.written_bytes / BLOCK_LEN / (used.cpu_ns / 1e9)
 
 
-def _decode_ours(place, address):
+def ours(place, address):
+    """Frames per CPU-second of nothing but decoding."""
     with place.bench("decode", address, place.keyring, WINDOW_S, cpus={1}) as decode:
         result = json.loads(decode.output(WINDOW_S + 15))
     return result["frames"] / (result["cpu_ns"] / 1e9)
@@ -40,7 +42,7 @@ def _decode_daemon(place, address):
             wait_for("the device's bytes", lambda: use(reader.pid).read_bytes > 1 << 20)
             start = use(reader.pid).read_bytes
             used = _window(lambda: use(daemon.pid), WINDOW_S)
-            frames = (use(reader.pid).read_bytes - start) / 32
+            frames = (use(reader.pid).read_bytes - start) / BLOCK_LEN
     return frames / (used.cpu_ns / 1e9)
 
 
@@ -59,13 +61,13 @@ def measure(place):
     for carrier, label, aim in (("unix", "Unix socket", ">= 2.00 M"), ("pty", "pty", ">= 1.20 M")):
         listen = f"{carrier}:{place.path('key')}"
         address = listen.removeprefix("pty:")
-        ours, daemon, peer = [], [], []
+        alone, daemon, peer = [], [], []
         for _ in range(ROUNDS):
-            for values, one in ((ours, _decode_ours), (daemon, _decode_daemon),
+            for values, one in ((alone, ours), (daemon, _decode_daemon),
                                     (peer, _decode_ekeyd if have_ekeyd() else None)):
                 if one is None:
                     continue
                 with place.sim(listen, 0, {0}):
                     _one_round(values, one, place, address)
-        yield compare(f"frames per CPU-second, {label}", ours, peer, million, aim)
+        yield compare(f"frames per CPU-second, {label}", alone, peer, million, aim)
         yield compare(f"the same, daemon and device, {label}", daemon, peer, million, "")

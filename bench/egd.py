@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: MIT
 """EGD over TCP: bytes, requests and waiting at 1 to 10,000 clients, beside Debian's ekeyd."""
 
+import contextlib
 import json
 import resource
 import socket
 import statistics
 
+import decode
 from programs import Broken, have_ekeyd, wait_for
-from proc import memory_kib, use
+from proc import memory_kib
 from rows import ROUNDS, Row, compare, micro, thousand
 
-WINDOW_S = 2
+WINDOW_S = 1
 PIPELINES = (1, 10, 100, 1000)
 CROWDS = (1, 10, 100, 1000, 10000)
 EKEYD_CROWD = 100  # beyond, ekeyd gives what it gives to a few and nothing to the others
@@ -28,13 +30,33 @@ def _listens(port):
         return s.connect_ex(("127.0.0.1", port)) == 0
 
 
+def _listen(port):
+    return ["[listen bench]", f"address = tcp:127.0.0.1:{port}", "max-clients = 16000"]
+
+
+@contextlib.contextmanager
 def _ours(place, port):
-    more = ["[listen bench]", f"address = tcp:127.0.0.1:{port}", "max-clients = 16000"]
-    return place.daemon(None, [f"unix:{place.path('key')}"], cpus={1}, more=more)
+    keys = [f"unix:{place.path('key')}"]
+    with place.daemon(None, keys, "1MiB", {1}, more=_listen(port)) as program:
+        yield program
 
 
+@contextlib.contextmanager
+def _relay(place, port):
+    """EGD from EGD: the daemon with the key is on the CPU of key and clients, no part of the sum."""
+    path = place.path("upstream")
+    upstream = ["[listen bench]", f"address = unix:{path}"]
+    source = ["[source up]", "type = egd", f"address = unix:{path}"]
+    with place.daemon(None, [f"unix:{place.path('key')}"], "1MiB", {0}, more=upstream), \
+         place.daemon(None, [], "1MiB", {1}, more=source + _listen(port), name="relay") as program:
+        yield program
+
+
+@contextlib.contextmanager
 def _ekeyd(place, port):
-    return place.ekeyd(f'EGDTCPSocket({port}, "127.0.0.1")', [place.path("key")], {1})
+    outlet = f'EGDTCPSocket({port}, "127.0.0.1")'
+    with place.ekeyd(outlet, [place.path("key")], {1}) as program:
+        yield program
 
 
 def _load(place, server, clients, depth, length):
@@ -42,11 +64,9 @@ def _load(place, server, clients, depth, length):
     port = _free_port()
     with place.sim(f"unix:{place.path('key')}", 0, {0}), server(place, port) as program:
         wait_for(f"port {port}", lambda: program.alive() and _listens(port))
-        argv = (f"127.0.0.1:{port}", clients, depth, length, WINDOW_S)
-        before = use(program.pid).cpu_ns
+        argv = (f"127.0.0.1:{port}", clients, depth, length, WINDOW_S, program.pid)
         with place.bench("egd_load", *argv, cpus={0}) as load:
             result = json.loads(load.output(WINDOW_S + 60))
-        result["cpu_ns"] = use(program.pid).cpu_ns - before
         result["rss_kib"] = memory_kib(program.pid)["Rss"]
     result["rate"] = result["bytes"] / result["seconds"]
     return result
@@ -59,7 +79,7 @@ def _rounds(place, server, *load):
         try:
             results.append(_load(place, server, *load))
         except Broken as broken:
-            if server is _ours:
+            if server is not _ekeyd:
                 raise
             print(f"  a round without its peer: {broken}", flush=True)
     return results
@@ -77,11 +97,31 @@ def _pipelined(place):
     for depth in PIPELINES:
         load = (1, depth, LEN)
         ours, peer = _rounds(place, _ours, *load), _peer(place, *load)
+        if depth == 100:
+            hundred = _of(ours, "rate")
         yield compare(f"02/{LEN}, one client, {depth} in flight", _of(ours, "rate"),
                       _of(peer, "rate"), megabyte_exact, ">= 20 MB/s" if depth > 1 else "")
-    cpu = [r["cpu_ns"] / max(1, r["bytes"]) * 1e6 for r in ours]
-    other = [r["cpu_ns"] / max(1, r["bytes"]) * 1e6 for r in peer if r["bytes"]]
-    yield compare("CPU per MB at 1,000 in flight, decoding too", cpu, other, milli, "")
+    yield compare("ns of CPU per byte, 1,000 in flight, decoding too", _cpu(ours), _cpu(peer),
+                  "{:.1f}".format, "")
+    alone = [1e9 / (decode.BLOCK_LEN * frames) for frames in _decode_alone(place)]
+    yield compare("decoding alone, as a part of that", alone, _cpu(ours), "{:.1f}".format, ">= 0.80")
+    relayed = _rounds(place, _relay, 1, 100, LEN)
+    yield compare(f"02/{LEN}, 100 in flight, a relay beside the first", _of(relayed, "rate"),
+                  hundred, megabyte_exact, "")
+    yield compare("ns of CPU per byte, a relay beside the first", _cpu(relayed), _cpu(ours),
+                  "{:.1f}".format, "")
+
+
+def _cpu(results):
+    return [result["cpu_ns"] / result["bytes"] for result in results if result["bytes"]]
+
+
+def _decode_alone(place):
+    """Frames per CPU-second, in this run."""
+    address = f"unix:{place.path('key')}"
+    for _ in range(ROUNDS):
+        with place.sim(address, 0, {0}):
+            yield decode.ours(place, address)
 
 
 def _crowd(place):
@@ -99,16 +139,12 @@ def _crowd(place):
         yield compare(f"{name}: Jain's index", _of(ours, "jain"), _of(peer, "jain"),
                       "{:.4f}".format, ">= 0.99")
     rss = statistics.median(_of(ours, "rss_kib")) / 1024
-    yield Row(f"RSS with {clients} clients, 16 MiB of it the pool", f"{rss:.1f} MiB",
+    yield Row(f"RSS with {clients} clients, 1 MiB of it the pool", f"{rss:.1f} MiB",
               aim="<= 64 MB")
 
 
 def megabyte_exact(value):
     return f"{value / 1e6:.2f} MB/s"
-
-
-def milli(ns):
-    return f"{ns / 1e6:.1f} ms"
 
 
 def measure(place):

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Many clients of one EGD server on the loopback, each with some requests always in flight:
- *     egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS
+ *     egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS PID
  * Client i comes from 127.1.x.y, so that each is an identity of its own. Written when the time is
- * over, as JSON: requests and bytes answered in the window, durations of single requests, and
- * Jain's index of fairness over the clients' bytes: 1 when all got the same, 1/CLIENTS when one got
- * all.
+ * over, and each client had some answers, as JSON: requests and bytes answered in the window,
+ * durations of single requests, what CPU time process PID (the server) used in it, and Jain's index
+ * of fairness over the clients' bytes: 1 when all got the same, 1/CLIENTS when one got all.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -26,10 +26,14 @@
 #define SAMPLES_MAX 4000000
 #define READ_LEN 65536
 #define EVENTS 256
-#define WARM_NS 500000000 /* before the window */
+#define REQUESTS_EACH 20 /* on average, or one more and one less would be unfair: Jain's index */
+#define LIMIT_NS UINT64_C(60000000000) /* of a window */
+#define WARM_NS 500000000              /* before the window: what the pool held at first is gone */
+#define ALL_NS UINT64_C(10000000000)   /* until then each client shall have had an answer */
 
 struct client {
 	int fd;
+	bool heard;          /* it has had an answer */
 	size_t partial;      /* bytes of the reply that is coming */
 	uint64_t requests;   /* answered in the window */
 	uint64_t *sent_ns;   /* a ring of `depth`: when those in flight were sent */
@@ -40,9 +44,13 @@ struct load {
 	struct address server;
 	size_t clients, depth, len;
 	uint64_t window_ns, end_ns;
+	uint64_t cpu_ns; /* the server's: at the window's begin, then in it */
+	const char *pid;
 	struct client *all;
 	struct samples samples;
-	size_t closed;
+	uint64_t requests;     /* answered in the window */
+	size_t closed, silent; /* clients; those without an answer so far */
+	uint64_t seconds;
 	int epoll;
 };
 
@@ -88,8 +96,11 @@ client_open(struct load *l, struct client *c, size_t number)
 static void
 client_answered(struct load *l, struct client *c, uint64_t now_ns)
 {
-	if (now_ns >= l->window_ns && now_ns < l->end_ns) {
+	l->silent -= !c->heard;
+	c->heard = true;
+	if (now_ns >= l->window_ns) {
 		c->requests++;
+		l->requests++;
 		samples_add(&l->samples, now_ns - c->sent_ns[c->oldest]);
 	}
 	c->oldest = (c->oldest + 1) % l->depth;
@@ -118,17 +129,55 @@ client_read(struct load *l, struct client *c)
 
 /* ---- all of them ---- */
 
-static void
-load_run(struct load *l)
+/* Of a process of one thread, so far. */
+static uint64_t
+server_cpu_ns(const char *pid)
+{
+	char path[64];
+	uint64_t ns;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%s/schedstat", pid);
+	file = fopen(path, "re");
+	if (file == NULL || fscanf(file, "%" SCNu64, &ns) != 1)
+		err(1, "%s", path);
+	fclose(file);
+	return ns;
+}
+
+static bool
+window_is_over(const struct load *l, uint64_t now_ns)
+{
+	return now_ns >= l->end_ns &&
+	       (l->requests >= l->clients * REQUESTS_EACH || now_ns >= l->window_ns + LIMIT_NS);
+}
+
+/* Half a second after the server has got to know all of them. */
+static bool
+window_begins(struct load *l, uint64_t now_ns)
+{
+	if (l->window_ns == UINT64_MAX && (l->silent == 0 || now_ns >= l->end_ns)) {
+		l->window_ns = now_ns + WARM_NS;
+		l->end_ns = l->window_ns + l->seconds * 1000000000;
+	}
+	return now_ns >= l->window_ns;
+}
+
+/* Until the window begins, or is over. */
+static uint64_t
+load_run(struct load *l, bool window)
 {
 	struct epoll_event events[EVENTS];
+	uint64_t now_ns;
 
-	while (samples_now_ns() < l->end_ns) {
+	while (now_ns = samples_now_ns(),
+	       window ? !window_is_over(l, now_ns) : !window_begins(l, now_ns)) {
 		int n = epoll_wait(l->epoll, events, EVENTS, 100);
 
 		for (int i = 0; i < n; i++)
 			client_read(l, events[i].data.ptr);
 	}
+	return now_ns;
 }
 
 static double
@@ -148,14 +197,11 @@ load_jain(const struct load *l)
 static void
 load_report(struct load *l)
 {
-	uint64_t requests = 0;
-
-	for (size_t i = 0; i < l->clients; i++)
-		requests += l->all[i].requests;
 	printf("{\"requests\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"p50_ns\": %" PRIu64
-	       ", \"p99_ns\": %" PRIu64 ", \"jain\": %.4f, \"closed\": %zu, \"seconds\": %.3f}\n",
-	       requests, requests * l->len, samples_percentile(&l->samples, 50),
-	       samples_percentile(&l->samples, 99), load_jain(l), l->closed,
+	       ", \"p99_ns\": %" PRIu64 ", \"jain\": %.4f, \"closed\": %zu, \"cpu_ns\": %" PRIu64
+	       ", \"seconds\": %.3f}\n",
+	       l->requests, l->requests * l->len, samples_percentile(&l->samples, 50),
+	       samples_percentile(&l->samples, 99), load_jain(l), l->closed, l->cpu_ns,
 	       (double)(l->end_ns - l->window_ns) / 1e9);
 }
 
@@ -184,28 +230,31 @@ main(int argc, char **argv)
 {
 	struct load l = {.epoll = epoll_create1(EPOLL_CLOEXEC)};
 	const char *error;
-	size_t seconds;
 
-	if (argc != 6)
-		errx(2, "usage: egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS");
+	if (argc != 7)
+		errx(2, "usage: egd_load ADDRESS:PORT CLIENTS DEPTH LEN SECONDS PID");
 	error = address_parse_inet(argv[1], &l.server);
 	if (error != NULL)
 		errx(2, "%s: %s", argv[1], error);
 	l.clients = number(argv[2], 60000);
 	l.depth = number(argv[3], 10000);
 	l.len = number(argv[4], 255);
-	seconds = number(argv[5], 600);
+	l.seconds = number(argv[5], 600);
+	l.pid = argv[6];
 	raise_file_limit();
 	samples_init(&l.samples, SAMPLES_MAX);
 	l.all = calloc(l.clients, sizeof(*l.all));
 	if (l.all == NULL)
 		err(1, "clients");
-	l.window_ns = l.end_ns = UINT64_MAX;
+	l.window_ns = UINT64_MAX;
+	l.silent = l.clients;
 	for (size_t i = 0; i < l.clients; i++)
 		client_open(&l, &l.all[i], i);
-	l.window_ns = samples_now_ns() + WARM_NS;
-	l.end_ns = l.window_ns + seconds * 1000000000;
-	load_run(&l);
+	l.end_ns = samples_now_ns() + ALL_NS;
+	load_run(&l, false);
+	l.cpu_ns = server_cpu_ns(l.pid);
+	l.end_ns = load_run(&l, true);
+	l.cpu_ns = server_cpu_ns(l.pid) - l.cpu_ns;
 	load_report(&l);
 	return 0;
 }

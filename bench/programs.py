@@ -121,10 +121,12 @@ class Place:
         ekeyd = Program(self.folder, [EKEYD, "-f", config, "-p", self.path("ekeyd.pid")], cpus)
         return ekeyd.once("ekeyd", control.exists)
 
-    def daemon(self, device, keys, pool="16MiB", cpus=None, via="fuse", more=()):
+    def daemon(self, device, keys, pool="16MiB", cpus=None, via="fuse", more=(),
+               name="ours"):
         """Ours, publishing `device` (None: none); `keys`: addresses as in its configuration."""
-        config = self.path("ekey-random.conf")
-        lines = ["[daemon]", f"keyring = {self.keyring}", f"control = {self.path('ours.sock')}"]
+        config, control = self.path(f"{name}.conf"), self.path(f"{name}.sock")
+        control.unlink(missing_ok=True)
+        lines = ["[daemon]", f"keyring = {self.keyring}", f"control = {control}"]
         for number, key in enumerate(keys):
             lines += [f"[source key{number}]", "type = ekey", f"address = {key}"]
         lines += ["[pool]", f"size = {pool}"]
@@ -134,7 +136,7 @@ class Place:
         config.write_text("\n".join(lines) + "\n")
         daemon = Program(self.folder, [self.build / "ekey-randomd", "-c", config], cpus)
         if not device:
-            return daemon.once("the control socket", self.path("ours.sock").exists)
+            return daemon.once("the control socket", control.exists)
         return daemon.once(f"the device {device}", lambda: is_served(device))
 
     def is_full(self):

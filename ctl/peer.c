@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "ctl/inside.h"
 #include "ctl/protocol.h"
 
@@ -93,6 +94,35 @@ ctl_answer(struct ctl_peer *c, const char *line, struct evbuffer *out)
 		ctl_end_answer(c, error, out);
 }
 
+/* The length of the next line; CTL_LINE_MAX or more: it is too long; -1: it is not whole yet. */
+static ssize_t
+ctl_line_len(struct evbuffer *in, size_t *ret_eol_len)
+{
+	return evbuffer_search_eol(in, NULL, ret_eol_len, EVBUFFER_EOL_CRLF).pos;
+}
+
+/* Not evbuffer_readln(): who frees its line must know what libevent allocates with. */
+static bool
+ctl_next_line(struct evbuffer *in, char ret[static CTL_LINE_MAX])
+{
+	size_t eol_len = 0;
+	ssize_t len = ctl_line_len(in, &eol_len);
+
+	if (len < 0 || len >= CTL_LINE_MAX)
+		return false;
+	evbuffer_remove(in, ret, (size_t)len);
+	ret[len] = '\0';
+	evbuffer_drain(in, eol_len);
+	return true;
+}
+
+static bool
+ctl_line_is_too_long(struct evbuffer *in)
+{
+	return evbuffer_get_length(in) >= CTL_LINE_MAX &&
+	       (ctl_line_len(in, NULL) < 0 || ctl_line_len(in, NULL) >= CTL_LINE_MAX);
+}
+
 /* Answers the lines that have come, as far as the client reads our answers. */
 static void
 ctl_on_input(struct bufferevent *stream, void *arg)
@@ -102,17 +132,16 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 	struct evbuffer *out = bufferevent_get_output(stream);
 
 	while (!c->closing && c->ticket == 0 && evbuffer_get_length(out) < CTL_ANSWERS_MAX) {
-		char *line = evbuffer_readln(in, NULL, EVBUFFER_EOL_CRLF);
+		char line[CTL_LINE_MAX];
 
-		if (line == NULL) {
+		if (!ctl_next_line(in, line)) {
 			c->closing = c->ended;
 			break;
 		}
 		ctl_answer(c, line, out);
-		free(line);
+		secret_wipe(line, sizeof(line)); /* an order may bring a nonce */
 	}
-	if (!c->closing && c->ticket == 0 && evbuffer_get_length(in) >= CTL_LINE_MAX &&
-	    evbuffer_search_eol(in, NULL, NULL, EVBUFFER_EOL_CRLF).pos < 0) {
+	if (!c->closing && c->ticket == 0 && ctl_line_is_too_long(in)) {
 		evbuffer_add_printf(out, "ERROR line too long\n");
 		c->closing = true;
 	}

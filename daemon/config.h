@@ -25,7 +25,7 @@
 #define CONFIG_SOURCES_MAX 16
 #define CONFIG_DEVICES_MAX 16
 #define CONFIG_LISTENS_MAX 16
-#define CONFIG_GLOBALS 4 /* [daemon], [pool], [agent], [kernel] */
+#define CONFIG_GLOBALS 4 /* [daemon], [pool], [kernel], [agent] */
 #define CONFIG_SECTIONS_MAX \
 	(CONFIG_GLOBALS + CONFIG_SOURCES_MAX + CONFIG_DEVICES_MAX + CONFIG_LISTENS_MAX)
 #define CONFIG_USER_MAX 32
@@ -42,7 +42,8 @@ struct config {
 	char keyring[CONFIG_PATH_MAX];
 	char control[CONFIG_SOCKET_MAX];
 	mode_t control_mode;
-	size_t pool_size;             /* bytes */
+	size_t pool_size;    /* bytes */
+	size_t pool_reserve; /* bytes beside them for [kernel]; without it there are none */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
 	bool kernel_on;               /* there is a [kernel] section */
 	struct kernel_config kernel;

@@ -22,7 +22,9 @@
 #define DEFAULT_LISTEN_IDLE_MS (24 * HOUR_MS) /* a guest that asks for nothing asks later */
 #define LISTEN_IDLE_MAX_MS (8760 * HOUR_MS)
 #define DEFAULT_POOL_SIZE (1U << 20) /* ekeyd's: six minutes of one key */
-#define POOL_SIZE_MAX (1U << 30)     /* locked memory: more is surely a mistake */
+#define DEFAULT_POOL_RESERVE 4096    /* 64 feeds of the kernel: an hour without a source */
+#define POOL_RESERVE_MAX (1U << 20)
+#define POOL_SIZE_MAX (1U << 30) /* locked memory: more is surely a mistake */
 
 static const char *
 parse_text(void *field, size_t size, const char *value)
@@ -102,6 +104,18 @@ parse_pool_size(void *field, size_t size, const char *value)
 	(void)size;
 	if (!num_parse_size(value, POOL_SIZE_MAX, &bytes) || bytes < POOL_SIZE_MIN)
 		return "a size from 8KiB to 1GiB is needed";
+	*(size_t *)field = bytes;
+	return NULL;
+}
+
+static const char *
+parse_pool_reserve(void *field, size_t size, const char *value)
+{
+	uint64_t bytes;
+
+	(void)size;
+	if (!num_parse_size(value, POOL_RESERVE_MAX, &bytes) || bytes < POOL_GATHER_MAX)
+		return "a size from 256 bytes to 1MiB is needed";
 	*(size_t *)field = bytes;
 	return NULL;
 }
@@ -276,17 +290,15 @@ const struct config_key config_keys[] = {
 	{"source", "timeout", config_source_parse_timeout, IN(source_config, timeout_ms), OPTIONAL,
 	 "the longest wait for an EGD server's reply, 1s to 1h; default 30s"},
 	{"source", "psk", parse_path, IN(source_config, tls.psk), OPTIONAL,
-	 "tls: file of pre-shared keys, lines identity:hexkey"},
+	 "file of lines identity:hexkey, by which a server at tls: and we know each other"},
 	{"source", "identity", parse_text, IN(source_config, tls.identity), OPTIONAL,
-	 "tls: which line of psk is ours; absent: the first"},
-	{"source", "cert", parse_path, IN(source_config, tls.cert), OPTIONAL,
-	 "tls: our certificate, PEM, where the server asks for one"},
-	{"source", "key", parse_path, IN(source_config, tls.key), OPTIONAL,
-	 "tls: its key, PEM; absent: in cert too"},
+	 "the line of psk that is ours; default its first"},
 	{"source", "ca", parse_path, IN(source_config, tls.ca), OPTIONAL,
-	 "tls: roots that the server's certificate must lead to, PEM"},
-	{"source", "peer-name", parse_text, IN(source_config, tls.peer_name), OPTIONAL,
-	 "tls: the name in the server's certificate; absent: the host of the address"},
+	 "file of root certificates (PEM) that vouch for the name of a server at tls:"},
+	{"source", "cert", parse_path, IN(source_config, tls.cert), OPTIONAL,
+	 "file of our certificate (PEM), for a server at tls: that asks for one"},
+	{"source", "key", parse_path, IN(source_config, tls.key), OPTIONAL,
+	 "file of its private key (PEM, no password); default the file of cert"},
 	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
 	 "what readers open, for example /dev/ekey-random"},
 	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
@@ -328,6 +340,8 @@ const struct config_key config_keys[] = {
 	 "connections at once, 1 to 65536; default 512"},
 	{"listen", "idle", parse_idle, IN(egd_listen_config, idle_ms), OPTIONAL,
 	 "a connection that asks nothing for so long is closed; default 24h"},
+	{"pool", "reserve", parse_pool_reserve, IN(config, pool_reserve), OPTIONAL,
+	 "bytes kept beside them for [kernel] alone, 256 bytes to 1MiB; default 4KiB"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
 	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
 	{"kernel", "bytes", parse_kernel_bytes, IN(config, kernel.bytes), OPTIONAL,
@@ -353,6 +367,7 @@ config_defaults(struct config *config)
 				  .control = CTL_SOCKET_PATH,
 				  .control_mode = DEFAULT_CONTROL_MODE,
 				  .pool_size = DEFAULT_POOL_SIZE,
+				  .pool_reserve = DEFAULT_POOL_RESERVE,
 				  .kernel = {.bytes = KERNEL_BYTES_DEFAULT,
 					     .interval_ms = KERNEL_INTERVAL_DEFAULT_MS}};
 }

@@ -96,6 +96,16 @@ config_end_device(struct config_parser *p)
 				     other->name, other->path);
 }
 
+/* Whether each of its keys is right: else what they make together is not worth a line. */
+static bool
+config_section_right(const struct config_parser *p)
+{
+	size_t n = p->errors->count;
+
+	return n == 0 ||
+	       (n <= CONFIG_ERRORS_MAX && p->errors->at[n - 1].line < config_section_line(p));
+}
+
 /* Without a burst of its own a listener lets a second's worth go at once. */
 static void
 config_end_listen(struct config_parser *p)
@@ -104,11 +114,10 @@ config_end_listen(struct config_parser *p)
 	const char *error = egd_listener_error(listen);
 
 	memcpy(listen->name, config_section_name(p), sizeof(listen->name));
-	if (error != NULL)
+	if (error == NULL && listen->rate == 0 && listen->burst != 0)
+		error = "burst goes with rate";
+	if (error != NULL && config_section_right(p))
 		config_error(p, config_section_line(p), "[listen %s]: %s", listen->name, error);
-	if (listen->rate == 0 && listen->burst != 0)
-		config_error(p, config_section_line(p), "[listen %s]: burst goes with rate",
-			     listen->name);
 	if (listen->burst == 0)
 		listen->burst = listen->rate > EGD_BURST_MIN ? listen->rate : EGD_BURST_MIN;
 	for (const struct egd_listen_config *other = p->config->listens; other != listen; other++)
@@ -207,14 +216,6 @@ config_check(struct config_parser *p)
 
 /* ---- equal ---- */
 
-static bool
-config_tls_equal(const struct source_tls *a, const struct source_tls *b)
-{
-	return strcmp(a->psk, b->psk) == 0 && strcmp(a->identity, b->identity) == 0 &&
-	       strcmp(a->cert, b->cert) == 0 && strcmp(a->key, b->key) == 0 &&
-	       strcmp(a->ca, b->ca) == 0 && strcmp(a->peer_name, b->peer_name) == 0;
-}
-
 bool
 config_source_equal(const struct source_config *a, const struct source_config *b)
 {
@@ -222,7 +223,7 @@ config_source_equal(const struct source_config *a, const struct source_config *b
 	       strcmp(a->address, b->address) == 0 && a->h == b->h && a->credit == b->credit &&
 	       a->expect == b->expect && a->expanded == b->expanded && a->trust == b->trust &&
 	       a->policy == b->policy && a->read_ahead == b->read_ahead &&
-	       a->timeout_ms == b->timeout_ms && config_tls_equal(&a->tls, &b->tls);
+	       a->timeout_ms == b->timeout_ms && source_tls_equal(&a->tls, &b->tls);
 }
 
 bool

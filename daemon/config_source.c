@@ -148,34 +148,6 @@ config_source_parse_timeout(void *field, size_t size, const char *value)
 
 /* ---- the whole section ---- */
 
-#define TLS_PREFIX "tls:"
-
-static bool
-config_source_has_tls_keys(const struct source_tls *tls)
-{
-	return tls->psk[0] != '\0' || tls->identity[0] != '\0' || tls->cert[0] != '\0' ||
-	       tls->key[0] != '\0' || tls->ca[0] != '\0' || tls->peer_name[0] != '\0';
-}
-
-/* What proves the two to each other. */
-static const char *
-config_source_tls_error(const struct source_config *s)
-{
-	const struct source_tls *tls = &s->tls;
-
-	if (!source_addresses_begin(s->address, TLS_PREFIX))
-		return config_source_has_tls_keys(tls)
-			       ? "psk, identity, cert, key, ca and peer-name are for tls: addresses"
-			       : NULL;
-	if (tls->psk[0] == '\0' && tls->ca[0] == '\0')
-		return "tls: needs psk, or ca: a server that is not known is not talked to";
-	if (tls->identity[0] != '\0' && tls->psk[0] == '\0')
-		return "identity goes with psk";
-	if (tls->key[0] != '\0' && tls->cert[0] == '\0')
-		return "key goes with cert";
-	return NULL;
-}
-
 static const char *
 config_source_ekey_error(const struct source_config *s)
 {
@@ -183,8 +155,6 @@ config_source_ekey_error(const struct source_config *s)
 	    s->read_ahead != SOURCE_READ_AHEAD_DEFAULT ||
 	    s->timeout_ms != SOURCE_TIMEOUT_DEFAULT_MS)
 		return "class, trusted, policy, read-ahead and timeout are for type = egd";
-	if (config_source_has_tls_keys(&s->tls) || source_addresses_begin(s->address, TLS_PREFIX))
-		return "TLS is for type = egd";
 	if (source_address_is_list(s->address))
 		return "one Entropy Key has one address";
 	if (s->expect > 1 && !source_address_is_any(s->address))
@@ -201,14 +171,29 @@ config_source_egd_error(const struct source_config *s)
 		return "expect is for type = ekey";
 	if (s->policy != SOURCE_POLICY_ALL && !source_address_is_list(s->address))
 		return "policy needs several addresses, with commas between them";
-	return config_source_tls_error(s);
+	return NULL;
+}
+
+/* Files that nobody reads may be meant for a server that is written tcp: by mistake. */
+static const char *
+config_source_tls_error(const struct source_config *s)
+{
+	if (source_addresses_use_tls(s->address))
+		return source_tls_error(&s->tls);
+	return source_tls_is_empty(&s->tls) ? NULL
+					    : "psk, identity, ca, cert and key are for tls: only";
 }
 
 const char *
 config_source_error(const struct source_config *source)
 {
+	const char *error;
+
 	if (source->address[0] == '\0')
 		return NULL; /* said already */
+	error = config_source_tls_error(source);
+	if (error != NULL)
+		return error;
 	return source->type == SOURCE_EGD ? config_source_egd_error(source)
 					  : config_source_ekey_error(source);
 }

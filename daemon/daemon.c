@@ -38,15 +38,18 @@ static bool
 start_pool(struct daemon *d)
 {
 	unsigned handles = HANDLES_FOR_DEVICES + HANDLES_PER_CLIENT * listens_clients(&d->config);
-	const struct pool_config config = {
-		.size = d->config.pool_size, .max_handles = handles, .max_waiters = handles};
+	size_t reserve = d->config.kernel_on ? d->config.pool_reserve : 0;
+	const struct pool_config config = {.size = d->config.pool_size + reserve,
+					   .reserve = reserve,
+					   .max_handles = handles,
+					   .max_waiters = handles};
 
 	d->pool = pool_new(&config);
 	if (d->pool == NULL) {
 		log_err("no memory for a pool of %zu bytes", config.size);
 		return false;
 	}
-	d->pool_size = config.size;
+	d->pool_size = d->config.pool_size;
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The control socket's command "HwReport [SERIAL]": what an owner can send to people who have never
- * seen a real key. Rows "*\tTEXT" for people to read. What the key is, how fast it answers, which
- * frames it sends: no key, nonce, MAC or entropy byte is in it (ekey/census.h never had them).
+/* The control socket's command "HwReport [SERIAL]": rows "*\tLINE" of a report (backend/report.h).
  */
 #ifndef DAEMON_HWREPORT_H
 #define DAEMON_HWREPORT_H

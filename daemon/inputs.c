@@ -67,11 +67,29 @@ inputs_begin(struct daemon *d)
 	return d->usb != NULL;
 }
 
+/* Said once. What is wrong with a file is told by who waits for it to become right. */
+static void
+inputs_warn_of_keys(const struct source_config *config)
+{
+	struct tls_config files = source_tls_config(&config->tls);
+	struct tls_context *context;
+	char error[TLS_ERROR_MAX];
+
+	if (source_tls_is_empty(&config->tls))
+		return;
+	files.peer_name = config->name; /* any: nobody is called */
+	context = tls_context_new(&files, error, sizeof(error));
+	if (context != NULL && tls_context_warning(context) != NULL)
+		log_warn("source %s: %s", config->name, tls_context_warning(context));
+	tls_context_free(&context);
+}
+
 static bool
 inputs_start_one(struct daemon *d, size_t i)
 {
 	const struct source_config *config = &d->config.sources[i];
 
+	inputs_warn_of_keys(config);
 	d->sources[i] = sources_new(&d->source_env, config);
 	if (d->sources[i] == NULL)
 		log_err("source %s: no memory", config->name);

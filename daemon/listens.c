@@ -109,10 +109,11 @@ listens_stop(struct daemon *d)
 
 /* ---- status ---- */
 
+/* How those ended who had come in. */
 static void
 ended_rows(const struct row_subject *s, const uint64_t ended[static EGD_ENDS])
 {
-	for (unsigned i = 0; i < EGD_ENDS; i++) {
+	for (unsigned i = 0; i < EGD_END_REFUSED; i++) {
 		char key[32];
 
 		snprintf(key, sizeof(key), "ended_%s", egd_end_text(i));
@@ -132,7 +133,7 @@ listen_rows(const struct egd_server *server, struct evbuffer *out)
 	row_text(&s, "class", "direct");
 	row_number(&s, "clients", status.clients);
 	row_number(&s, "accepted", status.accepted);
-	row_number(&s, "refused", status.refused);
+	row_number(&s, "refused", status.ended[EGD_END_REFUSED]);
 	row_number(&s, "delivered", status.account.delivered);
 	row_number(&s, "lost", status.account.lost);
 	row_number(&s, "requests", status.account.requests);

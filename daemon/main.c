@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <event2/event.h>
+
+#include "base/heap.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "crypto/memory.h"
 #include "daemon/daemon.h"
 
 static void
@@ -47,6 +51,10 @@ main(int argc, char **argv)
 	const char *config_path = CONFIG_PATH;
 	int only_check = 0;
 
+	/* Before all else: what these libraries have allocated they must not free with ours. */
+	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
+	if (!crypto_wipe_memory())
+		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	open_standard_fds();
 	for (int option; (option = getopt(argc, argv, "c:nvVh")) != -1;) {
 		switch (option) {

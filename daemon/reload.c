@@ -18,7 +18,8 @@ keep_fixed(const struct config *now, struct config *next)
 	bool same = strcmp(now->user, next->user) == 0 &&
 		    strcmp(now->keyring, next->keyring) == 0 &&
 		    strcmp(now->control, next->control) == 0 &&
-		    now->control_mode == next->control_mode && now->pool_size == next->pool_size;
+		    now->control_mode == next->control_mode && now->pool_size == next->pool_size &&
+		    now->pool_reserve == next->pool_reserve;
 
 	if (same)
 		return;
@@ -28,6 +29,7 @@ keep_fixed(const struct config *now, struct config *next)
 	memcpy(next->control, now->control, sizeof(next->control));
 	next->control_mode = now->control_mode;
 	next->pool_size = now->pool_size;
+	next->pool_reserve = now->pool_reserve;
 }
 
 static void

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection's life: PROXY header, TLS, requests, its end. epoll tells edges only: input is
- * read until there is no more, and so is what the peer's going looks like (EGD.md 0.2).
+ * One connection's life: its events, its turns, its patience, its end. epoll tells edges only:
+ * input is read until there is no more; how the peer's going looks is in EGD.md 0.2.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "egd/inside.h"
@@ -16,8 +15,8 @@
 
 /* ---- its end ---- */
 
-static void
-say_end(struct egd_connection *c, const char *why)
+void
+egd_connection_say_end(struct egd_connection *c, const char *why)
 {
 	struct egd_server *server = c->server;
 	char who[EGD_CALLER_TEXT_MAX];
@@ -67,85 +66,6 @@ static enum egd_end
 end_when_gone(const struct egd_connection *c)
 {
 	return c->waiter != NULL || c->out != NULL ? EGD_END_LOST : EGD_END_DONE;
-}
-
-/* ---- before the first request ---- */
-
-/*
- * The header is looked at where it lies: what follows it is TLS's, or the first request. These
- * return 0, -EAGAIN or -errno; *ret_why says what there is to say about it.
- */
-static int
-begin_proxy(struct egd_connection *c, const char **ret_why)
-{
-	ssize_t n = recv(c->stream.fd, c->in, sizeof(c->in), MSG_PEEK);
-	struct cursor in = cursor_over(c->in, n > 0 ? (size_t)n : 0);
-	struct egd_proxy proxy;
-
-	if (n <= 0)
-		return n == 0 ? -ECONNRESET : -errno;
-	switch (egd_proxy_parse(&in, &proxy)) {
-	case EGD_PROXY_PARTIAL:
-		return -EAGAIN;
-	case EGD_PROXY_BAD:
-		*ret_why = "it is in proxy-from, and began without a PROXY header";
-		return -EPROTO;
-	case EGD_PROXY_WHOLE:
-		break;
-	}
-	if (proxy.forwarded)
-		c->caller.address = proxy.client;
-	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
-}
-
-static int
-begin_tls(struct egd_connection *c, const char **ret_why)
-{
-	int result;
-
-	if (c->server->tls == NULL)
-		return 0;
-	if (c->stream.tls == NULL && egd_stream_begin_tls(&c->stream, c->server->tls) != 0)
-		return -ENOMEM;
-	result = egd_stream_handshake(&c->stream);
-	if (result == -EPROTO)
-		*ret_why = tls_error_text(c->stream.tls);
-	return result;
-}
-
-static int
-begin_stage(struct egd_connection *c, const char **ret_why)
-{
-	int result = c->stage == EGD_STAGE_PROXY ? begin_proxy(c, ret_why) : begin_tls(c, ret_why);
-
-	if (result < 0)
-		return result;
-	if (++c->stage != EGD_STAGE_OPEN)
-		return 0;
-	*ret_why = egd_server_admit(c->server, c);
-	return *ret_why == NULL ? 0 : -EACCES;
-}
-
-/* True when requests may come; else it waits, or `c` is gone. */
-static bool
-begin(struct egd_connection *c)
-{
-	const char *why = NULL;
-	int result = 0;
-
-	while (c->stage != EGD_STAGE_OPEN && result == 0)
-		result = begin_stage(c, &why);
-	if (result == 0)
-		return true;
-	if (result == -EAGAIN) {
-		if (c->stream.wants_output)
-			event_add(c->output, NULL);
-		return false;
-	}
-	if (why != NULL)
-		say_end(c, why);
-	egd_connection_free(c, EGD_END_START);
-	return false;
 }
 
 /* ---- requests ---- */
@@ -212,7 +132,7 @@ take_turn(struct egd_connection *c, enum egd_end *ret_end)
 	case EGD_ANSWERS_UNKNOWN:
 		break;
 	}
-	say_end(c, unknown_text(c));
+	egd_connection_say_end(c, unknown_text(c));
 	*ret_end = EGD_END_UNKNOWN;
 	return TURN_END;
 }
@@ -238,8 +158,11 @@ wait_for_it(struct egd_connection *c)
 {
 	const struct timeval retry = {.tv_sec = (time_t)(c->retry_ms / 1000),
 				      .tv_usec = (suseconds_t)(c->retry_ms % 1000 * 1000)};
-	const struct timeval *limit = c->retry_ms > 0 ? &retry : patience_for(c);
+	const struct timeval *limit;
 
+	if (c->out != NULL)
+		c->retry_ms = 0; /* first it has to read what it has asked for already */
+	limit = c->retry_ms > 0 ? &retry : patience_for(c);
 	c->server->throttled += c->retry_ms > 0;
 	if (c->out != NULL || c->stream.wants_output)
 		event_add(c->output, NULL);
@@ -260,7 +183,7 @@ on_patience_over(evutil_socket_t fd, short what, void *arg)
 	if (c->retry_ms > 0) {
 		egd_connection_work(c);
 	} else if (c->stage != EGD_STAGE_OPEN) {
-		say_end(c, "it did not begin in time");
+		egd_connection_say_end(c, "it did not begin in time");
 		egd_connection_free(c, EGD_END_START);
 	} else {
 		egd_connection_free(c, c->out != NULL      ? EGD_END_SLOW
@@ -275,7 +198,7 @@ egd_connection_work(struct egd_connection *c)
 	enum turn turn = TURN_AGAIN;
 	enum egd_end end = EGD_END_DONE;
 
-	if (c->stage != EGD_STAGE_OPEN && !begin(c))
+	if (c->stage != EGD_STAGE_OPEN && !egd_opening_go_on(c))
 		return;
 	for (unsigned i = 0; i < BATCHES_MAX && turn == TURN_AGAIN; i++)
 		turn = take_turn(c, &end);

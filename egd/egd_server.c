@@ -4,146 +4,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "egd/inside.h"
 #include "egd/listener.h"
 
-#define ACCEPTS_MAX 64 /* connections that are taken before others are served */
-#define START_S 10     /* for a PROXY header and TLS's handshake together */
-#define SLOW_S 30      /* without reading a byte of replies that fill the socket */
+#define START_S 10    /* for a PROXY header and TLS's handshake together */
+#define SLOW_S 30     /* without reading a byte of replies that fill the socket */
 #define HALF_S 30     /* for a reply that is owed to a client which sends no more: see EGD.md 0.3 */
 #define LEFT_MIN 1024 /* identities that are remembered at least when they have left */
-
-/* ---- taking connections ---- */
-
-static void
-refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
-{
-	char who[EGD_CALLER_TEXT_MAX];
-	unsigned more;
-
-	s->refused++;
-	close(fd);
-	if (caller->guest != NULL)
-		egd_xen_left(s->xen, caller->guest);
-	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
-		return;
-	egd_caller_text(caller, "", who);
-	log_warn("listen %s: refused %s: %s (%u clients are there)", s->config.name, who, why,
-		 s->clients);
-}
-
-/* Whose address counts and is known: a proxy's clients are looked at when its header is there. */
-static bool
-is_allowed(const struct egd_server *s, const struct egd_caller *caller)
-{
-	sa_family_t family = caller->address.any.sa_family;
-
-	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
-	       egd_networks_have(&s->allow, &caller->address);
-}
-
-static const char not_allowed[] = "its address is not in allow";
-
-static void
-take(struct egd_server *s, int fd, const struct egd_caller *caller)
-{
-	bool proxy = egd_networks_have(&s->proxies, &caller->address);
-	struct egd_connection *c;
-
-	if (!proxy && !is_allowed(s, caller)) {
-		refuse(s, fd, caller, not_allowed);
-	} else if (s->clients >= s->config.max_clients) {
-		refuse(s, fd, caller, "there are max-clients");
-	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
-		refuse(s, fd, caller, "no memory");
-	} else {
-		s->accepted++;
-		egd_connection_work(c);
-	}
-}
-
-static void
-on_guest(void *arg, int fd, const char *guest)
-{
-	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
-
-	take(arg, fd, &caller);
-}
-
-/* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
-static void
-rest(struct egd_server *s, int error)
-{
-	const struct timeval second = {.tv_sec = 1};
-	unsigned more;
-
-	if (log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
-		log_warn("listen %s: cannot accept a client: %s", s->config.name, strerror(error));
-	event_del(s->accept);
-	event_add(s->accept_again, &second);
-}
-
-static void
-on_accept(evutil_socket_t listener, short what, void *arg)
-{
-	struct egd_server *s = arg;
-
-	(void)what;
-	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
-		struct egd_caller caller;
-		int fd = egd_caller_accept(listener, &caller);
-
-		if (fd == -EAGAIN)
-			return;
-		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
-			rest(s, -fd);
-			return;
-		}
-		if (fd >= 0) /* else the client has gone already */
-			take(s, fd, &caller);
-	}
-}
-
-static void
-on_accept_again(evutil_socket_t fd, short what, void *arg)
-{
-	struct egd_server *s = arg;
-
-	(void)fd, (void)what;
-	event_add(s->accept, NULL);
-}
-
-/* The last quarter of the places is for those who have none yet: nobody can shut others out. */
-static bool
-has_its_share(struct egd_server *s, const struct pool_client *client)
-{
-	return s->clients > s->config.max_clients - s->config.max_clients / 4 &&
-	       egd_members_has(&s->members, client);
-}
-
-const char *
-egd_server_admit(struct egd_server *s, struct egd_connection *c)
-{
-	struct pool_client client = {.weight = s->config.weight, .whole = true};
-	struct bucket full;
-
-	if (!is_allowed(s, &c->caller))
-		return not_allowed;
-	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
-	if (has_its_share(s, &client))
-		return "it has connections, and the last places are for others (max-clients)";
-	if (!pool_handle_open(s->pool, &c->handle, &s->account, &client))
-		return "the pool serves as many as it can";
-	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
-	c->member = egd_members_join(&s->members, &client, &full);
-	if (c->member != NULL)
-		return NULL;
-	pool_handle_close(s->pool, &c->handle);
-	return "no memory";
-}
 
 /* ---- serving them in turn ---- */
 
@@ -204,8 +72,8 @@ make_events(struct egd_server *s)
 	/* A guest asks when it likes: its channel is its own and costs nobody a place. */
 	if (s->xen == NULL)
 		s->limits.idle = limit_of(base, s->config.idle_ms);
-	s->accept = event_new(base, s->fd, EV_READ | EV_PERSIST, on_accept, s);
-	s->accept_again = evtimer_new(base, on_accept_again, s);
+	s->accept = event_new(base, s->fd, EV_READ | EV_PERSIST, egd_accept_ready, s);
+	s->accept_again = evtimer_new(base, egd_accept_again, s);
 	s->work = evtimer_new(base, on_work, s);
 	return s->limits.start != NULL && s->limits.slow != NULL && s->limits.half != NULL &&
 	       (s->xen != NULL || s->limits.idle != NULL) && s->accept != NULL &&
@@ -243,7 +111,7 @@ open_way_in(struct egd_server *s, int given)
 		.name = s->config.name,
 		.directory = egd_listener_xen_directory(s->config.address),
 		.connector = given,
-		.taken = on_guest,
+		.taken = egd_accept_guest,
 		.arg = s,
 	};
 
@@ -358,7 +226,6 @@ egd_server_status(const struct egd_server *s, struct egd_server_status *ret)
 		.address = s->config.address,
 		.clients = s->clients,
 		.accepted = s->accepted,
-		.refused = s->refused,
 		.throttled = s->throttled,
 		.account = s->account,
 	};
@@ -369,8 +236,10 @@ const char *
 egd_end_text(enum egd_end end)
 {
 	static const char *const texts[EGD_ENDS] = {
-		[EGD_END_DONE] = "done", [EGD_END_LOST] = "lost",       [EGD_END_IDLE] = "idle",
-		[EGD_END_SLOW] = "slow", [EGD_END_UNKNOWN] = "unknown", [EGD_END_START] = "start"};
+		[EGD_END_DONE] = "done",       [EGD_END_LOST] = "lost",
+		[EGD_END_IDLE] = "idle",       [EGD_END_SLOW] = "slow",
+		[EGD_END_UNKNOWN] = "unknown", [EGD_END_START] = "start",
+		[EGD_END_REFUSED] = "refused"};
 
 	return texts[end];
 }

@@ -45,14 +45,15 @@ enum egd_end {
 	EGD_END_IDLE,    /* asked nothing for `idle` */
 	EGD_END_SLOW,    /* did not read its replies */
 	EGD_END_UNKNOWN, /* sent what is no request */
-	EGD_END_START,   /* no TLS, no PROXY header, not in time, or not allowed by it */
+	EGD_END_START,   /* no TLS, no PROXY header, or not in time */
+	EGD_END_REFUSED, /* not allowed, or one too many */
 	EGD_ENDS
 };
 
 struct egd_server_status {
 	const char *name, *address;
 	unsigned clients; /* now */
-	uint64_t accepted, refused, ended[EGD_ENDS];
+	uint64_t accepted, ended[EGD_ENDS];
 	uint64_t throttled; /* requests that waited for `rate` */
 	struct pool_account account;
 };

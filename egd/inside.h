@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What egd_server.c (the listener), connection.c and answers.c share; for nobody else. */
+/*
+ * What the server's parts share, and nobody else has: egd_server.c (its life), accept.c (who comes
+ * in), connection.c, opening.c and answers.c (one connection).
+ */
 #ifndef EGD_INSIDE_H
 #define EGD_INSIDE_H
 
@@ -76,7 +79,7 @@ struct egd_server {
 	struct slots outs;
 	struct egd_members members;
 	struct pool_account account;
-	uint64_t accepted, refused, throttled, ended[EGD_ENDS];
+	uint64_t accepted, throttled, ended[EGD_ENDS];
 	struct log_limit refused_limit, ended_limit;
 };
 
@@ -85,8 +88,17 @@ struct egd_server {
 /* This connection is served when the loop turns next, after those who asked before. */
 void egd_server_schedule(struct egd_server *server, struct egd_connection *c);
 
+/* ---- accept.c ---- */
+
+/* Events of the listener: somebody connects; there may be fds again. */
+void egd_accept_ready(evutil_socket_t listener, short what, void *server);
+void egd_accept_again(evutil_socket_t none, short what, void *server);
+
+/* A guest of Xen has a channel: egd_xen_env.taken. */
+void egd_accept_guest(void *server, int fd, const char *guest);
+
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
-const char *egd_server_admit(struct egd_server *server, struct egd_connection *c);
+const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 
 /* ---- connection.c ---- */
 
@@ -99,6 +111,14 @@ void egd_connection_work(struct egd_connection *c);
 
 /* Closes and frees it; what it was granted and did not get is lost. */
 void egd_connection_free(struct egd_connection *c, enum egd_end end);
+
+/* One line in the log, as often as strangers may cause them. */
+void egd_connection_say_end(struct egd_connection *c, const char *why);
+
+/* ---- opening.c ---- */
+
+/* True when requests may come; else it waits, or `c` is gone. */
+bool egd_opening_go_on(struct egd_connection *c);
 
 /* ---- answers.c ---- */
 

@@ -2,7 +2,8 @@
 /*
  * The socket that a [listen] section asks for:
  *     unix:PATH   tcp:ADDRESS:PORT   tls:ADDRESS:PORT   vsock:PORT   systemd:NAME   xen:DIRECTORY
- * ADDRESS is a number, [V6] in brackets, or * for all; NAME one of systemd's FileDescriptorName=.
+ * ADDRESS is in numbers: V4, [V6], or [::] for all of both; NAME one of systemd's
+ * FileDescriptorName=.
  */
 #ifndef EGD_LISTENER_H
 #define EGD_LISTENER_H

@@ -26,7 +26,7 @@ void
 egd_members_finish(struct egd_members *members)
 {
 	while (!TAILQ_EMPTY(&members->left))
-		forget(members, TAILQ_FIRST(&members->left));
+		forget(members, TAILQ_FIRST(&members->left)); /* NOLINT: it takes it out */
 }
 
 /* Addresses of one network differ in their last bits: they spread over the buckets as they are. */

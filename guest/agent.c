@@ -210,9 +210,14 @@ agent_run(const struct options *options, struct upstreams *upstreams, int keeper
 		log_err("no memory");
 		return FEED_EXIT_KERNEL;
 	}
-	if (options->mode == MODE_FEED)
-		return feed_for_ever(&a);
-	result = feed(&a, true);
-	write_report(&a);
+	if (options->mode == MODE_FEED) {
+		result = feed_for_ever(&a);
+	} else {
+		result = feed(&a, true);
+		write_report(&a);
+	}
+	secret_free(a.bytes, EGD_LEN_MAX);
+	if (a.random >= 0)
+		close(a.random);
 	return result;
 }

@@ -14,6 +14,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "guest/agent.h"
+#include "guest/check.h"
 #include "guest/exit.h"
 #include "guest/options.h"
 #include "guest/report.h"
@@ -61,6 +62,16 @@ say_start(const struct options *options)
 		 VERSION, options->bytes, options->interval_ms / 1000, options->credit);
 }
 
+static void
+give_up_privileges(void)
+{
+	int result = capability_keep_only(CAPABILITY_NONE);
+
+	if (result < 0)
+		log_warn("cannot give up capabilities: %s: the unit must allow capset",
+			 strerror(-result));
+}
+
 /*
  * The keeper comes first, and has our one privilege from then on: who talks to the network needs
  * none. Files that only root may read are read before it is given up.
@@ -69,7 +80,7 @@ static int
 run_agent(const struct options *options)
 {
 	struct upstreams upstreams;
-	int keeper = keeper_start();
+	int keeper = keeper_start(), result = FEED_EXIT_USAGE;
 
 	if (keeper < 0) {
 		log_err("cannot start the keeper: %s", strerror(-keeper));
@@ -78,10 +89,24 @@ run_agent(const struct options *options)
 	signal(SIGPIPE, SIG_IGN);
 	if (options->mode == MODE_FEED)
 		say_start(options);
+	if (upstreams_init(&upstreams, options)) {
+		give_up_privileges();
+		result = agent_run(options, &upstreams, keeper);
+	}
+	upstreams_finish(&upstreams);
+	return result;
+}
+
+/* Without a privilege, and whoever asks. */
+static int
+run_check(const struct options *options)
+{
+	struct upstreams upstreams;
+
+	signal(SIGPIPE, SIG_IGN);
 	if (!upstreams_init(&upstreams, options))
 		return FEED_EXIT_USAGE;
-	(void)capability_keep_only(CAPABILITY_NONE);
-	return agent_run(options, &upstreams, keeper);
+	return check_run(&upstreams);
 }
 
 int
@@ -98,6 +123,8 @@ main(int argc, char **argv)
 	switch (options.mode) {
 	case MODE_WAIT_SEEDED:
 		return wait_seeded(options.patience_ms);
+	case MODE_CHECK:
+		return run_check(&options);
 	case MODE_STATUS:
 		return report_show(options.textfile != NULL ? options.textfile : FEED_TEXTFILE);
 	case MODE_FEED:

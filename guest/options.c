@@ -28,6 +28,7 @@ usage(FILE *to)
 		"                      tcp:HOST:PORT of an EGD server; the next is for when one "
 		"fails\n"
 		"  --once              feed once, then end\n"
+		"  --check             feed nothing: does a server answer?\n"
 		"  --bytes N           of one feed, 16 to 255; default 64\n"
 		"  --interval TIME     between two feeds; default 60s\n"
 		"  --timeout TIME      of one upstream's answer; default 30s\n"
@@ -44,6 +45,7 @@ usage(FILE *to)
 enum {
 	OPT_FROM = 1,
 	OPT_ONCE,
+	OPT_CHECK,
 	OPT_BYTES,
 	OPT_INTERVAL,
 	OPT_TIMEOUT,
@@ -64,6 +66,7 @@ enum {
 static const struct option long_options[] = {
 	{"from", required_argument, NULL, OPT_FROM},
 	{"once", no_argument, NULL, OPT_ONCE},
+	{"check", no_argument, NULL, OPT_CHECK},
 	{"bytes", required_argument, NULL, OPT_BYTES},
 	{"interval", required_argument, NULL, OPT_INTERVAL},
 	{"timeout", required_argument, NULL, OPT_TIMEOUT},
@@ -184,6 +187,9 @@ take(struct options *o, int option, const char *text)
 	case OPT_ONCE:
 		o->mode = MODE_ONCE;
 		return NULL;
+	case OPT_CHECK:
+		o->mode = MODE_CHECK;
+		return NULL;
 	case OPT_STATUS:
 		o->mode = MODE_STATUS;
 		return NULL;
@@ -210,7 +216,7 @@ is_complete(const struct options *o, int words_left)
 {
 	if (words_left > 0)
 		fprintf(stderr, "ekey-feed: only options are understood\n");
-	else if (o->from_count == 0 && (o->mode == MODE_FEED || o->mode == MODE_ONCE))
+	else if (o->from_count == 0 && o->mode != MODE_WAIT_SEEDED && o->mode != MODE_STATUS)
 		fprintf(stderr, "ekey-feed: --from ADDRESS is needed\n");
 	else
 		return true;

@@ -13,6 +13,7 @@
 enum mode {
 	MODE_FEED,        /* for as long as it runs */
 	MODE_ONCE,        /* one feed */
+	MODE_CHECK,       /* no feed: does a server answer? */
 	MODE_WAIT_SEEDED, /* no feed: until the kernel's generator is ready */
 	MODE_STATUS,      /* no feed: what the one that runs has written down */
 };

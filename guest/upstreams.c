@@ -23,12 +23,19 @@ upstreams_init(struct upstreams *u, const struct options *options)
 		warning = u->to[i].tls != NULL ? tls_context_warning(u->to[i].tls) : NULL;
 		if (warning != NULL)
 			log_warn("%s", warning);
-		if (!u->to[i].trusted)
+		if (!u->to[i].trusted && options->mode != MODE_CHECK)
 			log_info("%s: plain TCP, so that its bytes get no credit; where the link is"
 				 " private, write --trusted",
 				 u->to[i].address);
 	}
 	return true;
+}
+
+void
+upstreams_finish(struct upstreams *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		tls_context_free(&u->to[i].tls);
 }
 
 /* Asks on an open channel for bytes that the server gives when it has them all. */

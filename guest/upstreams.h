@@ -21,6 +21,9 @@ struct upstreams {
 /* False after a line on stderr that names the address and what is wrong with it. */
 bool upstreams_init(struct upstreams *u, const struct options *options);
 
+/* Also after an init that failed. */
+void upstreams_finish(struct upstreams *u);
+
 /*
  * Asks them in turn for `len` bytes (1 to EGD_LEN_MAX). Who delivered, or NULL; the log says when
  * that changes.

@@ -12,15 +12,34 @@
 
 #include "priv/child.h"
 
+struct node {
+	int fd; /* -1: to be opened */
+	char path[64];
+};
+
+static struct node
+node_of(unsigned bus, unsigned device)
+{
+	struct node node = {.fd = -1};
+
+	snprintf(node.path, sizeof(node.path), "/dev/bus/usb/%03u/%03u", bus, device);
+	return node;
+}
+
+static int
+node_open(const struct node *node)
+{
+	int fd = node->fd >= 0 ? node->fd : open(node->path, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int
 priv_open_usb(unsigned bus, unsigned device)
 {
-	char path[64];
-	int fd;
+	struct node node = node_of(bus, device);
 
-	snprintf(path, sizeof(path), "/dev/bus/usb/%03u/%03u", bus, device);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
+	return node_open(&node);
 }
 
 int
@@ -71,7 +90,7 @@ usb_do(int fd, enum priv_usb_act act, unsigned number)
 }
 
 struct usb_order {
-	int fd;
+	struct node node;
 	enum priv_usb_act act;
 	unsigned number;
 };
@@ -81,17 +100,33 @@ static void
 usb_work(void *arg, int result_fd)
 {
 	const struct usb_order *order = arg;
-	int result = usb_do(order->fd, order->act, order->number);
+	int result = node_open(&order->node);
 
+	if (result >= 0)
+		result = usb_do(result, order->act, order->number);
 	(void)!write(result_fd, &result, sizeof(result));
+}
+
+static int
+usb_start(const struct node *node, enum priv_usb_act act, unsigned number)
+{
+	struct usb_order order = {*node, act, number};
+
+	return priv_child_start(usb_work, &order, node->fd);
 }
 
 int
 priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
 {
-	struct usb_order order = {fd, act, number};
+	return usb_start(&(struct node){.fd = fd}, act, number);
+}
 
-	return priv_child_start(usb_work, &order, fd);
+int
+priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number)
+{
+	struct node node = node_of(bus, device);
+
+	return usb_start(&node, act, number);
 }
 
 int

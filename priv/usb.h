@@ -31,6 +31,9 @@ enum priv_usb_act {
  */
 int priv_usb_start(int fd, enum priv_usb_act act, unsigned number);
 
+/* The same on a node that is opened for it: that, too, waits for a reset that the kernel is at. */
+int priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number);
+
 /* 0 or -errno of the act that is done; closes `result_fd`. */
 int priv_usb_result(int result_fd);
 

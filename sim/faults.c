@@ -178,6 +178,7 @@ faults_name(enum fault kind)
 		[FAULT_USB_ZERO] = "usb_zero_packets",
 		[FAULT_USB_SHORT] = "usb_short_packets",
 		[FAULT_USB_NAK] = "usb_mutes",
+		[FAULT_USB_DEAD] = "usb_deaths",
 		[FAULT_USB_UNPLUG] = "unplugged",
 	};
 

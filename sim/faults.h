@@ -44,6 +44,7 @@ enum fault {
 	/* Of the USB; setting: after so many packets, once, no more until the host resets the
 	   device. */
 	FAULT_USB_NAK,
+	FAULT_USB_DEAD, /* the firmware answers nothing until it is plugged in again */
 	/* Of the USB; setting: after so many bytes, wherever in a frame that is. */
 	FAULT_USB_UNPLUG,
 	FAULT_KINDS

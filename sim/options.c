@@ -56,6 +56,8 @@ static const char usage[] =
 	"  --usb-zero-every N --usb-short-every N\n"
 	"and others:\n"
 	"  --usb-nak-after N     once, after N packets, silence until the host resets it\n"
+	"  --usb-dead-after N    once, after N packets, no answer at all, control requests too,\n"
+	"                        until it is plugged in again\n"
 	"  --usb-strict          DTR or RTS kill the firmware, until it is plugged in again\n"
 	"  --unplug-after N      N bytes, then unplugged\n"
 	"  --unplug-jitter N     up to N - 1 bytes more, drawn each time\n"
@@ -126,6 +128,7 @@ static const struct option long_options[] = {
 	{"usb-zero-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_ZERO},
 	{"usb-short-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_SHORT},
 	{"usb-nak-after", required_argument, NULL, FAULT_OPTION + FAULT_USB_NAK},
+	{"usb-dead-after", required_argument, NULL, FAULT_OPTION + FAULT_USB_DEAD},
 	{"unplug-after", required_argument, NULL, FAULT_OPTION + FAULT_USB_UNPLUG},
 	{"usb-strict", no_argument, NULL, STRICT_OPTION},
 	{"unplug-jitter", required_argument, NULL, JITTER_OPTION},

@@ -208,6 +208,10 @@ usb_device_packet(struct usb_device *d, size_t ready, size_t *ret_len)
 		d->mute = true;
 		return USB_NAK;
 	}
+	if (faults_after(d->faults, FAULT_USB_DEAD)) {
+		d->crashed = true;
+		return USB_NAK;
+	}
 	status = bus_fault(d);
 	if (status != 0)
 		return status;

@@ -2,96 +2,143 @@
 #include "tool/device.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "backend/tty.h"
+#include "backend/fd_transport.h"
+#include "backend/usb.h"
+#include "backend/usb_transport.h"
 #include "base/clock.h"
-#include "base/net.h"
 #include "base/secret.h"
 #include "ekey/session.h"
 
-#define DEVICE_IN_LEN 4096
-#define UNIX_PREFIX "unix:"
+#define USB_ANY "usb"
 
 struct device {
 	struct reach reach;
-	struct tty tty; /* .fd is the fd of either kind */
-	bool is_tty;
+	struct event_base *base;
+	struct usb *usb; /* NULL where it is not needed */
+	struct usb_watch *watch;
+	struct event *timer;
+	struct transport *transport; /* NULL: not open */
+	bool gone;
+	const char *why_gone;
 	uint8_t serial[KEYED_SERIAL_LEN];
+	char serial_text[KEYRING_SERIAL_TEXT_LEN + 1];
 	struct rekey rekey;
 	struct keyring ring; /* for the proof: the new key alone */
 	struct session session;
-	uint8_t in[DEVICE_IN_LEN];
 };
 
 /* ---- bytes ---- */
 
-static bool
-device_send(const struct device *d, const uint8_t *bytes, size_t len)
+static void
+device_send(struct device *d, const uint8_t *bytes, size_t len)
 {
-	struct pollfd ready = {.fd = d->tty.fd, .events = POLLOUT};
-
-	while (len > 0) {
-		ssize_t n = write(d->tty.fd, bytes, len);
-
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		} else if (n < 0 && errno != EINTR &&
-			   (errno != EAGAIN || poll(&ready, 1, REKEY_SERIAL_MS) <= 0)) {
-			return false;
-		}
-	}
-	return true;
+	if (bytes != NULL)
+		d->transport->kind->send(d->transport, bytes, len);
 }
 
-/* Waits for bytes until the deadline; *ret_in is empty when none came. False: it is unplugged. */
-static bool
-device_receive(struct device *d, uint64_t deadline_ms, struct cursor *ret_in)
-{
-	struct pollfd ready = {.fd = d->tty.fd, .events = POLLIN};
-	uint64_t now_ms = clock_now_ms();
-	uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-	ssize_t n;
-
-	*ret_in = cursor_over(d->in, 0);
-	if (poll(&ready, 1, wait_ms < REKEY_HOLD_MS ? (int)wait_ms : REKEY_HOLD_MS) <= 0)
-		return true;
-	n = read(d->tty.fd, d->in, sizeof(d->in));
-	if (n > 0)
-		*ret_in = cursor_over(d->in, (size_t)n);
-	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
-}
-
-/* ---- the change ---- */
-
-static bool
+static void
 device_rekey_send(struct device *d)
 {
 	size_t len;
 	const uint8_t *bytes = rekey_send(&d->rekey, &len);
 
-	return bytes == NULL || device_send(d, bytes, len);
+	device_send(d, bytes, len);
 }
+
+static void
+device_rekey_take(struct device *d, struct cursor *in)
+{
+	while (rekey_take(&d->rekey, in, clock_now_ms()))
+		device_rekey_send(d);
+}
+
+static void
+device_session_take(struct device *d, struct cursor *in)
+{
+	enum session_event event;
+
+	do {
+		size_t len;
+		const uint8_t *bytes;
+
+		event = session_next(&d->session, in, clock_now_ms());
+		bytes = session_send(&d->session, &len);
+		device_send(d, bytes, len);
+	} while (event != SESSION_MORE);
+}
+
+static size_t
+device_on_bytes(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct device *d = arg;
+	struct cursor in = cursor_over(bytes, len);
+
+	if (rekey_state(&d->rekey) != REKEY_CLOSED)
+		device_rekey_take(d, &in);
+	else
+		device_session_take(d, &in);
+	return len;
+}
+
+static const char *
+device_error_text(const struct transport_kind *kind, int error)
+{
+	const char *text = kind->error_text != NULL ? kind->error_text(error) : NULL;
+
+	return text != NULL ? text : strerror(error);
+}
+
+static void
+device_on_gone(void *arg, int error)
+{
+	struct device *d = arg;
+	bool unplugged = error == 0 || error == ENODEV || error == EIO;
+
+	d->gone = true;
+	d->why_gone =
+		unplugged ? "the key was unplugged" : device_error_text(d->transport->kind, error);
+}
+
+static void
+device_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what, (void)arg; /* it ends a turn of the loop, no more */
+}
+
+/* Until something happens, or until the deadline. False: the key has gone. */
+static bool
+device_wait(struct device *d, uint64_t deadline_ms)
+{
+	uint64_t now_ms = clock_now_ms();
+	uint64_t wait_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+	struct timeval wait;
+
+	wait_ms = wait_ms < REKEY_HOLD_MS ? wait_ms : REKEY_HOLD_MS;
+	wait = (struct timeval){.tv_sec = (time_t)(wait_ms / 1000),
+				.tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	event_add(d->timer, &wait);
+	event_base_loop(d->base, EVLOOP_ONCE);
+	return !d->gone;
+}
+
+/* ---- the change ---- */
 
 /* Until it is in `wanted`, or has failed. */
 static enum exit_code
 device_run(struct device *d, enum rekey_state wanted)
 {
-	struct cursor in;
-
+	device_rekey_send(d);
 	while (rekey_state(&d->rekey) != wanted && !rekey_failed(&d->rekey)) {
-		if (!device_rekey_send(d) || !device_receive(d, rekey_deadline(&d->rekey), &in))
-			return reach_failed("the key was unplugged");
-		while (rekey_take(&d->rekey, &in, clock_now_ms()))
-			if (!device_rekey_send(d))
-				return reach_failed("the key was unplugged");
+		if (!device_wait(d, rekey_deadline(&d->rekey)))
+			return reach_failed(d->why_gone);
 		rekey_tick(&d->rekey, clock_now_ms());
+		device_rekey_send(d);
 	}
 	if (rekey_failed(&d->rekey))
 		return reach_failed(rekey_state_text(rekey_state(&d->rekey)));
@@ -131,24 +178,6 @@ device_random(void *arg, uint8_t *ret, size_t len)
 	return getrandom(ret, len, GRND_INSECURE) == (ssize_t)len;
 }
 
-/* What the session makes of the bytes; false when it could not answer. */
-static bool
-device_session_take(struct device *d, struct cursor *in)
-{
-	enum session_event event;
-
-	do {
-		size_t len;
-		const uint8_t *bytes;
-
-		event = session_next(&d->session, in, clock_now_ms());
-		bytes = session_send(&d->session, &len);
-		if (bytes != NULL && !device_send(d, bytes, len))
-			return false;
-	} while (event != SESSION_MORE);
-	return true;
-}
-
 static enum exit_code
 device_prove(struct reach *reach, const struct keyring_entry *entry)
 {
@@ -156,17 +185,18 @@ device_prove(struct reach *reach, const struct keyring_entry *entry)
 	const struct keyring *ring = &d->ring;
 	const struct session_env env = {.keyring = &ring, .random = device_random};
 	uint64_t end_ms = clock_now_ms() + REACH_PROVE_MS;
-	struct cursor in = cursor_over(d->in, 0);
+	struct cursor none = cursor_over(NULL, 0);
 
 	d->ring.entries[d->ring.len++] = *entry;
+	rekey_close(&d->rekey);
 	session_init(&d->session, &env);
 	session_open(&d->session, clock_now_ms());
+	device_session_take(d, &none);
 	while (session_state(&d->session) != SESSION_KEYED && clock_now_ms() < end_ms) {
-		if (!device_session_take(d, &in) ||
-		    !device_receive(d, session_deadline(&d->session), &in) ||
-		    !device_session_take(d, &in))
-			return reach_failed("the key was unplugged");
+		if (!device_wait(d, session_deadline(&d->session)))
+			return reach_failed(d->why_gone);
 		session_tick(&d->session, clock_now_ms());
+		device_session_take(d, &none);
 	}
 	if (session_state(&d->session) != SESSION_KEYED)
 		return reach_failed(session_state_text(session_state(&d->session)));
@@ -182,60 +212,103 @@ device_close(struct reach *reach)
 
 	if (d == NULL)
 		return;
-	if (d->is_tty)
-		tty_close(&d->tty);
-	else if (d->tty.fd >= 0)
-		close(d->tty.fd);
+	if (d->transport != NULL)
+		d->transport->kind->close(d->transport);
+	usb_watch_free(&d->watch);
+	usb_free(&d->usb);
+	if (d->timer != NULL)
+		event_free(d->timer);
+	if (d->base != NULL)
+		event_base_free(d->base);
 	secret_free(d, sizeof(*d));
 }
 
 static const struct reach_kind device_kind = {device_start, device_change, device_prove,
 					      device_close};
 
-static bool
-is_socket(const char *path)
+static void
+device_on_usb(void *arg)
+{
+	(void)arg; /* what is plugged in is known when the watch begins */
+}
+
+static int
+device_start_usb(struct device *d)
+{
+	d->usb = usb_new(d->base);
+	if (d->usb != NULL)
+		d->watch = usb_watch_new(d->usb, d->serial_text, device_on_usb, d);
+	return d->watch != NULL ? 0 : -ENOMEM;
+}
+
+bool
+device_is_socket(const char *path)
 {
 	struct stat st;
 
 	return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-static int
-device_open(struct device *d, const char *path)
+/* Returns what the address says after its prefix. */
+static const char *
+device_find(const struct device *d, const char *address, const struct transport_kind **ret)
 {
-	bool prefixed = strncmp(path, UNIX_PREFIX, strlen(UNIX_PREFIX)) == 0;
-	int result;
+	*ret = &transport_usb;
+	if (strcmp(address, USB_ANY) == 0)
+		return d->serial_text;
+	if (strncmp(address, transport_usb.prefix, strlen(transport_usb.prefix)) == 0)
+		return address + strlen(transport_usb.prefix);
+	*ret = &transport_unix;
+	if (strncmp(address, transport_unix.prefix, strlen(transport_unix.prefix)) == 0)
+		return address + strlen(transport_unix.prefix);
+	if (!device_is_socket(address))
+		*ret = &transport_tty;
+	return address;
+}
 
-	if (prefixed || is_socket(path)) {
-		d->tty.fd = net_unix_connect(prefixed ? path + strlen(UNIX_PREFIX) : path);
-		return d->tty.fd < 0 ? d->tty.fd : 0;
+/* Says itself what goes wrong. */
+static enum exit_code
+device_open(struct device *d, const char *address)
+{
+	const struct transport_events events = {
+		.bytes = device_on_bytes, .gone = device_on_gone, .arg = d};
+	const struct transport_kind *kind;
+	const char *where = device_find(d, address, &kind);
+	int result = -ENOMEM;
+
+	d->base = event_base_new();
+	d->timer = d->base != NULL ? evtimer_new(d->base, device_on_timer, d) : NULL;
+	if (d->timer != NULL)
+		result = kind == &transport_usb ? device_start_usb(d) : 0;
+	if (result == 0) {
+		const struct transport_env env = {.base = d->base, .usb = d->usb};
+
+		result = kind->open(&env, where, &events, &d->transport);
 	}
-	result = tty_open(path, &d->tty);
-	d->is_tty = result == 0;
-	return result;
+	if (result == 0)
+		return EXIT_OK;
+	fprintf(stderr, "ekeyctl: %s: %s\n", address,
+		result == -EBUSY ? "in use; ekey-randomd runs? Then leave --device out"
+				 : device_error_text(kind, -result));
+	return EXIT_NO_KEY;
 }
 
 enum exit_code
-device_reach(const char *path, const uint8_t serial[static KEYED_SERIAL_LEN],
+device_reach(const char *address, const uint8_t serial[static KEYED_SERIAL_LEN],
 	     struct reach **ret_reach)
 {
 	struct device *d = secret_new(sizeof(*d));
-	int result = d != NULL ? 0 : -ENOMEM;
+	enum exit_code code;
 
-	if (result == 0) {
-		d->reach.kind = &device_kind;
-		d->tty.fd = -1;
-		memcpy(d->serial, serial, sizeof(d->serial));
-		result = device_open(d, path);
-	}
-	if (result == 0) {
+	if (d == NULL)
+		return reach_failed(strerror(ENOMEM));
+	d->reach.kind = &device_kind;
+	memcpy(d->serial, serial, sizeof(d->serial));
+	keyring_serial_text(serial, d->serial_text);
+	code = device_open(d, address);
+	if (code == EXIT_OK)
 		*ret_reach = &d->reach;
-		return EXIT_OK;
-	}
-	fprintf(stderr, "ekeyctl: %s: %s\n", path,
-		result == -EBUSY ? "in use; ekey-randomd runs? Then leave --device out"
-				 : strerror(-result));
-	if (d != NULL)
+	else
 		device_close(&d->reach);
-	return EXIT_NO_KEY;
+	return code;
 }

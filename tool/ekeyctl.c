@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
 #include "ctl/protocol.h"
@@ -33,13 +34,16 @@ static const struct subcommand {
 static void
 usage(FILE *to)
 {
-	fprintf(to, "usage: ekeyctl [option...] COMMAND\n"
-		    "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
-		    "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
-		    "  -d, --device PATH   rekey without the daemon: the key's tty or Unix socket\n"
-		    "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
-		    "  -V, --version\n  -h, --help\n"
-		    "commands:\n");
+	fprintf(to,
+		"usage: ekeyctl [option...] COMMAND\n"
+		"  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+		"  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
+		"  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
+		"                      or the key's tty or Unix socket\n"
+		"  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
+		"                      of hwreport --device: how long it listens; default: 60s\n"
+		"  -V, --version\n  -h, --help\n"
+		"commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
 		fprintf(to, "  %-22s %s\n", subcommands[i].form, subcommands[i].help);
 }
@@ -87,6 +91,7 @@ main(int argc, char **argv)
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
+	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':

@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "tool/ask.h"
+#include "tool/listen.h"
 
 #define WORD_MAX 64 /* a serial number has 16; the daemon says what is wrong with others */
 
@@ -26,15 +27,15 @@ print_head(void)
 		printf("%s %s %s\n", system.sysname, system.release, system.machine);
 }
 
-enum exit_code
-tool_hwreport(const struct tool_options *options, char **words)
+static enum exit_code
+report_of_daemon(const struct tool_options *options, const char *serial)
 {
 	char command[sizeof("HwReport ") + WORD_MAX] = "HwReport";
 	struct ctl_connection c;
 	enum exit_code code;
 
-	if (words[0] != NULL)
-		snprintf(command, sizeof(command), "HwReport %s", words[0]);
+	if (serial != NULL)
+		snprintf(command, sizeof(command), "HwReport %s", serial);
 	code = ask_open(&c, options->socket);
 	if (code != EXIT_OK)
 		return code;
@@ -42,4 +43,29 @@ tool_hwreport(const struct tool_options *options, char **words)
 	code = ask(&c, command, print_line, NULL);
 	ctl_close(&c);
 	return code;
+}
+
+static enum exit_code
+report_of_device(const struct tool_options *options, const char *serial)
+{
+	struct evbuffer *report = evbuffer_new();
+	enum exit_code code = EXIT_NO_KEY;
+
+	if (report != NULL)
+		code = listen_to_keys(options, serial, report);
+	if (code == EXIT_OK) {
+		print_head();
+		evbuffer_add(report, "", 1);
+		fputs((const char *)evbuffer_pullup(report, -1), stdout);
+	}
+	if (report != NULL)
+		evbuffer_free(report);
+	return code;
+}
+
+enum exit_code
+tool_hwreport(const struct tool_options *options, char **words)
+{
+	return options->device != NULL ? report_of_device(options, words[0])
+				       : report_of_daemon(options, words[0]);
 }

@@ -9,6 +9,7 @@
 #   DIR/vmlinux   the kernel unpacked, which Xen and xl would take long to do
 #
 # Packages come from this machine's own apt sources, for SUITE. DIR appears whole or not at all.
+# Exits with 3 and one line when the packages are out of reach.
 set -eu
 suite=$1
 out=$2
@@ -16,7 +17,8 @@ kind=${3:-}
 packages=systemd,systemd-sysv,udev,kmod,procps
 # What the first program loads to find the root; what the tests and systemd ask for later.
 boot_modules="virtio_pci virtio_blk crc32c_generic ext4"
-modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4"
+modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
+	virtio_rng virtio_console vsock_loopback"
 size=640M
 if [ "$kind" = xen ]; then
 	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static
@@ -32,12 +34,27 @@ sources() {
 		sed "s/ $here/ $suite/" | sort -u
 }
 
-[ -n "$(sources)" ] || apt-get update >&2
-[ -n "$(sources)" ] || { echo "image: no Debian among the apt sources" >&2; exit 1; }
+out_of_reach() {
+	echo "$1"
+	exit 3
+}
+
+# The first of them that is no update of another.
+can_fetch() {
+	sources | awk -v s="$suite" '$3 == s { sub("/*$", "", $2); print $2 "/dists/" s "/InRelease"; exit }' | {
+		read -r address &&
+			/usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root -o Acquire::Retries=1 \
+				-o Acquire::http::Timeout=20 download-file "$address" "$work/InRelease"
+	} >&2
+}
+
+[ -n "$(sources)" ] || apt-get update >&2 || :
+[ -n "$(sources)" ] || out_of_reach "there is no Debian among the apt sources"
 
 mkdir -p "${out%/*}"
 work=$(mktemp -d "$out.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
+can_fetch || out_of_reach "apt cannot fetch Debian's packages for it: is there a network?"
 root=$work/root
 kernel=$work/kernel
 
@@ -106,5 +123,6 @@ truncate -s $size "$work/root.img"
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/root.img"
 cp "$kernel/boot/vmlinuz-$version" "$work/vmlinuz"
 
-rm -rf --one-file-system "$root" "$kernel" "$work"/*.deb
+rm -rf --one-file-system "$root" "$kernel" "$work/InRelease" "$work"/*.deb
+sync "$work/root.img" "$work/vmlinuz" "$work"/boot/*
 mv -T "$work" "$out"

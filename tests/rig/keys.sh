@@ -25,12 +25,16 @@ usb_folder() {
 key_is_there() { usb_folder "$1" >/dev/null; }
 key_is_away() { ! key_is_there "$1"; }
 
-# stop_key PORT PID: unplugs it for good, and waits until the kernel has noticed. The next one's
-# stream begins anew, so that what the pool still has of this one must not count there.
+# stop_key PORT PID: unplugs it for good, and waits until the kernel has noticed. After the last of
+# them the pool is emptied: the next one's stream begins anew.
 stop_key() {
 	end "$2"
 	until_true key_is_away "$1"
-	[ ! -e $device ] || timeout 0.5 cat $device >/dev/null
+	[ ! -e $device ] || key_is_there 0 || key_is_there 1 || until_true emptied
+}
+emptied() {
+	timeout 0.5 cat $device >/dev/null
+	[ "$(status_of level_bytes)" = 0 ]
 }
 
 # counted PID PORT NAME: one of the key's counters, asked of it while it runs.
@@ -94,9 +98,14 @@ start_crowd() {
 	until_true flowing
 }
 
-# Readers who want more than there will be: they wait, and nothing comes.
+# Readers who want more than there will be: when they have what there was, they wait.
+still() {
+	before=$(delivered)
+	sleep 0.5
+	[ "$(delivered)" = "$before" ]
+}
 stays_blocked() {
-	sleep 1
+	until_true still
 	before=$(delivered)
 	sleep 2
 	after=$(delivered)

@@ -5,6 +5,7 @@ import pathlib
 
 import pytest
 
+import image
 import xen
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
@@ -25,8 +26,10 @@ CASES = [
 @pytest.fixture(scope="module")
 def boot():
     """One dom0, and its guests, for all cases."""
-    if lack := xen.missing():
-        pytest.skip(f"missing: {lack}")
+    try:
+        image.get("xen")
+    except image.Lack as lack:
+        pytest.skip(f"the guests of Xen need {lack}")
     return xen.boot(BUILD, "xen.sh", LIMIT_S, bytes=BYTES)
 
 

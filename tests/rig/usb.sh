@@ -44,8 +44,10 @@ no_class_request_was_sent() { [ "$(counted $sim 0 usb_class_requests)" = "$class
 
 no_line_state_was_sent() { [ "$(counted $sim 0 usb_line_states)" = 0 ]; }
 
-# From the plug to the first byte in the hands of a reader that waits.
-plug_to_byte_takes_less_than_3_s() {
+# From the plug to the first byte in the hands of a reader that waits, on an empty pool.
+plug_to_byte() {
+	drain
+	: >/run/byte
 	head -c 1 $device >/run/byte &
 	reader=$!
 	sleep 1
@@ -55,8 +57,14 @@ plug_to_byte_takes_less_than_3_s() {
 	wait $reader
 	took=$(($(now) - began))
 	echo "took $took hundredths of a second"
-	[ -s /run/byte ] && [ $took -lt 300 ]
+	[ -s /run/byte ] && [ $took -lt 300 ] && return
+	unplug
+	return 1
 }
+plug_to_byte_takes_less_than_3_s() { once_in_three plug_to_byte; }
+
+unplug() { kill -USR2 $sim && until_true key_is_away 0; }
+drain() { while [ "$(timeout 1 cat $device | wc -c)" -gt 0 ]; do :; done; }
 
 # fault COUNTER: bytes come through, undamaged, while the fault strikes.
 fault() {
@@ -83,7 +91,7 @@ unplugged() { [ "$(counted $sim 0 unplugged)" -ge "$1" ]; }
 # The key comes and goes, each time after other 6 to 12 KB, under readers who want all that it has
 # between: about a third of that, as the last bytes of each life are on their way and the first are
 # for the health tests.
-survives_unplugging() {
+unplugged_at_any_byte() {
 	export LIMIT_S=$((120 + rig_cycles * 4))
 	start_crowd $((rig_cycles * 3000))
 	until_true unplugged 3
@@ -102,11 +110,12 @@ survives_unplugging() {
 }
 
 full() { [ "$(status_of level_bytes)" -gt $(($(status_of size_bytes) - 64)) ]; }
-woken() { awk '/^voluntary_ctxt/ { print $2 }' "/proc/$daemon/task/$daemon/status"; }
+# All threads: libusb's and the watchdog's too.
+woken() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' "/proc/$daemon/task"/*/status; }
 
 idle_and_full_sleeps() {
 	until_true full || return 1
-	sleep 8 # the watchdog has asked for the last time since the last read
+	sleep 12 # so long the watchdog waits, from the last read, before its last question
 	before=$(woken)
 	sleep 5
 	echo "woken $before, $(woken)"
@@ -114,6 +123,12 @@ idle_and_full_sleeps() {
 }
 
 # ---- two keys ----
+# keyed N: so many keys are in session.
+keyed() {
+	"$build/ekeyctl" --socket "$control" status |
+		awk -v n="$1" '$1 == "state" && $2 == "keyed" { n-- } END { exit n != 0 }'
+}
+
 # Bytes in four seconds, once the pool is empty.
 flow() {
 	timeout 1 cat $device >/dev/null
@@ -126,17 +141,21 @@ ratio() {
 	[ $(($3 * 700)) -gt $(($2 * $1 * 6)) ] && [ $(($3 * 700)) -lt $(($2 * $1 * 8)) ]
 }
 
-two_keys_double_the_rate() {
-	start_key 1 "$seed" --rate 400
-	second=$sim
-	sleep 2
+doubled() {
 	of_two=$(flow)
 	ratio 200 "$of_one" "$of_two"
 }
+two_keys_double_the_rate() {
+	start_key 1 "$seed" --rate 400
+	second=$sim
+	until_true keyed 2
+	once_in_three doubled
+}
 
+halved() { ratio 50 "$of_two" "$(flow)"; }
 losing_one_halves_it() {
 	stop_key 1 $second
-	ratio 50 "$of_two" "$(flow)"
+	once_in_three halved
 }
 
 # ---- all of it through one kind of source ----
@@ -167,19 +186,22 @@ try_faults() {
 	try_fault "$kind.stall" usb_stalls --usb-stall-every 101
 	try_fault "$kind.eproto" usb_eprotos --usb-eproto-every 101
 	try_fault "$kind.overflow" usb_overflows --usb-overflow-every 101
-	try_fault "$kind.zero_packets" usb_zero_packets --usb-zero-every 7
+	try_fault "$kind.zero_length_packets" usb_zero_packets --usb-zero-every 7
 	try_fault "$kind.short_packets" usb_short_packets --usb-short-every 7
+	# After 101 packets and 31 bytes.
+	try_fault "$kind.disconnected_mid_frame" unplugged --unplug-after 6495 --unplug-times 3 \
+		--replug-after 20
 	# A terminal cannot reset its device.
-	[ "$kind" = tty ] || try_fault "$kind.mute_until_reset" usb_mutes --usb-nak-after 1500
+	[ "$kind" = tty ] || try_fault "$kind.nak_until_reset" usb_mutes --usb-nak-after 1500
 	start_key 0 "$seed" --rate 2000 --unplug-after 6000 --unplug-jitter 6000 --replug-after 20
-	here "$kind.survives_unplugging" survives_unplugging
+	here "$kind.unplugged_at_any_byte" unplugged_at_any_byte
 	stop_key 0 $sim
 }
 
 try_two() {
 	start_key 0 "$seed" --rate 400
 	first=$sim
-	sleep 2
+	until_true keyed 1
 	of_one=$(flow)
 	here "$kind.two_keys_double_the_rate" two_keys_double_the_rate
 	here "$kind.losing_one_halves_it" losing_one_halves_it

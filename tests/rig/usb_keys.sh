@@ -3,6 +3,7 @@
 # that come, go, fall silent or fail, and about those who also want them.
 . "${0%/*}/promises.sh"
 . "${0%/*}/keys.sh"
+master=6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m
 first=${serial}0
 second=${serial}1
 
@@ -99,11 +100,7 @@ full_pool_notices_unplugging() {
 alarm_is() { row_is usb.conf any/$first alarm "$1"; }
 
 silent_key_raises_one_alarm() {
-	left=400
-	until alarm_is yes; do
-		[ $((left -= 1)) -gt 0 ] || return 1
-		sleep 0.1
-	done
+	until_true alarm_is yes || return 1
 	sleep 5
 	echo "resets of the session: $(row usb.conf any/$first resets)"
 	one_line usb.conf "key $first does not answer: unplug it and plug it in again" &&
@@ -116,15 +113,61 @@ replugged_key_answers() {
 	is_keyed usb.conf any/$first && alarm_is no
 }
 
+# ---- ekeyctl ----
+# What it says of the key that start_key put into port 0.
+says_what_it_is() {
+	cat report
+	grep -qx 'device 20df:0001 release 0200, USB 0200, class 02/00/00' report &&
+		grep -qx 'endpoint 81: bulk, packets 64 bytes, interval 0' report &&
+		grep -qx 'endpoint 03: bulk, packets 64 bytes, interval 0' report &&
+		grep -q '^USB port [0-9.-]* at 12 Mbit/s: "Simtec Electronics", "Entropy Key"$' report &&
+		grep -qx "key $first" report && grep -qx 'state: keyed.*' report
+}
+
+report_of_the_daemon_has_descriptors() {
+	"$build/ekeyctl" --socket /run/usb.control hwreport $first >report && says_what_it_is
+}
+
+key_that_the_daemon_has_is_in_use() {
+	"$build/ekeyctl" --socket /run/usb.control --device usb rekey $first
+	[ $? = 9 ] || return 1
+	"$build/ekeyctl" --socket /run/usb.control --device usb --timeout 5s hwreport >report 2>&1
+	[ $? = 9 ] && cat report && grep -q 'another program has it' report &&
+		grep -q 'ekey-randomd runs, and may have it: leave --device out' report
+}
+
+report_without_the_daemon() {
+	"$build/ekeyctl" --device usb --timeout 10s --keyring /run/keyring hwreport >report &&
+		says_what_it_is && until_true test -c /dev/ttyACM0
+}
+
+type_master_key() {
+	until_true grep -q 'Master key' terminal
+	echo "$master"
+	until_true grep -q 'in session' terminal
+}
+
+# On a terminal of its own.
+rekey_without_the_daemon() {
+	before=$(cat /run/keyring)
+	: >terminal
+	type_master_key | timeout 60 script -qefc \
+		"$build/ekeyctl --device $1 --keyring /run/keyring rekey $first" /dev/null >terminal
+	cat terminal
+	grep -q 'in session under its new long-term key: done' terminal &&
+		[ "$before" != "$(cat /run/keyring)" ] && until_true test -c /dev/ttyACM0
+}
+
 # ---- faults that stay ----
 stall_that_stays_is_given_up_once() {
-	sleep 15
+	until_true one_line usb.conf "$stalls" || return 1
+	sleep 10
 	grep -E "$first" usb.log | tail -n 5
 	cleared=$(counted $sim 0 usb_halts_cleared)
 	echo "halts cleared: $cleared"
-	[ "$cleared" -lt 40 ] &&
-		[ "$(lines usb.conf 'its USB endpoint stalls: unplug it and plug it in again')" -le 1 ]
+	[ "$cleared" -lt 40 ] && one_line usb.conf "$stalls"
 }
+stalls='its USB endpoint stalls: unplug it and plug it in again'
 
 # ---- without udev ----
 keys_are_found_without_udev() {
@@ -185,6 +228,18 @@ with ladder --hang-after 500
 promise silent_key_raises_one_alarm silent_key_raises_one_alarm
 here replugged_key_answers replugged_key_answers
 without
+
+with tool --master-key $master
+promise report_of_the_daemon_has_descriptors report_of_the_daemon_has_descriptors
+promise key_that_the_daemon_has_is_in_use key_that_the_daemon_has_is_in_use
+end $daemon TERM
+until_true test -c /dev/ttyACM0
+promise report_without_the_daemon report_without_the_daemon
+mkdir -p /dev/pts
+mount -t devpts devpts /dev/pts # for terminals
+promise rekey_without_the_daemon rekey_without_the_daemon usb
+promise rekey_of_a_named_key_without_the_daemon rekey_without_the_daemon usb:$first
+stop_key 0 $sim
 
 with stall --usb-stall-every 1
 promise stall_that_stays_is_given_up_once stall_that_stays_is_given_up_once

@@ -11,23 +11,18 @@ import os
 import pathlib
 import tempfile
 
+import image
 import qemu
 import uml
 
-KIND = "xen"
 CPU = "max,-smap,-rdtscp,-xsave"
 MEMORY_MIB = 2048
 DOM0_MIB = 768
 
 
-def missing():
-    """What keeps the rig from running here, or None."""
-    return qemu.missing(KIND)
-
-
 def boot(build, job, limit, tree=None, **words):
     """Runs `job` (a script of this folder) in dom0 and returns a Run. `words` become its environment."""
-    folder = qemu.image(qemu.guest_suite(), KIND)
+    folder = image.get("xen")
     with tempfile.TemporaryDirectory(prefix="rig.") as home:
         home = pathlib.Path(home)
         qemu.pack(build, tree, home / "programs.tar")
@@ -38,7 +33,8 @@ def boot(build, job, limit, tree=None, **words):
         linux = ["console=hvc0 quiet loglevel=2 panic=-1 audit=0",
                  *(f"rig_{name}={value}" for name, value in words.items())]
         command = [
-            qemu.QEMU, "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "1",
+            "timeout", "-k", "5", str(limit + 60),  # should we be killed
+            image.QEMU, "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "1",
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-serial", "stdio", "-kernel", folder / "xen", "-append", " ".join(xen),
             "-initrd", f"{folder}/vmlinux {' '.join(linux)},{home}/first.cpio",

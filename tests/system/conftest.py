@@ -1,7 +1,8 @@
 """Fixtures: a simulated key, the daemon, the device that it publishes by FUSE.
 
 `start_sim` and `start_daemon` make as many as a test wants; `sim` and `daemon` are one of each,
-joined. Whatever a test leaves running or mounted is ended and unmounted.
+joined. A `house` has daemons of its own; a `server` is the device alone. Whatever a test leaves
+running or mounted is ended and unmounted.
 """
 
 import os
@@ -13,6 +14,7 @@ import tempfile
 import pytest
 
 import stream
+from device_client import Server
 from house import House
 from processes import PATIENCE_S, Process, mounted, program, unmount, wait_until
 
@@ -119,6 +121,27 @@ def device(place):
     path = place / "ekey-random"
     yield path
     unmount(path)
+
+
+@pytest.fixture
+def start_server(place):
+    """start_server(...) -> a Server at place/device; a line other than "ready" fails the test."""
+    servers = []
+
+    def start_one(name="device", **options):
+        server = Server(place / name, **options)
+        servers.append(server)
+        assert server.line() == "ready", server.log()
+        return server
+
+    yield start_one
+    for server in servers:
+        server.end()
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server()
 
 
 @pytest.fixture

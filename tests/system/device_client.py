@@ -13,25 +13,10 @@ import struct
 import subprocess
 import time
 
-from processes import BUILD
+from processes import BUILD, PATIENCE_S, mounted, wait_until
 
 SERVER = BUILD / "tests/system/device_server"
-PATIENCE_S = 20
 NOBODY = 65534
-
-
-def mounts(path):
-    """Types of what is mounted at `path`, bottom first; does not touch it."""
-    with open("/proc/self/mountinfo", encoding="utf-8") as table:
-        rows = [line.split() for line in table]
-    return [row[row.index("-") + 1] for row in rows if row[4] == str(path)]
-
-
-def until(true, what, timeout=PATIENCE_S):
-    end = time.monotonic() + timeout
-    while not true():
-        assert time.monotonic() < end, f"{what}: not so after {timeout} s"
-        time.sleep(0.005)
 
 
 class Server:
@@ -77,7 +62,7 @@ class Server:
         return {key: value if key == "via" else int(value) for key, value in pairs}
 
     def until_waiting(self, count):
-        until(lambda: self.status()["waiters"] == count, f"{count} waiters")
+        wait_until(lambda: self.status()["waiters"] == count, f"{count} waiters")
 
     def stop(self, number=signal.SIGTERM):
         """Seconds until it was gone."""
@@ -90,7 +75,7 @@ class Server:
         if self.child.poll() is None:
             self.child.kill()
         self.child.wait(PATIENCE_S)
-        while mounts(self.path):
+        while mounted(self.path):
             subprocess.run(["umount", "-l", self.path], check=True, timeout=PATIENCE_S)
 
 
@@ -155,3 +140,10 @@ def read_sizes(path, sizes, flags=0):
 
 def read_one(path, size, flags=0):
     return read_sizes(path, [size], flags)[0]
+
+
+def read_as_nobody(path, size):
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+    return read_one(path, size)

@@ -1,46 +1,43 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads the device of a simulated key with a seed, and holds what comes against its stream.
+ * Reads what a simulated key with a seed feeds, and holds what comes against its stream.
  *
  *   readers one DEVICE SEED BYTES         one reader: the stream from its start, in order
- *   readers many DEVICE SEED BYTES COUNT [SPARE]
+ *   readers many OUTLETS SEED BYTES COUNT [SPARE]
  *                                         COUNT readers at once, of all kinds and random sizes,
- * that are interrupted and killed: no byte is delivered twice. What a killed reader had been
- * granted is lost: the stream is used up faster than it is read, by half and SPARE bytes (8 MiB).
+ * that are interrupted and killed, on outlets with commas between them: the paths of devices,
+ * unix:PATH and tcp:PORT of EGD servers. No byte is delivered twice, by whichever outlet. What one
+ * who was killed had been granted is lost, and SPARE bytes (8 MiB) may be anywhere else.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/system/stream.h"
+#include "tests/system/egd_reader.h"
+#include "tests/system/record.h"
 
-#define READ_MAX 4096
 #define READERS_MAX 256
+#define OUTLETS_MAX 16
 #define LIMIT_S 240 /* for all of it, or $LIMIT_S; SIGALRM ends us then */
 #define SPARE (8 << 20)
 
-/* What one reader got, in memory that outlives it: a length, then that many bytes, and so on. */
-struct record {
-	atomic_size_t used;
-	atomic_uint interrupted;
-	size_t quota;
-	uint8_t bytes[];
+/* Devices have an fd that is opened once, and read by every third of their readers. */
+struct outlet {
+	const char *name;
+	int shared_fd;
 };
 
 struct crowd {
-	const char *device;
-	int shared_fd; /* opened once, read by every fourth reader */
-	unsigned count, killed;
+	struct outlet outlets[OUTLETS_MAX];
+	unsigned outlet_count, count, killed;
 	double slowest_death_ms;
 	struct record *record[READERS_MAX];
 	pid_t pid[READERS_MAX];
@@ -70,23 +67,16 @@ on_signal(int number)
 	(void)number;
 }
 
-static void
-keep(struct record *r, size_t used, uint32_t len)
-{
-	memcpy(r->bytes + used, &len, sizeof(len));
-	atomic_store(&r->used, used + sizeof(len) + len);
-}
-
 /* Runs in a child until its quota is read. It may die at any instruction. */
 static void
 read_quota(struct record *r, int fd)
 {
-	for (size_t used; (used = atomic_load(&r->used)) < r->quota;) {
-		size_t size = 1 + (size_t)random() % READ_MAX;
-		ssize_t n = read(fd, r->bytes + used + sizeof(uint32_t), size);
+	while (!record_is_full(r)) {
+		size_t size = 1 + (size_t)random() % RECORD_PIECE_MAX;
+		ssize_t n = read(fd, record_room(r), size);
 
 		if (n > 0)
-			keep(r, used, (uint32_t)n);
+			record_keep(r, (size_t)n);
 		else if (n < 0 && errno == EINTR)
 			atomic_fetch_add(&r->interrupted, 1);
 		else if (n < 0 && errno == EAGAIN)
@@ -107,9 +97,20 @@ open_device(const char *device, int flags)
 }
 
 static void
+run_reader(struct record *r, const struct outlet *outlet, enum kind kind)
+{
+	if (egd_reader_knows(outlet->name))
+		egd_reader_run(r, outlet->name);
+	else if (kind == SHARED)
+		read_quota(r, outlet->shared_fd);
+	else
+		read_quota(r, open_device(outlet->name, kind == POLLING ? O_NONBLOCK : 0));
+}
+
+static void
 start_reader(struct crowd *c, unsigned i)
 {
-	enum kind kind = i % KINDS;
+	const struct outlet *outlet = &c->outlets[i % c->outlet_count];
 	pid_t parent = getpid(), pid = fork();
 
 	if (pid < 0)
@@ -119,10 +120,7 @@ start_reader(struct crowd *c, unsigned i)
 		if (getppid() != parent)
 			_exit(2);
 		srandom((unsigned)getpid());
-		read_quota(c->record[i],
-			   kind == SHARED
-				   ? c->shared_fd
-				   : open_device(c->device, kind == POLLING ? O_NONBLOCK : 0));
+		run_reader(c->record[i], outlet, i / c->outlet_count % KINDS);
 		_exit(0);
 	}
 	c->pid[i] = pid;
@@ -176,55 +174,60 @@ disturb(struct crowd *c)
 	}
 }
 
-static struct record *
-new_record(size_t quota)
+static void
+open_outlets(struct crowd *c, char *names)
 {
-	size_t len = sizeof(struct record) + quota * 5 + 2 * READ_MAX;
-	struct record *r =
-		mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (r == MAP_FAILED)
-		fail("mmap");
-	r->quota = quota;
-	return r;
+	for (char *name; (name = strsep(&names, ",")) != NULL && c->outlet_count < OUTLETS_MAX;)
+		c->outlets[c->outlet_count++] = (struct outlet){
+			.name = name,
+			.shared_fd = egd_reader_knows(name) ? -1 : open_device(name, 0),
+		};
 }
 
-static uint64_t
-account(struct stream *s, const struct record *r)
+/* Before the children the signal's handler, which they inherit: without it, it would end them. */
+static void
+read_all(struct crowd *c, size_t total)
 {
-	uint64_t reads = 0;
-	uint32_t len;
+	double started = now_ms();
 
-	for (size_t at = 0; at < r->used; at += sizeof(len) + len, reads++) {
-		memcpy(&len, r->bytes + at, sizeof(len));
-		stream_account(s, r->bytes + at + sizeof(len), len);
-	}
-	return reads;
+	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	for (unsigned i = 0; i < c->count; i++)
+		if ((c->record[i] = record_new(total / c->count)) == NULL)
+			fail("memory");
+	for (unsigned i = 0; i < c->count; i++)
+		start_reader(c, i);
+	disturb(c);
+	for (unsigned i = 0; i < c->outlet_count; i++)
+		if (c->outlets[i].shared_fd >= 0)
+			close(c->outlets[i].shared_fd);
+	printf("readers: %u readers, %u killed (slowest death %.1f ms), %.1f s\n", c->count,
+	       c->killed, c->slowest_death_ms, (now_ms() - started) / 1e3);
+}
+
+/* Bytes of the stream, from its start, among which all must be that was read. */
+static size_t
+used_up(const struct crowd *c, size_t spare)
+{
+	size_t len = spare + (size_t)c->killed * RECORD_LOST_MAX;
+
+	for (unsigned i = 0; i < c->count; i++)
+		len += c->record[i]->used + (size_t)c->record[i]->left * RECORD_LOST_MAX;
+	return len;
 }
 
 static int
-many(const char *device, const char *seed, size_t total, unsigned count, size_t spare)
+many(char *outlets, const char *seed, size_t total, unsigned count, size_t spare)
 {
 	static struct crowd c;
 	static struct stream s;
 	uint64_t reads = 0, interrupted = 0;
-	double started = now_ms();
 
-	c = (struct crowd){.device = device, .count = count};
-	c.shared_fd = open_device(device, 0);
-	/* Before the children, who inherit it: without it the signal would end them. */
-	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	for (unsigned i = 0; i < count; i++)
-		c.record[i] = new_record(total / count);
-	for (unsigned i = 0; i < count; i++)
-		start_reader(&c, i);
-	disturb(&c);
-	close(c.shared_fd);
-	printf("readers: %u readers, %u killed (slowest death %.1f ms), %.1f s\n", count, c.killed,
-	       c.slowest_death_ms, (now_ms() - started) / 1e3);
-	stream_init(&s, seed, total + total / 2 + spare);
+	c = (struct crowd){.count = count};
+	open_outlets(&c, outlets);
+	read_all(&c, total);
+	stream_init(&s, seed, used_up(&c, spare));
 	for (unsigned i = 0; i < count; i++) {
-		reads += account(&s, c.record[i]);
+		reads += record_account(c.record[i], &s);
 		interrupted += c.record[i]->interrupted;
 	}
 	printf("readers: %ju reads, %ju interrupted, %ju blocks of 16 bytes\n", (uintmax_t)reads,
@@ -238,14 +241,14 @@ many(const char *device, const char *seed, size_t total, unsigned count, size_t 
 static int
 one(const char *device, const char *seed, size_t total)
 {
-	static uint8_t buffer[READ_MAX];
+	static uint8_t buffer[RECORD_PIECE_MAX];
 	static struct stream s;
 	int fd = open_device(device, 0);
 	ssize_t n;
 
-	stream_init(&s, seed, total + READ_MAX);
+	stream_init(&s, seed, total + RECORD_PIECE_MAX);
 	for (size_t done = 0; done < total; done += (size_t)n) {
-		n = read(fd, buffer, 1 + (size_t)random() % READ_MAX);
+		n = read(fd, buffer, 1 + (size_t)random() % RECORD_PIECE_MAX);
 		if (n <= 0)
 			fail(n == 0 ? "end of file" : "read");
 		if (memcmp(buffer, s.bytes + done, (size_t)n) != 0) {
@@ -274,6 +277,6 @@ main(int argc, char **argv)
 	    count <= READERS_MAX)
 		return many(argv[2], argv[3], total, count, spare);
 	fprintf(stderr, "usage: readers one DEVICE SEED BYTES\n"
-			"       readers many DEVICE SEED BYTES COUNT [SPARE]\n");
+			"       readers many OUTLETS SEED BYTES COUNT [SPARE]\n");
 	return 2;
 }

@@ -1,7 +1,6 @@
 """ekey-feed: asks real servers and bad ones, says how it goes, and needs no privilege to mix."""
 
 import os
-import pathlib
 import pty
 import re
 import shutil
@@ -116,6 +115,23 @@ def test_a_bad_server_costs_one_line_and_the_time_that_was_given(stub, behave, w
     assert result.returncode == UPSTREAM
     assert re.fullmatch(f"{address}: .*({why}).*\n", result.stdout), result.stdout
     assert time.monotonic() - began < 2 + PATIENCE_S
+
+
+def test_a_check_takes_nothing(house, server):
+    result = feed("--check", "--from", server)
+    assert result.returncode == OK
+    assert re.fullmatch(f"{server}: [0-9]+ bits\n", result.stdout), result.stdout
+    rows = house.status()["listen egd"]
+    assert (rows["delivered"], rows["requests"], rows["accepted"]) == ("0", "0", "1")
+
+
+def test_a_check_fails_when_nobody_answers_in_time(house, stub, server):
+    nobody, silent = f"unix:{house.path}/nobody", stub(lambda connection: None)
+    words = ["--check", "--timeout", "1s", "--from", nobody, "--from", silent]
+    result = feed(*words)
+    assert result.returncode == UPSTREAM
+    assert "No such file or directory" in result.stdout and "timed out" in result.stdout
+    assert feed(*words, "--from", server).returncode == OK
 
 
 def test_plain_tcp_says_why_there_is_no_credit(house):

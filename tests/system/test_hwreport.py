@@ -120,3 +120,63 @@ def test_nothing_secret_is_in_it(tapped):
     assert len(secrets) > 50000
     found = windows(text, 8) & secrets
     assert not found
+
+
+# ---- without the daemon ----
+
+
+def listen(*words):
+    return run(program("ekeyctl"), "-s", "/nonexistent", "-t", "2s", "hwreport", *map(str, words))
+
+
+@pytest.mark.parametrize("prefix", ["", "unix:"])
+def test_without_the_daemon(start_sim, prefix):
+    sim = start_sim(rate=86)
+    result = listen("--device", f"{prefix}{sim.path}", "--keyring", sim.keyring, SERIAL)
+    assert result.returncode == 0, result.stdout
+    assert f"key {SERIAL}" in result.stdout
+    assert "state: keyed" in result.stdout
+    assert re.search(r"frames E: \d+ authentic, 0 not verified", result.stdout)
+
+
+def test_without_the_daemon_and_without_a_keyring(start_sim, place):
+    sim = start_sim()
+    result = listen("--device", sim.path, "--keyring", place / "none")
+    assert result.returncode == 0, result.stdout
+    assert "state: its long-term key is not in the keyring" in result.stdout
+    assert re.search(r"reset to S, ms: last \d+", result.stdout)
+
+
+def test_key_that_is_not_there_is_no_report(start_sim, place):
+    sim = start_sim()
+    other = listen("--device", sim.path, "--keyring", sim.keyring, "AAECAxAREhOrrK2u")
+    away = listen("--device", f"unix:{place}/away")
+    unplugged = listen("--device", f"usb:{SERIAL}")
+    for result, why in (
+        (other, "there is no key AAECAxAREhOrrK2u"),
+        (away, "No such file or directory"),
+        (unplugged, "not plugged in"),
+        (listen("--device", "usb"), "no Entropy Key is plugged in"),
+    ):
+        assert result.returncode == 9
+        assert why in result.stdout
+        assert "Entropy Key hardware report" not in result.stdout
+
+
+def test_key_that_the_daemon_has_is_reported_through_it(place, start_sim, start_daemon):
+    sim = start_sim(listen=f"pty:{place}/tty")
+    daemon = start_daemon(sim=sim, address=sim.path)
+    wait_until(lambda: daemon.status()["source key"]["state"] == "keyed", "a session")
+    words = ["-s", daemon.control, "-t", "2s", "--device", sim.path, "hwreport"]
+    result = run(program("ekeyctl"), *map(str, words))
+    assert result.returncode == 9
+    assert "ekey-randomd runs, and may have it: leave --device out" in result.stdout
+
+
+def test_what_is_wrong_with_the_words(place):
+    result = run(program("ekeyctl"), "-d", "ttyACM0", "hwreport")
+    assert result.returncode == 1
+    assert "/dev/... of a tty" in result.stdout
+    result = run(program("ekeyctl"), "-d", f"unix:{place}/key", "-t", "soon", "hwreport")
+    assert result.returncode == 1
+    assert "a time such as 60s" in result.stdout

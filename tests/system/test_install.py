@@ -17,6 +17,8 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/NEWS",
     "usr/local/share/doc/ekey-random/entropy-key.md",
     "usr/local/share/doc/ekey-random/fuse.conf",
+    "usr/local/share/doc/ekey-random/fleet.md",
+    "usr/local/share/doc/ekey-random/network.conf",
     "usr/local/share/doc/ekey-random/kernel.conf",
     "usr/local/share/man/man1/ekeyctl.1",
     "usr/local/share/man/man1/ekey-sim.1",

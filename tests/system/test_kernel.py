@@ -70,11 +70,20 @@ def test_feeds_and_counts_or_says_what_is_lacking(house):
     assert int(pool["in"]) == sum(int(pool[key]) for key in ("delivered", "lost", "held"))
 
 
+def test_the_reserve_is_kept_beside_the_pool_for_the_kernel_alone(house):
+    house.start_sim()
+    house.write_config("reserve = 1KiB\n", house.source(), KERNEL)
+    house.start_daemon()
+    pool = lambda: house.status()["pool -"]
+    wait_until(lambda: int(pool()["held"]) >= 65536 + 1024 - 256, "pool and reserve fill")
+    assert pool()["size_bytes"] == "65536" and 1024 - 256 <= int(pool()["reserved_bytes"]) <= 1024
+
+
 @as_root
 def test_the_keeper_is_nobody_and_has_one_capability(house):
     daemon = start(house, KERNEL)
     (keeper,) = keepers(daemon)
-    process = wait_until(lambda: state(keeper) if state(keeper)["NoNewPrivs"] == "1" else None, "it is confined")
+    wait_until(lambda: state(keeper)["NoNewPrivs"] == "1", "it is confined")
     wait_until(lambda: state(keeper)["Uid"].split() == ["65534"] * 4, "it is nobody")
     wait_until(lambda: int(state(keeper)["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0, "it has no more")
     process = state(keeper)

@@ -203,6 +203,13 @@ def test_device_that_the_daemon_has_is_left_alone(place, start_key, start_daemon
     refused(sim, rekey, words, NO_KEY, "ekey-randomd runs?", typed=None)
 
 
+@pytest.mark.parametrize("address", ["usb", f"usb:{SERIAL}"])
+def test_key_that_is_not_on_usb(place, on_terminal, address):
+    terminal = on_terminal("--device", address, "--keyring", place / "keyring", "rekey", SERIAL)
+    assert terminal.wait() == NO_KEY
+    assert f"ekeyctl: {address}: not plugged in" in terminal.output
+
+
 def test_one_change_at_a_time(start_key, start_daemon, on_terminal, rekey):
     daemon = start_daemon(sim=(sim := start_key("--no-lt-answer=1")))
     wait_until(lambda: daemon.status()["source key"]["serial"] == SERIAL, "the key's serial")

@@ -256,8 +256,9 @@ const struct carrier_kind *const kernel_kinds[] = {&carrier_cuse, &carrier_fuse}
 int
 kernel_set_up(void **state)
 {
-	/* Its one user may open 64 files. */
-	*state = kernel_new(**(const struct carrier_kind *const **)state, 4 * 64, 64);
+	const struct carrier_kind *const *kind = *state;
+
+	*state = kernel_new(*kind, 4 * 64, 64); /* its one user may open 64 files */
 	return 0;
 }
 

@@ -136,6 +136,14 @@ host_feed_answer(struct host *h)
 }
 
 void
+host_feed_handshake(struct host *h)
+{
+	host_feed_serial(h);
+	host_feed_ask(h);
+	host_feed_answer(h);
+}
+
+void
 host_feed_entropy(struct host *h)
 {
 	uint8_t frame[FRAME_LEN];
@@ -158,9 +166,7 @@ host_key(struct host *h)
 {
 	session_open(h->session, h->now_ms);
 	device_reset(&h->device);
-	host_feed_serial(h);
-	host_feed_ask(h);
-	host_feed_answer(h);
+	host_feed_handshake(h);
 	host_feed_entropy(h);
 	assert(session_state(h->session) == SESSION_KEYED);
 	host_forget(h);

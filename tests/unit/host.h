@@ -50,6 +50,9 @@ void host_feed_answer(struct host *h); /* to the last nonce sent */
 void host_feed_entropy(struct host *h);
 void host_feed_text(struct host *h, char type, const char *text);
 
+/* S, k and K. */
+void host_feed_handshake(struct host *h);
+
 /* The nonce in the last K command that was sent. */
 void host_last_nonce(const struct host *h, uint8_t ret[SESSION_NONCE_LEN]);
 

@@ -37,6 +37,25 @@ static const char whole[] = "# a comment\n"
 			    "class = direct\n"
 			    "via = fuse\n"
 			    "mode = 0440\n"
+			    "[listen hosts]\n"
+			    "address = tls:[::]:8888\n"
+			    "class = direct\n"
+			    "allow = 10.0.0.0/8, 2001:db8::/32\n"
+			    "proxy-from = 10.0.0.1\n"
+			    "psk = /etc/psk\n"
+			    "cert = /etc/cert\n"
+			    "key = /etc/key\n"
+			    "ca = /etc/ca\n"
+			    "rate = 64KiB\n"
+			    "burst = 1KiB\n"
+			    "weight = 3\n"
+			    "max-clients = 9\n"
+			    "idle = 60s\n"
+			    "[listen guests]\n"
+			    "address = unix:/run/egd\n"
+			    "class = direct\n"
+			    "mode = 0600\n"
+			    "owner = qemu:kvm\n"
 			    "[pool]\n"
 			    "size = 64KiB"; /* the last line may lack its end */
 
@@ -72,6 +91,37 @@ every_key_arrives_where_it_belongs(void **state)
 }
 
 static void
+every_key_of_a_listener_too(void **state)
+{
+	const struct egd_listen_config *hosts, *guests;
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse(whole, strlen(whole), &c, &errors));
+	assert_int_equal(c.listen_count, 2);
+	hosts = &c.listens[0];
+	guests = &c.listens[1];
+	assert_string_equal(hosts->name, "hosts");
+	assert_string_equal(hosts->address, "tls:[::]:8888");
+	assert_string_equal(hosts->allow, "10.0.0.0/8, 2001:db8::/32");
+	assert_string_equal(hosts->proxy_from, "10.0.0.1");
+	assert_string_equal(hosts->psk, "/etc/psk");
+	assert_string_equal(hosts->cert, "/etc/cert");
+	assert_string_equal(hosts->key, "/etc/key");
+	assert_string_equal(hosts->ca, "/etc/ca");
+	assert_int_equal(hosts->rate, 65536);
+	assert_int_equal(hosts->burst, 1024);
+	assert_int_equal(hosts->weight, 3);
+	assert_int_equal(hosts->max_clients, 9);
+	assert_int_equal(hosts->idle_ms, 60000);
+	assert_int_equal(guests->mode, 0600);
+	assert_string_equal(guests->owner, "qemu:kvm");
+	assert_int_equal(guests->weight, 1);
+	assert_int_equal(guests->rate, 0);
+}
+
+static void
 empty_file_has_defaults_and_publishes_nothing(void **state)
 {
 	struct config c;
@@ -84,9 +134,12 @@ empty_file_has_defaults_and_publishes_nothing(void **state)
 	assert_string_equal(c.control, "/run/ekey-random/control");
 	assert_int_equal(c.control_mode, 0600);
 	assert_int_equal(c.pool_size, 1 << 20);
+	assert_int_equal(c.pool_reserve, 4096);
 	assert_int_equal(c.source_count, 0);
 	assert_int_equal(c.device_count, 0);
 }
+
+#define LISTEN(address) "[listen a]\nclass = direct\naddress = " address "\n"
 
 /* One error each, in that line, with that in its text. */
 static const struct {
@@ -95,8 +148,15 @@ static const struct {
 	const char *error;
 } bad[] = {
 	{"[sauce]\nx = 1\n", 1, "unknown section [sauce]"},
-	{"[tap x]\naddress = tcp:1\n", 1, "unknown section [tap]"},
 	{"[]\n", 1, "unknown section []"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk or ca"},
+	{"[source a]\ntype=egd\naddress=unix:/a, tls:h:1\n", 1, "tls: needs psk or ca"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\nidentity=b\n", 1, "identity needs psk"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\nkey=/b\n", 1, "key needs cert"},
+	{"[source a]\ntype=egd\naddress=tcp:h:1\npsk=/a\n", 1, "are for tls: only"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\npsk=a\n", 5, "an absolute path is needed"},
+	{"[source a]\ntype=egd\naddress=tcp:h\n", 3, "HOST:PORT is needed"},
+	{"[source a]\ntype=egd\naddress=vsock:h:1\n", 3, "CID:PORT is needed"},
 	{"\n[daemon x]\n", 2, "[daemon] takes no name"},
 	{"[source]\n", 1, "[source NAME] needs a name"},
 	{"[source a b]\n", 1, "[source NAME] needs a name"},
@@ -115,6 +175,8 @@ static const struct {
 	{"[pool]\nsize =\n", 2, "size = : a value is needed"},
 	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value starts with ;"},
 	{"[pool]\nsize = 8KB\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nreserve = 255\n", 2, "a size from 256 bytes to 1MiB is needed"},
+	{"[pool]\nreserve = 2MiB\n", 2, "a size from 256 bytes to 1MiB is needed"},
 	{"[pool]\nsize = 8191\n", 2, "a size from 8KiB to 1GiB is needed"},
 	{"[pool]\nsize = 1025MiB\n", 2, "a size from 8KiB to 1GiB is needed"},
 	{"[pool]\nsize = -1\n", 2, "a size from 8KiB to 1GiB is needed"},
@@ -157,11 +219,6 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "a time from 1s to 1h"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\n", 1, "tls: needs psk, or ca"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nidentity=me\n", 1, "goes with psk"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/x\nkey=/y\n", 1, "key goes with cert"},
-	{"[source a]\ntype=egd\naddress=tcp:h:1\nca=/x\n", 1, "are for tls: addresses"},
-	{"[source a]\ntype=ekey\naddress=tls:h:1\n", 1, "TLS is for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
 	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
@@ -192,6 +249,34 @@ static const struct {
 	 "its path /x is also the address of a source"},
 	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
+	{"[listen a]\nclass = direct\n", 1, "[listen] lacks 'address'"},
+	{LISTEN("xen:/x"), 3, "vsock:PORT or systemd:NAME is needed"},
+	{LISTEN("unix:x"), 3, "an absolute path is needed"},
+	{LISTEN("tcp:localhost:80"), 3, "address = tcp:localhost:80: "},
+	{LISTEN("tcp:127.0.0.1:0"), 3, "a port from 1 to 65535 is needed"},
+	{LISTEN("vsock:x"), 3, "address = vsock:x: "},
+	{LISTEN("systemd:"), 3, "a FileDescriptorName= is needed"},
+	{LISTEN("tcp:192.0.2.1:80"), 1, "say who may with allow"},
+	{LISTEN("tcp:[::]:80"), 1, "say who may with allow"},
+	{LISTEN("tls:0.0.0.0:80") "cert = /c\n", 1, "say who may with allow"},
+	{LISTEN("tls:0.0.0.0:80"), 1, "tls: needs psk, or cert"},
+	{LISTEN("tls:0.0.0.0:80") "psk = /p\nca = /c\n", 1, "key and ca go with cert"},
+	{LISTEN("tcp:127.0.0.1:80") "psk = /p\n", 1, "are for tls: and systemd: only"},
+	{LISTEN("tcp:127.0.0.1:80") "owner = root\n", 1, "owner is for unix: only"},
+	{LISTEN("unix:/x") "allow = 10.0.0.0/8\n", 1, "are for networks"},
+	{LISTEN("vsock:80") "proxy-from = 10.0.0.1\n", 1, "are for networks"},
+	{LISTEN("unix:/x") "mode = 0777\n", 4, "an octal mode within 0666"},
+	{LISTEN("tcp:[::]:80") "allow = 10.0.0.1/8\n", 4, "allow = 10.0.0.1/8: "},
+	{LISTEN("unix:/x") "psk = p\n", 4, "an absolute path is needed"},
+	{LISTEN("unix:/x") "rate = 0\n", 4, "bytes per second are needed"},
+	{LISTEN("unix:/x") "rate = 1\nburst = 254\n", 5, "at least 255 bytes"},
+	{LISTEN("unix:/x") "burst = 255\n", 1, "burst goes with rate"},
+	{LISTEN("unix:/x") "weight = 1001\n", 4, "1 to 1000"},
+	{LISTEN("unix:/x") "max-clients = 0\n", 4, "1 to 65536"},
+	{LISTEN("unix:/x") "idle = 0s\n", 4, "a time is needed"},
+	{LISTEN("unix:/x") "[listen b]\nclass = direct\naddress = unix:/x\n", 4,
+	 "[listen a] already has unix:/x"},
+	{LISTEN("unix:/x") "[device a]\npath=/x\n", 4, "is also of a [listen] section"},
 	{"[device a]\npath = /x\ty\n", 2, "a tab is not possible"},
 	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
 	{"\x7f[pool]\n", 1, "control character 0x7f"},
@@ -321,7 +406,7 @@ truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond(void **state)
 
 		assert_int_equal(good, errors.count == 0);
 		for (size_t i = 0; i < errors.count; i++)
-			assert_in_range(errors.at[i].line, 1, 28);
+			assert_in_range(errors.at[i].line, 1, 47);
 	}
 }
 
@@ -357,6 +442,9 @@ sources_and_devices_differ_by_any_key(void **state)
 	s2.credit = 1;
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
+	s2.tls.psk[0] = '/';
+	assert_false(config_source_equal(&s, &s2));
+	s2 = s;
 	s2.expanded = true;
 	assert_false(config_source_equal(&s, &s2));
 	s2 = s;
@@ -385,11 +473,33 @@ sources_and_devices_differ_by_any_key(void **state)
 	assert_false(config_device_equal(&d, &d2));
 }
 
+/* One changed byte of any field makes another listener of it. */
+static void
+listeners_differ_by_any_key(void **state)
+{
+	const size_t fields[] = {
+#define FIELD(name) offsetof(struct egd_listen_config, name)
+		FIELD(name),  FIELD(address), FIELD(allow),  FIELD(proxy_from),  FIELD(mode),
+		FIELD(owner), FIELD(psk),     FIELD(cert),   FIELD(key),         FIELD(ca),
+		FIELD(rate),  FIELD(burst),   FIELD(weight), FIELD(max_clients), FIELD(idle_ms)};
+	const struct egd_listen_config a = {.name = "a"};
+
+	(void)state;
+	assert_true(config_listen_equal(&a, &a));
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		struct egd_listen_config b = a;
+
+		((char *)&b)[fields[i]] ^= 1;
+		assert_false(config_listen_equal(&a, &b));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_arrives_where_it_belongs),
+		cmocka_unit_test(every_key_of_a_listener_too),
 		cmocka_unit_test(empty_file_has_defaults_and_publishes_nothing),
 		cmocka_unit_test(each_error_is_found_in_its_line_and_changes_nothing),
 		cmocka_unit_test(nul_byte_is_an_error),
@@ -400,6 +510,7 @@ main(void)
 		cmocka_unit_test(truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond),
 		cmocka_unit_test(every_key_has_a_help_and_a_place_of_its_own),
 		cmocka_unit_test(sources_and_devices_differ_by_any_key),
+		cmocka_unit_test(listeners_differ_by_any_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,9 +118,7 @@ meet_wrong_key(void)
 	h.device.ltk[5] ^= 1;
 	session_open(h.session, h.now_ms);
 	device_reset(&h.device);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	for (int i = 0; i < SESSION_WRONG_KEY_FRAMES; i++)
 		host_feed_entropy(&h);
 }
@@ -156,9 +154,7 @@ a_wrong_long_term_key_is_retried_slowly_or_on_a_new_keyring(void **unused)
 	meet_wrong_key();
 	host_pass(&h, HOUR_MS); /* silent: the wait between resets grows */
 	device_reset(&h.device);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	for (int i = 0; i < SESSION_WRONG_KEY_FRAMES; i++)
 		host_feed_entropy(&h);
 	assert_state(SESSION_WRONG_KEY);
@@ -166,9 +162,7 @@ a_wrong_long_term_key_is_retried_slowly_or_on_a_new_keyring(void **unused)
 	session_keyring_changed(h.session, h.now_ms);
 	host_pass(&h, SESSION_RETRY_MIN_MS);
 	device_reset(&h.device);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	host_feed_entropy(&h);
 	assert_state(SESSION_KEYED);
 }
@@ -178,9 +172,7 @@ damage_right_after_the_answer_is_no_wrong_key(void **unused)
 {
 	(void)unused;
 	session_open(h.session, h.now_ms);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	for (int i = 0; i < SESSION_WRONG_KEY_FRAMES - 1; i++)
 		feed_damaged();
 	host_feed_entropy(&h);

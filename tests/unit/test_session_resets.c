@@ -193,9 +193,7 @@ a_device_that_was_reset_is_noticed_soon(void **unused)
 	assert_state(SESSION_KEYED);
 	host_pass(&h, SESSION_SUSPECT_MS / 2);
 	assert_state(SESSION_RESETTING);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	assert_still_keyed();
 }
 
@@ -345,9 +343,7 @@ a_session_that_gave_entropy_is_restarted_without_a_wait(void **unused)
 	(void)unused;
 	session_open(h.session, h.now_ms);
 	host_pass(&h, HOUR_MS);
-	host_feed_serial(&h);
-	host_feed_ask(&h);
-	host_feed_answer(&h);
+	host_feed_handshake(&h);
 	assert_still_keyed();
 	host_pass(&h, SESSION_SILENCE_MS);
 	assert_int_equal(h.sent_len, 1);

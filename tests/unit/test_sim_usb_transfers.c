@@ -422,6 +422,27 @@ mute_device_talks_again_after_a_reset(void **state)
 }
 
 static void
+dead_firmware_answers_nothing_until_it_is_replugged(void **state)
+{
+	(void)state;
+	plug_in(FAULT_USB_DEAD, 1);
+	submit(2, true, BULK_IN, 64, NULL);
+	submit(3, true, BULK_IN, 64, NULL);
+	assert_int_equal(offer(0, 640), 64);
+	drop_answer(64);
+	control(4, "\x80\x08\x00\x00\x00\x00\x01", NULL, 1);
+	submit(5, false, BULK_OUT, 1, "S");
+	assert_false(usb_transfers_may_take(&rig.transfers));
+	assert_int_equal(rig.len, 0);
+	usb_transfers_drop(&rig.transfers);
+	usb_device_replug(&rig.device);
+	configure();
+	submit(6, true, BULK_IN, 64, NULL);
+	assert_int_equal(offer(64, 128), 64);
+	assert_int_equal(rig.faults.done[FAULT_USB_DEAD], 1);
+}
+
+static void
 line_state_kills_strict_firmware_until_it_is_replugged(void **state)
 {
 	(void)state;
@@ -461,6 +482,7 @@ main(void)
 		USB_TEST(zero_packet_ends_a_transfer_that_has_nothing),
 		USB_TEST(short_packets_cut_frames_and_lose_nothing),
 		USB_TEST(mute_device_talks_again_after_a_reset),
+		USB_TEST(dead_firmware_answers_nothing_until_it_is_replugged),
 		USB_TEST(line_state_kills_strict_firmware_until_it_is_replugged),
 	};
 

@@ -690,6 +690,7 @@ untrusted_bytes_go_to_the_kernel_only_and_few(void **state)
 		assert_int_equal(b->mixed[i], stream_byte(&b->servers[0], i));
 	assert_int_equal(status(b).egd.credit, 0);
 	assert_string_equal(status(b).egd.use, "kernel");
+	assert_false(status(b).serves);
 	assert_int_equal(b->credit, SOURCE_CREDIT_MAX);
 }
 
@@ -745,6 +746,22 @@ sick_server_is_quarantined_and_not_asked_until_it_may_be_well(void **state)
 	wait_ms(b, 60000);
 	assert_int_equal(status(b).health, INTAKE_ACTIVE);
 	assert_true(pool_level(b->pool) >= READ_AHEAD / 2);
+}
+
+static void
+quarantine_that_is_over_is_no_reason_to_be_busy(void **state)
+{
+	struct bench *b = *state;
+
+	b->servers[0].stuck = true;
+	start_both(b, SOURCE_POLICY_ALL);
+	wait_ms(b, INTAKE_QUARANTINE_MS + 5000); /* the pool is full enough, by the other one */
+	assert_int_equal(status(b).health, INTAKE_QUARANTINE);
+	assert_true(pool_level(b->pool) >= READ_AHEAD / 2);
+	settle(b);
+	(void)event_base_get_max_events(b->base, EVENT_BASE_COUNT_ACTIVE, 1);
+	settle(b);
+	assert_int_equal(event_base_get_max_events(b->base, EVENT_BASE_COUNT_ACTIVE, 0), 0);
 }
 
 /* ---- promises: several ---- */
@@ -833,6 +850,7 @@ main(void)
 		TEST(bytes_of_no_use_are_not_asked_for),
 		TEST(credit_is_the_lowest_of_all_that_fed_the_pool),
 		TEST(sick_server_is_quarantined_and_not_asked_until_it_may_be_well),
+		TEST(quarantine_that_is_over_is_no_reason_to_be_busy),
 		TEST(all_are_asked),
 		TEST(second_stands_by_until_the_first_is_gone_and_again_when_it_is_back),
 		TEST(second_helps_out_while_the_first_has_no_entropy),

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* By which files a source at a tls: address and we know each other; as in its configuration. */
+#ifndef BACKEND_SOURCE_TLS_H
+#define BACKEND_SOURCE_TLS_H
+
+#include <stdbool.h>
+
+#include "crypto/psk.h"
+#include "crypto/tls.h"
+
+#define SOURCE_FILE_MAX 256 /* of a path, with its NUL */
+
+/* "" where there is none. */
+struct source_tls {
+	char psk[SOURCE_FILE_MAX];
+	char identity[PSK_IDENTITY_MAX + 1];
+	char cert[SOURCE_FILE_MAX], key[SOURCE_FILE_MAX], ca[SOURCE_FILE_MAX];
+};
+
+/* For a client; points into `files`. */
+struct tls_config source_tls_config(const struct source_tls *files);
+
+bool source_tls_equal(const struct source_tls *a, const struct source_tls *b);
+
+/* Nothing is given. */
+bool source_tls_is_empty(const struct source_tls *files);
+
+/* NULL, or what is missing, for a server that certainly wants TLS. */
+const char *source_tls_error(const struct source_tls *files);
+
+#endif

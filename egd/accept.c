@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* Who comes in: connections are taken, or refused. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "egd/inside.h"
+
+#define ACCEPTS_MAX 64 /* connections that are taken before others are served */
+
+/*
+ * Bytes that the kernel holds for a client that does not read (it doubles them): left to itself TCP
+ * would take megabytes of entropy off the pool for each.
+ */
+#define SEND_BUFFER 32768
+
+static void
+refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
+{
+	char who[EGD_CALLER_TEXT_MAX];
+	unsigned more;
+
+	s->ended[EGD_END_REFUSED]++;
+	close(fd);
+	if (caller->guest != NULL)
+		egd_xen_left(s->xen, caller->guest);
+	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
+		return;
+	egd_caller_text(caller, "", who);
+	log_warn("listen %s: refused %s: %s (%u clients are there)", s->config.name, who, why,
+		 s->clients);
+}
+
+/* A proxy may ask for itself, as its health checks do; its clients are looked at by their own. */
+static bool
+is_allowed(const struct egd_server *s, const struct egd_caller *caller)
+{
+	sa_family_t family = caller->address.any.sa_family;
+
+	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
+	       egd_networks_have(&s->allow, &caller->address) ||
+	       egd_networks_have(&s->proxies, &caller->address);
+}
+
+static const char not_allowed[] = "its address is not in allow";
+
+/* Best effort: where it cannot be, memory is bounded by the kernel's own limits. */
+static void
+bound_buffer(int fd)
+{
+	const int len = SEND_BUFFER;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
+}
+
+static void
+take(struct egd_server *s, int fd, const struct egd_caller *caller)
+{
+	struct egd_connection *c;
+
+	if (!is_allowed(s, caller)) {
+		refuse(s, fd, caller, not_allowed);
+	} else if (s->clients >= s->config.max_clients) {
+		refuse(s, fd, caller, "there are max-clients");
+	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
+		refuse(s, fd, caller, "no memory");
+	} else {
+		s->accepted++;
+		bound_buffer(fd);
+		egd_connection_work(c);
+	}
+}
+
+void
+egd_accept_guest(void *arg, int fd, const char *guest)
+{
+	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
+
+	take(arg, fd, &caller);
+}
+
+/* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
+static void
+rest(struct egd_server *s, int error)
+{
+	const struct timeval second = {.tv_sec = 1};
+	unsigned more;
+
+	if (log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
+		log_warn("listen %s: cannot accept a client: %s", s->config.name, strerror(error));
+	event_del(s->accept);
+	event_add(s->accept_again, &second);
+}
+
+void
+egd_accept_ready(evutil_socket_t listener, short what, void *arg)
+{
+	struct egd_server *s = arg;
+
+	(void)what;
+	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
+		struct egd_caller caller;
+		int fd = egd_caller_accept(listener, &caller);
+
+		if (fd == -EAGAIN)
+			return;
+		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
+			rest(s, -fd);
+			return;
+		}
+		if (fd >= 0) /* else the client has gone already */
+			take(s, fd, &caller);
+	}
+}
+
+void
+egd_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct egd_server *s = arg;
+
+	(void)fd, (void)what;
+	event_add(s->accept, NULL);
+}
+
+/* The last quarter of the places is for those who have none yet: nobody can shut others out. */
+static bool
+has_its_share(struct egd_server *s, const struct pool_client *client)
+{
+	return s->clients > s->config.max_clients - s->config.max_clients / 4 &&
+	       egd_members_has(&s->members, client);
+}
+
+const char *
+egd_accept_admit(struct egd_server *s, struct egd_connection *c)
+{
+	struct pool_client client = {.weight = s->config.weight, .whole = true};
+	struct bucket full;
+
+	if (!is_allowed(s, &c->caller))
+		return not_allowed;
+	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
+	if (has_its_share(s, &client))
+		return "it has connections, and the last places are for others (max-clients)";
+	if (!pool_handle_open(s->pool, &c->handle, &s->account, &client))
+		return "the pool serves as many as it can";
+	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
+	c->member = egd_members_join(&s->members, &client, &full);
+	if (c->member != NULL)
+		return NULL;
+	pool_handle_close(s->pool, &c->handle);
+	return "no memory";
+}

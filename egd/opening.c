@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* What comes before a connection's first request: a proxy's header, TLS, its identity. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "egd/inside.h"
+
+/*
+ * The header is looked at where it lies: what follows it is TLS's, or the first request. These
+ * return 0, -EAGAIN or -errno; *ret_why says what there is to say about it.
+ */
+static int
+begin_proxy(struct egd_connection *c, const char **ret_why)
+{
+	ssize_t n = recv(c->stream.fd, c->in, sizeof(c->in), MSG_PEEK);
+	struct cursor in = cursor_over(c->in, n > 0 ? (size_t)n : 0);
+	struct egd_proxy proxy;
+
+	if (n <= 0)
+		return n == 0 ? -ECONNRESET : -errno;
+	switch (egd_proxy_parse(&in, &proxy)) {
+	case EGD_PROXY_PARTIAL:
+		return -EAGAIN;
+	case EGD_PROXY_BAD:
+		*ret_why = "it is in proxy-from, and began without a PROXY header";
+		return -EPROTO;
+	case EGD_PROXY_WHOLE:
+		break;
+	}
+	if (proxy.forwarded)
+		c->caller.address = proxy.client;
+	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
+}
+
+static int
+begin_tls(struct egd_connection *c, const char **ret_why)
+{
+	int result;
+
+	if (c->server->tls == NULL)
+		return 0;
+	if (c->stream.tls == NULL && egd_stream_begin_tls(&c->stream, c->server->tls) != 0)
+		return -ENOMEM;
+	result = egd_stream_handshake(&c->stream);
+	if (result == -EPROTO)
+		*ret_why = tls_error_text(c->stream.tls);
+	return result;
+}
+
+static int
+begin_stage(struct egd_connection *c, const char **ret_why)
+{
+	int result = c->stage == EGD_STAGE_PROXY ? begin_proxy(c, ret_why) : begin_tls(c, ret_why);
+
+	if (result < 0)
+		return result;
+	if (++c->stage != EGD_STAGE_OPEN)
+		return 0;
+	*ret_why = egd_accept_admit(c->server, c);
+	return *ret_why == NULL ? 0 : -EACCES;
+}
+
+bool
+egd_opening_go_on(struct egd_connection *c)
+{
+	const char *why = NULL;
+	int result = 0;
+
+	while (c->stage != EGD_STAGE_OPEN && result == 0)
+		result = begin_stage(c, &why);
+	if (result == 0)
+		return true;
+	if (result == -EAGAIN) {
+		if (c->stream.wants_output)
+			event_add(c->output, NULL);
+		return false;
+	}
+	if (why != NULL)
+		egd_connection_say_end(c, why);
+	egd_connection_free(c, result == -EACCES ? EGD_END_REFUSED : EGD_END_START);
+	return false;
+}

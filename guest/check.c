@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "egd/egd_wire.h"
+#include "guest/exit.h"
+
+/* On an open channel. 0 or -errno. */
+static int
+ask_level(struct channel *c, uint32_t *ret_bits, uint64_t end_ms)
+{
+	const struct egd_request request = {.op = EGD_LEVEL};
+	uint8_t asked[EGD_ASK_LEN], answer[EGD_LEVEL_LEN];
+	struct cursor in = cursor_over(answer, sizeof(answer));
+	struct egd_reply reply;
+	int result = channel_send(c, asked, egd_wire_put_request(request, asked), end_ms);
+
+	if (result == 0)
+		result = channel_receive(c, answer, sizeof(answer), end_ms);
+	if (result < 0)
+		return result;
+	(void)egd_wire_reply(request, &in, &reply); /* any four bytes are a level */
+	*ret_bits = reply.bits;
+	return 0;
+}
+
+static bool
+answers(const struct channel_to *to, uint64_t end_ms)
+{
+	struct channel c;
+	uint32_t bits = 0;
+	int result = channel_open(&c, to, end_ms);
+
+	if (result == 0)
+		result = ask_level(&c, &bits, end_ms);
+	if (result == 0)
+		printf("%s: %" PRIu32 " bits\n", to->address, bits);
+	else
+		fprintf(stderr, "ekey-feed: %s: %s\n", to->address, channel_why(&c, result));
+	channel_close(&c);
+	return result == 0;
+}
+
+int
+check_run(const struct upstreams *u)
+{
+	for (size_t i = 0; i < u->count; i++)
+		if (answers(&u->to[i], clock_now_ms() + u->timeout_ms))
+			return FEED_EXIT_OK;
+	return FEED_EXIT_UPSTREAM;
+}

@@ -1,0 +1,209 @@
+"""The guests in QEMU, and the promises that are tried in each: what its job prints "ok" for."""
+
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import typing
+
+import beside
+import pool_cases
+import qemu
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = TOP / os.environ.get("BUILD", "build")
+CYCLES = int(os.environ.get("EKEY_USB_CYCLES", "20"))
+CYCLE_S = 5  # at most
+
+
+@dataclasses.dataclass(frozen=True)
+class Guest:
+    name: str
+    job: str
+    cases: list
+    limit_s: int = 600  # a minute or two; the rest is for a busy machine
+    words: dict = dataclasses.field(default_factory=dict)
+    arguments: tuple = ()  # of its kernel
+    systemd: bool = False
+    beside: typing.Callable = beside.nothing
+
+    def boot(self, tree):
+        """`tree` is an empty folder, for what the guest finds in its root."""
+        if self.systemd:
+            install(tree)
+        with self.beside(tree) as devices:
+            return qemu.boot(
+                BUILD, self.job, self.limit_s, tree, self.systemd, devices, self.arguments,
+                **self.words,
+            )
+
+
+# Not ordered after multi-user.target, which need not be reached.
+UNIT = """\
+[Service]
+Type=oneshot
+Environment=rig_build=/rig
+ExecStart=/rig/systemd.sh
+StandardOutput=file:/dev/console
+StandardError=file:/dev/console
+"""
+
+
+def install(tree):
+    """`make install`, for the guest to put in place, and a unit that does so."""
+    subprocess.run(
+        ["make", "-s", "-C", TOP, "install", f"DESTDIR={tree}/install/root", f"BUILD={BUILD}"],
+        stdout=subprocess.DEVNULL, timeout=300, check=True,
+    )
+    shutil.copy(TOP / "dist/host.sh", tree / "install")
+    units = tree / "etc/systemd/system"
+    (units / "multi-user.target.wants").mkdir(parents=True)
+    (units / "rig.service").write_text(UNIT, encoding="ascii")
+    (units / "multi-user.target.wants/rig.service").symlink_to("../rig.service")
+
+
+LINUX = [
+    "enumerates",
+    "endpoints_are_the_keys",
+    "acm_binds",
+    "udev_knows_it",
+    "two_keys_have_two_terminals",
+]
+SOURCE = [
+    "flows_in_order",
+    "no_line_state_was_sent",
+    "unplugged_key_blocks_readers",
+    "replugged_key_serves_them",
+    "plug_to_byte_takes_less_than_3_s",
+    "stall",
+    "eproto",
+    "overflow",
+    "zero_length_packets",
+    "short_packets",
+    "disconnected_mid_frame",
+    "unplugged_at_any_byte",
+]
+LIBUSB = [
+    "no_class_request_was_sent",
+    "idle_and_full_sleeps",
+    "nak_until_reset",
+    "two_keys_double_the_rate",
+    "losing_one_halves_it",
+]
+GADGET = [
+    "flows_in_order",
+    "unplugged_gadget_blocks_readers",
+    "replugged_gadget_serves_them",
+]
+
+# The longest first, as they are booted.
+GUESTS = [
+    Guest(
+        "usb",
+        "usb.sh",
+        [f"usb.{name}" for name in SOURCE + LIBUSB],
+        limit_s=600 + CYCLES * CYCLE_S,
+        words={"address": "usb", "cycles": CYCLES},
+    ),
+    Guest(
+        "tty",
+        "usb.sh",
+        LINUX + [f"tty.{name}" for name in SOURCE],
+        words={"address": "tty", "cycles": 8},
+    ),
+    Guest(
+        "keys",
+        "usb_keys.sh",
+        [
+            "named_key_is_its_sections",
+            "other_keys_are_for_any",
+            "missing_keys_are_reported",
+            "reload_hands_keys_over",
+            "kernel_has_no_terminal",
+            "stays_awake",
+            "second_daemon_waits",
+            "second_daemon_takes_over",
+            "kernel_has_its_keys_back",
+            "full_pool_notices_unplugging",
+            "silent_key_raises_one_alarm",
+            "replugged_key_answers",
+            "report_of_the_daemon_has_descriptors",
+            "key_that_the_daemon_has_is_in_use",
+            "report_without_the_daemon",
+            "rekey_without_the_daemon",
+            "rekey_of_a_named_key_without_the_daemon",
+            "stall_that_stays_is_given_up_once",
+            "keys_are_found_without_udev",
+            "unplugging_is_noticed_without_udev",
+        ],
+    ),
+    Guest(
+        "systemd",
+        "systemd.sh",
+        [
+            "installs_on_a_running_machine",
+            "keyring_of_ekeyd_is_taken_over",
+            "cuse_is_the_services",
+            "key_is_the_services",
+            "key_is_left_alone_by_others",
+            "tty_is_the_services",
+            "link_is_safe",
+            "plug_starts_the_service",
+            "device_is_for_everyone_to_read",
+            "runs_as_nobody_special",
+            "key_is_read_by_libusb",
+            "first_bytes_are_the_streams",
+            "others_can_wait_for_bytes_or_device",
+            "reload_keeps_it_running",
+            "unplug_blocks_readers",
+            "udev_tells_of_keys",
+            "replug_serves_them",
+            "tty_in_the_sandbox_serves_too",
+            "aborted_device_comes_back",
+            "killed_daemon_comes_back",
+            "hung_daemon_comes_back",
+            "user_namespace_shuts_users_out",
+            "fuse_drop_in_serves_everyone",
+            "uninstall_ends_it",
+        ],
+        systemd=True,
+    ),
+    Guest(
+        "dead",
+        "usb_dead.sh",
+        [
+            "opened_in_vain_stops_no_other_key",
+            "commands_time_out",
+            "reset_in_vain_stops_no_other_key",
+            "stops_while_the_kernel_tries",
+        ],
+    ),
+    Guest(
+        "gadget",
+        "gadget.sh",
+        ["enumerates", *(f"{kind}.{name}" for kind in ("tty", "usb") for name in GADGET)],
+    ),
+    Guest(
+        "egd",
+        "egd.sh",
+        [
+            "hwrng_is_the_stream",
+            "hwrng_never_gives_a_byte_twice",
+            "limited_hwrng_is_exact_and_takes_its_time",
+            "console_is_an_upstream",
+            "vsock_is_an_upstream",
+        ],
+        beside=beside.egd_servers,
+    ),
+    *(
+        Guest(
+            f"pool-{feeder}",
+            "pool.sh",
+            cases,
+            words={"feeder": feeder},
+            arguments=pool_cases.ARGUMENTS,
+        )
+        for feeder, cases in pool_cases.QEMU_CASES.items()
+    ),
+]

@@ -1,0 +1,94 @@
+#!/bin/sh
+# Runs as root in a guest of tests/rig/qemu.py: two keys, and the firmware of the second dies, so that
+# it answers no control request either. Readers of the first are not to wait for it.
+. "${0%/*}/promises.sh"
+. "${0%/*}/keys.sh"
+second=${serial}1
+
+# gaps HUNDREDTHS: reads until there is /run/stop; never has nothing come for so long.
+gaps() {
+	read -r last idle </proc/uptime
+	longest=0
+	until [ -e /run/stop ]; do
+		timeout $limit head -c 64 $device >/dev/null || return 1
+		read -r at idle </proc/uptime
+		gap=$((${at%.*}${at#*.} - ${last%.*}${last#*.}))
+		[ $gap -le $longest ] || longest=$gap
+		last=$at
+	done
+	echo "nothing came for $longest hundredths of a second"
+	[ $longest -lt "$1" ]
+}
+
+start_gaps() {
+	rm -f /run/stop
+	timeout $limit head -c 64 $device >/dev/null
+	gaps "$1" >/run/gaps 2>&1 &
+	reader=$!
+}
+
+stop_gaps() {
+	: >/run/stop
+	wait $reader
+	status=$?
+	cat /run/gaps
+	return $status
+}
+
+# Nobody takes packets from a key while the pool is full.
+died() {
+	timeout 1 cat $device >/dev/null
+	[ "$(counted $sim 1 usb_deaths)" = 1 ]
+}
+was_reset() { grep -q "usb:$second does not answer: resetting it" usb.log; }
+
+# The session's commands have come to nothing, one after the other, and it was told.
+commands_time_out() { until_true was_reset; }
+
+# The kernel tries to reset it, with requests that time out after five seconds each.
+reset_in_vain_stops_no_other_key() {
+	sleep 12
+	stop_gaps
+}
+
+# libusb would ask it for its configuration, for a second, whenever it is opened.
+restart() {
+	end $daemon KILL
+	until_true withdrawn $device
+	start_daemon usb $device
+	start_gaps 90
+	sleep 8
+	stop_gaps
+}
+opened_in_vain_stops_no_other_key() {
+	until_true died && once_in_three restart
+}
+
+# Nor is the daemon's end to wait, with its readers.
+stops_while_the_kernel_tries() {
+	began=$(now)
+	[ -d "$folder" ] && end $daemon TERM || return 1
+	took=$(($(now) - began))
+	echo "took $took hundredths of a second"
+	[ $took -lt 400 ] && grep -qx stopped usb.log && ! grep "event loop hangs" usb.log
+}
+
+start_usb
+write_keyring dead 0 1
+config usb usb
+start_daemon usb $device
+start_key 0 dead --rate 400
+alive=$sim
+start_key 1 dead --rate 400 --usb-dead-after 100
+folder=$(usb_folder 1) # to read in it would be to wait, too
+here opened_in_vain_stops_no_other_key
+start_gaps 400
+promise commands_time_out commands_time_out
+here reset_in_vain_stops_no_other_key
+here stops_while_the_kernel_tries stops_while_the_kernel_tries
+end $sim
+end $alive
+said usb.log
+dmesg | tail -n 20 >/run/dmesg
+said /run/dmesg
+exit 0
