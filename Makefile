@@ -18,7 +18,7 @@ systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file heap log net network num replace secret xen_channel xenstore
+base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
@@ -32,17 +32,17 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
                proxy stream xen
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport inputs \
-               inputs_status kernel listens orders privileges reload row status $(notify)
+               inputs_status kernel listens orders privileges reload row seeds status $(notify)
 tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status store \
-               terminal wait_seeded
+               terminal wait_seeded xen_seed
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report upstreams) \
-             $(addprefix base/,address clock file heap log net num secret xen_channel xenstore) egd/egd_wire \
+guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams) \
+             $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire \
              $(addprefix priv/,capability keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 

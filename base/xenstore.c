@@ -203,16 +203,15 @@ xenstore_remove(int fd, const char *path)
 	return put_text(&m, path) ? ask(fd, &m) : -E2BIG;
 }
 
-/* The first one says whose it is and what others may: nothing. */
+/* The first of them says whose it is, and what those may who are not named: nothing. */
 int
-xenstore_set_reader(int fd, const char *path, unsigned owner, unsigned reader)
+xenstore_share(int fd, const char *path, unsigned domain)
 {
 	struct message m = {.header.type = TYPE_SET_PERMS};
-	char all[16], one[16];
+	char guest[16];
 
-	snprintf(all, sizeof(all), "n%u", owner);
-	snprintf(one, sizeof(one), "r%u", reader);
-	if (!put_text(&m, path) || !put_text(&m, all) || !put_text(&m, one))
+	snprintf(guest, sizeof(guest), "b%u", domain);
+	if (!put_text(&m, path) || !put_text(&m, "n0") || !put_text(&m, guest))
 		return -E2BIG;
 	return ask(fd, &m);
 }

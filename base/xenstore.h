@@ -32,10 +32,8 @@ int xenstore_write(int fd, const char *path, const void *value, size_t len);
 /* 0 or -errno. -ENOENT: it was not there. */
 int xenstore_remove(int fd, const char *path);
 
-/*
- * `owner` is the number of the domain that it belongs to, which may do all with it; `reader` may
- * read it, and others may nothing. 0 or -errno.
+/* Of what is the host's: the guest `domain` may read, write and remove it, and others may nothing.
  */
-int xenstore_set_reader(int fd, const char *path, unsigned owner, unsigned reader);
+int xenstore_share(int fd, const char *path, unsigned domain);
 
 #endif

@@ -22,6 +22,7 @@
 #include "daemon/listens.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
+#include "daemon/seeds.h"
 #include "daemon/status.h"
 #include "priv/capability.h"
 
@@ -98,6 +99,7 @@ start_control(struct daemon *d)
 		{.name = "HwReport", .words = true, .run = hwreport_write},
 		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
 		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
+		{.name = "Seed", .admin = true, .run = seeds_order},
 		{.name = "Drain", .admin = true, .run = haproxy_drain},
 		{.name = "Resume", .admin = true, .run = haproxy_resume},
 		{.name = "Keyring", .admin = true, .run = orders_keyring},

@@ -42,6 +42,7 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
+	struct pool_account seeds; /* see daemon/seeds.h */
 	struct connector connectors[CONFIG_LISTENS_MAX];
 	int keeper;                                     /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                     /* NULL: not fed */

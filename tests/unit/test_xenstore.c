@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/xen_channel.h"
+#include "base/xen_seed.h"
 #include "base/xenstore.h"
 
 enum { DIRECTORY = 1, READ = 2, WRITE = 11, RM = 13, SET_PERMS = 14, WATCH_EVENT = 15, ERROR = 16 };
@@ -64,7 +65,7 @@ was_asked(struct rig *rig, uint32_t type, const char *payload, uint32_t len)
 	assert_int_equal(header[0], type);
 	assert_int_equal(header[2], 0);
 	assert_int_equal(header[3], len);
-	assert_int_equal(read(rig->store, heard, sizeof(heard)), len);
+	assert_int_equal(read(rig->store, heard, len), len);
 	assert_memory_equal(heard, payload, len);
 }
 
@@ -116,13 +117,13 @@ what_is_written_is_bytes(void **state)
 }
 
 static void
-permissions_are_for_one_reader(void **state)
+permissions_are_for_one_guest(void **state)
 {
 	struct rig *rig = *state;
 
 	ANSWER(rig, SET_PERMS, "OK\0");
-	assert_int_equal(xenstore_set_reader(rig->ours, "data/seed", 0, 17), 0);
-	WAS_ASKED(rig, SET_PERMS, "data/seed\0n0\0r17\0");
+	assert_int_equal(xenstore_share(rig->ours, "data/seed", 17), 0);
+	WAS_ASKED(rig, SET_PERMS, "data/seed\0n0\0b17\0");
 }
 
 static void
@@ -235,6 +236,97 @@ what_is_no_console_number_is_passed_over(void **state)
 	assert_string_equal(path, "/dev/hvc1");
 }
 
+/* ---- the seed ---- */
+
+static void
+fill(char text[static XEN_SEED_TEXT_LEN])
+{
+	for (size_t i = 0; i < XEN_SEED_TEXT_LEN; i++)
+		text[i] = "0123456789abcdef"[i % 16];
+}
+
+static void
+a_seed_is_the_guests_before_it_has_a_value(void **state)
+{
+	static const uint8_t seed[XEN_SEED_LEN] = {0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef};
+	struct rig *rig = *state;
+	char asked[64 + XEN_SEED_TEXT_LEN] = "/local/domain/7/data/ekey-seed";
+	size_t path = strlen(asked) + 1;
+
+	for (int i = 0; i < 3; i++)
+		answer(rig, i == 1 ? SET_PERMS : WRITE, "OK", 3);
+	assert_int_equal(xen_seed_put(rig->ours, 7, seed), 0);
+	was_asked(rig, WRITE, asked, (uint32_t)path);
+	WAS_ASKED(rig, SET_PERMS, "/local/domain/7/data/ekey-seed\0n0\0b7\0");
+	memset(asked + path, '0', XEN_SEED_TEXT_LEN);
+	memcpy(asked + path, "0123456789abcdef", 16);
+	was_asked(rig, WRITE, asked, (uint32_t)path + XEN_SEED_TEXT_LEN);
+}
+
+static void
+a_seed_is_taken_once(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t seed[XEN_SEED_LEN];
+	char text[XEN_SEED_TEXT_LEN];
+
+	fill(text);
+	answer(rig, READ, text, sizeof(text));
+	ANSWER(rig, RM, "OK\0");
+	assert_int_equal(xen_seed_take(rig->ours, seed), 0);
+	assert_memory_equal(seed + 8, "\x01\x23\x45\x67\x89\xab\xcd\xef", 8);
+	WAS_ASKED(rig, READ, "data/ekey-seed\0");
+	WAS_ASKED(rig, RM, "data/ekey-seed\0");
+}
+
+static void
+a_seed_that_cannot_be_removed_is_not_used(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t seed[XEN_SEED_LEN] = {0}, none[XEN_SEED_LEN] = {0};
+	char text[XEN_SEED_TEXT_LEN];
+
+	fill(text);
+	answer(rig, READ, text, sizeof(text));
+	ANSWER(rig, ERROR, "EACCES\0");
+	assert_int_equal(xen_seed_take(rig->ours, seed), -EACCES);
+	assert_memory_equal(seed, none, sizeof(seed));
+}
+
+static void
+what_is_no_seed_is_not_used(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t seed[XEN_SEED_LEN];
+	char text[XEN_SEED_TEXT_LEN];
+
+	fill(text);
+	text[17] = 'g';
+	answer(rig, READ, text, sizeof(text));
+	ANSWER(rig, RM, "OK\0");
+	assert_int_equal(xen_seed_take(rig->ours, seed), -EBADMSG);
+	answer(rig, READ, text, 16);
+	ANSWER(rig, RM, "OK\0");
+	assert_int_equal(xen_seed_take(rig->ours, seed), -EBADMSG);
+}
+
+static void
+guests_are_known_by_name_and_number(void **state)
+{
+	struct rig *rig = *state;
+
+	ANSWER(rig, DIRECTORY, "0\00012\0");
+	ANSWER(rig, READ, "Domain-0");
+	ANSWER(rig, READ, "web");
+	assert_int_equal(xen_seed_domain(rig->ours, "web"), 12);
+	ANSWER(rig, DIRECTORY, "0\00012\0");
+	ANSWER(rig, READ, "Domain-0");
+	assert_int_equal(xen_seed_domain(rig->ours, "12"), 12);
+	ANSWER(rig, DIRECTORY, "0\0");
+	ANSWER(rig, READ, "Domain-0");
+	assert_int_equal(xen_seed_domain(rig->ours, "mail"), -ESRCH);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -245,7 +337,7 @@ main(void)
 		TEST(a_value_that_does_not_fit_is_not_cut),
 		TEST(names_are_listed),
 		TEST(what_is_written_is_bytes),
-		TEST(permissions_are_for_one_reader),
+		TEST(permissions_are_for_one_guest),
 		TEST(errors_come_by_their_names),
 		TEST(news_for_others_is_passed_over),
 		TEST(an_answer_longer_than_the_store_gives_is_refused),
@@ -255,6 +347,11 @@ main(void)
 		TEST(the_channel_is_found_by_its_name),
 		TEST(a_guest_without_the_channel_is_told_so),
 		TEST(what_is_no_console_number_is_passed_over),
+		TEST(a_seed_is_the_guests_before_it_has_a_value),
+		TEST(a_seed_is_taken_once),
+		TEST(a_seed_that_cannot_be_removed_is_not_used),
+		TEST(what_is_no_seed_is_not_used),
+		TEST(guests_are_known_by_name_and_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
