@@ -281,8 +281,9 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf $(addprefix dist/systemd/,fuse.conf kernel.conf network.conf) README.md NEWS \
-		doc/entropy-key.md doc/fleet.md $(doc)
+	install -m 644 dist/ekey-random.conf dist/examples/xen-guest.cfg README.md NEWS \
+		$(addprefix dist/systemd/,fuse.conf kernel.conf network.conf xen.conf xen-guest.conf) \
+		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))

@@ -218,11 +218,17 @@ refuse(int *ret_exit)
 }
 
 static bool
+needs_upstreams(enum mode mode)
+{
+	return mode != MODE_WAIT_SEEDED && mode != MODE_STATUS && mode != MODE_XEN_SEED;
+}
+
+static bool
 is_complete(const struct options *o, int words_left)
 {
 	if (words_left > 0)
 		fprintf(stderr, "ekey-feed: only options are understood\n");
-	else if (o->from_count == 0 && o->mode != MODE_WAIT_SEEDED && o->mode != MODE_STATUS)
+	else if (o->from_count == 0 && needs_upstreams(o->mode))
 		fprintf(stderr, "ekey-feed: --from ADDRESS is needed\n");
 	else
 		return true;

@@ -20,6 +20,10 @@ CASES = [
     *(f"{kind}.{name}" for kind in ("pv", "pvh") for name in GUEST),
     "pvh.daemon_here_has_the_host_as_its_source",
     "no_byte_is_in_two_guests",
+    "guest_is_seeded_before_it_runs",
+    "pv.seed_makes_the_generator_ready",
+    "pv.seed_is_there_once",
+    "pv.agent_is_served",
 ]
 
 

@@ -66,7 +66,7 @@ start_server() {
 	until_true "$build/ekeyctl" --socket /run/xen.control status >/dev/null
 }
 
-# guest NAME TYPE WAY
+# guest NAME TYPE WAY [-p]: -p leaves it paused
 guest() {
 	words="rig_seed=$seed rig_bytes=$rig_bytes rig_span=$span rig_way=$3"
 	sed "s/@name@/$1/g; s/@type@/$2/; s/@words@/$words/" \
@@ -84,7 +84,7 @@ guest() {
 		on_crash = "destroy"
 		channel = [ "connection=pty,name=unused", "connection=socket,path=/run/xen/ekey-@name@,name=org.ekey-random.egd" ]
 	END
-	timeout 60 xl create -q "/run/$1.cfg" 2>&1 | grep -v 'Primary console has invalid'
+	timeout 60 xl create -q ${4:-} "/run/$1.cfg" 2>&1 | grep -v 'Primary console has invalid'
 }
 
 guest_is_done() { grep -q '^guest: done' "/run/guest-$1.log" && ! xl domid "$1" >/dev/null 2>&1; }
@@ -116,7 +116,16 @@ guest pv pv channel
 until_true grep -q ok /run/guest-pv.log # what is timed there has an end
 guest pvh pvh daemon
 wait_for pv pvh
+# The same guest, in another life.
+guest_is_seeded_before_it_runs() {
+	rm /run/guest-pv.log
+	guest pv pv seed -p
+	"$build/ekeyctl" --socket /run/xen.control xen-seed pv && xl unpause pv
+}
+
 promise no_byte_is_in_two_guests no_byte_is_in_two_guests
+promise guest_is_seeded_before_it_runs guest_is_seeded_before_it_runs
+wait_for pv
 end $daemon TERM
 end $sim KILL
 said /run/xen.log
