@@ -14,7 +14,7 @@ Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # libsystemd is optional: without it no service manager is told anything.
-systemd := $(if $(shell pkg-config --exists libsystemd && echo yes),libsystemd)
+systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
@@ -23,9 +23,9 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
-               rekeying report source source_address source_log source_tls sources tls_transport trust tty usb \
-               usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
+backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
+               rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
+               usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
                usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device polls requests table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
@@ -51,9 +51,8 @@ unit_tests  := agent backoff base bucket census config connector ctl device devi
                kernel keyring ladder \
                masterkey mountinfo network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session \
                session_damage session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
-               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_stream \
-               transports trust tty upstream usb usb_describe watchdog xenstore \
-               $(filter notify,$(notify))
+               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello \
+               tls_stream transports trust tty upstream usb usb_describe watchdog xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
 
@@ -103,9 +102,12 @@ $(filter-out %/ekey-feed,$(programs)):
 guest_obj := $(guest_src:%=$(BUILD)/%.o)
 ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
 ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
-$(BUILD)/ekey-feed: $(guest_obj)
+# Changes when TLS= is another than last time.
+$(BUILD)/guest/tls: always
+	$(Q)mkdir -p $(@D) && { echo $(TLS) | cmp -s - $@ || echo $(TLS) >$@; }
+$(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
 	$(SAY) LD $@
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(guest_obj) -o $@ -pie -Wl,-z,relro,-z,now $(SAN) \
 		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
@@ -123,7 +125,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,connector ctl replace source upstream us
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
@@ -275,15 +277,16 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
+drop_ins := fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
-	install -d $(sbin) $(bin) $(doc) $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
+	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf dist/examples/xen-guest.cfg README.md NEWS \
-		$(addprefix dist/systemd/,fuse.conf kernel.conf network.conf xen.conf xen-guest.conf) \
+	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
 		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
+	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
@@ -324,7 +327,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -105,12 +105,12 @@ egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
 		source_log_health(e->config.name, &e->intake);
 }
 
-/* A server with entropy no longer starves, though it was not asked. */
+/* With entropy for the smallest request it no longer starves, though it was not asked for it. */
 static void
 egd_on_level(struct egd *e, uint32_t bits)
 {
 	e->figures.level_bits = bits;
-	if (bits > 0)
+	if (bits >= 8 * EGD_CLIENT_ROUND_MIN)
 		e->starves = false;
 	e->figures.answers += !e->answers;
 	e->answers = true;

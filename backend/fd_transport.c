@@ -7,10 +7,9 @@
 #include <unistd.h>
 
 #include "backend/appear.h"
-#include "backend/hangup.h"
+#include "backend/inflow.h"
 #include "backend/tty.h"
 #include "base/net.h"
-#include "base/secret.h"
 
 #define FD_IN_LEN 65536    /* bytes of one read: as much as a Unix socket's sender can queue */
 #define FD_TURN_LEN 262144 /* bytes read in one wake-up before others have their turn: 2 ms */
@@ -22,29 +21,14 @@ struct fd_transport {
 	struct transport transport;
 	struct transport_events events;
 	struct tty tty; /* .fd is the fd of either kind */
-	int removal_fd; /* readable when `fd` has hung up */
-	struct event *readable, *writable, *removal;
-	bool reading;
-	int error;   /* found while sending; told by the loop */
-	uint8_t *in; /* FD_IN_LEN bytes, secret; in_len of them at in_at are not yet taken */
-	size_t in_at, in_len;
+	struct inflow in;
+	struct event *writable;
+	int error; /* found while sending; told by the loop, as its removal */
 	uint8_t out[FD_OUT_LEN];
 	size_t out_len;
 };
 
 /* ---- reading ---- */
-
-/* Gives what we hold; true when all of it was taken and more is wanted. */
-static bool
-fd_offer(struct fd_transport *t)
-{
-	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
-
-	secret_wipe(t->in + t->in_at, taken); /* it may have been entropy in the clear */
-	t->in_at += taken;
-	t->in_len -= taken;
-	return t->in_len == 0 && t->reading;
-}
 
 /* How a socket's other side has closed it depends on who was writing: to the source it is one. */
 static void
@@ -52,9 +36,8 @@ fd_gone(struct fd_transport *t, int error)
 {
 	if (error == EPIPE || error == ECONNRESET)
 		error = 0;
-	event_del(t->readable);
+	inflow_stop(&t->in);
 	event_del(t->writable);
-	event_del(t->removal);
 	t->events.gone(t->events.arg, error);
 }
 
@@ -64,8 +47,8 @@ fd_on_readable(evutil_socket_t fd, short what, void *arg)
 	struct fd_transport *t = arg;
 
 	(void)what;
-	for (size_t had = 0; fd_offer(t) && had < FD_TURN_LEN;) {
-		ssize_t n = read(fd, t->in, FD_IN_LEN);
+	for (size_t had = 0; inflow_offer(&t->in, &t->events) && had < FD_TURN_LEN;) {
+		ssize_t n = read(fd, t->in.bytes, FD_IN_LEN);
 
 		if (n <= 0) {
 			/* EIO: a tty whose device, or a pty whose other end, has vanished. */
@@ -73,28 +56,15 @@ fd_on_readable(evutil_socket_t fd, short what, void *arg)
 				fd_gone(t, n == 0 ? 0 : errno);
 			return;
 		}
-		t->in_at = 0;
-		t->in_len = (size_t)n;
-		had += t->in_len < FD_SHORT_LEN ? FD_TURN_LEN : t->in_len;
+		inflow_fill(&t->in, (size_t)n);
+		had += t->in.len < FD_SHORT_LEN ? FD_TURN_LEN : t->in.len;
 	}
 }
 
 static void
 fd_set_reading(struct transport *transport, bool on)
 {
-	struct fd_transport *t = (struct fd_transport *)transport;
-
-	if (t->reading == on)
-		return;
-	t->reading = on;
-	if (on) {
-		event_del(t->removal);
-		event_add(t->readable, NULL);
-		event_active(t->readable, EV_READ, 0); /* what we still hold comes first */
-	} else {
-		event_del(t->readable);
-		event_add(t->removal, NULL);
-	}
+	inflow_set_reading(&((struct fd_transport *)transport)->in, on);
 }
 
 /* ---- sending ---- */
@@ -113,7 +83,7 @@ fd_flush(struct fd_transport *t)
 			return;
 		} else if (errno != EINTR) {
 			t->error = errno;
-			event_active(t->removal, EV_READ, 0);
+			event_active(t->in.removal, EV_READ, 0);
 			return;
 		}
 	}
@@ -128,7 +98,7 @@ fd_send(struct transport *transport, const uint8_t *bytes, size_t len)
 		return;
 	if (len > FD_OUT_LEN - t->out_len) {
 		t->error = ETIMEDOUT; /* it has accepted nothing for many commands */
-		event_active(t->removal, EV_READ, 0);
+		event_active(t->in.removal, EV_READ, 0);
 		return;
 	}
 	memcpy(t->out + t->out_len, bytes, len);
@@ -160,14 +130,9 @@ fd_on_removal(evutil_socket_t fd, short what, void *arg)
 static void
 fd_free(struct fd_transport *t)
 {
-	struct event *events[] = {t->readable, t->writable, t->removal};
-
-	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
-		if (events[i] != NULL)
-			event_free(events[i]);
-	if (t->removal_fd >= 0)
-		close(t->removal_fd);
-	secret_free(t->in, FD_IN_LEN);
+	inflow_close(&t->in);
+	if (t->writable != NULL)
+		event_free(t->writable);
 	free(t);
 }
 
@@ -181,18 +146,12 @@ fd_transport_new(struct event_base *base, const struct transport_kind *kind, con
 	if (t == NULL)
 		return -ENOMEM;
 	*t = (struct fd_transport){.transport.kind = kind, .events = *events, .tty = *tty};
-	t->in = secret_new(FD_IN_LEN);
-	t->removal_fd = hangup_watch(tty->fd);
-	t->readable = event_new(base, tty->fd, EV_READ | EV_PERSIST, fd_on_readable, t);
 	t->writable = event_new(base, tty->fd, EV_WRITE, fd_on_writable, t);
-	t->removal = event_new(base, t->removal_fd, EV_READ, fd_on_removal, t);
-	if (t->in == NULL || t->removal_fd < 0 || t->readable == NULL || t->writable == NULL ||
-	    t->removal == NULL) {
+	if (t->writable == NULL ||
+	    !inflow_open(&t->in, base, tty->fd, FD_IN_LEN, fd_on_readable, fd_on_removal, t)) {
 		fd_free(t);
 		return -ENOMEM;
 	}
-	t->reading = true;
-	event_add(t->readable, NULL);
 	*ret = &t->transport;
 	return 0;
 }

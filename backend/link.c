@@ -6,39 +6,18 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "backend/fd_transport.h"
-#include "backend/net_transport.h"
-#include "backend/tls_transport.h"
-#include "backend/usb_transport.h"
-#include "backend/xen_transport.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define RETRY_MAX_MS 30000
 #define RETRY_FAR_MAX_MS 10000  /* another machine: nothing tells us that it is back */
 #define RETRY_BLIND_MAX_MS 2000 /* a path that cannot be watched */
-
-/* ---- kinds ---- */
-
-/* Tried in this order: a bare path comes last. */
-static const struct transport_kind *const kinds[] = {
-	&transport_usb,   &transport_unix, &transport_tcp,       &transport_tls,
-	&transport_vsock, &transport_xen,  &transport_tty_named, &transport_tty};
-
-static const struct transport_kind *
-link_kind(const char *address)
-{
-	size_t i = 0;
-
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the last prefix, "", ends it. */
-	while (strncmp(address, kinds[i]->prefix, strlen(kinds[i]->prefix)) != 0)
-		i++;
-	return kinds[i];
-}
+#define STEADY_MS 10000         /* who was good for so long may be tried soon again */
 
 const char *
 link_address_error(const char *address)
 {
-	const struct transport_kind *kind = link_kind(address);
+	const struct transport_kind *kind = transport_kind_of(address);
 
 	return kind->check(address + strlen(kind->prefix));
 }
@@ -175,6 +154,15 @@ link_close(struct link *l)
 	l->dropped = NULL;
 }
 
+/* One that is good for a moment, again and again, would else have us call it all the time. */
+static void
+link_judge(struct link *l)
+{
+	if (l->good && clock_now_ms() - l->good_ms >= STEADY_MS)
+		backoff_reset(&l->backoff);
+	l->good = false;
+}
+
 static void
 link_on_gone(void *arg, int error)
 {
@@ -184,6 +172,7 @@ link_on_gone(void *arg, int error)
 	link_note_absence(l, error);
 	link_close(l);
 	l->known = false;
+	link_judge(l);
 	if (was_open)
 		l->events.gone(l->events.arg, error);
 	link_watch(l);
@@ -267,7 +256,7 @@ link_start(struct link *l, const struct transport_env *env, const char *name, co
 			   .events = *events,
 			   .name = name,
 			   .address = address,
-			   .kind = link_kind(address)};
+			   .kind = transport_kind_of(address)};
 	l->where = address + strlen(l->kind->prefix);
 	l->timer = evtimer_new(env->base, link_on_timer, l);
 	if (l->timer == NULL)
@@ -329,7 +318,9 @@ link_known(struct link *l)
 void
 link_good(struct link *l)
 {
-	backoff_reset(&l->backoff);
+	if (!l->good)
+		l->good_ms = clock_now_ms();
+	l->good = true;
 }
 
 bool

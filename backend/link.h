@@ -40,7 +40,9 @@ struct link {
 	void *watch;         /* while it is not open; NULL: cannot be watched */
 	struct event *timer; /* tries again; or drops what is to be dropped */
 	struct backoff backoff;
-	bool known;     /* see link_known() */
+	bool known; /* see link_known() */
+	bool good;  /* see link_good(); since good_ms */
+	uint64_t good_ms;
 	bool reset_due; /* as soon as it is open */
 	bool was_reset; /* by ourselves, and is not back yet */
 	/* Of the last line about its absence: the code (0: there was none), and an own reason. */
@@ -81,7 +83,7 @@ void link_describe(const struct link *l, char *ret, size_t cap);
 /* Something was said of who is there: that he went will be said too. */
 void link_known(struct link *l);
 
-/* He is what we want: when he goes he is tried again soon. */
+/* He is what we want: when he stays so for a while, and goes, he is tried again soon. */
 void link_good(struct link *l);
 
 /* Starts the device anew, now or once it is open. Only for kinds that can. */

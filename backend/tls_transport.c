@@ -8,8 +8,7 @@
 #include <unistd.h>
 
 #include "backend/dial.h"
-#include "backend/hangup.h"
-#include "base/secret.h"
+#include "backend/inflow.h"
 #include "crypto/tls.h"
 
 #define TLS_IN_LEN 16384    /* bytes of one read: a record */
@@ -22,16 +21,14 @@ struct tls_transport {
 	struct event_base *base;
 	struct transport_events events;
 	struct tls_context *context;
-	struct dial *dial;  /* until it is connected */
-	int fd, removal_fd; /* -1 until then; the latter is readable when `fd` has hung up */
+	struct dial *dial; /* until it is connected */
+	int fd;            /* -1 until then */
 	struct tls *tls;
-	struct event *readable, *writable, *removal;
+	struct inflow in;
+	struct event *writable;
 	struct event *end; /* tells that it is gone, in a moment, or as the handshake's limit */
 	bool open;         /* the handshake is done */
-	bool reading;
-	int error;   /* that `end` will tell */
-	uint8_t *in; /* TLS_IN_LEN bytes, secret; in_len of them at in_at are not yet taken */
-	size_t in_at, in_len;
+	int error;         /* that `end` will tell */
 	uint8_t out[TLS_OUT_LEN];
 	size_t out_len;
 	char why[TLS_ERROR_MAX];
@@ -39,27 +36,14 @@ struct tls_transport {
 
 /* ---- the end ---- */
 
-static void
-tls_for_events(struct tls_transport *t, void (*fn)(struct event *event))
-{
-	struct event *all[] = {t->readable, t->writable, t->removal, t->end};
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-		if (all[i] != NULL)
-			fn(all[i]);
-}
-
-static void
-tls_quiet(struct event *event)
-{
-	event_del(event);
-}
-
 /* The last that is done with `t`. */
 static void
 tls_gone(struct tls_transport *t, int error)
 {
-	tls_for_events(t, tls_quiet);
+	inflow_stop(&t->in);
+	if (t->writable != NULL)
+		event_del(t->writable);
+	event_del(t->end);
 	t->events.gone(t->events.arg, error);
 }
 
@@ -124,7 +108,7 @@ tls_shake_hands(struct tls_transport *t)
 	t->open = true;
 	t->why[0] = '\0';
 	event_del(t->end);
-	event_active(t->readable, EV_READ, 0); /* what came along with the handshake */
+	event_active(t->in.readable, EV_READ, 0); /* what came along with the handshake */
 	t->events.opened(t->events.arg);
 }
 
@@ -145,41 +129,28 @@ tls_flush(struct tls_transport *t)
 	return 0;
 }
 
-/* Gives what we hold; true when all of it was taken and more is wanted. */
-static bool
-tls_offer(struct tls_transport *t)
-{
-	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
-
-	secret_wipe(t->in + t->in_at, taken); /* entropy in the clear */
-	t->in_at += taken;
-	t->in_len -= taken;
-	return t->in_len == 0 && t->reading;
-}
-
 static void
 tls_take_in(struct tls_transport *t)
 {
 	size_t had = 0;
 
-	while (tls_offer(t)) {
+	while (inflow_offer(&t->in, &t->events)) {
 		ssize_t n;
 
 		if (had >= TLS_TURN_LEN) {
 			/* More may lie with TLS, where the socket does not show it. */
-			event_active(t->readable, EV_READ, 0);
+			event_active(t->in.readable, EV_READ, 0);
 			return;
 		}
-		n = tls_read(t->tls, t->in, TLS_IN_LEN);
+		n = tls_read(t->tls, t->in.bytes, TLS_IN_LEN);
 		if (!tls_goes_on(t, n)) {
 			tls_gone(t, (int)-n);
 			return;
 		}
 		if (n < 0)
 			return;
-		t->in_at = 0;
-		t->in_len = (size_t)n;
-		had += t->in_len;
+		inflow_fill(&t->in, (size_t)n);
+		had += t->in.len;
 	}
 }
 
@@ -197,7 +168,7 @@ tls_on_socket(evutil_socket_t fd, short what, void *arg)
 	error = tls_flush(t);
 	if (error != 0)
 		tls_gone(t, error);
-	else if (t->reading)
+	else if (t->in.reading)
 		tls_take_in(t);
 }
 
@@ -210,17 +181,13 @@ tls_set_up(struct tls_transport *t)
 	const struct timeval wait = {.tv_sec = TLS_HANDSHAKE_WAIT_S};
 
 	t->tls = tls_new(t->context, t->fd);
-	t->in = secret_new(TLS_IN_LEN);
-	t->removal_fd = hangup_watch(t->fd);
-	t->readable = event_new(t->base, t->fd, EV_READ | EV_PERSIST, tls_on_socket, t);
 	t->writable = event_new(t->base, t->fd, EV_WRITE, tls_on_socket, t);
-	t->removal = event_new(t->base, t->removal_fd, EV_READ, tls_on_removal, t);
-	if (t->tls == NULL || t->in == NULL || t->removal_fd < 0 || t->readable == NULL ||
-	    t->writable == NULL || t->removal == NULL)
+	if (t->tls == NULL || t->writable == NULL ||
+	    !inflow_open(&t->in, t->base, t->fd, TLS_IN_LEN, tls_on_socket, tls_on_removal, t))
 		return false;
 	t->error = ETIMEDOUT;
 	tls_note(t, "it does not finish the TLS handshake");
-	return event_add(t->end, &wait) == 0 && event_add(t->readable, NULL) == 0;
+	return event_add(t->end, &wait) == 0;
 }
 
 static void
@@ -271,12 +238,8 @@ tls_open(const struct transport_env *env, const char *where, const struct transp
 
 	if (t == NULL)
 		return -ENOMEM;
-	*t = (struct tls_transport){.transport.kind = &transport_tls,
-				    .base = env->base,
-				    .events = *events,
-				    .fd = -1,
-				    .removal_fd = -1,
-				    .reading = true};
+	*t = (struct tls_transport){
+		.transport.kind = &transport_tls, .base = env->base, .events = *events, .fd = -1};
 	t->end = evtimer_new(env->base, tls_on_end, t);
 	if (t->end == NULL || address_parse_host(where, &host) != NULL) {
 		tls_close_transport(&t->transport);
@@ -302,16 +265,17 @@ tls_close_transport(struct transport *transport)
 	struct tls_transport *t = (struct tls_transport *)transport;
 
 	dial_free(&t->dial);
-	tls_for_events(t, event_free);
+	inflow_close(&t->in);
+	if (t->writable != NULL)
+		event_free(t->writable);
+	if (t->end != NULL)
+		event_free(t->end);
 	if (t->open && t->out_len == 0)
 		(void)tls_close(t->tls);
 	tls_free(&t->tls);
 	tls_context_free(&t->context);
-	if (t->removal_fd >= 0)
-		close(t->removal_fd);
 	if (t->fd >= 0)
 		close(t->fd);
-	secret_free(t->in, TLS_IN_LEN);
 	free(t);
 }
 
@@ -335,19 +299,7 @@ tls_send(struct transport *transport, const uint8_t *bytes, size_t len)
 static void
 tls_set_reading(struct transport *transport, bool on)
 {
-	struct tls_transport *t = (struct tls_transport *)transport;
-
-	if (t->reading == on)
-		return;
-	t->reading = on;
-	if (on) {
-		event_del(t->removal);
-		event_add(t->readable, NULL);
-		event_active(t->readable, EV_READ, 0); /* what we still hold comes first */
-	} else {
-		event_del(t->readable);
-		event_add(t->removal, NULL);
-	}
+	inflow_set_reading(&((struct tls_transport *)transport)->in, on);
 }
 
 static const char *

@@ -91,4 +91,7 @@ struct transport_kind {
 	void (*describe)(const struct transport *transport, char *ret, size_t cap);
 };
 
+/* Of an address by its prefix; one without any is the path of a tty. */
+const struct transport_kind *transport_kind_of(const char *address);
+
 #endif

@@ -16,9 +16,7 @@
 #define NET_KEEP_IDLE_S 60
 #define NET_KEEP_INTERVAL_S 10
 #define NET_KEEP_COUNT 3
-#define NET_UNACKED_MS \
-	90000 /* the same patience with one that does not acknowledge what we sent \
-	       */
+#define NET_UNACKED_MS 90000 /* the same patience with what it does not acknowledge */
 
 /* ---- Unix ---- */
 

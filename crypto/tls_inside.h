@@ -30,7 +30,8 @@ struct tls {
 	SSL *ssl;
 	bool unknown; /* server: the peer has named an identity that we do not know ... */
 	char identity[PSK_IDENTITY_MAX + 1]; /* ... and it was this; or the one that we know */
-	bool closed;                         /* our close_notify is sent */
+	unsigned offers; /* server: identities that the peer has named, over its whole handshake */
+	bool closed;     /* our close_notify is sent */
 	char peer[TLS_PEER_MAX];
 	char error[TLS_ERROR_MAX];
 };

@@ -5,6 +5,12 @@
 #include "base/secret.h"
 #include "crypto/tls_inside.h"
 
+/*
+ * Identities that a client may name: it has one, or a few, and may have to say them twice. The
+ * protocol has room for nine thousand in one message, and each is looked for in the whole file.
+ */
+#define TLS_PSK_OFFERS_MAX 8
+
 /* Any suite with SHA-256, the hash of a key that says nothing of one, will do. */
 static const unsigned char tls_psk_suite[] = {0x13, 0x01};
 
@@ -33,6 +39,8 @@ tls_psk_find(SSL *ssl, const unsigned char *identity, size_t len, SSL_SESSION **
 	struct psk psk;
 
 	*ret = NULL;
+	if (++tls->offers > TLS_PSK_OFFERS_MAX)
+		return 0;
 	tls_printable(identity, len, tls->identity, sizeof(tls->identity));
 	tls->unknown = !psk_find(text->text, text->len, (const char *)identity, len, &psk);
 	if (!tls->unknown)

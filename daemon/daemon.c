@@ -51,6 +51,7 @@ start_pool(struct daemon *d)
 		return false;
 	}
 	d->pool_size = d->config.pool_size;
+	d->pool_clients = listens_clients(&d->config);
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }
@@ -58,7 +59,7 @@ start_pool(struct daemon *d)
 static bool
 start_keyring(struct daemon *d)
 {
-	d->keyring = files_read_keyring(d->config.keyring);
+	d->keyring = files_read_keyring(&d->config);
 	d->keyring_seen = d->keyring;
 	return d->keyring != NULL;
 }
@@ -307,7 +308,7 @@ daemon_check(const char *config_path)
 
 	if (!files_read_config(config_path, &config))
 		return false;
-	ring = files_read_keyring(config.keyring);
+	ring = files_read_keyring(&config);
 	if (ring == NULL)
 		return false;
 	files_free_keyring(&ring);

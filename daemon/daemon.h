@@ -31,7 +31,8 @@ struct daemon {
 	struct event_base *base;
 	struct event *signals[DAEMON_SIGNALS];
 	struct pool *pool;
-	size_t pool_size; /* bytes; config.pool_size may have changed since */
+	size_t pool_size;      /* bytes; config.pool_size may have changed since */
+	unsigned pool_clients; /* of listeners, that it was made for */
 	struct keyring *keyring;
 	const struct keyring *keyring_seen; /* the same; what sources look at */
 	struct source_env source_env;
@@ -42,7 +43,7 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
-	struct pool_account seeds; /* see daemon/seeds.h */
+	struct pool_account seeds;                   /* see daemon/seeds.h */
 	struct connector connectors[CONFIG_LISTENS_MAX];
 	int keeper;                                     /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                     /* NULL: not fed */

@@ -23,7 +23,7 @@ devices_start(struct daemon *d)
 			good = false;
 	}
 	if (d->config.device_count == 0)
-		log_info("no [device] in %s: nothing is published", d->config_path);
+		log_info("no [device] in %s: none is published", d->config_path);
 	return good;
 }
 

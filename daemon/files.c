@@ -57,17 +57,29 @@ files_parse_keyring(const char *path, const struct file_text *file, struct keyri
 	return true;
 }
 
-struct keyring *
-files_read_keyring(const char *path)
+static bool
+has_keys(const struct config *config)
 {
+	for (size_t i = 0; i < config->source_count; i++)
+		if (config->sources[i].type == SOURCE_EKEY)
+			return true;
+	return false;
+}
+
+struct keyring *
+files_read_keyring(const struct config *config)
+{
+	const char *path = config->keyring;
 	struct keyring *ring = secret_new(sizeof(*ring));
 	struct file_text file;
 	int result = ring != NULL ? file_read(path, KEYRING_FILE_MAX, &file) : -ENOMEM;
 
 	if (result == -ENOENT) {
-		log_warn("%s: no keyring yet, so no key can be used: copy /etc/entropykey/keyring"
-			 " and reload, or make one: ekeyctl rekey SERIAL",
-			 path);
+		if (has_keys(config))
+			log_warn("%s: no keyring yet, so no key can be used: copy"
+				 " /etc/entropykey/keyring and reload, or make one: ekeyctl rekey"
+				 " SERIAL",
+				 path);
 		return ring;
 	}
 	if (result < 0) {

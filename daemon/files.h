@@ -12,10 +12,11 @@
 bool files_read_config(const char *path, struct config *ret);
 
 /*
- * A ring in secret memory, to be freed with files_free_keyring(). A missing file is an empty ring
- * and one line that says how to come by keys. NULL after a line for what is wrong.
+ * The configured ring in secret memory, to be freed with files_free_keyring(). A missing file is an
+ * empty ring, and where a source is an Entropy Key one line that says how to come by keys. NULL
+ * after a line for what is wrong.
  */
-struct keyring *files_read_keyring(const char *path);
+struct keyring *files_read_keyring(const struct config *config);
 
 /* NULLs the pointer. */
 void files_free_keyring(struct keyring **ring);

@@ -18,7 +18,7 @@ is_filled(const struct daemon *d)
 		struct source_status status;
 
 		source_status(source, &status);
-		if (status.connected && status.health == INTAKE_ACTIVE)
+		if (status.connected && status.serves && status.health == INTAKE_ACTIVE)
 			return true;
 	}
 	return false;

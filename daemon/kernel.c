@@ -41,7 +41,8 @@ kernel_start(struct daemon *d)
 	if (!d->config.kernel_on || d->kernel != NULL)
 		return true;
 	if (d->keeper < 0) {
-		log_warn("[kernel] was not there at the start: it needs a restart");
+		log_warn("[kernel] needs a restart: its privilege is kept from the start or not at "
+			 "all");
 		return true;
 	}
 	d->kernel = kernel_feed_new(&env, &d->config.kernel);

@@ -24,11 +24,15 @@ listens_clients(const struct config *config)
 
 /* A client is a file descriptor: takes as many of them as are asked for, within what is allowed. */
 static void
-make_room_for_clients(const struct config *config)
+make_room_for_clients(const struct daemon *d)
 {
-	rlim_t needed = listens_clients(config) + OTHER_FDS;
+	rlim_t needed = listens_clients(&d->config) + OTHER_FDS;
 	struct rlimit limit;
 
+	if (listens_clients(&d->config) > d->pool_clients)
+		log_warn("all max-clients together are more than the %u that the pool was made for:"
+			 " to have them all needs a restart",
+			 d->pool_clients);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
 		return;
 	limit.rlim_cur = needed < limit.rlim_max ? needed : limit.rlim_max;
@@ -64,7 +68,7 @@ listens_start(struct daemon *d)
 {
 	bool good = true;
 
-	make_room_for_clients(&d->config);
+	make_room_for_clients(d);
 	for (size_t i = 0; i < d->config.listen_count; i++)
 		good = listens_start_one(d, i) && good;
 	return good;

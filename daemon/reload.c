@@ -68,13 +68,14 @@ reload(struct daemon *d)
 	struct config next;
 	struct keyring *ring = NULL;
 
-	if (files_read_config(d->config_path, &next))
-		ring = files_read_keyring(d->config.keyring);
+	if (files_read_config(d->config_path, &next)) {
+		keep_fixed(&d->config, &next);
+		ring = files_read_keyring(&next);
+	}
 	if (ring == NULL) {
 		log_err("SIGHUP: nothing was changed");
 		return;
 	}
-	keep_fixed(&d->config, &next);
 	swap_config(d, &next);
 	swap_keyring(d, ring);
 	log_info("SIGHUP: %s and %s are in force", d->config_path, d->config.keyring);
@@ -83,7 +84,7 @@ reload(struct daemon *d)
 bool
 reload_keyring(struct daemon *d)
 {
-	struct keyring *ring = files_read_keyring(d->config.keyring);
+	struct keyring *ring = files_read_keyring(&d->config);
 
 	if (ring != NULL)
 		swap_keyring(d, ring);

@@ -30,7 +30,8 @@ install_host() {
 }
 
 uninstall_host() {
-	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service || :
+	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service \
+		ekey-feed.service ekey-feed-early.service || :
 }
 
 case ${1-} in

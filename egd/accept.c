@@ -16,6 +16,9 @@
  */
 #define SEND_BUFFER 32768
 
+/* Clients that may be on their way in: OpenSSL gives each 128 KiB for the asking. */
+#define OPENINGS_MAX 512
+
 static void
 refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
 {
@@ -55,6 +58,19 @@ bound_buffer(int fd)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &len, sizeof(len));
 }
 
+/* Nobody can keep the places of others by never beginning: who is at it the longest gives way. */
+static void
+make_room(struct egd_server *s)
+{
+	struct egd_connection *oldest = TAILQ_FIRST(&s->openings);
+
+	if (oldest == NULL ||
+	    (s->clients < s->config.max_clients && s->openings_count < OPENINGS_MAX))
+		return;
+	egd_connection_say_end(oldest, "it had not begun yet, and others want its place");
+	egd_connection_free(oldest, EGD_END_START);
+}
+
 static void
 take(struct egd_server *s, int fd, const struct egd_caller *caller)
 {
@@ -62,7 +78,10 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 
 	if (!is_allowed(s, caller)) {
 		refuse(s, fd, caller, not_allowed);
-	} else if (s->clients >= s->config.max_clients) {
+		return;
+	}
+	make_room(s);
+	if (s->clients >= s->config.max_clients) {
 		refuse(s, fd, caller, "there are max-clients");
 	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
 		refuse(s, fd, caller, "no memory");

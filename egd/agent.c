@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/net.h"
+#include "egd/egd_wire.h"
 
 #define AT_ONCE 16 /* connections taken in one turn of the loop */
 #define REST_S 1   /* when there are no more files for one */
@@ -28,7 +29,7 @@ agent_line(const struct agent_facts *facts, char ret[static AGENT_LINE_MAX])
 
 	if (facts->drained)
 		snprintf(ret, AGENT_LINE_MAX, "drain\n");
-	else if (facts->level == 0 && !facts->filled)
+	else if (facts->level < EGD_LEN_MAX && !facts->filled) /* a rest that few can be given */
 		snprintf(ret, AGENT_LINE_MAX, "down#the pool is empty and nothing fills it\n");
 	else
 		snprintf(ret, AGENT_LINE_MAX, "up ready %zu%%\n", percent > 0 ? percent : 1);

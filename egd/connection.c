@@ -47,6 +47,8 @@ egd_connection_free(struct egd_connection *c, enum egd_end end)
 	if (c->due)
 		TAILQ_REMOVE(&server->due, c, in_due);
 	LIST_REMOVE(c, in_connections);
+	if (c->stage != EGD_STAGE_OPEN)
+		egd_opening_end(c);
 	server->clients--;
 	server->ended[end]++;
 	egd_answers_drop(c);
@@ -275,6 +277,8 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *c
 		return NULL;
 	}
 	LIST_INSERT_HEAD(&server->connections, c, in_connections);
+	TAILQ_INSERT_TAIL(&server->openings, c, in_openings);
+	server->openings_count++;
 	server->clients++;
 	return c;
 }

@@ -160,6 +160,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 	(void)egd_networks_parse(config->proxy_from, &s->proxies);
 	TAILQ_INIT(&s->due);
 	LIST_INIT(&s->connections);
+	TAILQ_INIT(&s->openings);
 	egd_members_init(&s->members, config->max_clients + LEFT_MIN);
 	result = open_server(s, given);
 	if (result < 0)

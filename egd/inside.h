@@ -54,6 +54,7 @@ struct egd_connection {
 	uint8_t in[EGD_IN_LEN];
 
 	LIST_ENTRY(egd_connection) in_connections;
+	TAILQ_ENTRY(egd_connection) in_openings; /* until EGD_STAGE_OPEN */
 	TAILQ_ENTRY(egd_connection) in_due;
 };
 
@@ -75,7 +76,8 @@ struct egd_server {
 	struct event *work;                      /* serves those who are due */
 	TAILQ_HEAD(egd_due, egd_connection) due; /* who is to be served, in turn */
 	LIST_HEAD(, egd_connection) connections; /* all */
-	unsigned clients;
+	TAILQ_HEAD(, egd_connection) openings;   /* those who have not begun, the longest first */
+	unsigned clients, openings_count;
 	struct slots outs;
 	struct egd_members members;
 	struct pool_account account;
@@ -119,6 +121,9 @@ void egd_connection_say_end(struct egd_connection *c, const char *why);
 
 /* True when requests may come; else it waits, or `c` is gone. */
 bool egd_opening_go_on(struct egd_connection *c);
+
+/* It is none of those who have not begun any more. */
+void egd_opening_end(struct egd_connection *c);
 
 /* ---- answers.c ---- */
 

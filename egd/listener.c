@@ -168,6 +168,19 @@ set_owner(const char *path, const char *owner)
 	return chown(path, uid, gid) == 0 ? 0 : -errno;
 }
 
+static const char *
+owner_error(int error)
+{
+	switch (-error) {
+	case EINVAL:
+		return "no such user or group";
+	case EPERM:
+		return "only root may, or who is in that group: see guests.conf in ekey-randomd(8)";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int
 open_unix(const struct egd_listen_config *config, const char *path)
 {
@@ -180,7 +193,7 @@ open_unix(const struct egd_listen_config *config, const char *path)
 		return fd;
 	if (fd >= 0) {
 		log_err("listen %s: cannot give %s to %s: %s", config->name, path, config->owner,
-			result == -EINVAL ? "no such user or group" : strerror(-result));
+			owner_error(result));
 		egd_listener_close(config, fd);
 	} else {
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-result),
@@ -237,9 +250,13 @@ open_given(const struct egd_listen_config *config, int given)
 		log_err("listen %s: %s: %s", config->name, config->address, error);
 		return -EINVAL;
 	}
-	fd = fcntl(given, F_DUPFD_CLOEXEC, 3);
-	if (fd < 0 || fcntl(fd, F_SETFL, O_NONBLOCK) != 0)
-		return -errno;
+	/* Non-blocking first: both share it, and there is only one to close. */
+	if (fcntl(given, F_SETFL, O_NONBLOCK) != 0 || (fd = fcntl(given, F_DUPFD_CLOEXEC, 3)) < 0) {
+		int result = -errno;
+
+		log_err("listen %s: %s: %s", config->name, config->address, strerror(-result));
+		return result;
+	}
 	return fd;
 }
 

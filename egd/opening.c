@@ -56,8 +56,16 @@ begin_stage(struct egd_connection *c, const char **ret_why)
 		return result;
 	if (++c->stage != EGD_STAGE_OPEN)
 		return 0;
+	egd_opening_end(c);
 	*ret_why = egd_accept_admit(c->server, c);
 	return *ret_why == NULL ? 0 : -EACCES;
+}
+
+void
+egd_opening_end(struct egd_connection *c)
+{
+	TAILQ_REMOVE(&c->server->openings, c, in_openings);
+	c->server->openings_count--;
 }
 
 bool

@@ -93,6 +93,19 @@ rest(struct kernel_feed *f)
 	add_for_ms(f->rested, listen ? KERNEL_PACE_MS : f->config.interval_ms);
 }
 
+/* Nothing is taken from the pool any more that nobody could be given. */
+static void
+give_up(struct kernel_feed *f)
+{
+	f->step = STEP_ENDED;
+	event_del(f->answered);
+	event_del(f->rested);
+	event_del(f->asked);
+	if (f->waiter != NULL)
+		pool_waiter_done(f->env.pool, f->waiter, false);
+	f->waiter = NULL;
+}
+
 static void
 finish(struct kernel_feed *f, int result)
 {
@@ -105,12 +118,11 @@ finish(struct kernel_feed *f, int result)
 		pool_delivery_failed(f->env.pool, &f->handle, f->len);
 	}
 	note_result(f, result);
-	if (result == -EPIPE) {
-		f->step = STEP_ENDED;
-		event_del(f->answered);
-	} else {
+	f->len = 0;
+	if (result == -EPIPE)
+		give_up(f);
+	else
 		rest(f);
-	}
 }
 
 static void
@@ -178,10 +190,8 @@ begin(struct kernel_feed *f, bool reseed)
 	}
 	f->step = STEP_WAITING;
 	f->waiter = pool_wait(f->env.pool, &f->handle, f->config.bytes, on_bytes, f);
-	if (f->waiter == NULL) {
-		f->len = 0;
+	if (f->waiter == NULL)
 		finish(f, -ENOBUFS);
-	}
 }
 
 static void

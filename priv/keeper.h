@@ -2,8 +2,9 @@
 /*
  * The keeper: a process of its own that keeps the one privilege which is needed while we serve,
  * CAP_SYS_ADMIN for crediting the kernel's generator, so that those who talk to the world can give
- * it up. Nobody's user, no other capability, no file but /dev/random; it takes messages of one
- * exact size, and whatever else comes ends it. It lives as long as the other end of its socket.
+ * it up. The user nobody (who is not root stays who he is), no other capability, no file but its
+ * socket and /dev/random; it takes messages of one exact size, and whatever else comes ends it. It
+ * lives as long as the other end of its socket.
  */
 #ifndef PRIV_KEEPER_H
 #define PRIV_KEEPER_H

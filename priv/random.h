@@ -16,9 +16,9 @@
 
 /*
  * /dev/random, to write: fd (non-blocking, close-on-exec) or -errno; -ENODEV when it is something
- * else. poll(2) says POLLOUT while the kernel asks for entropy: until it has had 256 bits; before
- * Linux 5.18 (and the stable kernels that took its generator over) whenever entropy_avail is below
- * write_wakeup_threshold.
+ * else. poll(2) says POLLOUT while the kernel asks for entropy: until it has had 256 bits; with
+ * the generator from before Linux 5.18 (which some stable kernels have replaced too) whenever
+ * entropy_avail is below write_wakeup_threshold.
  */
 int priv_open_random(void);
 

@@ -3,15 +3,21 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/secret.h"
 #include "priv/capability.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* Linux 5.9; headers of the time may lack it */
+#endif
 
 #define NOBODY 65534
 
@@ -50,6 +56,18 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/*
+ * fds are given lowest first: what we had, and what systemd gave, is below. For what is above a gap
+ * there is a call since Linux 5.9, which C libraries of guests may not know.
+ */
+static void
+close_all_but(int keep_fd)
+{
+	for (int fd = STDIN_FILENO; fd < keep_fd; fd++)
+		close(fd);
+	(void)syscall(SYS_close_range, (unsigned)keep_fd + 1, UINT_MAX, 0);
+}
+
 int
 servant_start(void (*serve)(int fd, void *arg), void *arg)
 {
@@ -61,8 +79,7 @@ servant_start(void (*serve)(int fd, void *arg), void *arg)
 	child = fork();
 	if (child == 0) {
 		ignore_signals();
-		(void)close_range(0, (unsigned)ends[1] - 1, 0);
-		(void)close_range((unsigned)ends[1] + 1, ~0U, 0);
+		close_all_but(ends[1]);
 		serve(ends[1], arg);
 		_exit(0);
 	}

@@ -21,7 +21,8 @@ static bool
 sim_random(void *arg, uint8_t *ret, size_t len)
 {
 	(void)arg;
-	return getrandom(ret, len, GRND_INSECURE) == (ssize_t)len; /* also before the kernel is ready */
+	return getrandom(ret, len, GRND_INSECURE) ==
+	       (ssize_t)len; /* also before the kernel is ready */
 }
 
 static bool

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend/source.h"
 #include "base/address.h"
 #include "base/file.h"
 #include "base/num.h"
@@ -26,7 +27,8 @@ static char *usual[] = {(char[]){"/etc/entropykey/ekeyd.conf"}, (char[]){"/etc/d
 struct import {
 	unsigned listens, sources;
 	bool usb, kernel;
-	bool daemon; /* a configuration of ekeyd was read */
+	bool daemon;     /* a configuration of ekeyd was read */
+	uint64_t credit; /* of SetOutputToKernel, bits per byte */
 	char start[EKEYD_ARG_MAX], host[EKEYD_ARG_MAX], port[EKEYD_ARG_MAX];
 	char shannons[EKEYD_ARG_MAX];
 };
@@ -78,11 +80,12 @@ import_daemonise(struct import *im, const struct ekeyd_line *line)
 static void
 import_kernel(struct import *im, const struct ekeyd_line *line)
 {
-	comment("not each frame, but as many bytes as do good, when the kernel asks and by the "
-		"clock;");
-	comment("it needs the drop-in kernel.conf: see ekey-randomd(8)");
-	if (line->count > 0 && strcmp(arg(line, 0), "7") != 0)
+	comment("as many bytes as do good, when the kernel asks and by the clock;");
+	comment("the service needs kernel.conf for it: see ekey-randomd(8)");
+	if (line->count > 0 && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &im->credit))
 		comment("each byte is credited with 7 bits, not as many as here");
+	else if (im->credit != SOURCE_CREDIT_DEFAULT && (im->usb || im->sources > 0))
+		printf(";   in each [source] above say: credit = %u\n", (unsigned)im->credit);
 	if (!im->kernel)
 		printf("[kernel]\nbytes = 64\ninterval = 60s\n");
 	im->kernel = true;
@@ -113,10 +116,11 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 	}
 	if (!address_is_loopback(&address)) {
 		comment("others than this machine are served only when they are named: say which");
-		comment("networks, and take the semicolons away. Better still tls:, which nobody "
-			"reads:");
+		comment("networks, and take the semicolons away. Better still is tls:, "
+			"which nobody on the way can read:");
 		off = "; ";
 	}
+	comment("the service needs network.conf for it: see ekey-randomd(8)");
 	printf("%s[listen egd-%u]\n%saddress = tcp:%s%s%s:%u\n%sclass = direct\n", off,
 	       ++im->listens, off, strchr(ip, ':') != NULL ? "[" : "", ip,
 	       strchr(ip, ':') != NULL ? "]" : "", (unsigned)port, off);
@@ -127,11 +131,21 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 static void
 import_egd_unix(struct import *im, const struct ekeyd_line *line)
 {
+	comment("the service can make it in /run/ekey-random only; guests.conf is for an owner");
 	printf("[listen egd-%u]\naddress = unix:%s\nclass = direct\nmode = %s\n", ++im->listens,
 	       arg(line, 0), line->count > 1 ? arg(line, 1) : "0600");
 	if (arg(line, 2)[0] != '\0' || arg(line, 3)[0] != '\0')
 		printf("owner = %s%s%s\n", arg(line, 2), arg(line, 3)[0] != '\0' ? ":" : "",
 		       arg(line, 3));
+}
+
+/* The credit is a source's with us. */
+static void
+write_source(const struct import *im, const char *name, const char *address)
+{
+	printf("[source %s]\ntype = ekey\naddress = %s\n", name, address);
+	if (im->credit != SOURCE_CREDIT_DEFAULT)
+		printf("credit = %u\n", (unsigned)im->credit);
 }
 
 static void
@@ -140,19 +154,22 @@ import_usb(struct import *im, const struct ekeyd_line *line)
 	(void)line;
 	comment("every Entropy Key that is plugged in is found by itself");
 	if (!im->usb)
-		printf("[source keys]\ntype = ekey\naddress = usb\n");
+		write_source(im, "keys", "usb");
 	im->usb = true;
 }
 
 static void
 import_key(struct import *im, const struct ekeyd_line *line)
 {
+	char name[sizeof("key-4294967295")];
+
 	if (strncmp(arg(line, 0), "/dev/", 5) != 0) {
 		comment("a socket of ekey-ulusbd, which is not needed any more");
 		import_usb(im, line);
 		return;
 	}
-	printf("[source key-%u]\ntype = ekey\naddress = %s\n", ++im->sources, arg(line, 0));
+	snprintf(name, sizeof(name), "key-%u", ++im->sources);
+	write_source(im, name, arg(line, 0));
 }
 
 static const struct {
@@ -306,7 +323,7 @@ enum exit_code
 tool_import_ekeyd(const struct tool_options *options, char **words)
 {
 	bool named = words[0] != NULL;
-	struct import im = {.listens = 0};
+	struct import im = {.credit = SOURCE_CREDIT_DEFAULT};
 	unsigned read = 0;
 
 	(void)options;

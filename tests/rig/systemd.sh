@@ -6,7 +6,8 @@
 service=ekey-randomd.service
 serial=M/tBF1IwMQA+SIMU
 seed=systemd
-drop_in=/run/systemd/system/$service.d
+drop_ins=/run/systemd/system/$service.d
+conf=/etc/ekey-random/ekey-random.conf
 
 show() { systemctl show -P "$1" $service; }
 active() { systemctl is-active -q $service; }
@@ -16,13 +17,13 @@ read_as_nobody() { as_nobody timeout $limit head -c "$1" $device | wc -c | grep 
 
 # with TEXT: the service as a drop-in of that text changes it, started anew.
 with() {
-	mkdir -p $drop_in
-	printf '%s\n' "$@" >$drop_in/test.conf
+	mkdir -p $drop_ins
+	printf '%s\n' "$@" >$drop_ins/test.conf
 	systemctl daemon-reload
 	systemctl restart $service
 }
 without() {
-	rm -f $drop_in/test.conf
+	rm -f $drop_ins/test.conf
 	systemctl daemon-reload
 }
 
@@ -88,7 +89,7 @@ reload_keeps_it_running() {
 
 # The configuration is the shipped one; the kernel's driver has had to leave the key.
 key_is_read_by_libusb() {
-	grep -x "address = usb" /etc/ekey-random/ekey-random.conf &&
+	grep -x "address = usb" $conf &&
 		ls -l "/proc/$(pid)/fd" | grep /dev/bus/usb/ && ! ls /dev/ttyACM*
 }
 drain() { while [ "$(timeout 1 cat $device | wc -c)" -gt 0 ]; do :; done; }
@@ -121,11 +122,11 @@ udev_tells_of_keys() {
 tty_in_the_sandbox_serves_too() {
 	systemctl stop $service
 	until_true test -c /dev/ttyACM0 && udevadm settle || return 1
-	sed -i "s,^address = .*,address = /dev/entropykey/${serial/\//_}," /etc/ekey-random/ekey-random.conf
+	sed -i "s,^address = .*,address = /dev/entropykey/${serial/\//_}," $conf
 	systemctl start $service && read_as_nobody 65536 &&
 		ls -l "/proc/$(pid)/fd" | grep /dev/ttyACM0 && systemctl stop $service
 	status=$?
-	sed -i 's/^address = .*/address = usb/' /etc/ekey-random/ekey-random.conf
+	sed -i 's/^address = .*/address = usb/' $conf
 	systemctl start $service && read_as_nobody 64 && return $status
 }
 
@@ -160,13 +161,56 @@ user_namespace_shuts_users_out() {
 	return $status
 }
 
+# ---- the drop-ins of the documentation folder, and ekey-feed's units ----
+# drop_in FILE SECTION: the service with it, and with that at the end of its configuration.
+drop_in() {
+	cp $conf /run/shipped.conf
+	printf '%s\n' "$2" >>$conf
+	with "$(cat "/usr/local/share/doc/ekey-random/$1")"
+}
+drop_out() {
+	cp /run/shipped.conf $conf
+	without
+}
+
+kernel_is_fed() { ekeyctl status | grep -x "  feeds  *[1-9][0-9]*"; }
+kernel_drop_in_lets_the_daemon_feed() { drop_in kernel.conf "[kernel]" && until_true kernel_is_fed; }
+
+check_as_guest() {
+	setpriv --reuid 65534 --regid 65534 --groups kvm ekey-feed --check --from unix:/run/ekey-random/egd
+}
+guests_drop_in_gives_the_socket_to_their_group() {
+	drop_in guests.conf "[listen guests]
+address = unix:/run/ekey-random/egd
+owner = :kvm
+[listen early]
+address = unix:/run/ekey-random/early
+mode = 0666" && has "660 ekey-random:kvm" /run/ekey-random/egd && check_as_guest
+}
+
+# unit_feeds UNIT VARIABLE OPTIONS
+unit_feeds() {
+	echo "$2=\"$3\"" >/etc/default/ekey-feed
+	systemctl start "$1"
+	until_true sh -c "journalctl -b -u $1 | grep 'fed the kernel.* a credit of 448 bits'"
+	status=$?
+	journalctl -b --no-pager -u "$1"
+	systemctl stop "$1"
+	return $status
+}
+
+network_drop_in_serves_whom_it_names() {
+	drop_in network.conf "[listen lan]
+address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
+}
+
 fuse_drop_in_serves_everyone() {
-	sed -i 's/^via = .*/via = fuse/' /etc/ekey-random/ekey-random.conf
+	sed -i 's/^via = .*/via = fuse/' $conf
 	with "$(cat /usr/local/share/doc/ekey-random/fuse.conf)"
 	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
 		systemctl stop $service && [ ! -e $device ]
 	status=$?
-	sed -i 's/^via = .*/via = auto/' /etc/ekey-random/ekey-random.conf
+	sed -i 's/^via = .*/via = auto/' $conf
 	without
 	return $status
 }
@@ -217,6 +261,15 @@ promise aborted_device_comes_back aborted_device_comes_back
 promise killed_daemon_comes_back killed_daemon_comes_back
 promise hung_daemon_comes_back hung_daemon_comes_back
 promise user_namespace_shuts_users_out user_namespace_shuts_users_out
+promise kernel_drop_in_lets_the_daemon_feed kernel_drop_in_lets_the_daemon_feed
+drop_out
+promise guests_drop_in_gives_the_socket_to_their_group guests_drop_in_gives_the_socket_to_their_group
+promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTIONS \
+	"--from unix:/run/ekey-random/early"
+drop_out
+promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
+promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
 promise uninstall_ends_it uninstall_ends_it
 end $sim

@@ -25,6 +25,12 @@ def test_check_accepts_a_keyring_that_is_not_there_yet(house):
     assert f"{house.keyring}: no keyring yet" in result.stderr
 
 
+def test_check_does_not_ask_for_a_keyring_where_no_source_is_a_key(house):
+    house.write_config("[source up]\ntype = egd\naddress = tcp:192.0.2.11:8888\n")
+    result = check(house)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_check_names_file_and_line_of_every_error(house):
     house.config.write_text("[pool]\nsize = big\n[sauce x]\n")
     result = check(house)

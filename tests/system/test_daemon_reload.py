@@ -81,3 +81,16 @@ def test_reload_says_what_needs_a_restart(house):
     house.reload(daemon)
     assert house.count("changes in [daemon] and [pool] need a restart") == 1
     assert house.status()["pool -"]["size_bytes"] == "65536"
+
+
+def test_reload_with_more_clients_says_that_the_pool_has_no_places_for_them(house):
+    def listen(most):
+        return f"[listen egd]\naddress = unix:{house.path}/egd\nmax-clients = {most}\n"
+
+    house.start_sim(rate=500)
+    house.write_config(house.source(), listen(10))
+    daemon = house.start_daemon()
+    for most, said in ((5, 0), (10, 0), (11, 1)):
+        house.write_config(house.source(), listen(most))
+        house.reload(daemon)
+        assert house.count("max-clients together are more than the 10") == said

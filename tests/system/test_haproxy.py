@@ -85,7 +85,8 @@ class Fleet:
     def localised(self, text):
         """The example with addresses of this machine, and a socket to ask HAProxy."""
         text = text.replace("    log /dev/log local0\n", "    log stdout format raw local0\n")
-        text = text.replace("192.0.2.1:8888", f"127.0.0.1:{self.port}")
+        text = text.replace("192.0.2.1:8888 transparent", f"127.0.0.1:{self.port}")
+        text = text.replace("    bind 192.0.2.2:8888 ", "    #")
         for name, number in (("a", 11), ("b", 12)):
             key = self.keys[name]
             text = text.replace(

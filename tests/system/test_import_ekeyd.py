@@ -68,8 +68,18 @@ def test_every_call_is_translated_or_named(place):
     assert "; address = tcp:0.0.0.0:8888" in text  # for whom, has to be said
     assert "\naddress = tcp:127.0.0.1:8889\n" in text
     assert "\naddress = unix:/run/entropy\nclass = direct\nmode = 0660\nowner = root:users\n" in text
+    assert "\naddress = /dev/entropykey/abc\ncredit = 4\n" in text
+    assert "\naddress = usb\ncredit = 4\n" in text
     assert "line 9: not understood" in text
     assert "Frobnicate 1\n;   not known, and left out" in text
+
+
+def test_a_credit_that_comes_after_its_sources_is_said(place):
+    conf = place / "ekeyd.conf"
+    conf.write_text('AddEntropyKeys "/dev/entropykey"\nSetOutputToKernel(5)\n')
+    text = imported(conf)
+    check(place, text)
+    assert "in each [source] above say: credit = 5" in text
 
 
 def test_the_client_becomes_a_line_for_ekey_feed(place):

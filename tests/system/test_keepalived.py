@@ -1,6 +1,7 @@
-"""keepalived with the shipped example of its configuration, as it is: doc/fleet.md.
+"""keepalived and HAProxy with the shipped examples of their configurations, as they are, before a
+daemon that is configured as doc/fleet.md has it.
 
-In namespaces of its own, where eth0 and the address are nobody's, and /usr/local/bin has nothing
+In namespaces of its own, where eth0 and the addresses are nobody's, and /usr/local/sbin has nothing
 but our ekey-feed. It runs, for keepalived 2.2.7 dies of `--config-test` with a script_user.
 """
 
@@ -9,24 +10,35 @@ import subprocess
 
 import pytest
 
-from egd import section
 from house import as_root
 from processes import BUILD, PATIENCE_S, TOP, program, wait_until
 
 EXAMPLE = TOP / "dist/examples/keepalived.conf"
+HAPROXY_EXAMPLE = TOP / "dist/examples/haproxy.cfg"
 KEEPALIVED = "/usr/sbin/keepalived"
+HAPROXY = "/usr/sbin/haproxy"
+FLEET = """\
+[listen lan]
+address = tcp:192.0.2.11:8888
+allow = 192.0.2.0/24
+proxy-from = 192.0.2.2, 192.0.2.3
+[agent]
+address = tcp:192.0.2.11:7777
+"""
 ADDRESS = "192.0.2.1"
 
 NAMESPACES = """
-mount -t tmpfs none /usr/local/bin && cp "$0" /usr/local/bin/ekey-feed &&
+mount -t tmpfs none /usr/local/sbin && cp "$0" /usr/local/sbin/ekey-feed &&
 ip link set lo up &&
-ip link add eth0 type bridge && ip address add 192.0.2.11/24 dev eth0 && ip link set eth0 up &&
+ip link add eth0 type bridge && ip address add 192.0.2.2/24 dev eth0 &&
+ip address add 192.0.2.11/24 dev eth0 && ip link set eth0 up &&
 echo ready && exec sleep 600
 """
 
 pytestmark = [
     as_root,
     pytest.mark.skipif(not shutil.which(KEEPALIVED), reason="missing: keepalived"),
+    pytest.mark.skipif(not shutil.which(HAPROXY), reason="missing: haproxy"),
     pytest.mark.skipif(not shutil.which("ip"), reason="missing: ip (package iproute2)"),
 ]
 
@@ -55,16 +67,18 @@ def addresses(inside):
     return [word.partition("/")[0] for word in shown.stdout.split()]
 
 
-def test_example_has_the_address_and_follows_the_check(house, inside):
+def test_examples_have_the_address_and_follow_the_check(house, inside):
     house.start_sim()
-    house.write_config(house.source(), section("tcp:127.0.0.1:8888"))
+    house.write_config(house.source(), FLEET)
     daemon = start_daemon(house, inside)
+    house.start(*inside, HAPROXY, "-db", "-f", HAPROXY_EXAMPLE, log="haproxy.log")
     files = ["-f", EXAMPLE, "-p", house.path / "main.pid", "-r", house.path / "vrrp.pid"]
     house.start(*inside, KEEPALIVED, "-n", "-l", "-D", "-P", *files, log="keepalived.log")
     said = lambda: (house.path / "keepalived.log").read_text()
     wait_until(lambda: ADDRESS in addresses(inside), "it has the address")
-    assert "VRRP_Script(egd) succeeded" in said()
-    assert "VRRP_Script(egd) failed" not in said()
+    wait_until(lambda: "VRRP_Script(egd) succeeded" in said(), "the check succeeds")
+    asked = [*map(str, inside), program("ekey-feed"), "--check", "--from", f"tcp:{ADDRESS}:8888"]
+    assert subprocess.run(asked, timeout=PATIENCE_S, check=False).returncode == 0
     daemon.kill()
     daemon.wait(PATIENCE_S)
     wait_until(lambda: "priority from 110 to 50" in said(), "another may have it")

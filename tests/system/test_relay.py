@@ -1,6 +1,7 @@
 """EGD servers as sources: ours, Debian's ekeyd, chains of them, and what happens when they go."""
 
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -8,6 +9,7 @@ import time
 import pytest
 
 import ekeyd
+from egd import Client, read
 from house import SEED, as_root, stop
 from processes import PATIENCE_S, wait_until
 from relay import ask_of, free_port, gaps, new_house, start_with_key
@@ -32,6 +34,13 @@ def kill(daemon):
 
 def wait_serves(house, name="source up"):
     wait_until(lambda: house.status()[name]["serves"] == "yes", "the upstream serves")
+
+
+def knows_localhost():
+    try:
+        return bool(socket.getaddrinfo("localhost", None))
+    except OSError:
+        return False
 
 
 # ---- with one upstream of ours ----
@@ -115,6 +124,7 @@ def test_untrusted_bytes_are_mixed_into_the_kernels_generator_and_served_to_nobo
     assert rows["pool -"]["in"] == "0"
 
 
+@pytest.mark.skipif(not knows_localhost(), reason="missing: the name localhost (/etc/hosts)")
 def test_our_own_listener_is_refused_when_it_answers(houses):
     house = houses("self")
     port = free_port()
@@ -189,6 +199,31 @@ def test_upstream_that_hangs_is_left_after_the_timeout_and_taken_again(houses):
     assert len(rest) == 50000
     assert len(list(gaps(expected(SEED, 0, 5000) + rest, 500000))) <= 4
     assert down.count("nothing came for 1 s") >= 1
+
+
+def test_haproxy_is_sent_away_while_the_upstream_has_no_entropy(houses):
+    up, down = houses("up"), houses("down")
+    port = free_port()
+    start_with_key(up, f"unix:{up.path}/egd")
+    ask_of(down, f"unix:{up.path}/egd", "timeout = 1s", f"[agent]\naddress = tcp:127.0.0.1:{port}",
+           listen=f"unix:{down.path}/egd", device=False)
+    wait_serves(down)
+
+    def agent():
+        return Client(("127.0.0.1", port)).hear_all()
+
+    wait_until(lambda: agent().startswith(b"up ready"), "it is healthy")
+    up.children[0].send_signal(signal.SIGSTOP)
+    with Client(f"{down.path}/egd") as client:
+        client.say(read(255) * 4000)
+        reader = threading.Thread(target=client.hear_all, daemon=True)
+        reader.start()
+        wait_until(lambda: "no entropy" in down.status()["source up"]["state"], "it starves")
+        for _ in range(40):
+            assert agent().startswith(b"down#")
+            time.sleep(0.1)
+        client.socket.shutdown(socket.SHUT_RDWR)
+        reader.join()
 
 
 def test_second_upstream_is_asked_while_the_first_is_away(houses):

@@ -36,7 +36,7 @@ empty_pool_that_is_filled_keeps_the_least_weight(void **state)
 {
 	(void)state;
 	expect_line((struct agent_facts){.size = 1000, .filled = true}, "up ready 1%\n");
-	expect_line((struct agent_facts){.level = 3, .size = 1000}, "up ready 1%\n");
+	expect_line((struct agent_facts){.level = 255, .size = 100000}, "up ready 1%\n");
 }
 
 static void
@@ -44,6 +44,8 @@ down_when_empty_and_nothing_fills_it(void **state)
 {
 	(void)state;
 	expect_line((struct agent_facts){.size = 1000},
+		    "down#the pool is empty and nothing fills it\n");
+	expect_line((struct agent_facts){.level = 254, .size = 1000},
 		    "down#the pool is empty and nothing fills it\n");
 }
 

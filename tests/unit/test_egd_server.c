@@ -408,6 +408,38 @@ more_than_max_clients_are_closed_at_once(void **state)
 		close(fds[i]);
 }
 
+/* Here they owe a proxy's header; TLS's handshake is the same to the server. */
+static void
+who_does_not_begin_keeps_nobody_out(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fds[5];
+
+	rig->config.max_clients = 3;
+	strcpy(rig->config.proxy_from, "127.0.0.1");
+	egd_rig_start_tcp(rig);
+	for (size_t i = 0; i < 5; i++) {
+		fds[i] = egd_rig_join(rig);
+		if (i == 0)
+			SAY(rig, fds[0], "PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n");
+	}
+	egd_rig_hears_the_end(rig, fds[1]);
+	egd_rig_hears_the_end(rig, fds[2]);
+	for (size_t i = 3; i < 5; i++) {
+		SAY(rig, fds[i], "PROXY TCP4 192.0.2.8 192.0.2.1 1 2\r\n\0");
+		HEARS(rig, fds[i], "\0\0\0\0");
+	}
+	SAY(rig, fds[0], "\0");
+	HEARS(rig, fds[0], "\0\0\0\0");
+	assert_int_equal(egd_rig_status(rig).clients, 3);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_START], 2);
+	egd_rig_hears_the_end(rig, egd_rig_join(rig));
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_REFUSED], 1);
+	close(fds[0]);
+	close(fds[3]);
+	close(fds[4]);
+}
+
 /* ---- who ---- */
 
 static void
@@ -507,6 +539,7 @@ main(void)
 		PROMISE(a_rate_holds_back_reads_and_empties_tries),
 		PROMISE(the_last_places_are_for_those_who_have_none),
 		PROMISE(more_than_max_clients_are_closed_at_once),
+		PROMISE(who_does_not_begin_keeps_nobody_out),
 		PROMISE(only_allowed_networks_may_connect),
 		PROMISE(a_proxy_speaks_for_its_client),
 		PROMISE(a_proxy_that_checks_is_served),

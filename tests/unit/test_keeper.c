@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -92,6 +93,31 @@ a_message_that_is_too_long_ends_it(void **state)
 	assert_true(keeper_feed(fd, bytes, 64, 0, false) < 0);
 }
 
+/* One below its socket and one above, as a shell or a service manager may leave them. */
+static void
+it_holds_no_file_of_ours(void **state)
+{
+	struct pollfd end;
+	int ends[2], high, keeper;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	high = fcntl(ends[1], F_DUPFD, 200);
+	assert_true(high >= 200);
+	keeper = keeper_start();
+	assert_true(keeper >= 0);
+	assert_int_equal(keeper_feed(keeper, bytes, 64, 0, false), 0);
+	assert_int_equal(answer_of(keeper), 0); /* it has begun */
+	close(ends[1]);
+	close(high);
+	end = (struct pollfd){.fd = ends[0]};
+	assert_int_equal(poll(&end, 1, 0), 1);
+	assert_true((end.revents & POLLHUP) != 0);
+	close(ends[0]);
+	close(keeper);
+	assert_true(wait(NULL) > 0);
+}
+
 /* tear_down() waits for it: a keeper that stays would never let this program end. */
 static void
 it_ends_with_the_other_end_of_its_socket(void **state)
@@ -109,6 +135,7 @@ main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_message_that_is_too_long_ends_it, set_up,
 						tear_down),
+		cmocka_unit_test(it_holds_no_file_of_ours),
 		cmocka_unit_test_setup_teardown(it_ends_with_the_other_end_of_its_socket, set_up,
 						tear_down),
 	};

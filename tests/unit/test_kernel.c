@@ -236,6 +236,32 @@ a_keeper_that_has_gone_ends_it_and_nothing_else(void **state)
 	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ADDED), 0);
 }
 
+/* What was handed over before stays delivered, and nothing more is taken. */
+static void
+a_keeper_that_goes_while_bytes_are_waited_for_loses_none(void **state)
+{
+	struct rig *r = *state;
+	struct pool_totals totals;
+
+	r->credit = 0;
+	put(r, 64);
+	start(r, 64, 1);
+	(void)answer(r, 0);
+	do {
+		event_base_loop(r->base, EVLOOP_ONCE);
+		pool_totals(r->pool, &totals);
+	} while (totals.waiters == 0);
+	close(r->ends[1]);
+	r->ends[1] = -1;
+	event_base_loop(r->base, EVLOOP_NONBLOCK);
+	put(r, 64);
+	pool_totals(r->pool, &totals);
+	assert_int_equal(totals.delivered, 64);
+	assert_int_equal(totals.lost, 0);
+	assert_int_equal(totals.level, 64);
+	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ADDED), 0);
+}
+
 static void
 one_that_waits_can_be_stopped(void **state)
 {
@@ -279,6 +305,7 @@ main(void)
 		TEST(what_the_kernel_refuses_is_counted_as_lost_and_tried_again),
 		TEST(a_new_measure_holds_from_the_next_feed_on),
 		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
+		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
 		TEST(one_that_waits_can_be_stopped),
 		TEST(mixes_no_more_than_its_measure),
 	};

@@ -584,6 +584,27 @@ server_that_accepts_and_says_nothing_is_left_and_tried_ever_later(void **state)
 	assert_false(status(b).serves);
 }
 
+/* Else it, or whoever is on the way to it, could have us call it and tell of it many times a
+ * second. */
+static void
+server_that_gives_a_little_and_goes_is_tried_ever_later(void **state)
+{
+	struct bench *b = *state;
+	struct server *s = &b->servers[0];
+
+	server_listen(s);
+	start(b);
+	for (uint64_t sent = 0, begun_ms = now_ms; now_ms < begun_ms + 120000;) {
+		wait_ms(b, 50);
+		drain(b);
+		if (s->sent > sent)
+			server_hang_up(s);
+		sent = s->sent;
+	}
+	assert_true(s->sent > 0);
+	assert_in_range(s->connections, 5, 20);
+}
+
 static void
 idle_server_is_asked_for_its_level_at_a_slow_pace(void **state)
 {
@@ -820,6 +841,9 @@ second_helps_out_while_the_first_has_no_entropy(void **state)
 	pool_waiter_done(b->pool, ready, true);
 	assert_true(status_of(b, 0).egd.stands_by);
 	assert_string_equal(status_of(b, 0).state, "answers, but sends no entropy");
+	b->servers[0].level = 8 * 31; /* less than it could give to anybody who asks for a seed */
+	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
+	assert_true(status_of(b, 0).egd.stands_by);
 	b->servers[0].empty = false;
 	b->servers[0].level = 8000;
 	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
@@ -842,6 +866,7 @@ main(void)
 		TEST(reader_is_served_when_the_server_comes_back_and_gets_no_wrong_byte),
 		TEST(reply_that_does_not_come_is_asked_for_on_another_connection),
 		TEST(server_that_accepts_and_says_nothing_is_left_and_tried_ever_later),
+		TEST(server_that_gives_a_little_and_goes_is_tried_ever_later),
 		TEST(idle_server_is_asked_for_its_level_at_a_slow_pace),
 		TEST(byte_that_was_not_asked_for_ends_the_connection),
 		TEST(listener_of_our_own_is_refused),
