@@ -18,42 +18,43 @@ systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),
 notify  := $(if $(systemd),notify,notify_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file heap log net network num replace secret
+base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
+priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
                rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
-               usb_watch
+               usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device polls requests table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
-               proxy stream
+               proxy stream xen
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
-               inputs_status kernel listens orders privileges reload row status $(notify)
+daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport inputs \
+               inputs_status kernel listens orders privileges reload row seeds status $(notify)
 tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status store \
-               terminal wait_seeded
+               terminal wait_seeded xen_seed
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel check connect main options report upstreams) \
-             $(addprefix base/,address clock file heap log net num secret) egd/egd_wire \
-             $(addprefix priv/,capability keeper random) \
+guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams) \
+             $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire \
+             $(addprefix priv/,capability keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census config ctl device device_polls device_reads device_twice egd_client \
-               egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder \
+unit_tests  := agent backoff base bucket census config connector ctl device device_polls device_reads device_twice \
+               egd_client egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health intake keeper \
+               kernel keyring ladder \
                masterkey mountinfo network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session \
                session_damage session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
                sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello \
-               tls_stream transports trust tty upstream usb usb_describe watchdog $(filter notify,$(notify))
+               tls_stream transports trust tty upstream usb usb_describe watchdog xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
-               sim_engine sim_usbip usb_descriptor
+               sim_engine sim_usbip usb_descriptor xenstore
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -120,7 +121,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter se
 	$(BUILD)/tests/unit/session_rig.o
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,connector ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
@@ -128,7 +129,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_stream transports): $(
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
-$(BUILD)/tests/unit/test_egd_server: $(BUILD)/tests/unit/egd_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
@@ -172,9 +173,11 @@ headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
-test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe
+test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe \
+              $(BUILD)/tests/rig/xen_probe
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
+$(BUILD)/tests/rig/xen_probe: $(BUILD)/tests/system/stream.o
 $(BUILD)/tests/system/readers: $(addprefix $(BUILD)/tests/system/,egd_reader.o record.o stream.o)
 $(test_tools): %: %.o
 	$(SAY) LD $@
@@ -235,6 +238,11 @@ test-guest: ## the key on USB, udev and systemd, in QEMU: minutes; needs root an
 	$(again) all test-programs
 	$(Q)$(suites) guest
 
+test-xen: ## guests of Xen get their entropy from dom0, in QEMU: minutes; needs root and the network once
+	$(Q)dist/packages.sh build test-unit test guest
+	$(again) all test-programs
+	$(Q)$(suites) xen
+
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
@@ -269,7 +277,7 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
-drop_ins := fuse.conf guests.conf kernel.conf network.conf
+drop_ins := fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
@@ -277,7 +285,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
 	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
-		doc/entropy-key.md doc/fleet.md $(doc)
+		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
@@ -320,6 +328,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak soak-usb test-guest test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

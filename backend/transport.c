@@ -7,11 +7,12 @@
 #include "backend/net_transport.h"
 #include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
+#include "backend/xen_transport.h"
 
 /* Tried in this order: a bare path comes last. */
 static const struct transport_kind *const kinds[] = {
-	&transport_usb,   &transport_unix,      &transport_tcp, &transport_tls,
-	&transport_vsock, &transport_tty_named, &transport_tty};
+	&transport_usb,   &transport_unix, &transport_tcp,       &transport_tls,
+	&transport_vsock, &transport_xen,  &transport_tty_named, &transport_tty};
 
 const struct transport_kind *
 transport_kind_of(const char *address)

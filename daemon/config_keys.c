@@ -313,7 +313,7 @@ const struct config_key config_keys[] = {
 	 "networks that may ask; required where others than this machine can"},
 	{"listen", "address", parse_listen_address, IN(egd_listen_config, address), REQUIRED,
 	 "where clients come: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT,"
-	 " systemd:NAME"},
+	 " systemd:NAME, xen:DIRECTORY"},
 	{"listen", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
 	 "what it serves: direct, each byte of the sources once; default direct"},
 	{"listen", "allow", parse_networks, IN(egd_listen_config, allow), OPTIONAL,

@@ -22,7 +22,9 @@
 #include "daemon/listens.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
+#include "daemon/seeds.h"
 #include "daemon/status.h"
+#include "priv/capability.h"
 
 /*
  * Open devices at once, and as many who may wait: 170 and 340 bytes each, when used. Listeners say
@@ -98,6 +100,7 @@ start_control(struct daemon *d)
 		{.name = "HwReport", .words = true, .run = hwreport_write},
 		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
 		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
+		{.name = "Seed", .admin = true, .run = seeds_order},
 		{.name = "Drain", .admin = true, .run = haproxy_drain},
 		{.name = "Resume", .admin = true, .run = haproxy_resume},
 		{.name = "Keyring", .admin = true, .run = orders_keyring},
@@ -231,11 +234,26 @@ warn_if_unlocked(void)
 			 bytes);
 }
 
+/* What takes a privilege is theirs from now on: we give up what root has not given up for us. */
+static bool
+start_servants(struct daemon *d)
+{
+	int result = 0;
+
+	if (!connectors_prepare(d) || !kernel_prepare(d))
+		return false;
+	if (geteuid() != 0 && (connectors_are_any(d) || d->keeper >= 0))
+		result = capability_keep_only(CAPABILITY_NONE);
+	if (result < 0)
+		log_err("cannot give up capabilities: %s", strerror(-result));
+	return result == 0;
+}
+
 /* Sources last: with the first byte all is there that it needs. */
 static bool
 daemon_start(struct daemon *d)
 {
-	return kernel_prepare(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
+	return start_servants(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
 	       start_control(d) && devices_start(d) && listens_start(d) && haproxy_start(d) &&
 	       drop_privileges(d) && kernel_start(d) && inputs_start(d) && start_watchdog(d);
 }
@@ -250,6 +268,7 @@ daemon_stop(struct daemon *d)
 	listens_stop(d);
 	devices_stop(d);
 	kernel_stop(d);
+	connectors_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
 	pool_free(&d->pool);

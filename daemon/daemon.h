@@ -12,6 +12,7 @@
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
+#include "daemon/connectors.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
 #include "egd/egd_server.h"
@@ -42,8 +43,10 @@ struct daemon {
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
-	int keeper;                                  /* with [kernel] at the start; -1: none */
-	struct kernel_feed *kernel;                  /* NULL: not fed */
+	struct pool_account seeds;                   /* see daemon/seeds.h */
+	struct connector connectors[CONFIG_LISTENS_MAX];
+	int keeper;                                     /* with [kernel] at the start; -1: none */
+	struct kernel_feed *kernel;                     /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;

@@ -9,7 +9,6 @@
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/row.h"
-#include "priv/capability.h"
 #include "priv/keeper.h"
 
 bool
@@ -21,8 +20,6 @@ kernel_prepare(struct daemon *d)
 	if (!d->config.kernel_on)
 		return true;
 	result = d->keeper = keeper_start();
-	if (result >= 0 && geteuid() != 0)
-		result = capability_keep_only(CAPABILITY_NONE);
 	if (result < 0)
 		log_err("kernel: cannot start the keeper: %s", strerror(-result));
 	return result >= 0;

@@ -42,14 +42,24 @@ make_room_for_clients(const struct daemon *d)
 			 (unsigned long long)needed);
 }
 
+/* What this listener needs of others; -1: nothing, or it is not there. */
+static int
+listens_given(const struct daemon *d, const struct egd_listen_config *config)
+{
+	const char *name = egd_listener_given_name(config->address);
+
+	if (egd_listener_xen_directory(config->address) != NULL)
+		return connectors_find(d, config);
+	return name != NULL ? notify_socket(name) : -1;
+}
+
 static bool
 listens_start_one(struct daemon *d, size_t i)
 {
 	const struct egd_listen_config *config = &d->config.listens[i];
-	const char *given = egd_listener_given_name(config->address);
 
 	return d->listens[i] != NULL ||
-	       egd_server_start(d->base, d->pool, config, given != NULL ? notify_socket(given) : -1,
+	       egd_server_start(d->base, d->pool, config, listens_given(d, config),
 				&d->listens[i]) == 0;
 }
 

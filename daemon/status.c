@@ -24,6 +24,7 @@ status_daemon(const struct daemon *d, struct evbuffer *out)
 	row_number(&s, "uptime_s", (clock_now_ms() - d->started_ms) / 1000);
 	row_text(&s, "keyring", d->config.keyring);
 	row_number(&s, "long_term_keys", d->keyring->len);
+	row_number(&s, "seed_bytes", d->seeds.delivered);
 }
 
 static void

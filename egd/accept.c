@@ -27,6 +27,8 @@ refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char
 
 	s->ended[EGD_END_REFUSED]++;
 	close(fd);
+	if (caller->guest != NULL)
+		egd_xen_left(s->xen, caller->guest);
 	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
 		return;
 	egd_caller_text(caller, "", who);
@@ -88,6 +90,14 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 		bound_buffer(fd);
 		egd_connection_work(c);
 	}
+}
+
+void
+egd_accept_guest(void *arg, int fd, const char *guest)
+{
+	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
+
+	take(arg, fd, &caller);
 }
 
 /* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */

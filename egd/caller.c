@@ -31,7 +31,8 @@ egd_caller_accept(int listener, struct egd_caller *ret)
 	return fd;
 }
 
-/* FNV-1a: names are proven before they come here, so nobody can search for two that are alike. */
+/* FNV-1a: names are proven, or the administrator's, before they come here, so nobody can search for
+ * two that are alike. */
 static uint64_t
 name_hash(const char *name)
 {
@@ -56,7 +57,10 @@ egd_caller_identity(const struct egd_caller *caller, const char *name, struct po
 {
 	const struct address *address = &caller->address;
 
-	if (name[0] != '\0') {
+	if (caller->guest != NULL) {
+		ret->kind = IDENTITY_DOMAIN;
+		ret->number = name_hash(caller->guest);
+	} else if (name[0] != '\0') {
 		ret->kind = IDENTITY_TLS;
 		ret->number = name_hash(name);
 	} else if (address->any.sa_family == AF_INET) {
@@ -80,6 +84,10 @@ egd_caller_text(const struct egd_caller *caller, const char *name,
 {
 	char text[ADDRESS_TEXT_MAX];
 
+	if (caller->guest != NULL) {
+		snprintf(ret, EGD_CALLER_TEXT_MAX, "guest %s", caller->guest);
+		return;
+	}
 	if (caller->address.any.sa_family == AF_UNIX)
 		snprintf(text, sizeof(text), "uid %u", (unsigned)caller->uid);
 	else

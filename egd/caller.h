@@ -13,6 +13,7 @@
 struct egd_caller {
 	struct address address; /* as the socket or a trusted proxy says */
 	uid_t uid;              /* of a Unix socket's peer; else meaningless */
+	const char *guest;      /* of Xen, whose channel it is; NULL: none. Not ours. */
 };
 
 /* Takes a connection from `listener`: the fd, or -errno as net_accept(). */
@@ -25,7 +26,7 @@ int egd_caller_accept(int listener, struct egd_caller *ret);
 void egd_caller_identity(const struct egd_caller *caller, const char *name,
 			 struct pool_client *ret);
 
-/* "192.0.2.7:4711", "uid 107", "psk:web1 at 192.0.2.7:4711". */
+/* "192.0.2.7:4711", "uid 107", "psk:web1 at 192.0.2.7:4711", "guest web1". */
 void egd_caller_text(const struct egd_caller *caller, const char *name,
 		     char ret[static EGD_CALLER_TEXT_MAX]);
 

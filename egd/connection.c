@@ -58,6 +58,8 @@ egd_connection_free(struct egd_connection *c, enum egd_end end)
 	}
 	free_events(c);
 	egd_stream_close(&c->stream);
+	if (c->caller.guest != NULL)
+		egd_xen_left(server->xen, c->caller.guest);
 	free(c);
 }
 

@@ -69,13 +69,16 @@ make_events(struct egd_server *s)
 	s->limits.start = limit_of(base, START_S * 1000);
 	s->limits.slow = limit_of(base, SLOW_S * 1000);
 	s->limits.half = limit_of(base, HALF_S * 1000);
-	s->limits.idle = limit_of(base, s->config.idle_ms);
+	/* A guest asks when it likes: its channel is its own and costs nobody a place. */
+	if (s->xen == NULL)
+		s->limits.idle = limit_of(base, s->config.idle_ms);
 	s->accept = event_new(base, s->fd, EV_READ | EV_PERSIST, egd_accept_ready, s);
 	s->accept_again = evtimer_new(base, egd_accept_again, s);
 	s->work = evtimer_new(base, on_work, s);
 	return s->limits.start != NULL && s->limits.slow != NULL && s->limits.half != NULL &&
-	       s->limits.idle != NULL && s->accept != NULL && s->accept_again != NULL &&
-	       s->work != NULL && event_add(s->accept, NULL) == 0;
+	       (s->xen != NULL || s->limits.idle != NULL) && s->accept != NULL &&
+	       s->accept_again != NULL && s->work != NULL &&
+	       (s->fd < 0 || event_add(s->accept, NULL) == 0);
 }
 
 /* NULL, and a line in the log, when the files are bad. */
@@ -99,6 +102,28 @@ read_tls(const struct egd_listen_config *config)
 	return context;
 }
 
+/* Opens what clients come by. 0, or -errno after a line in the log, of ours or who gives. */
+static int
+open_way_in(struct egd_server *s, int given)
+{
+	const struct egd_xen_env env = {
+		.base = s->base,
+		.name = s->config.name,
+		.directory = egd_listener_xen_directory(s->config.address),
+		.connector = given,
+		.taken = egd_accept_guest,
+		.arg = s,
+	};
+
+	if (env.directory == NULL) {
+		s->fd = egd_listener_open(&s->config, given);
+		return s->fd < 0 ? s->fd : 0;
+	}
+	if (given >= 0)
+		s->xen = egd_xen_new(&env);
+	return s->xen != NULL ? 0 : -EIO;
+}
+
 static int
 open_server(struct egd_server *s, int given)
 {
@@ -109,10 +134,9 @@ open_server(struct egd_server *s, int given)
 		if (s->tls == NULL)
 			return -EINVAL;
 	}
-	result = egd_listener_open(&s->config, given);
+	result = open_way_in(s, given);
 	if (result < 0)
 		return result;
-	s->fd = result;
 	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
@@ -185,6 +209,7 @@ egd_server_stop(struct egd_server **server)
 	free_event(s->work);
 	if (s->fd >= 0)
 		egd_listener_close(&s->config, s->fd);
+	egd_xen_free(&s->xen);
 	egd_members_finish(&s->members);
 	slots_finish(&s->outs);
 	tls_context_free(&s->tls);

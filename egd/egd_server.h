@@ -59,9 +59,9 @@ struct egd_server_status {
 };
 
 /*
- * Listens and serves from `base`. `given`: a socket that listens already and stays the caller's,
- * for systemd:NAME; else -1. 0 with *ret, or -errno after one line in the log that names the
- * listener, the cause and the cure.
+ * Listens and serves from `base`. `given` stays the caller's: for systemd:NAME a socket that
+ * listens already, for xen:DIRECTORY the connector to it (priv/connector.h); else -1. 0 with *ret,
+ * or -errno after one line in the log that names the listener, the cause and the cure.
  */
 int egd_server_start(struct event_base *base, struct pool *pool,
 		     const struct egd_listen_config *config, int given, struct egd_server **ret);

@@ -17,6 +17,7 @@
 #include "egd/networks.h"
 #include "egd/proxy.h"
 #include "egd/stream.h"
+#include "egd/xen.h"
 #include "pool/pool.h"
 #include "pool/slots.h"
 
@@ -69,7 +70,8 @@ struct egd_server {
 	struct egd_networks allow, proxies;
 	struct tls_context *tls;
 	struct egd_limits limits;
-	int fd;
+	int fd;              /* of the listener; -1: */
+	struct egd_xen *xen; /* connects to guests instead; NULL: does not */
 	struct event *accept, *accept_again;
 	struct event *work;                      /* serves those who are due */
 	TAILQ_HEAD(egd_due, egd_connection) due; /* who is to be served, in turn */
@@ -93,6 +95,9 @@ void egd_server_schedule(struct egd_server *server, struct egd_connection *c);
 /* Events of the listener: somebody connects; there may be fds again. */
 void egd_accept_ready(evutil_socket_t listener, short what, void *server);
 void egd_accept_again(evutil_socket_t none, short what, void *server);
+
+/* A guest of Xen has a channel: egd_xen_env.taken. */
+void egd_accept_guest(void *server, int fd, const char *guest);
 
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);

@@ -15,9 +15,9 @@
 
 /* ---- the address ---- */
 
-enum kind { KIND_UNIX, KIND_TCP, KIND_TLS, KIND_VSOCK, KIND_SYSTEMD, KINDS };
+enum kind { KIND_UNIX, KIND_TCP, KIND_TLS, KIND_VSOCK, KIND_SYSTEMD, KIND_XEN, KINDS };
 
-static const char *const prefixes[KINDS] = {"unix:", "tcp:", "tls:", "vsock:", "systemd:"};
+static const char *const prefixes[KINDS] = {"unix:", "tcp:", "tls:", "vsock:", "systemd:", "xen:"};
 
 /* KINDS when it is none; *ret_rest is what follows the prefix. */
 static enum kind
@@ -48,11 +48,13 @@ egd_listener_address_error(const char *address)
 		return address_parse_vsock_listen(rest, &parsed);
 	case KIND_SYSTEMD:
 		return rest[0] != '\0' ? NULL : "a FileDescriptorName= is needed behind systemd:";
+	case KIND_XEN:
+		return rest[0] == '/' ? NULL : "an absolute path is needed behind xen:";
 	case KINDS:
 		break;
 	}
-	return "unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT or systemd:NAME is "
-	       "needed";
+	return "unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT, systemd:NAME or "
+	       "xen:DIRECTORY is needed";
 }
 
 const char *
@@ -61,6 +63,14 @@ egd_listener_given_name(const char *address)
 	const char *rest;
 
 	return kind_of(address, &rest) == KIND_SYSTEMD ? rest : NULL;
+}
+
+const char *
+egd_listener_xen_directory(const char *address)
+{
+	const char *rest;
+
+	return kind_of(address, &rest) == KIND_XEN ? rest : NULL;
 }
 
 /* ---- the section ---- */
@@ -118,7 +128,7 @@ egd_listener_error(const struct egd_listen_config *config)
 		return NULL; /* said of the address already */
 	if (kind != KIND_UNIX && config->owner[0] != '\0')
 		return "owner is for unix: only";
-	if ((kind == KIND_UNIX || kind == KIND_VSOCK) &&
+	if ((kind == KIND_UNIX || kind == KIND_VSOCK || kind == KIND_XEN) &&
 	    (config->allow[0] != '\0' || config->proxy_from[0] != '\0'))
 		return "allow and proxy-from are for networks: tcp:, tls: and systemd:";
 	error = tls_error(config, kind);
@@ -266,6 +276,7 @@ egd_listener_open(const struct egd_listen_config *config, int given)
 		return open_address(config, address_parse_vsock_listen(rest, &address), &address);
 	case KIND_SYSTEMD:
 		return open_given(config, given);
+	case KIND_XEN:
 	case KINDS:
 		break;
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The socket that a [listen] section asks for:
- *     unix:PATH   tcp:ADDRESS:PORT   tls:ADDRESS:PORT   vsock:PORT   systemd:NAME
+ *     unix:PATH   tcp:ADDRESS:PORT   tls:ADDRESS:PORT   vsock:PORT   systemd:NAME   xen:DIRECTORY
  * ADDRESS is in numbers: V4, [V6], or [::] for all of both; NAME one of systemd's
  * FileDescriptorName=.
  */
@@ -20,6 +20,9 @@ const char *egd_listener_error(const struct egd_listen_config *config);
 
 /* The NAME of systemd:NAME, whose socket somebody has to give; NULL for all others. */
 const char *egd_listener_given_name(const char *address);
+
+/* The DIRECTORY of xen:DIRECTORY, where nobody listens (egd/xen.h); NULL for all others. */
+const char *egd_listener_xen_directory(const char *address);
 
 /* Whether connections are to speak TLS: tls:, or systemd: with keys for it. */
 bool egd_listener_is_tls(const struct egd_listen_config *config);

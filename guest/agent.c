@@ -47,12 +47,12 @@ await_keeper(int keeper)
 	return keeper_answer(keeper);
 }
 
-static int
-hand_over(struct agent *a, bool reseed)
+int
+agent_hand_over(int keeper, const uint8_t *bytes, size_t len, unsigned bits, bool reseed)
 {
-	int result = keeper_feed(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
+	int result = keeper_feed(keeper, bytes, len, bits, reseed);
 
-	return result < 0 ? result : await_keeper(a->keeper);
+	return result < 0 ? result : await_keeper(keeper);
 }
 
 static const char *
@@ -103,7 +103,7 @@ feed(struct agent *a, bool reseed)
 		return FEED_EXIT_UPSTREAM;
 	}
 	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
-	result = hand_over(a, reseed);
+	result = agent_hand_over(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
 	secret_wipe(a->bytes, EGD_LEN_MAX);
 	count(a, from, result);
 	note_kernel(a, result);

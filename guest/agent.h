@@ -3,6 +3,10 @@
 #ifndef GUEST_AGENT_H
 #define GUEST_AGENT_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
 #include "guest/options.h"
 #include "guest/upstreams.h"
 
@@ -11,5 +15,8 @@
  * keeper_start(). Returns what to exit with.
  */
 int agent_run(const struct options *options, struct upstreams *upstreams, int keeper);
+
+/* One feed of these bytes; see keeper_feed(). 0 or -errno. */
+int agent_hand_over(int keeper, const uint8_t *bytes, size_t len, unsigned bits, bool reseed);
 
 #endif

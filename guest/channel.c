@@ -36,6 +36,7 @@ static const struct channel_kind kinds[] = {
 	{"unix:", check_path, connect_unix, false, true},
 	{"vsock:", check_vsock, connect_vsock, false, true},
 	{"tty:", check_path, connect_tty, false, true},
+	{"xen", check_xen, connect_xen, false, true},
 	{"tls:", check_host, connect_host, true, true},
 	{"tcp:", check_host, connect_host, false, false},
 };
@@ -60,7 +61,7 @@ bool
 channel_prepare(struct channel_to *to, const char *address, const struct options *options,
 		char *error, size_t cap)
 {
-	const char *wrong = "unix:, vsock:, tty:, tls: or tcp: is needed";
+	const char *wrong = "unix:, vsock:, tty:, xen, tls: or tcp: is needed";
 
 	*to = (struct channel_to){.address = address};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && to->kind == NULL; i++) {

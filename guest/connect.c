@@ -13,9 +13,7 @@
 
 #include "base/clock.h"
 #include "base/net.h"
-
-/* A name that no name server knows: not an errno of any socket. */
-#define NO_SUCH_HOST (-100000)
+#include "base/xen_channel.h"
 
 /* ---- waiting ---- */
 
@@ -41,7 +39,18 @@ connect_wait(int fd, short events, uint64_t end_ms)
 const char *
 connect_why(int error)
 {
-	return error == NO_SUCH_HOST ? "no such host" : strerror(-error);
+	switch (error) {
+	case CONNECT_NO_HOST:
+		return "no such host";
+	case CONNECT_NO_XEN:
+		return xen_channel_error_text(ENOENT);
+	case CONNECT_NO_CHANNEL:
+		return xen_channel_error_text(ENODEV);
+	case CONNECT_NO_ANSWER:
+		return "nobody answers: does the host's daemon have a [listen] at xen:?";
+	default:
+		return strerror(-error);
+	}
 }
 
 /* ---- paths ---- */
@@ -139,7 +148,7 @@ check_host(const char *where)
 static int
 connect_any(const struct addrinfo *found, uint64_t end_ms)
 {
-	int result = NO_SUCH_HOST;
+	int result = CONNECT_NO_HOST;
 
 	for (; found != NULL && result < 0; found = found->ai_next) {
 		struct address address = {.len = found->ai_addrlen};
@@ -166,7 +175,7 @@ connect_host(const char *where, uint64_t end_ms)
 	(void)address_parse_host(where, &at);
 	snprintf(port, sizeof(port), "%u", (unsigned)at.port);
 	if (getaddrinfo(at.host, port, &hints, &found) != 0)
-		return NO_SUCH_HOST;
+		return CONNECT_NO_HOST;
 	result = connect_any(found, end_ms);
 	freeaddrinfo(found);
 	return result;

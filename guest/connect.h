@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One function for each kind of address: a connected fd (non-blocking, close-on-exec), or -errno.
+/*
+ * One function for each kind of address: a connected fd (non-blocking, close-on-exec), or -errno,
+ * or one of CONNECT_NO_*.
  */
 #ifndef GUEST_CONNECT_H
 #define GUEST_CONNECT_H
@@ -8,10 +10,17 @@
 
 #include "base/address.h"
 
+/* No errno of any system call. */
+#define CONNECT_NO_HOST (-100000)    /* a name that no name server knows */
+#define CONNECT_NO_XEN (-100001)     /* this is no guest of Xen */
+#define CONNECT_NO_CHANNEL (-100002) /* it has not the channel */
+#define CONNECT_NO_ANSWER (-100003)  /* nobody is at its other end */
+
 /* NULL, or what is wrong with the form of what stands behind the prefix. */
 const char *check_path(const char *where);
 const char *check_host(const char *where);
 const char *check_vsock(const char *where);
+const char *check_xen(const char *where);
 
 int connect_unix(const char *path, uint64_t end_ms);
 int connect_vsock(const char *where, uint64_t end_ms);
@@ -23,6 +32,9 @@ int connect_host(const char *where, uint64_t end_ms);
  * who has given up, perhaps us.
  */
 int connect_tty(const char *path, uint64_t end_ms);
+
+/* The channel of a guest of Xen, when somebody has answered at its other end. */
+int connect_xen(const char *where, uint64_t end_ms);
 
 /* An error of these in words. */
 const char *connect_why(int error);

@@ -18,6 +18,7 @@
 #include "guest/exit.h"
 #include "guest/options.h"
 #include "guest/report.h"
+#include "guest/seed.h"
 #include "priv/capability.h"
 #include "priv/keeper.h"
 #include "priv/random.h"
@@ -97,6 +98,21 @@ run_agent(const struct options *options)
 	return result;
 }
 
+/* The store's device is root's, whose we still are. */
+static int
+run_seed(const struct options *options)
+{
+	int keeper = keeper_start();
+
+	if (keeper < 0) {
+		log_err("cannot start the keeper: %s", strerror(-keeper));
+		return FEED_EXIT_KERNEL;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	give_up_privileges();
+	return seed_run(options, keeper);
+}
+
 /* Without a privilege, and whoever asks. */
 static int
 run_check(const struct options *options)
@@ -123,6 +139,8 @@ main(int argc, char **argv)
 	switch (options.mode) {
 	case MODE_WAIT_SEEDED:
 		return wait_seeded(options.patience_ms);
+	case MODE_XEN_SEED:
+		return run_seed(&options);
 	case MODE_CHECK:
 		return run_check(&options);
 	case MODE_STATUS:

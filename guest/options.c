@@ -24,7 +24,7 @@ usage(FILE *to)
 {
 	fprintf(to,
 		"usage: ekey-feed --from ADDRESS... [option...]\n"
-		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, tty:PATH, tls:HOST:PORT or\n"
+		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, xen, tty:PATH, tls:HOST:PORT or\n"
 		"                      tcp:HOST:PORT of an EGD server; the next is for when one "
 		"fails\n"
 		"  --once              feed once, then end\n"
@@ -38,6 +38,7 @@ usage(FILE *to)
 		"  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
 		"  --textfile PATH     write figures there, for node_exporter and --status\n"
 		"or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
+		"or:    ekey-feed --xenstore-seed        feed what a Xen host left for this guest\n"
 		"or:    ekey-feed --status [--textfile PATH]\n"
 		"       --version, --help\n");
 }
@@ -58,6 +59,7 @@ enum {
 	OPT_KEY,
 	OPT_TEXTFILE,
 	OPT_WAIT_SEEDED,
+	OPT_XENSTORE_SEED,
 	OPT_STATUS,
 	OPT_VERSION,
 	OPT_HELP,
@@ -79,6 +81,7 @@ static const struct option long_options[] = {
 	{"key", required_argument, NULL, OPT_KEY},
 	{"textfile", required_argument, NULL, OPT_TEXTFILE},
 	{"wait-seeded", optional_argument, NULL, OPT_WAIT_SEEDED},
+	{"xenstore-seed", no_argument, NULL, OPT_XENSTORE_SEED},
 	{"status", no_argument, NULL, OPT_STATUS},
 	{"version", no_argument, NULL, OPT_VERSION},
 	{"help", no_argument, NULL, OPT_HELP},
@@ -190,6 +193,9 @@ take(struct options *o, int option, const char *text)
 	case OPT_CHECK:
 		o->mode = MODE_CHECK;
 		return NULL;
+	case OPT_XENSTORE_SEED:
+		o->mode = MODE_XEN_SEED;
+		return NULL;
 	case OPT_STATUS:
 		o->mode = MODE_STATUS;
 		return NULL;
@@ -212,11 +218,17 @@ refuse(int *ret_exit)
 }
 
 static bool
+needs_upstreams(enum mode mode)
+{
+	return mode != MODE_WAIT_SEEDED && mode != MODE_STATUS && mode != MODE_XEN_SEED;
+}
+
+static bool
 is_complete(const struct options *o, int words_left)
 {
 	if (words_left > 0)
 		fprintf(stderr, "ekey-feed: only options are understood\n");
-	else if (o->from_count == 0 && o->mode != MODE_WAIT_SEEDED && o->mode != MODE_STATUS)
+	else if (o->from_count == 0 && needs_upstreams(o->mode))
 		fprintf(stderr, "ekey-feed: --from ADDRESS is needed\n");
 	else
 		return true;

@@ -15,6 +15,7 @@ enum mode {
 	MODE_ONCE,        /* one feed */
 	MODE_CHECK,       /* no feed: does a server answer? */
 	MODE_WAIT_SEEDED, /* no feed: until the kernel's generator is ready */
+	MODE_XEN_SEED,    /* one feed of what the host left in xenstore */
 	MODE_STATUS,      /* no feed: what the one that runs has written down */
 };
 

@@ -2,25 +2,13 @@
 #include "priv/keeper.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <limits.h>
 #include <linux/capability.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "base/secret.h"
-#include "priv/capability.h"
 #include "priv/random.h"
-
-#define NOBODY 65534
-
-#ifndef SYS_close_range
-#define SYS_close_range 436 /* Linux 5.9; headers of the time may lack it */
-#endif
+#include "priv/servant.h"
 
 struct order {
 	uint32_t len, bits, reseed;
@@ -28,32 +16,6 @@ struct order {
 };
 
 /* ---- the keeper ---- */
-
-static int
-become_nobody(void)
-{
-	if (setgroups(0, NULL) != 0 || setresgid(NOBODY, NOBODY, NOBODY) != 0 ||
-	    setresuid(NOBODY, NOBODY, NOBODY) != 0)
-		return -errno;
-	return 0;
-}
-
-/* 0, or why no order can be obeyed: an answer is better than a keeper that is not there. */
-static int
-confine(void)
-{
-	int result = 0;
-
-	(void)prctl(PR_SET_NAME, "ekey-keeper", 0, 0, 0);
-	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-	(void)prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-	if (geteuid() == 0)
-		result = become_nobody();
-	if (result == 0)
-		result = capability_keep_only(UINT64_C(1) << CAP_SYS_ADMIN);
-	secret_shield(); /* changing the uid makes a process dumpable again */
-	return result;
-}
 
 static int
 obey(int *random, const struct order *order)
@@ -72,12 +34,13 @@ obey(int *random, const struct order *order)
 	return result == -ENODATA ? 0 : result;
 }
 
-static _Noreturn void
-keep(int fd)
+static void
+keep(int fd, void *arg)
 {
 	struct order order;
-	int random = priv_open_random(), refusal = confine();
+	int random = priv_open_random(), refusal = servant_confine("ekey-keeper", CAP_SYS_ADMIN);
 
+	(void)arg;
 	while (recv(fd, &order, sizeof(order), MSG_TRUNC) == (ssize_t)sizeof(order)) {
 		int32_t answer = refusal < 0 ? refusal : obey(&random, &order);
 
@@ -85,29 +48,6 @@ keep(int fd)
 		if (send(fd, &answer, sizeof(answer), MSG_NOSIGNAL) != (ssize_t)sizeof(answer))
 			break;
 	}
-	_exit(0);
-}
-
-/* It ends with who started it, and not before: a signal to the whole group is not for it. */
-static void
-ignore_signals(void)
-{
-	static const int ignored[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT, SIGUSR1, SIGUSR2};
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-}
-
-/*
- * fds are given lowest first: what we had, and what systemd gave, is below. For what is above a gap
- * there is a call since Linux 5.9, which C libraries of guests may not know.
- */
-static void
-close_all_but(int keep_fd)
-{
-	for (int fd = STDIN_FILENO; fd < keep_fd; fd++)
-		close(fd);
-	(void)syscall(SYS_close_range, (unsigned)keep_fd + 1, UINT_MAX, 0);
 }
 
 /* ---- who orders ---- */
@@ -115,23 +55,7 @@ close_all_but(int keep_fd)
 int
 keeper_start(void)
 {
-	int ends[2], error;
-	pid_t child;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		return -errno;
-	child = fork();
-	if (child == 0) {
-		ignore_signals();
-		close_all_but(ends[1]);
-		keep(ends[1]);
-	}
-	error = errno;
-	close(ends[1]);
-	if (child > 0)
-		return ends[0];
-	close(ends[0]);
-	return -error;
+	return servant_start(keep, NULL);
 }
 
 int

@@ -147,6 +147,7 @@ SUITES = {
     "system": lambda args: run_pytest(args, "tests/system"),
     "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
     "guest": run_guest,
+    "xen": lambda args: run_pytest(args, "tests/rig/test_xen.py"),
 }
 
 

@@ -14,7 +14,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 SUITES = ["bookworm", "trixie"]  # oldest first
 QEMU = "qemu-system-x86_64"
 TOOLS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "modprobe": "kmod", "xz": "xz-utils"}
-PARTS = ["vmlinuz", "root.img", "boot/modules"]
+PARTS = {"": ["vmlinuz", "root.img", "boot/modules"],
+         "xen": ["xen", "vmlinux", "root.img", "boot/modules"]}  # by image.sh's kind
 MAKE_LIMIT_S = 600
 OUT_OF_REACH = 3  # image.sh: the packages cannot be had here
 KEPT_S = 14 * 86400  # after its last use; others may boot from it now
@@ -56,36 +57,36 @@ def check_tools():
         raise Lack("root, to make their image, which is not in the cache yet")
 
 
-def folder_of(suite):
+def folder_of(suite, kind):
     """By all that the image is made from, as far as this machine's apt knows the suite."""
     known = subprocess.run(
-        ["apt-cache", "policy", "linux-image-amd64", "systemd", "udev", "kmod", "libc6"],
+        ["apt-cache", "policy", "linux-image-amd64", "systemd", "udev", "kmod", "libc6", "xen-utils-common"],
         stdout=subprocess.PIPE, text=True, check=False, timeout=60,
     ).stdout
     versions = re.findall(r"Candidate: (.*)", known)
-    text = (HERE / "image.sh").read_text() + suite + " ".join(versions)
+    text = (HERE / "image.sh").read_text() + suite + kind + " ".join(versions)
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return cache / "ekey-random" / f"rig-{suite}-{key}"
+    return cache / "ekey-random" / f"rig-{suite}{kind}-{key}"
 
 
-def whole(folder):
+def whole(folder, kind):
     """image.sh renames it into its place when it is done; somebody may have tidied since."""
-    return all((folder / part).is_file() for part in PARTS)
+    return all((folder / part).is_file() for part in PARTS[kind])
 
 
-def make(suite, folder):
+def make(suite, folder, kind):
     check_tools()
     shutil.rmtree(folder, ignore_errors=True)
     made = subprocess.run(
-        [HERE / "image.sh", suite, folder], timeout=MAKE_LIMIT_S, check=False, text=True,
+        [HERE / "image.sh", suite, folder, *[kind][:len(kind)]], timeout=MAKE_LIMIT_S, check=False, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     if made.returncode == OUT_OF_REACH:
         *details, reason = made.stdout.strip().splitlines()
         print(*details, sep="\n")
         raise Lack(f"their image, and {reason}")
-    if made.returncode != 0 or not whole(folder):
+    if made.returncode != 0 or not whole(folder, kind):
         raise RuntimeError(f"image.sh: exit {made.returncode}\n{made.stdout}")
 
 
@@ -95,18 +96,18 @@ def remove_old(cache):
             shutil.rmtree(old, ignore_errors=True)
 
 
-def get():
-    """The folder with the PARTS, made if need be. Raises Lack, or what went wrong."""
+def get(kind=""):
+    """The folder with the PARTS of a kind, made if need be. Raises Lack, or what went wrong."""
     check_host()
     suite = guest_suite()
-    folder = folder_of(suite)
-    if not whole(folder):
+    folder = folder_of(suite, kind)
+    if not whole(folder, kind):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with open(folder.parent / "rig.lock", "w", encoding="ascii") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not whole(folder):
+            if not whole(folder, kind):
                 remove_old(folder.parent)
-                make(suite, folder)
+                make(suite, folder, kind)
     if os.access(folder, os.W_OK):
         os.utime(folder)
     return folder

@@ -1,20 +1,30 @@
 #!/bin/sh
-# Makes what the guests of tests/rig/qemu.py boot from: image.sh SUITE DIR, as root
+# Makes what the guests of tests/rig/qemu.py boot from: image.sh SUITE DIR [xen], as root
 #
 #   DIR/vmlinuz   Debian's stock kernel, from its package; nothing is installed on this machine
 #   DIR/root.img  Debian's minimal userland with systemd and udev, as ext4
 #   DIR/boot/     the modules that find the root, and /modules, their order
+# With "xen" (tests/rig/xen.py) the userland is a dom0's, and beside it are
+#   DIR/xen       the hypervisor
+#   DIR/vmlinux   the kernel unpacked, which Xen and xl would take long to do
 #
 # Packages come from this machine's own apt sources, for SUITE. DIR appears whole or not at all.
 # Exits with 3 and one line when the packages are out of reach.
 set -eu
 suite=$1
 out=$2
+kind=${3:-}
 packages=systemd,systemd-sysv,udev,kmod,procps
 # What the first program loads to find the root; what the tests and systemd ask for later.
 boot_modules="virtio_pci virtio_blk crc32c_generic ext4"
 modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
 	virtio_rng virtio_console vsock_loopback"
+size=640M
+if [ "$kind" = xen ]; then
+	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static
+	modules="$boot_modules fuse cuse xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs"
+	size=1G
+fi
 
 # The suites of Debian that this machine knows, renamed to the one that is wanted.
 sources() {
@@ -55,6 +65,14 @@ export APT_CONFIG="$MMDEBSTRAP_APT_CONFIG"
 package=$(apt-cache depends linux-image-amd64 | sed -n "s/.*Depends: \(linux-image-[0-9].*\)/\1/p")
 cd "$(dirname "$1")" && chmod 755 .
 apt-get -qq download "$package" && dpkg-deb -x "$package"_*.deb kernel'
+
+# unpack_payload VMLINUZ: where and how long it is says the header of Linux's boot protocol.
+unpack_payload() {
+	sectors=$(od -An -tu1 -j 497 -N 1 "$1")
+	offset=$(od -An -tu4 -j 584 -N 4 "$1")
+	length=$(od -An -tu4 -j 588 -N 4 "$1")
+	tail -c +$(((sectors + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) | xz -dc
+}
 sources | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--include="$packages" --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -95,7 +113,13 @@ depmod -b "$root" "$version"
 echo guest >"$root/etc/hostname"
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 echo '/dev/vda / ext4 rw 0 0' >"$root/etc/fstab"
-truncate -s 640M "$work/root.img"
+if [ "$kind" = xen ]; then
+	zcat "$root"/boot/xen-*-amd64.gz >"$work/xen"
+	unpack_payload "$kernel/boot/vmlinuz-$version" >"$work/vmlinux"
+	mkdir -p "$root/guest"
+	cp "$work/vmlinux" "$root/guest/vmlinux"
+fi
+truncate -s $size "$work/root.img"
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/root.img"
 cp "$kernel/boot/vmlinuz-$version" "$work/vmlinuz"
 

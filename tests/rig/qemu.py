@@ -49,7 +49,7 @@ def pack(build, tree, to):
     """Writes the archive that the guest unpacks onto its root: /rig, and what `tree` holds."""
     programs = [build / name for name in (
         "ekey-randomd", "ekeyctl", "ekey-sim", "tests/system/readers", "tests/rig/init",
-        "ekey-feed", "tests/rig/pool_probe")]
+        "ekey-feed", "tests/rig/pool_probe", "tests/rig/xen_probe")]
     with tarfile.open(to, "w", dereference=False) as archive:
         for program in programs:
             archive.add(program, f"rig/{program.relative_to(build)}")

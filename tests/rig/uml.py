@@ -110,6 +110,6 @@ def watch(command, env, limit):
             pass
     if output is None:
         output, _ = kernel.communicate()
-    text = output.decode(errors="replace").replace("\r\n", "\n")
+    text = re.sub("\r+\n", "\n", output.decode(errors="replace"))
     ended = re.search(r"^rig: exit (\d+)$", text, re.M)
     return Run(int(ended[1]) if ended else None, text, time.monotonic() - started)

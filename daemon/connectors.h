@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The connectors (priv/connector.h) of [listen] sections at xen:DIRECTORY, one for each. */
+#ifndef DAEMON_CONNECTORS_H
+#define DAEMON_CONNECTORS_H
+
+#include <stdbool.h>
+
+#include "egd/egd_server.h"
+
+struct daemon;
+
+/* One that was started with the daemon, whatever the configuration says by now. */
+struct connector {
+	char address[EGD_ADDRESS_MAX]; /* of its listener; "": there is none */
+	int fd;
+};
+
+/* First of all: see servant_start(). False after a line in the log. */
+bool connectors_prepare(struct daemon *d);
+
+bool connectors_are_any(const struct daemon *d);
+
+/* That of an address; -1, after a line in the log, when it was not there at the start. */
+int connectors_find(const struct daemon *d, const struct egd_listen_config *listen);
+
+void connectors_stop(struct daemon *d);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/* What a guest of Xen may count on; the sockets of its QEMU are the test's. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/clock.h"
+#include "base/net.h"
+#include "priv/connector.h"
+#include "tests/unit/egd_rig.h"
+
+#define SAY(rig, fd, literal) egd_rig_say(rig, fd, literal, sizeof(literal) - 1)
+#define HEARS(rig, fd, literal) egd_rig_hears(rig, fd, literal, sizeof(literal) - 1)
+
+/* One channel as QEMU offers it. */
+struct channel {
+	char path[128];
+	int listener, fd;
+};
+
+static int
+begin(void **state)
+{
+	struct egd_rig *rig;
+
+	if (egd_rig_begin(state) != 0)
+		return -1;
+	rig = *state;
+	rig->given = chmod(rig->dir, 0755) == 0 ? connector_start(rig->dir) : -1;
+	sprintf(rig->config.address, "xen:%s", rig->dir);
+	return rig->given < 0;
+}
+
+/* The connector is our only child. */
+static int
+end(void **state)
+{
+	return egd_rig_end(state) != 0 || wait(NULL) < 0;
+}
+
+static void
+offer(struct egd_rig *rig, const char *name, struct channel *ret)
+{
+	snprintf(ret->path, sizeof(ret->path), "%s/%s", rig->dir, name);
+	ret->listener = net_unix_listen(ret->path, 0600);
+	ret->fd = -1;
+	assert_true(ret->listener >= 0);
+}
+
+static bool
+is_taken(void *arg)
+{
+	struct channel *channel = arg;
+	struct address peer;
+
+	channel->fd = net_accept(channel->listener, &peer);
+	return channel->fd >= 0;
+}
+
+static void
+expect(struct egd_rig *rig, struct channel *channel)
+{
+	egd_rig_until(rig, is_taken, channel);
+}
+
+static void
+withdraw(struct channel *channel)
+{
+	if (channel->fd >= 0)
+		close(channel->fd);
+	close(channel->listener);
+	unlink(channel->path);
+}
+
+static void
+guests_are_connected_to_whenever_they_come(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel early, late;
+
+	offer(rig, "ekey-early", &early);
+	egd_rig_start(rig);
+	egd_rig_put(rig, 8);
+	expect(rig, &early);
+	SAY(rig, early.fd, "\2\4");
+	HEARS(rig, early.fd, "\0\0\0\0");
+	offer(rig, "ekey-late", &late);
+	expect(rig, &late);
+	SAY(rig, late.fd, "\2\4");
+	HEARS(rig, late.fd, "\0\0\0\1");
+	assert_int_equal(egd_rig_status(rig).clients, 2);
+	withdraw(&early);
+	withdraw(&late);
+}
+
+static void
+a_guest_that_is_started_anew_is_connected_to_again(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel guest;
+
+	offer(rig, "ekey-guest", &guest);
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4);
+	for (int life = 0; life < 3; life++) {
+		expect(rig, &guest);
+		withdraw(&guest);
+		offer(rig, "ekey-guest", &guest);
+	}
+	expect(rig, &guest);
+	SAY(rig, guest.fd, "\2\4");
+	HEARS(rig, guest.fd, "\0\0\0\0");
+	withdraw(&guest);
+}
+
+static void
+other_sockets_are_left_alone(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel monitor, unnamed, guest;
+	struct address peer;
+
+	offer(rig, "qmp-libxl-1", &monitor);
+	offer(rig, "ekey-", &unnamed);
+	offer(rig, "ekey-guest", &guest);
+	egd_rig_start(rig);
+	expect(rig, &guest);
+	assert_true(net_accept(monitor.listener, &peer) < 0);
+	assert_true(net_accept(unnamed.listener, &peer) < 0);
+	withdraw(&monitor);
+	withdraw(&unnamed);
+	withdraw(&guest);
+}
+
+/* By touching its socket, as the wait for who spoke no EGD is real. */
+static void
+who_speaks_no_egd_is_left_and_tried_again(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel guest;
+
+	offer(rig, "ekey-guest", &guest);
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4);
+	expect(rig, &guest);
+	SAY(rig, guest.fd, "login: ");
+	egd_rig_hears_the_end(rig, guest.fd);
+	close(guest.fd);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_UNKNOWN], 1);
+	assert_int_equal(chmod(guest.path, 0640), 0);
+	expect(rig, &guest);
+	SAY(rig, guest.fd, "\2\4");
+	HEARS(rig, guest.fd, "\0\0\0\0");
+	withdraw(&guest);
+}
+
+static void
+each_guest_has_a_rate_of_its_own(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel greedy, modest;
+
+	offer(rig, "ekey-greedy", &greedy);
+	offer(rig, "ekey-modest", &modest);
+	rig->config.rate = 1;
+	rig->config.burst = EGD_BURST_MIN;
+	egd_rig_start(rig);
+	egd_rig_put(rig, 1024);
+	expect(rig, &greedy);
+	expect(rig, &modest);
+	SAY(rig, greedy.fd, "\2\xfc\2\4");
+	egd_rig_turn(rig);
+	assert_int_equal(egd_rig_status(rig).throttled, 1);
+	assert_int_equal(egd_rig_totals(rig).delivered, 252);
+	SAY(rig, modest.fd, "\2\4");
+	HEARS(rig, modest.fd, "\0\0\0\x3f");
+	withdraw(&greedy);
+	withdraw(&modest);
+}
+
+/* Its channel is nobody else's place. */
+static void
+a_guest_may_be_silent_for_as_long_as_it_likes(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel guest;
+
+	offer(rig, "ekey-guest", &guest);
+	rig->config.idle_ms = 1;
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4);
+	expect(rig, &guest);
+	for (uint64_t end_ms = clock_now_ms() + 20; clock_now_ms() < end_ms;)
+		egd_rig_turn(rig);
+	SAY(rig, guest.fd, "\2\4");
+	HEARS(rig, guest.fd, "\0\0\0\0");
+	withdraw(&guest);
+}
+
+/* As a reload does with a section that has changed, in the midst of it. */
+static void
+answers_to_a_listener_that_was_ended_do_no_harm(void **state)
+{
+	struct egd_rig *rig = *state;
+	struct channel guest;
+
+	offer(rig, "ekey-guest", &guest);
+	for (int i = 0; i < 3; i++) {
+		egd_rig_start(rig);
+		egd_rig_turn(rig);
+		egd_server_stop(&rig->server);
+	}
+	egd_rig_start(rig);
+	egd_rig_put(rig, 4);
+	expect(rig, &guest);
+	withdraw(&guest);
+}
+
+static void
+it_does_not_start_without_a_connector(void **state)
+{
+	struct egd_rig *rig = *state;
+
+	assert_true(egd_server_start(rig->base, rig->pool, &rig->config, -1, &rig->server) < 0);
+	assert_null(rig->server);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(guests_are_connected_to_whenever_they_come),
+		TEST(a_guest_that_is_started_anew_is_connected_to_again),
+		TEST(other_sockets_are_left_alone),
+		TEST(who_speaks_no_egd_is_left_and_tried_again),
+		TEST(each_guest_has_a_rate_of_its_own),
+		TEST(a_guest_may_be_silent_for_as_long_as_it_likes),
+		TEST(answers_to_a_listener_that_was_ended_do_no_harm),
+		TEST(it_does_not_start_without_a_connector),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
