@@ -20,13 +20,13 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap log net network num replace secret
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child device fusermount keeper lock mount mountinfo random resolve usb
+priv_src    := capability child device fusermount keeper kept lock mount mountinfo random resolve usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
                rekeying source source_address source_log source_tls sources tls_transport trust tty usb usb_describe \
                usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
-cuse_src    := carrier carrier_cuse carrier_fuse claim device requests polls table watchdog
+cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover requests polls table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
                proxy stream
 ctl_src     := client peer server
@@ -45,7 +45,7 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(addprefix priv/,capability keeper random) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census config ctl device device_polls device_reads device_twice egd_client \
+unit_tests  := agent backoff base bucket census config ctl device device_handover device_polls device_reads device_twice egd_client \
                egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder masterkey mountinfo \
                network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage \
                session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \

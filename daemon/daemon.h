@@ -38,6 +38,7 @@ struct daemon {
 			  */
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
+	struct handover *handover;                   /* NULL: no parent keeps the devices */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */

@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,17 +13,17 @@
 static int
 set_up(void **state)
 {
-	struct table *t = calloc(1, sizeof(*t));
+	int fd;
 
-	table_init(t);
-	*state = t;
-	return 0;
+	*state = table_new(&fd);
+	close(fd);
+	return *state == NULL;
 }
 
 static int
 tear_down(void **state)
 {
-	free(*state);
+	table_free((struct table **)state);
 	return 0;
 }
 
