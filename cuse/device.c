@@ -242,7 +242,7 @@ device_take_over(struct device *d, int fd)
 		table_clear(d->table);
 		return -ESTALE;
 	}
-	log_info("%s: taken over by %s with %u open files and %u reads that wait", d->config.path,
+	log_info("%s: taken over by %s; open files: %u, reads that wait: %u", d->config.path,
 		 d->carrier.kind->name, d->table->files_open, d->table->reads_pending);
 	device_keep(d);
 	result = device_serve(d);

@@ -2,6 +2,7 @@
 #include "cuse/handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,7 @@ handover_new(int fd)
 
 	if (h != NULL) {
 		h->fd = fd;
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 		result = handover_receive_all(h);
 	}
 	if (result == 0)
@@ -49,6 +51,20 @@ handover_new(int fd)
 	log_err("cannot hear what our parent keeps for us: %s", strerror(-result));
 	free(h);
 	return NULL;
+}
+
+void
+handover_free(struct handover **handover)
+{
+	struct handover *h = *handover;
+
+	*handover = NULL;
+	if (h == NULL)
+		return;
+	for (size_t i = 0; i < h->count; i++)
+		kept_close(&h->kept[i]);
+	close(h->fd);
+	free(h);
 }
 
 bool

@@ -15,6 +15,9 @@ struct handover;
 /* Takes `fd`, and from it all that was kept. NULL after a line in the log. */
 struct handover *handover_new(int fd);
 
+/* Closes what nobody has taken; NULLs the pointer. NULL is fine. */
+void handover_free(struct handover **h);
+
 /* What was kept for the device at `path`, if anything: its fds are the caller's. */
 bool handover_take(struct handover *h, const char *path, struct kept *ret);
 

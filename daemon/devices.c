@@ -66,6 +66,20 @@ devices_stop(struct daemon *d)
 		device_stop(&d->devices[i]);
 }
 
+void
+devices_leave(struct daemon *d)
+{
+	struct device_status status;
+
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
+		if (d->devices[i] == NULL)
+			continue;
+		device_status(d->devices[i], &status);
+		if (status.kept_by == KEPT_BY_NOBODY)
+			device_stop(&d->devices[i]);
+	}
+}
+
 /* ---- status ---- */
 
 /* Who keeps a device when this process ends. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <string.h>
@@ -105,10 +106,9 @@ keeper_start(void)
 	child = fork();
 	if (child == 0) {
 		ignore_signals();
-		for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-			close(fd);
-		close(ends[0]);
-		keep(ends[1]);
+		dup2(ends[1], STDIN_FILENO);
+		close_range(STDIN_FILENO + 1, UINT_MAX, 0);
+		keep(STDIN_FILENO);
 	}
 	error = errno;
 	close(ends[1]);

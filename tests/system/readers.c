@@ -7,6 +7,7 @@
  *                                         COUNT readers at once, of all kinds and random sizes,
  * that are interrupted and killed: no byte is delivered twice. What a killed reader had been
  * granted is lost: the stream is used up faster than it is read, by half and SPARE bytes (8 MiB).
+ * SIGTERM ends the reading before its time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -64,6 +65,15 @@ fail(const char *what)
 	exit(2);
 }
 
+static volatile sig_atomic_t ended;
+
+static void
+on_end(int number)
+{
+	(void)number;
+	ended = 1;
+}
+
 static void
 on_signal(int number)
 {
@@ -116,6 +126,7 @@ start_reader(struct crowd *c, unsigned i)
 		fail("fork");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGTERM, SIG_DFL);
 		if (getppid() != parent)
 			_exit(2);
 		srandom((unsigned)getpid());
@@ -163,9 +174,17 @@ reap(struct crowd *c)
 }
 
 static void
+end_readers(struct crowd *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->pid[i] && (kill(c->pid[i], SIGKILL) != 0 || waitpid(c->pid[i], NULL, 0) < 0))
+			fail("kill");
+}
+
+static void
 disturb(struct crowd *c)
 {
-	while (reap(c) > 0) {
+	while (reap(c) > 0 && !ended) {
 		unsigned i = (unsigned)random() % c->count;
 
 		if (c->pid[i] && random() % 4 == 0)
@@ -214,11 +233,13 @@ many(const char *device, const char *seed, size_t total, unsigned count, size_t 
 	c.shared_fd = open_device(device, 0);
 	/* Before the children, who inherit it: without it the signal would end them. */
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end}, NULL);
 	for (unsigned i = 0; i < count; i++)
 		c.record[i] = new_record(total / count);
 	for (unsigned i = 0; i < count; i++)
 		start_reader(&c, i);
 	disturb(&c);
+	end_readers(&c);
 	close(c.shared_fd);
 	printf("readers: %u readers, %u killed (slowest death %.1f ms), %.1f s\n", count, c.killed,
 	       c.slowest_death_ms, (now_ms() - started) / 1e3);
