@@ -32,7 +32,7 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source daemon devices files haproxy hwreport inputs \
                inputs_status keep kernel listens orders parent privileges reload row status $(notify)
-tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal \
+tool_src    := ask daemon device doctor drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring rekey status store terminal \
                wait_seeded
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

@@ -233,7 +233,7 @@ many(const char *device, const char *seed, size_t total, unsigned count, size_t 
 	c.shared_fd = open_device(device, 0);
 	/* Before the children, who inherit it: without it the signal would end them. */
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
-	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end}, NULL);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end, .sa_flags = SA_RESTART}, NULL);
 	for (unsigned i = 0; i < count; i++)
 		c.record[i] = new_record(total / count);
 	for (unsigned i = 0; i < count; i++)
