@@ -141,6 +141,8 @@ table_check(struct table *t)
 	    memchr(t->path, '\0', sizeof(t->path)) == NULL || !table_recount_files(t) ||
 	    !table_recount_reads(t))
 		return -EINVAL;
+	t->account.lost += t->account.granted; /* they were in the memory of who is gone */
+	t->account.granted = 0;
 	return t->adoptions++ < TABLE_ADOPTIONS_MAX ? 0 : -ELOOP;
 }
 

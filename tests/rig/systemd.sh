@@ -10,7 +10,8 @@ drop_in=/run/systemd/system/$service.d
 
 show() { systemctl show -P "$1" $service; }
 active() { systemctl is-active -q $service; }
-pid() { show MainPID; }
+pid() { show MainPID; } # of the parent
+core() { cut -d' ' -f1 "/proc/$(pid)/task/$(pid)/children"; }
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 read_as_nobody() { as_nobody timeout $limit head -c "$1" $device | wc -c | grep -qx "$1"; }
 
@@ -19,7 +20,8 @@ with() {
 	mkdir -p $drop_in
 	printf '%s\n' "$@" >$drop_in/test.conf
 	systemctl daemon-reload
-	systemctl restart $service
+	systemctl stop $service
+	systemctl start $service
 }
 without() {
 	rm -f $drop_in/test.conf
@@ -69,8 +71,9 @@ tty_is_the_services() {
 link_is_safe() { [ "$(readlink -f "/dev/entropykey/${serial/\//_}")" = /dev/ttyACM0 ]; }
 
 # ---- the service ----
-runs_as_nobody_special() {
-	tr '\t' ' ' <"/proc/$(pid)/status" >/run/status
+runs_as_nobody_special() { is_nobody_special "$(pid)" && is_nobody_special "$(core)"; }
+is_nobody_special() {
+	tr '\t' ' ' <"/proc/$1/status" >/run/status
 	user=$(id -u ekey-random)
 	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
 		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status
@@ -104,6 +107,29 @@ replug_serves_them() {
 	return $status
 }
 
+# ---- one daemon goes, another one comes: eight readers notice nothing ----
+restart_service() { systemctl restart $service; }
+kill_core() { kill -KILL "$(core)"; }
+kill_parent() { kill -KILL "$(pid)"; }
+another_serves() { active && now=$(core 2>/dev/null) && [ "${now:-$1}" -ne "$1" ]; }
+readers_notice_no_end() {
+	node=$(stat -c %t:%T:%i $device)
+	"$tools/readers" many $device $seed $((16 << 20)) 8 &
+	readers=$!
+	round=0
+	while [ $((round += 1)) -le ${rig_rounds:-5} ]; do
+		for how in restart_service kill_core kill_parent; do
+			before=$(core)
+			began=$(date +%s%3N)
+			$how && until_true another_serves "$before" && count 16 head -c 16 $device &&
+				kill -0 $readers || return 1
+			echo "$how: bytes again after $(($(date +%s%3N) - began)) ms"
+		done
+	done
+	[ "$(stat -c %t:%T:%i $device)" = "$node" ] && kill -TERM $readers && wait $readers
+}
+handover_is_armed() { ekeyctl doctor | grep 'handover is armed by keeper, service manager'; }
+
 # ---- when it goes wrong ----
 came_back() { active && [ "$(pid)" != "$1" ] && read_as_nobody 64; }
 aborted_device_comes_back() {
@@ -119,7 +145,7 @@ killed_daemon_comes_back() {
 hung_daemon_comes_back() {
 	with '[Service]' WatchdogSec=2
 	before=$(pid)
-	kill -STOP "$before"
+	kill -STOP "$(core)"
 	until_true came_back "$before"
 	status=$?
 	without
@@ -135,11 +161,13 @@ user_namespace_shuts_users_out() {
 	return $status
 }
 
+mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' /etc/ekey-random/ekey-random.conf
 	with "$(cat /usr/local/share/doc/ekey-random/fuse.conf)"
 	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
-		systemctl stop $service && [ ! -e $device ]
+		mounted=$(mount_id) && systemctl restart $service && [ "$(mount_id)" = "$mounted" ] &&
+		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ]
 	status=$?
 	sed -i 's/^via = .*/via = auto/' /etc/ekey-random/ekey-random.conf
 	without
@@ -185,6 +213,8 @@ promise others_can_wait_for_bytes_or_device others_can_wait_for_bytes_or_device
 promise reload_keeps_it_running reload_keeps_it_running
 here unplug_blocks_readers
 here replug_serves_them
+promise handover_is_armed handover_is_armed
+here readers_notice_no_end
 promise aborted_device_comes_back aborted_device_comes_back
 promise killed_daemon_comes_back killed_daemon_comes_back
 promise hung_daemon_comes_back hung_daemon_comes_back

@@ -32,6 +32,8 @@ CASES = [
     "reload_keeps_it_running",
     "unplug_blocks_readers",
     "replug_serves_them",
+    "handover_is_armed",
+    "readers_notice_no_end",
     "aborted_device_comes_back",
     "killed_daemon_comes_back",
     "hung_daemon_comes_back",

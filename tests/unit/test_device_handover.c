@@ -78,14 +78,17 @@ blocked_reads_are_answered_by_the_next(void **state)
 }
 
 static void
-bytes_granted_before_the_end_never_come(void **state)
+bytes_granted_before_the_end_are_lost_and_counted(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 256, O_RDONLY);
+	struct requests_status status;
 
 	source_put(k, 240);
 	memset(k->seen, 1, k->position / 16); /* to see one of these would be twice */
 	assert_int_equal(kernel_succeed(k), 0);
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.lost, 240);
 	source_put(k, 256);
 	assert_read(k, unique, 256);
 }
@@ -230,7 +233,7 @@ main(void)
 		BOTH(says_nothing_to_a_kernel_that_waits_for_nothing),
 		BOTH(open_files_go_on),
 		BOTH(blocked_reads_are_answered_by_the_next),
-		BOTH(bytes_granted_before_the_end_never_come),
+		BOTH(bytes_granted_before_the_end_are_lost_and_counted),
 		BOTH(interrupts_find_reads_of_the_former),
 		BOTH(a_read_taken_and_not_noted_is_answered),
 		BOTH(a_read_that_was_noted_too_is_answered_once),
