@@ -1,6 +1,8 @@
 """A daemon goes, by order or by kill -9, and another one comes: nobody who reads notices."""
 
+import ctypes
 import os
+import pathlib
 import re
 import select
 import signal
@@ -377,3 +379,36 @@ def test_stopping_leaves_nothing_with_the_service_manager(managed):
     assert daemon.stop() == 0
     assert managed.manager.names() == []
     assert not mounted(daemon.device)
+
+
+# ---- a daemon that hangs ----
+
+PTRACE_ATTACH = 16
+
+
+def hold(pid):
+    """Stops the first thread of a process, and only that, until we are killed."""
+    assert ctypes.CDLL(None).ptrace(PTRACE_ATTACH, pid, None, None) == 0
+    time.sleep(10 * PATIENCE_S)
+
+
+def ended(pid):
+    """It waits for whoever holds it to look away."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to stop a thread of another")
+def test_a_daemon_whose_loop_hangs_is_replaced_and_its_reader_served(start_sim, start_daemon):
+    daemon = start_daemon(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_waiting(daemon, 1)
+    daemon.config.write_text(daemon.config.read_text().replace(ABSENT, start_sim().address))
+    former = core(daemon.child.pid)
+    holder = Client(hold, former)
+    wait_until(lambda: ended(former), "its watchdog has ended it", 3 * PATIENCE_S)
+    holder.kill()
+    assert len(reader.result()) == 16
+    assert "ended by signal 6 (Aborted): another one takes over 1 device" in daemon.log()
