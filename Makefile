@@ -26,7 +26,7 @@ pool_src    := bucket circle health identities intake pool queue reserve ring sl
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport hangup ladder link net_transport peer \
                rekeying source source_address source_log source_tls sources tls_transport trust tty usb usb_describe \
                usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport usb_watch
-cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover requests polls table watchdog
+cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover requests polls table takeover watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
                proxy stream
 ctl_src     := client peer server

@@ -2,7 +2,6 @@
 #include "cuse/device.h"
 
 #include <errno.h>
-#include <linux/fuse.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include "cuse/choose.h"
 #include "cuse/claim.h"
 #include "cuse/requests.h"
+#include "cuse/takeover.h"
 #include "cuse/watchdog.h"
 
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
@@ -196,44 +196,10 @@ device_ended(struct device *d, const char *cause)
 
 /* ---- taking over ---- */
 
-/* Why nobody who has it open may be left with it as it is now; NULL: they may. */
-static const char *
-device_changed(const struct device *d)
-{
-	bool cuse = d->table->init_opcode == CUSE_INIT;
-
-	if (strcmp(d->table->path, d->config.path) != 0)
-		return "it is of another path";
-	if (d->table->mode != d->config.mode)
-		return "mode was changed";
-	if (d->config.via == (cuse ? DEVICE_VIA_FUSE : DEVICE_VIA_CUSE))
-		return "via was changed";
-	return NULL;
-}
-
-/* The connection, with all that is in it. NULL, or why not; takes `fd` either way. */
-static const char *
-device_adopt(struct device *d, int fd)
-{
-	const char *problem = device_changed(d);
-
-	if (problem != NULL) {
-		close(fd);
-		return problem;
-	}
-	d->carrier = (struct carrier){
-		.kind = d->table->init_opcode == CUSE_INIT ? &carrier_cuse : &carrier_fuse,
-		.path = d->config.path,
-		.mode = d->config.mode,
-		.requests = d->requests,
-	};
-	return carrier_adopt(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
-}
-
 static int
 device_take_over(struct device *d, int fd)
 {
-	const char *problem = device_adopt(d, fd);
+	const char *problem = takeover_carrier(&d->carrier, &d->config, d->requests, fd);
 	int result;
 
 	if (problem != NULL) {
@@ -250,35 +216,6 @@ device_take_over(struct device *d, int fd)
 		device_withdraw(d);
 	table_survived(d->table);
 	return result;
-}
-
-/* What goes to another path, or makes no sense to us, is not ours to serve. */
-static const char *
-table_problem(int error)
-{
-	return error == -EPROTO  ? "it is of another version"
-	       : error == -ELOOP ? "each who tried ended by it"
-				 : "what is known of it makes no sense";
-}
-
-/* The table of `k`, if there is one that we can go on with, else a new one. 0 or -errno. */
-static int
-device_find_table(struct device *d, struct kept *k)
-{
-	int result = k->fds[KEPT_TABLE] < 0 ? -ENOENT : table_adopt(k->fds[KEPT_TABLE], &d->table);
-
-	if (result == 0) {
-		d->table_fd = k->fds[KEPT_TABLE];
-		return 0;
-	}
-	if (result != -ENOENT)
-		log_warn("%s: not taken over, but published anew: %s", d->config.path,
-			 table_problem(result));
-	if (k->fds[KEPT_CARRIER] >= 0)
-		handover_forget(d->handover, d->config.path);
-	kept_close(k);
-	d->table = table_new(&d->table_fd);
-	return d->table == NULL ? -errno : 0;
 }
 
 /* ---- the module's calls ---- */
@@ -316,7 +253,7 @@ device_prepare(struct device *d, struct pool *pool, struct kept *k)
 	int result = device_claim(d, k);
 
 	if (result == 0)
-		result = device_find_table(d, k);
+		result = takeover_table(d->handover, k, d->config.path, &d->table, &d->table_fd);
 	if (result < 0)
 		return result;
 	d->requests = requests_new(pool, d->table, d->config.path);
@@ -373,22 +310,6 @@ device_stop(struct device **device)
 	if (*device != NULL)
 		device_free(*device);
 	*device = NULL;
-}
-
-/* Nobody has it open any longer than this: what is left then is as after kill -9. */
-void
-device_discard(struct handover *handover, struct kept *k)
-{
-	int lock = k->fds[KEPT_LOCK];
-
-	k->fds[KEPT_LOCK] = -1;
-	kept_close(k);
-	handover_forget(handover, k->path);
-	log_info("%s: withdrawn: it is no longer configured", k->path);
-	if (lock < 0)
-		return;
-	(void)claim_clear(k->path);
-	claim_release(k->path, lock);
 }
 
 void

@@ -31,6 +31,10 @@
 #define HANDLES_FOR_DEVICES 4096
 #define HANDLES_PER_CLIENT 4
 
+/* Who was killed with its parent may take a moment longer to be gone, and we be started at once. */
+#define FORMER_TRIES 20
+#define FORMER_WAIT_MS 50
+
 /* ---- parts ---- */
 
 static bool
@@ -86,6 +90,20 @@ control_cure(int error)
 				 : "";
 }
 
+static int
+open_control(struct daemon *d, const struct ctl_command *commands)
+{
+	int result = -EADDRINUSE;
+
+	for (int i = 0; i < FORMER_TRIES && result == -EADDRINUSE; i++) {
+		if (i > 0)
+			usleep(FORMER_WAIT_MS * 1000);
+		result = ctl_server_new(d->base, d->config.control, d->config.control_mode,
+					commands, d, &d->control);
+	}
+	return result;
+}
+
 static bool
 start_control(struct daemon *d)
 {
@@ -102,9 +120,7 @@ start_control(struct daemon *d)
 	int result;
 
 	make_control_dir(d->config.control);
-	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
-				&d->control);
-
+	result = open_control(d, commands);
 	if (result == -EADDRINUSE)
 		log_err("control socket %s: another daemon answers there", d->config.control);
 	else if (result < 0)

@@ -110,7 +110,7 @@ succeed() {
 
 # crowd_outlives SEED HOW: readers that block, poll and share.
 crowd_outlives() {
-	LIMIT_S=200 "$tools/readers" many $device "$1" $((16 << 20)) 16 &
+	CALM=1 "$tools/readers" many $device "$1" $((8 << 20)) 16 &
 	readers=$!
 	round=0
 	while [ $((round += 1)) -le "$rig_rounds" ]; do

@@ -114,10 +114,10 @@ kill_parent() { kill -KILL "$(pid)"; }
 another_serves() { active && now=$(core 2>/dev/null) && [ "${now:-$1}" -ne "$1" ]; }
 readers_notice_no_end() {
 	node=$(stat -c %t:%T:%i $device)
-	"$tools/readers" many $device $seed $((16 << 20)) 8 &
+	CALM=1 "$tools/readers" many $device $seed $((4 << 20)) 8 &
 	readers=$!
 	round=0
-	while [ $((round += 1)) -le ${rig_rounds:-5} ]; do
+	while [ $((round += 1)) -le ${rig_rounds:-3} ]; do
 		for how in restart_service kill_core kill_parent; do
 			before=$(core)
 			began=$(date +%s%3N)
