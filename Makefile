@@ -46,7 +46,7 @@ guest_src := $(addprefix guest/,agent channel connect main options report upstre
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent backoff base bucket census config ctl device device_handover device_polls device_reads device_twice egd_client \
-               egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kernel keyring ladder masterkey mountinfo \
+               egd_members egd_proxy egd_server egd_wire ekeyd_conf frame health intake keeper kept kernel keyring ladder masterkey mountinfo \
                network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session session_damage \
                session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
                sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_stream \

@@ -87,7 +87,8 @@ kept_receive(int socket, enum kept_act *ret_act, struct kept *ret)
 	struct msghdr header = {.msg_iov = &iov,
 				.msg_iovlen = 1,
 				.msg_control = &control,
-				.msg_controllen = sizeof(control)};
+				/* no more than there is room for: CMSG_SPACE() rounds up */
+				.msg_controllen = CMSG_LEN(KEPT_FDS * sizeof(int))};
 	ssize_t n = recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
 	int fds[KEPT_FDS], result;
 	size_t count;
@@ -96,7 +97,8 @@ kept_receive(int socket, enum kept_act *ret_act, struct kept *ret)
 		return n == 0 || errno == ECONNRESET ? -EPIPE : -errno;
 	count = take_fds(&header, fds);
 	result = unpack(&m, fds, count, ret);
-	if (result == 0 && (n != (ssize_t)sizeof(m) || (header.msg_flags & MSG_TRUNC) != 0)) {
+	if (result == 0 &&
+	    (n != (ssize_t)sizeof(m) || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0)) {
 		kept_close(ret);
 		result = -EPROTO;
 	}
