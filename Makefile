@@ -20,21 +20,23 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child connector device fusermount keeper lock mount mountinfo random resolve servant usb
+priv_src    := capability child connector device fusermount keeper kept lock mount mountinfo random resolve servant \
+               usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
                rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
-               usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic usb_transport \
-               usb_watch xen_transport
-cuse_src    := carrier carrier_cuse carrier_fuse claim device polls requests table watchdog
+               usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
+               usb_transport usb_watch xen_transport
+cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover polls requests table \
+               takeover watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
                proxy stream xen
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport inputs \
-               inputs_status kernel listens orders privileges reload row seeds status $(notify)
-tool_src    := ask daemon device drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status store \
-               terminal wait_seeded xen_seed
+daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
+               inputs inputs_status keep kernel listens orders parent privileges reload row seeds status $(notify)
+tool_src    := ask daemon device doctor drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status \
+               store terminal wait_seeded xen_seed
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
@@ -46,13 +48,13 @@ guest_src := $(addprefix guest/,agent channel check connect connect_xen main opt
              $(addprefix priv/,capability keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census config connector ctl device device_polls device_reads device_twice \
-               egd_client egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health intake keeper \
-               kernel keyring ladder \
-               masterkey mountinfo network packet pem64 pool pool_fair pool_reserve pool_whole rekey replace session \
-               session_damage session_faults session_keyring session_resets sim_engine sim_faults sim_usb_descriptors \
-               sim_usb_transfers sim_usbip sim_vectors skein source source_ladder table telemetry tls tls_hello \
-               tls_stream transports trust tty upstream usb usb_describe watchdog xenstore $(filter notify,$(notify))
+unit_tests  := agent backoff base bucket census config connector ctl device device_handover device_polls device_reads \
+               device_twice egd_client egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
+               intake keeper kept kernel keyring ladder masterkey mountinfo network packet pem64 pool pool_fair \
+               pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
+               session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
+               source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream usb \
+               usb_describe watchdog xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
 

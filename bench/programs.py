@@ -29,6 +29,10 @@ def wait_for(what, condition, seconds=START_S):
         time.sleep(0.02)
 
 
+def child_of(pid):
+    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
 class Program:
     """One running program, in its own folder's log; ended when the block ends."""
 
@@ -135,9 +139,14 @@ class Place:
         lines += more
         config.write_text("\n".join(lines) + "\n")
         daemon = Program(self.folder, [self.build / "ekey-randomd", "-c", config], cpus)
-        if not device:
-            return daemon.once("the control socket", control.exists)
-        return daemon.once(f"the device {device}", lambda: is_served(device))
+        if device:
+            daemon.once(f"the device {device}", lambda: is_served(device))
+        else:
+            daemon.once("the control socket", control.exists)
+        daemon.pid = child_of(daemon.pid)  # what is measured; the parent only waits
+        if cpus is not None:
+            os.sched_setaffinity(daemon.pid, cpus)
+        return daemon
 
     def is_full(self):
         """The daemon's only source is not read, since its pool is full."""

@@ -7,7 +7,6 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -39,21 +38,25 @@ carrier_note(struct carrier *c, const struct fuse_in_header *in, size_t len)
 		table_keep_init(requests_table(c->requests), in->opcode, body, body_len);
 }
 
+/* libfuse wants one, and is never asked to read: see carrier_drain(). */
 static ssize_t
 carrier_read(int fd, void *bytes, size_t len, void *userdata)
 {
-	ssize_t n = read(fd, bytes, len);
-
-	if (n >= (ssize_t)sizeof(struct fuse_in_header))
-		carrier_note(userdata, bytes, (size_t)n);
-	return n;
+	(void)fd, (void)bytes, (void)len, (void)userdata;
+	return -1;
 }
 
 static ssize_t
 carrier_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-	(void)userdata;
-	return writev(fd, iov, count);
+	const struct carrier *c = userdata;
+	ssize_t len = 0;
+
+	if (!c->mute)
+		return writev(fd, iov, count);
+	for (int i = 0; i < count; i++)
+		len += (ssize_t)iov[i].iov_len;
+	return len;
 }
 
 int
@@ -83,8 +86,6 @@ carrier_detach(struct carrier *c)
 	if (c->session != NULL)
 		fuse_session_destroy(c->session); /* closes fd too */
 	c->session = NULL;
-	free(c->buffer.mem);
-	c->buffer = (struct fuse_buf){0};
 	if (c->abort_fd >= 0)
 		close(c->abort_fd);
 	if (c->null_fd >= 0)
@@ -92,17 +93,50 @@ carrier_detach(struct carrier *c)
 	c->fd = c->abort_fd = c->null_fd = -1;
 }
 
+void
+carrier_process(struct carrier *c, void *request, size_t len)
+{
+	const struct fuse_buf buffer = {.size = len, .mem = request};
+
+	if (len < sizeof(struct fuse_in_header))
+		return;
+	carrier_note(c, request, len);
+	fuse_session_process_buf(c->session, &buffer);
+}
+
+/*
+ * Read by ourselves and not by libfuse: into the table, where a next generation finds what we did
+ * not live to answer. The length is the kernel's own, the first word that it writes.
+ */
+static ssize_t
+carrier_take(const struct carrier *c)
+{
+	struct table *t = requests_table(c->requests);
+	ssize_t n = read(c->fd, t->request, sizeof(t->request));
+
+	return n < 0 ? -errno : n;
+}
+
+void
+carrier_done(const struct carrier *c)
+{
+	memset(requests_table(c->requests)->request, 0, sizeof(uint32_t));
+}
+
 int
 carrier_drain(struct carrier *c)
 {
 	for (int i = 0; i < CARRIER_BATCH; i++) {
-		int n = fuse_session_receive_buf(c->session, &c->buffer);
+		ssize_t n = carrier_take(c);
 
 		if (n == -EAGAIN || n == -EINTR)
 			return 0;
+		if (n == -ENOENT) /* whoever asked is gone */
+			continue;
 		if (n <= 0)
-			return n == 0 ? -ENODEV : n;
-		fuse_session_process_buf(c->session, &c->buffer);
+			return n == 0 ? -ENODEV : (int)n;
+		carrier_process(c, requests_table(c->requests)->request, (size_t)n);
+		carrier_done(c);
 	}
 	return 0;
 }

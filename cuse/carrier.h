@@ -44,9 +44,9 @@ struct carrier {
 	int null_fd;                  /* takes the place of fd, to end it without that switch */
 	bool initialised;             /* the handshake is over */
 	bool mode_is_udevs;           /* we may not set it: see cuse_set_mode() */
-	struct fuse_buf buffer;
-	uint64_t unique;      /* of the request in hand */
-	uint64_t poll_handle; /* of the poll in hand */
+	bool mute;                    /* answers to what the kernel did not ask go nowhere */
+	uint64_t unique;              /* of the request in hand */
+	uint64_t poll_handle;         /* of the poll in hand */
 	char problem[CARRIER_PROBLEM_MAX];
 };
 
@@ -56,12 +56,24 @@ struct carrier {
  */
 int carrier_open(struct carrier *c);
 
+/*
+ * The same for the connection `fd` of a generation that is gone, whose table the requests have: its
+ * handshake, its open reads and polls, and the request that it had in hand, as if they came only
+ * now. Takes `fd`. 0, or -errno with c->problem, and the connection is closed, but not withdrawn.
+ */
+int carrier_adopt(struct carrier *c, int fd);
+
 /* Closes the connection, then withdraws. Who is blocked in it gets ECONNABORTED. */
 void carrier_close(struct carrier *c);
 
-/* The parts of carrier_open() and carrier_close() without kind's connect, publish and withdraw. */
+/* The parts of these without kind's connect, publish and withdraw. */
 int carrier_attach(struct carrier *c, int fd);
+int carrier_reattach(struct carrier *c, int fd);
 void carrier_detach(struct carrier *c);
+
+/* Has one request answered; and says that the one in the table's `request` was dealt with. */
+void carrier_process(struct carrier *c, void *request, size_t len);
+void carrier_done(const struct carrier *c);
 
 /* Takes and answers what is queued, up to CARRIER_BATCH. 0, or -errno: the connection has ended. */
 int carrier_drain(struct carrier *c);

@@ -14,6 +14,9 @@
 /* Nothing about the file ever changes while it is mounted. */
 #define FUSE_ATTR_TIMEOUT_S 3600.0
 
+/* Nobody may write; but the kernel insists on a buffer for it. */
+#define FUSE_WRITE_MAX (TABLE_REQUEST_MAX - 4096)
+
 static struct carrier *
 fuse_carrier(fuse_req_t req)
 {
@@ -25,7 +28,8 @@ fuse_init(void *userdata, struct fuse_conn_info *connection)
 {
 	struct carrier *c = userdata;
 
-	(void)connection;
+	if (connection->max_write > FUSE_WRITE_MAX)
+		connection->max_write = FUSE_WRITE_MAX;
 	c->initialised = true;
 }
 
@@ -173,8 +177,11 @@ fuse_publish(struct carrier *c)
 	enum priv_mounted mounted;
 	unsigned minor_number;
 
-	if (priv_mount_look(c->path, &mounted, &minor_number) == 0 && mounted == PRIV_MOUNTED_OURS)
-		c->abort_fd = priv_open_fuse_abort(minor_number);
+	if (priv_mount_look(c->path, &mounted, &minor_number) < 0)
+		return 0;
+	if (mounted != PRIV_MOUNTED_OURS)
+		return carrier_fail(c, -ENODEV, "it was unmounted");
+	c->abort_fd = priv_open_fuse_abort(minor_number);
 	return 0;
 }
 

@@ -62,6 +62,12 @@ claim_take(const char *path)
 	return fd;
 }
 
+void
+claim_inherit(int fd)
+{
+	(void)priv_lock_sign(fd);
+}
+
 /* A mount of ours, while the claim is ours too, has nobody behind it. */
 static int
 claim_clear_mounts(const char *path)

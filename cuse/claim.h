@@ -21,6 +21,9 @@ int claim_resolve(const char *path, char *ret, size_t size);
  */
 int claim_take(const char *path);
 
+/* Signs the lock that another process took, and left to us. */
+void claim_inherit(int fd);
+
 /*
  * With the claim held: detaches dead mounts of ours and removes the file below them. 0 when nothing
  * is at the path any more, else -errno after a line in the log (-EEXIST: something not ours).

@@ -6,12 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cuse/carrier.h"
+#include "cuse/choose.h"
 #include "cuse/claim.h"
 #include "cuse/requests.h"
+#include "cuse/takeover.h"
 #include "cuse/watchdog.h"
 
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
@@ -25,6 +28,10 @@ struct device {
 	struct event_base *base;
 	struct device_config config; /* path resolved */
 	int claim_fd;                /* -1: none, see claim_take() */
+	struct handover *handover;   /* NULL: the device ends with this process */
+	enum kept_by kept_by;
+	struct table *table;
+	int table_fd;
 	struct requests *requests;
 	struct carrier carrier;
 	struct event *readable, *retry; /* `retry` is pending while the device is not published */
@@ -61,11 +68,14 @@ device_watch_needed(void *arg)
 	return requests_pending(d->requests);
 }
 
+/* Where another daemon takes over after us, our end is all that it takes to set readers free. */
 static void
 device_hangs(void *arg)
 {
 	const struct device *d = arg;
 
+	if (d->kept_by != KEPT_BY_NOBODY)
+		abort();
 	carrier_abort(&d->carrier);
 	log_err("%s: our event loop hangs: the connection was ended, to set its readers free",
 		d->config.path);
@@ -117,61 +127,22 @@ device_withdraw(struct device *d)
 	if (d->readable != NULL)
 		event_free(d->readable);
 	d->readable = NULL;
+	if (d->kept_by != KEPT_BY_NOBODY) /* first: a connection ends with its last fd */
+		handover_forget(d->handover, d->config.path);
+	d->kept_by = KEPT_BY_NOBODY;
 	if (d->carrier.session != NULL)
 		carrier_close(&d->carrier);
 }
 
-static int
-device_open_carrier(struct device *d, const struct carrier_kind *kind)
+static void
+device_keep(struct device *d)
 {
-	d->carrier = (struct carrier){
-		.kind = kind,
-		.path = d->config.path,
-		.mode = d->config.mode,
-		.requests = d->requests,
-	};
-	return carrier_open(&d->carrier);
-}
+	struct kept k = {.fds = {d->carrier.fd, d->table_fd, d->claim_fd}};
 
-/*
- * CUSE where it can be had, else FUSE. Only a kernel without CUSE is a reason to change over: a
- * name that CUSE refused would be in the way of FUSE too. Why FUSE, or why neither, is in `why`.
- */
-static int
-device_open_any(struct device *d, char *why, size_t size)
-{
-	int result;
-
-	if (d->config.via == DEVICE_VIA_FUSE) {
-		snprintf(why, size, "the configuration says so");
-		return device_open_carrier(d, &carrier_fuse);
-	}
-	result = device_open_carrier(d, &carrier_cuse);
-	snprintf(why, size, "%s", d->carrier.problem);
-	if (d->config.via == DEVICE_VIA_CUSE || result != -ENODEV)
-		return result;
-	result = device_open_carrier(d, &carrier_fuse);
-	return result == -EACCES ? -ENODEV : result; /* neither can be had by this user */
-}
-
-static int
-device_choose_carrier(struct device *d)
-{
-	char why[CARRIER_PROBLEM_MAX];
-	int result = device_open_any(d, why, sizeof(why));
-	const struct carrier *c = &d->carrier;
-
-	if (result < 0 && c->kind == &carrier_fuse && d->config.via == DEVICE_VIA_AUTO)
-		log_err("%s: not published: %s; and %s", d->config.path, why, c->problem);
-	else if (result < 0)
-		log_err("%s: not published: %s", d->config.path, c->problem);
-	else if (c->kind == &carrier_fuse)
-		log_info("%s: served by FUSE, because %s", d->config.path, why);
-	else
-		log_info("%s: served by CUSE%s", d->config.path,
-			 c->mode_is_udevs ? "; udev's rules set its mode, since we are not root"
-					  : "");
-	return result;
+	memcpy(d->table->path, d->config.path, sizeof(d->table->path));
+	memcpy(k.path, d->config.path, sizeof(k.path));
+	d->table->mode = d->config.mode;
+	d->kept_by = handover_keep(d->handover, &k);
 }
 
 static int
@@ -180,9 +151,10 @@ device_publish(struct device *d)
 	int result = d->claim_fd >= 0 ? claim_clear(d->config.path) : 0;
 
 	if (result == 0)
-		result = device_choose_carrier(d);
+		result = choose_carrier(&d->carrier, &d->config, d->requests);
 	if (result < 0)
 		return result;
+	device_keep(d);
 	result = device_serve(d);
 	if (result < 0) {
 		log_err("%s: not published: %s", d->config.path, strerror(-result));
@@ -222,6 +194,30 @@ device_ended(struct device *d, const char *cause)
 	device_retry_later(d);
 }
 
+/* ---- taking over ---- */
+
+static int
+device_take_over(struct device *d, int fd)
+{
+	const char *problem = takeover_carrier(&d->carrier, &d->config, d->requests, fd);
+	int result;
+
+	if (problem != NULL) {
+		log_warn("%s: not taken over, but published anew: %s", d->config.path, problem);
+		handover_forget(d->handover, d->config.path);
+		table_clear(d->table);
+		return -ESTALE;
+	}
+	log_info("%s: taken over by %s; open files: %u, reads that wait: %u", d->config.path,
+		 d->carrier.kind->name, d->table->files_open, d->table->reads_pending);
+	device_keep(d);
+	result = device_serve(d);
+	if (result < 0)
+		device_withdraw(d);
+	table_survived(d->table);
+	return result;
+}
+
 /* ---- the module's calls ---- */
 
 static void
@@ -231,27 +227,61 @@ device_free(struct device *d)
 	if (d->retry != NULL)
 		event_free(d->retry);
 	requests_free(&d->requests);
+	table_free(&d->table);
+	if (d->table_fd >= 0)
+		close(d->table_fd);
 	if (d->claim_fd >= 0)
 		claim_release(d->config.path, d->claim_fd);
 	free(d);
 }
 
 static int
-device_prepare(struct device *d, struct pool *pool)
+device_claim(struct device *d, struct kept *k)
 {
-	d->requests = requests_new(pool, d->config.path);
-	d->retry = evtimer_new(d->base, device_retry, d);
-	if (d->requests == NULL || d->retry == NULL) {
-		log_err("%s: not published: no memory", d->config.path);
-		return -ENOMEM;
-	}
-	d->claim_fd = claim_take(d->config.path);
+	d->claim_fd = k->fds[KEPT_LOCK];
+	k->fds[KEPT_LOCK] = -1;
+	if (d->claim_fd < 0)
+		d->claim_fd = claim_take(d->config.path);
+	else
+		claim_inherit(d->claim_fd);
 	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
 }
 
+static int
+device_prepare(struct device *d, struct pool *pool, struct kept *k)
+{
+	int result = device_claim(d, k);
+
+	if (result == 0)
+		result = takeover_table(d->handover, k, d->config.path, &d->table, &d->table_fd);
+	if (result < 0)
+		return result;
+	d->requests = requests_new(pool, d->table, d->config.path);
+	d->retry = evtimer_new(d->base, device_retry, d);
+	if (d->requests != NULL && d->retry != NULL)
+		return 0;
+	log_err("%s: not published: no memory", d->config.path);
+	return -ENOMEM;
+}
+
+static int
+device_begin(struct device *d, struct pool *pool)
+{
+	struct kept k = {.fds = {-1, -1, -1}};
+	int result;
+
+	(void)handover_take(d->handover, d->config.path, &k);
+	result = device_prepare(d, pool, &k);
+	if (result < 0)
+		return result;
+	if (k.fds[KEPT_CARRIER] >= 0 && device_take_over(d, k.fds[KEPT_CARRIER]) == 0)
+		return 0;
+	return device_publish(d);
+}
+
 int
-device_start(struct event_base *base, struct pool *pool, const struct device_config *config,
-	     struct device **ret)
+device_start(struct event_base *base, struct pool *pool, struct handover *handover,
+	     const struct device_config *config, struct device **ret)
 {
 	struct device *d = calloc(1, sizeof(*d));
 	int result;
@@ -260,13 +290,12 @@ device_start(struct event_base *base, struct pool *pool, const struct device_con
 		return -ENOMEM;
 	fuse_set_log_func(device_fuse_log);
 	d->base = base;
+	d->handover = handover;
 	d->config = *config;
-	d->claim_fd = -1;
+	d->claim_fd = d->table_fd = -1;
 	result = claim_resolve(config->path, d->config.path, sizeof(d->config.path));
 	if (result == 0)
-		result = device_prepare(d, pool);
-	if (result == 0)
-		result = device_publish(d);
+		result = device_begin(d, pool);
 	if (result < 0) {
 		device_free(d);
 		return result;
@@ -296,5 +325,6 @@ device_status(const struct device *d, struct device_status *ret)
 		.opens = requests.opens,
 		.interrupted = requests.interrupted,
 		.account = requests.account,
+		.kept_by = d->kept_by,
 	};
 }

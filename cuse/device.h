@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cuse/handover.h"
 #include "pool/pool.h"
 
 #define DEVICE_NAME_MAX 32
@@ -32,16 +33,21 @@ struct device_status {
 	const char *via;      /* "cuse" or "fuse"; "none" while it is to be published again */
 	uint64_t opens;       /* open files now */
 	uint64_t interrupted; /* reads ended by a signal */
-	struct pool_account account;
+	struct pool_account account; /* of all daemons that have served it */
+	enum kept_by kept_by;
 };
 
 /*
  * Publishes the device and serves it from `base`. 0 with *ret, or -errno after one line in the log
  * that names the path, the cause and the cure: another instance serves it (-EBUSY), something else
- * has that name (-EEXIST), no carrier (-ENODEV).
+ * has that name (-EEXIST), no carrier (-ENODEV). `handover` (NULL: none) outlives it: with a device
+ * there that another daemon has left this one goes on with it, and nobody who has it open notices.
  */
-int device_start(struct event_base *base, struct pool *pool, const struct device_config *config,
-		 struct device **ret);
+int device_start(struct event_base *base, struct pool *pool, struct handover *handover,
+		 const struct device_config *config, struct device **ret);
+
+/* Withdraws what another daemon has left and this one does not serve. */
+void device_discard(struct handover *handover, struct kept *k);
 
 /* Answers nobody any more, withdraws the device, NULLs the pointer. */
 void device_stop(struct device **device);

@@ -23,12 +23,11 @@ struct read {
 struct requests {
 	struct pool *pool;
 	const char *name;
-	uint8_t *reply; /* REQUESTS_REPLY_MAX bytes of secret memory, empty between two answers */
-	uint64_t interrupted;
+	uint8_t *reply;   /* REQUESTS_REPLY_MAX bytes of secret memory, empty between two answers */
 	uint32_t starved; /* files that are */
-	struct pool_account account;
+	uint32_t replayed; /* entry of the table that the read in hand has already, or TABLE_NONE */
 	struct log_limit refused;
-	struct table table;
+	struct table *table;
 	struct file files[TABLE_FILES];
 	struct read reads[TABLE_READS];
 };

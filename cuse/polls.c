@@ -16,7 +16,7 @@ poll_set_starved(struct file *f, bool starved)
 void
 poll_forget(struct file *f)
 {
-	struct table_file *entry = &f->owner->table.files[f - f->owner->files];
+	struct table_file *entry = &f->owner->table->files[f - f->owner->files];
 
 	if (f->ph != NULL)
 		fuse_pollhandle_destroy(f->ph);
@@ -45,7 +45,7 @@ poll_arm(struct file *f)
 void
 poll_arm_starved(struct requests *r)
 {
-	for (uint32_t i = 0; i < r->table.files_used && r->starved > 0; i++) {
+	for (uint32_t i = 0; i < r->table->files_used && r->starved > 0; i++) {
 		struct file *f = &r->files[i];
 
 		if (!f->starved)
@@ -84,7 +84,7 @@ void
 requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *fi,
 	      struct fuse_pollhandle *ph, uint64_t poll_handle)
 {
-	struct table_file *entry = table_file(&r->table, fi->fh);
+	struct table_file *entry = table_file(r->table, fi->fh);
 	struct file *f;
 	bool ready;
 

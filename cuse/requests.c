@@ -12,7 +12,7 @@
 #include "cuse/inside.h"
 
 struct requests *
-requests_new(struct pool *pool, const char *name)
+requests_new(struct pool *pool, struct table *table, const char *name)
 {
 	struct requests *r = calloc(1, sizeof(*r));
 
@@ -25,7 +25,8 @@ requests_new(struct pool *pool, const char *name)
 	}
 	r->pool = pool;
 	r->name = name;
-	table_init(&r->table);
+	r->table = table;
+	r->replayed = TABLE_NONE;
 	return r;
 }
 
@@ -55,24 +56,30 @@ requests_note_refusal(struct requests *r, const char *what, uid_t uid)
 
 /* ---- open and release ---- */
 
+static bool
+file_open_in_pool(struct requests *r, uint32_t index, uid_t uid)
+{
+	const struct pool_client client = {.kind = IDENTITY_UID, .number = uid, .weight = 1};
+	struct file *f = &r->files[index];
+
+	*f = (struct file){.owner = r};
+	return pool_handle_open(r->pool, &f->pool, &r->table->account, &client);
+}
+
 int
 requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 {
-	const struct pool_client client = {.kind = IDENTITY_UID, .number = uid, .weight = 1};
 	uint32_t index;
-	struct file *f;
 
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return EACCES;
-	index = table_file_open(&r->table, uid);
+	index = table_file_open(r->table, uid);
 	if (index == TABLE_NONE) {
 		requests_note_refusal(r, "open files", uid);
 		return ENFILE;
 	}
-	f = &r->files[index];
-	*f = (struct file){.owner = r};
-	if (!pool_handle_open(r->pool, &f->pool, &r->account, &client)) {
-		table_file_close(&r->table, index);
+	if (!file_open_in_pool(r, index, uid)) {
+		table_file_close(r->table, index);
 		requests_note_refusal(r, "open files", uid);
 		return ENFILE;
 	}
@@ -89,7 +96,7 @@ read_reply(struct requests *r, fuse_req_t req, size_t len)
 	bool delivered = fuse_reply_buf(req, (const char *)r->reply, len) == 0;
 
 	secret_wipe(r->reply, len);
-	r->account.requests += delivered && len > 0;
+	r->table->account.requests += delivered && len > 0;
 	return delivered;
 }
 
@@ -100,7 +107,7 @@ read_finish(struct read *p, bool delivered)
 	struct requests *r = p->owner;
 	struct pool_waiter *waiter = p->waiter;
 
-	table_read_remove(&r->table, (uint32_t)(p - r->reads));
+	table_read_remove(r->table, (uint32_t)(p - r->reads));
 	*p = (struct read){0};
 	pool_waiter_done(r->pool, waiter, delivered);
 	poll_arm_starved(r);
@@ -111,7 +118,7 @@ static void
 read_answer(struct read *p, bool with_more)
 {
 	struct requests *r = p->owner;
-	struct table_read *entry = &r->table.reads[p - r->reads];
+	struct table_read *entry = &r->table->reads[p - r->reads];
 	struct pool_handle *handle = &r->files[entry->file].pool;
 	size_t gathered, more = 0;
 	const uint8_t *bytes = pool_waiter_bytes(p->waiter, &gathered);
@@ -157,7 +164,7 @@ read_interrupted(fuse_req_t req, void *data)
 	struct read *p = data;
 
 	(void)req;
-	p->owner->interrupted++;
+	p->owner->table->interrupted++;
 	read_cut_short(p, EINTR);
 }
 
@@ -173,9 +180,11 @@ static void
 read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, uint32_t asked)
 {
 	size_t need = asked < POOL_GATHER_MAX ? asked : POOL_GATHER_MAX;
-	uint32_t index = table_read_add(&r->table, file, unique, asked);
+	uint32_t index = r->replayed;
 	struct read *p;
 
+	if (index == TABLE_NONE)
+		index = table_read_add(r->table, file, unique, asked);
 	if (index == TABLE_NONE) {
 		read_refuse(r, req);
 		return;
@@ -185,7 +194,7 @@ read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, ui
 	p->waiter = pool_wait(r->pool, &r->files[file].pool, need, read_ready, p);
 	if (p->waiter == NULL) {
 		*p = (struct read){0};
-		table_read_remove(&r->table, index);
+		table_read_remove(r->table, index);
 		read_refuse(r, req);
 		return;
 	}
@@ -209,7 +218,7 @@ requests_read(struct requests *r, fuse_req_t req, uint64_t unique, const struct 
 	bool wait = (fi->flags & O_NONBLOCK) == 0;
 	struct file *f;
 
-	if (table_file(&r->table, fi->fh) == NULL) {
+	if (table_file(r->table, fi->fh) == NULL) {
 		fuse_reply_err(req, EBADF);
 		return;
 	}
@@ -232,21 +241,50 @@ requests_read(struct requests *r, fuse_req_t req, uint64_t unique, const struct 
 void
 requests_release(struct requests *r, uint64_t fh)
 {
-	struct table_file *entry = table_file(&r->table, fh);
+	struct table_file *entry = table_file(r->table, fh);
 	struct file *f;
 
 	if (entry == NULL)
 		return;
 	f = &r->files[fh];
 	/* The kernel releases a file after its last read has ended; this loop trusts nobody. */
-	for (uint32_t i = 0; i < r->table.reads_used && entry->reads > 0; i++) {
-		if (r->reads[i].req != NULL && r->table.reads[i].file == fh)
+	for (uint32_t i = 0; i < r->table->reads_used && entry->reads > 0; i++) {
+		if (r->reads[i].req != NULL && r->table->reads[i].file == fh)
 			read_cut_short(&r->reads[i], EINTR);
 	}
 	poll_forget(f);
 	pool_handle_close(r->pool, &f->pool);
-	table_file_close(&r->table, (uint32_t)fh);
+	table_file_close(r->table, (uint32_t)fh);
 	poll_arm_starved(r);
+}
+
+/* ---- the next generation ---- */
+
+static void
+requests_close_in_pool(struct requests *r, uint32_t below)
+{
+	for (uint32_t i = 0; i < below; i++)
+		if (r->table->files[i].open)
+			pool_handle_close(r->pool, &r->files[i].pool);
+}
+
+bool
+requests_adopt(struct requests *r)
+{
+	for (uint32_t i = 0; i < r->table->files_used; i++) {
+		if (!r->table->files[i].open || file_open_in_pool(r, i, r->table->files[i].uid))
+			continue;
+		requests_close_in_pool(r, i);
+		table_clear(r->table);
+		return false;
+	}
+	return true;
+}
+
+void
+requests_replay(struct requests *r, uint32_t read)
+{
+	r->replayed = read;
 }
 
 /* ---- the rest ---- */
@@ -279,34 +317,34 @@ requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t out_
 bool
 requests_pending(const struct requests *r)
 {
-	return r->table.reads_pending > 0;
+	return r->table->reads_pending > 0;
 }
 
 void
 requests_abandon(struct requests *r)
 {
-	for (uint32_t i = 0; i < r->table.reads_used; i++) {
+	for (uint32_t i = 0; i < r->table->reads_used; i++) {
 		if (r->reads[i].req == NULL)
 			continue;
 		fuse_reply_none(r->reads[i].req);
 		read_finish(&r->reads[i], false);
 	}
-	for (uint32_t i = 0; i < r->table.files_used; i++)
+	for (uint32_t i = 0; i < r->table->files_used; i++)
 		requests_release(r, i);
 }
 
 struct table *
 requests_table(struct requests *r)
 {
-	return &r->table;
+	return r->table;
 }
 
 void
 requests_status(const struct requests *r, struct requests_status *ret)
 {
 	*ret = (struct requests_status){
-		.opens = r->table.files_open,
-		.interrupted = r->interrupted,
-		.account = r->account,
+		.opens = r->table->files_open,
+		.interrupted = r->table->interrupted,
+		.account = r->table->account,
 	};
 }

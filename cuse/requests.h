@@ -30,8 +30,8 @@ struct requests_status {
 	struct pool_account account;
 };
 
-/* NULL: no memory. `name` is for the log; both outlive the requests. */
-struct requests *requests_new(struct pool *pool, const char *name);
+/* NULL: no memory. `name` is for the log; all three outlive the requests. */
+struct requests *requests_new(struct pool *pool, struct table *table, const char *name);
 
 /* Ends everything as requests_abandon() does. NULLs the pointer. */
 void requests_free(struct requests **requests);
@@ -61,6 +61,15 @@ void requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_in
  * leaves the pool that way, and a program that credits entropy must not believe it did.
  */
 void requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t out_size);
+
+/*
+ * Opens in the pool the files that are open in the table of a former generation. False when the
+ * pool has no place for them all: the table is empty then.
+ */
+bool requests_adopt(struct requests *r);
+
+/* The next requests_read() is of this read in the table; TABLE_NONE: is a new one, as ever. */
+void requests_replay(struct requests *r, uint32_t read);
 
 /* Reads that the kernel waits for now. */
 bool requests_pending(const struct requests *r);

@@ -2,15 +2,176 @@
 #include "cuse/table.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TABLE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
+
+/*
+ * What stands before it is in the table before what comes after it: who is killed in between leaves
+ * an entry that is whole, or none. The kernel ends us between two instructions, so that only the
+ * compiler must be held.
+ */
+static void
+table_commit(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* ---- the memory ---- */
+
+static int
+table_map(int fd, struct table **ret)
+{
+	void *map = mmap(NULL, sizeof(struct table), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret = map;
+	return 0;
+}
+
+static int
+table_create(struct table **ret)
+{
+	int result, fd = memfd_create("ekey-random table", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, sizeof(struct table)) != 0 || fcntl(fd, F_ADD_SEALS, TABLE_SEALS) != 0)
+		result = -errno;
+	else
+		result = table_map(fd, ret);
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
 
 void
-table_init(struct table *t)
+table_clear(struct table *t)
 {
+	memset(t, 0, offsetof(struct table, request) + sizeof(uint32_t));
 	t->version = TABLE_VERSION;
+	t->size = sizeof(*t);
 	t->files_free = TABLE_NONE;
 	t->reads_free = TABLE_NONE;
 }
+
+struct table *
+table_new(int *ret_fd)
+{
+	struct table *t = NULL;
+	int fd = table_create(&t);
+
+	if (fd < 0) {
+		errno = -fd;
+		return NULL;
+	}
+	table_clear(t);
+	*ret_fd = fd;
+	return t;
+}
+
+void
+table_free(struct table **table)
+{
+	if (*table != NULL)
+		munmap(*table, sizeof(**table));
+	*table = NULL;
+}
+
+/* ---- adoption: the entries are believed, once they are checked; what is told of them is not ----
+ */
+
+static bool
+table_recount_files(struct table *t)
+{
+	t->files_free = TABLE_NONE;
+	t->files_open = 0;
+	if (t->files_used > TABLE_FILES)
+		return false;
+	for (uint32_t i = t->files_used; i-- > 0;) {
+		struct table_file *f = &t->files[i];
+
+		f->reads = 0;
+		t->files_open += f->open;
+		if (f->open)
+			continue;
+		f->next_free = t->files_free;
+		t->files_free = i;
+	}
+	return true;
+}
+
+static bool
+table_recount_reads(struct table *t)
+{
+	t->reads_free = TABLE_NONE;
+	t->reads_pending = 0;
+	if (t->reads_used > TABLE_READS)
+		return false;
+	for (uint32_t i = t->reads_used; i-- > 0;) {
+		struct table_read *p = &t->reads[i];
+
+		if (p->unique == 0) {
+			p->next_free = t->reads_free;
+			t->reads_free = i;
+			continue;
+		}
+		if (table_file(t, p->file) == NULL || p->asked == 0)
+			return false;
+		t->files[p->file].reads++;
+		t->reads_pending++;
+	}
+	return true;
+}
+
+static int
+table_check(struct table *t)
+{
+	if (t->version != TABLE_VERSION || t->size != sizeof(*t))
+		return -EPROTO;
+	if (t->init_len == 0 || t->init_len > TABLE_INIT_MAX ||
+	    memchr(t->path, '\0', sizeof(t->path)) == NULL || !table_recount_files(t) ||
+	    !table_recount_reads(t))
+		return -EINVAL;
+	t->account.lost += t->account.granted; /* they were in the memory of who is gone */
+	t->account.granted = 0;
+	return t->adoptions++ < TABLE_ADOPTIONS_MAX ? 0 : -ELOOP;
+}
+
+int
+table_adopt(int fd, struct table **ret)
+{
+	int result, seals = fcntl(fd, F_GET_SEALS);
+	struct stat st;
+
+	if (seals < 0 || (seals & TABLE_SEALS) != TABLE_SEALS || fstat(fd, &st) != 0)
+		return -EINVAL;
+	if (st.st_size != sizeof(struct table))
+		return -EPROTO;
+	result = table_map(fd, ret);
+	if (result < 0)
+		return result;
+	result = table_check(*ret);
+	if (result < 0)
+		table_free(ret);
+	return result;
+}
+
+void
+table_survived(struct table *t)
+{
+	t->adoptions = 0;
+}
+
+/* ---- files ---- */
 
 uint32_t
 table_file_open(struct table *t, uint32_t uid)
@@ -23,7 +184,9 @@ table_file_open(struct table *t, uint32_t uid)
 		file = t->files_used++;
 	else
 		return TABLE_NONE;
-	t->files[file] = (struct table_file){.next_free = TABLE_NONE, .uid = uid, .open = true};
+	t->files[file] = (struct table_file){.next_free = TABLE_NONE, .uid = uid};
+	table_commit();
+	t->files[file].open = true;
 	t->files_open++;
 	return file;
 }
@@ -32,6 +195,8 @@ void
 table_file_close(struct table *t, uint32_t file)
 {
 	assert(t->files[file].open && t->files[file].reads == 0);
+	t->files[file].open = false;
+	table_commit();
 	t->files[file] = (struct table_file){.next_free = t->files_free};
 	t->files_free = file;
 	t->files_open--;
@@ -42,6 +207,8 @@ table_file(struct table *t, uint64_t fh)
 {
 	return fh < t->files_used && t->files[fh].open ? &t->files[fh] : NULL;
 }
+
+/* ---- reads ---- */
 
 uint32_t
 table_read_add(struct table *t, uint32_t file, uint64_t unique, uint32_t asked)
@@ -54,7 +221,9 @@ table_read_add(struct table *t, uint32_t file, uint64_t unique, uint32_t asked)
 		read = t->reads_used++;
 	else
 		return TABLE_NONE;
-	t->reads[read] = (struct table_read){TABLE_NONE, file, asked, unique};
+	t->reads[read] = (struct table_read){TABLE_NONE, file, asked, 0};
+	table_commit();
+	t->reads[read].unique = unique;
 	t->reads_pending++;
 	t->files[file].reads++;
 	return read;
@@ -64,16 +233,30 @@ void
 table_read_remove(struct table *t, uint32_t read)
 {
 	assert(t->reads[read].unique != 0);
+	t->reads[read].unique = 0;
+	table_commit();
 	t->files[t->reads[read].file].reads--;
 	t->reads_pending--;
 	t->reads[read] = (struct table_read){.next_free = t->reads_free};
 	t->reads_free = read;
 }
 
+bool
+table_read_is_pending(const struct table *t, uint64_t unique)
+{
+	for (uint32_t i = 0; i < t->reads_used; i++)
+		if (t->reads[i].unique == unique)
+			return true;
+	return false;
+}
+
+/* ---- the handshake ---- */
+
 void
 table_keep_init(struct table *t, uint32_t opcode, const void *init, size_t len)
 {
 	t->init_opcode = opcode;
+	memcpy(t->init, init, len < TABLE_INIT_MAX ? len : TABLE_INIT_MAX);
+	table_commit();
 	t->init_len = len < TABLE_INIT_MAX ? (uint32_t)len : TABLE_INIT_MAX;
-	memcpy(t->init, init, t->init_len);
 }

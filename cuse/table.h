@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a next generation of the daemon must know to go on serving the same device: the open files,
- * the reads taken from the kernel and not yet answered, the polls that wait, the handshake. Plain
- * numbers and indices, no pointer, and never a byte of entropy: it could live in a memfd that is
- * kept beside the device's fd.
+ * the reads taken from the kernel and not yet answered, the polls that wait, the request in hand,
+ * the handshake. Numbers and indices, no pointer, and never a byte of entropy: it lives in a memfd
+ * that is kept beside the device's fd, and is true at every instruction at which we may be killed.
  */
 #ifndef CUSE_TABLE_H
 #define CUSE_TABLE_H
@@ -12,11 +12,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TABLE_VERSION 1
-#define TABLE_FILES 4096   /* open files of one device */
-#define TABLE_READS 4096   /* blocked reads of one device */
-#define TABLE_INIT_MAX 128 /* bytes; fuse_init_in has 64 in protocol 7.45 */
+#include "pool/pool.h"
+
+#define TABLE_VERSION 2       /* of this layout: another one is refused */
+#define TABLE_FILES 4096      /* open files of one device */
+#define TABLE_READS 4096      /* blocked reads of one device */
+#define TABLE_INIT_MAX 128    /* bytes; fuse_init_in has 64 in protocol 7.45 */
+#define TABLE_PATH_MAX 256    /* bytes with the NUL */
+#define TABLE_ADOPTIONS_MAX 3 /* who dies of it so often in a row shall not try again */
 #define TABLE_NONE UINT32_MAX
+
+/*
+ * One request of the kernel with its longest payload. What is never touched takes no memory: ours
+ * are shorter than a page.
+ */
+#define TABLE_REQUEST_MAX ((1 << 20) + 4096)
 
 /* An open file. Its index is the `fh` that the kernel repeats with every request. */
 struct table_file {
@@ -38,18 +48,42 @@ struct table_read {
 
 /* Free entries are chained, and those never used lie above *_used: empty tables cost no memory. */
 struct table {
-	uint32_t version;
+	uint32_t version, size; /* TABLE_VERSION, bytes of this struct */
+	uint32_t adoptions;     /* begun since one was survived */
+	uint32_t mode;          /* permission bits of the device */
 	uint32_t files_used, files_free, files_open;
 	uint32_t reads_used, reads_free, reads_pending;
-	uint32_t init_opcode; /* FUSE_INIT or CUSE_INIT */
+	uint32_t init_opcode; /* FUSE_INIT or CUSE_INIT: which carrier */
 	uint32_t init_len;
 	uint8_t init[TABLE_INIT_MAX]; /* as the kernel sent it, without the header */
+	char path[TABLE_PATH_MAX];    /* of the device */
+	struct pool_account account;  /* of the device, over all generations */
+	uint64_t interrupted;         /* reads ended by a signal */
 	struct table_file files[TABLE_FILES];
 	struct table_read reads[TABLE_READS];
+	/*
+	 * Where the kernel writes each request: who reads one cannot die between taking and noting
+	 * it. Its first word is its length, 0 when the last one has been dealt with.
+	 */
+	_Alignas(8) uint8_t request[TABLE_REQUEST_MAX];
 };
 
-/* `t` is zeroed memory. */
-void table_init(struct table *t);
+/* Empty, with its memfd (close-on-exec, sealed in size) in *ret_fd; or NULL with errno. */
+struct table *table_new(int *ret_fd);
+
+/*
+ * The table of a generation that is gone, whatever it was doing. 0 with *ret, or -errno: -EPROTO
+ * of another version, -EINVAL it makes no sense, -ELOOP it has been the end of too many. Counts as
+ * an adoption until table_survived().
+ */
+int table_adopt(int fd, struct table **ret);
+void table_survived(struct table *t);
+
+/* As table_new() made it. */
+void table_clear(struct table *t);
+
+/* Unmaps; NULLs the pointer. NULL is fine. */
+void table_free(struct table **table);
 
 /* Index, or TABLE_NONE when all are in use. */
 uint32_t table_file_open(struct table *t, uint32_t uid);
@@ -60,6 +94,9 @@ struct table_file *table_file(struct table *t, uint64_t fh);
 
 uint32_t table_read_add(struct table *t, uint32_t file, uint64_t unique, uint32_t asked);
 void table_read_remove(struct table *t, uint32_t read);
+
+/* Is this one of the pending reads? */
+bool table_read_is_pending(const struct table *t, uint64_t unique);
 
 /* Keeps the handshake; one that is too long is cut, which the reader sees in init_len. */
 void table_keep_init(struct table *t, uint32_t opcode, const void *init, size_t len);

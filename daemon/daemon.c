@@ -33,6 +33,10 @@
 #define HANDLES_FOR_DEVICES 4096
 #define HANDLES_PER_CLIENT 4
 
+/* Who was killed with its parent may take a moment longer to be gone, and we be started at once. */
+#define FORMER_TRIES 20
+#define FORMER_WAIT_MS 50
+
 /* ---- parts ---- */
 
 static bool
@@ -92,6 +96,20 @@ control_cure(int error)
 				 : "";
 }
 
+static int
+open_control(struct daemon *d, const struct ctl_command *commands)
+{
+	int result = -EADDRINUSE;
+
+	for (int i = 0; i < FORMER_TRIES && result == -EADDRINUSE; i++) {
+		if (i > 0)
+			usleep(FORMER_WAIT_MS * 1000);
+		result = ctl_server_new(d->base, d->config.control, d->config.control_mode,
+					commands, d, &d->control);
+	}
+	return result;
+}
+
 static bool
 start_control(struct daemon *d)
 {
@@ -109,9 +127,7 @@ start_control(struct daemon *d)
 	int result;
 
 	make_control_dir(d->config.control);
-	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
-				&d->control);
-
+	result = open_control(d, commands);
 	if (result == -EADDRINUSE)
 		log_err("control socket %s: another daemon answers there", d->config.control);
 	else if (result < 0)
@@ -142,6 +158,7 @@ drop_privileges(struct daemon *d)
 			result == -ENOENT ? "no such user" : strerror(-result));
 		return false;
 	}
+	privileges_end_with_parent(d->handover != NULL); /* forgotten with the change */
 	log_info("now user %s; devices added or changed later need a restart", d->config.user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
@@ -198,16 +215,31 @@ on_reload_signal(evutil_socket_t number, short what, void *arg)
 	say_ready(d);
 }
 
+/* Our devices stay, with all who have them open: the next daemon goes on with them. */
+static void
+on_leave_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)number, (void)what;
+	log_info("SIGUSR2: leaving the devices to another daemon");
+	d->leaving = true;
+	event_base_loopbreak(d->base);
+}
+
 static bool
 start_loop(struct daemon *d)
 {
 	static const struct {
 		int number;
 		event_callback_fn fn;
-	} signals[DAEMON_SIGNALS] = {
-		{SIGTERM, on_stop_signal}, {SIGINT, on_stop_signal}, {SIGHUP, on_reload_signal}};
+	} signals[DAEMON_SIGNALS] = {{SIGTERM, on_stop_signal},
+				     {SIGINT, on_stop_signal},
+				     {SIGHUP, on_reload_signal},
+				     {SIGUSR2, on_leave_signal}};
 
 	signal(SIGPIPE, SIG_IGN);
+	privileges_end_with_parent(d->handover != NULL);
 	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
 	d->base = event_base_new();
 	if (d->base == NULL)
@@ -249,28 +281,55 @@ start_servants(struct daemon *d)
 	return result == 0;
 }
 
+static bool
+start_handover(struct daemon *d, int parent)
+{
+	if (parent >= 0)
+		d->handover = handover_new(parent);
+	return parent < 0 || d->handover != NULL;
+}
+
 /* Sources last: with the first byte all is there that it needs. */
 static bool
-daemon_start(struct daemon *d)
+daemon_start(struct daemon *d, int parent)
 {
-	return start_servants(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
-	       start_control(d) && devices_start(d) && listens_start(d) && haproxy_start(d) &&
-	       drop_privileges(d) && kernel_start(d) && inputs_start(d) && start_watchdog(d);
+	return start_servants(d) && start_handover(d, parent) && start_loop(d) && start_pool(d) &&
+	       start_keyring(d) && start_control(d) && devices_start(d) && listens_start(d) &&
+	       haproxy_start(d) && drop_privileges(d) && kernel_start(d) && inputs_start(d) &&
+	       start_watchdog(d);
 }
 
 static void
-daemon_stop(struct daemon *d)
+stop_all_but_devices(struct daemon *d)
 {
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
 	inputs_stop(d);
 	haproxy_stop(d);
 	listens_stop(d);
-	devices_stop(d);
 	kernel_stop(d);
 	connectors_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
+}
+
+/* To give a device back is to withdraw it: from here on it is left as it is, and all its memory. */
+static _Noreturn void
+daemon_leave(struct daemon *d)
+{
+	stop_all_but_devices(d);
+	devices_leave(d);
+	pool_wipe(d->pool);
+	log_info("left");
+	_exit(0);
+}
+
+static void
+daemon_stop(struct daemon *d)
+{
+	stop_all_but_devices(d);
+	devices_stop(d);
+	handover_free(&d->handover);
 	pool_free(&d->pool);
 	for (size_t i = 0; i < DAEMON_SIGNALS; i++)
 		if (d->signals[i] != NULL)
@@ -280,7 +339,7 @@ daemon_stop(struct daemon *d)
 }
 
 int
-daemon_run(const char *config_path)
+daemon_run(const char *config_path, int parent)
 {
 	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
 	bool started;
@@ -289,12 +348,15 @@ daemon_run(const char *config_path)
 	if (!files_read_config(config_path, &d.config))
 		return 1;
 	log_info("ekey-randomd %s: %s", VERSION, config_path);
-	started = daemon_start(&d);
+	started = daemon_start(&d, parent);
 	if (started) {
 		warn_if_unlocked();
+		handover_ready(d.handover);
 		say_ready(&d);
 		event_base_dispatch(d.base);
 	}
+	if (d.leaving)
+		daemon_leave(&d);
 	daemon_stop(&d);
 	log_info("stopped");
 	return started ? 0 : 1;

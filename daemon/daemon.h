@@ -20,7 +20,7 @@
 #include "kernel/feed.h"
 #include "pool/pool.h"
 
-#define DAEMON_SIGNALS 3
+#define DAEMON_SIGNALS 4
 
 struct agent;
 
@@ -40,6 +40,7 @@ struct daemon {
 			  */
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
+	struct handover *handover;                   /* NULL: no parent keeps the devices */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
@@ -51,13 +52,15 @@ struct daemon {
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;
+	bool leaving; /* another daemon goes on with the devices */
 };
 
 /*
  * Runs with the configuration in `config_path` until a signal ends it. The exit status: 0, or 1
- * when it could not start, after the line in the log that says why.
+ * when it could not start, after the line in the log that says why. `parent` is the socket to who
+ * keeps our devices, -1: nobody does.
  */
-int daemon_run(const char *config_path);
+int daemon_run(const char *config_path, int parent);
 
 /* Reads the configuration and the keyring it names; the log has what is wrong. */
 bool daemon_check(const char *config_path);

@@ -12,16 +12,19 @@ bool
 devices_start(struct daemon *d)
 {
 	bool good = true;
+	struct kept left;
 
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		int result = 0;
 
 		if (d->devices[i] == NULL)
-			result = device_start(d->base, d->pool, &d->config.devices[i],
+			result = device_start(d->base, d->pool, d->handover, &d->config.devices[i],
 					      &d->devices[i]);
 		if (result < 0 && result != -ENODEV)
 			good = false;
 	}
+	while (handover_take_any(d->handover, &left))
+		device_discard(d->handover, &left);
 	if (d->config.device_count == 0)
 		log_info("no [device] in %s: none is published", d->config_path);
 	return good;
@@ -63,7 +66,30 @@ devices_stop(struct daemon *d)
 		device_stop(&d->devices[i]);
 }
 
+void
+devices_leave(struct daemon *d)
+{
+	struct device_status status;
+
+	for (size_t i = 0; i < CONFIG_DEVICES_MAX; i++) {
+		if (d->devices[i] == NULL)
+			continue;
+		device_status(d->devices[i], &status);
+		if (status.kept_by == KEPT_BY_NOBODY)
+			device_stop(&d->devices[i]);
+	}
+}
+
 /* ---- status ---- */
+
+/* Who keeps a device when this process ends. */
+static const char *
+handover_text(enum kept_by by)
+{
+	return by == KEPT_BY_MANAGER  ? "keeper, service manager"
+	       : by == KEPT_BY_PARENT ? "keeper"
+				      : "none";
+}
 
 static void
 device_rows(const struct device *device, struct evbuffer *out)
@@ -76,6 +102,7 @@ device_rows(const struct device *device, struct evbuffer *out)
 	row_text(&s, "path", status.path);
 	row_text(&s, "class", "direct");
 	row_text(&s, "via", status.via);
+	row_text(&s, "handover", handover_text(status.kept_by));
 	row_number(&s, "opens", status.opens);
 	row_number(&s, "delivered", status.account.delivered);
 	row_number(&s, "lost", status.account.lost);

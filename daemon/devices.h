@@ -26,6 +26,9 @@ void devices_keep(struct daemon *d, const struct config *next);
 
 void devices_stop(struct daemon *d);
 
+/* Withdraws those that nobody keeps; the others are not touched any more. */
+void devices_leave(struct daemon *d);
+
 /* The rows of all that are configured. */
 void devices_status(const struct daemon *d, struct evbuffer *out);
 

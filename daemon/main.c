@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -11,6 +13,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
+#include "daemon/parent.h"
 
 static void
 usage(FILE *to)
@@ -36,6 +39,18 @@ open_standard_fds(void)
 		close(fd);
 }
 
+/* We are the parent of who does the work; where that cannot be, we do it ourselves. */
+static int
+run(char *const argv[], const char *config_path)
+{
+	int result = parent_run(argv);
+
+	if (result >= 0)
+		return result;
+	log_warn("no other daemon will follow if this one is killed: /proc: %s", strerror(-result));
+	return daemon_run(config_path, -1);
+}
+
 static int
 check(const char *config_path)
 {
@@ -49,17 +64,20 @@ int
 main(int argc, char **argv)
 {
 	const char *config_path = CONFIG_PATH;
-	int only_check = 0;
+	int only_check = 0, parent = -1;
 
 	/* Before all else: what these libraries have allocated they must not free with ours. */
 	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	open_standard_fds();
-	for (int option; (option = getopt(argc, argv, "c:nvVh")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "c:nvVhK:")) != -1;) {
 		switch (option) {
 		case 'c':
 			config_path = optarg;
+			break;
+		case PARENT_OPTION:
+			parent = atoi(optarg);
 			break;
 		case 'n':
 			only_check = 1;
@@ -82,5 +100,7 @@ main(int argc, char **argv)
 		usage(stderr);
 		return 1;
 	}
-	return only_check ? check(config_path) : daemon_run(config_path);
+	if (only_check)
+		return check(config_path);
+	return parent >= 0 ? daemon_run(config_path, parent) : run(argv, config_path);
 }

@@ -57,8 +57,8 @@ void reserve_refill(struct pool *pool, size_t len);
 /* Bytes of the ring that those of `q` may have, one after the other. */
 size_t reserve_there(const struct pool *pool, const struct queue *q);
 
-/* Moves at most `len` of them to `ret`, and counts them as granted; returns how many. */
-size_t reserve_take(struct pool *pool, const struct queue *q, uint8_t *ret, size_t len);
+/* Moves at most `len` of those that `h` may have to `ret`, as granted to it; returns how many. */
+size_t reserve_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len);
 
 /* ---- wait.c ---- */
 

@@ -72,6 +72,7 @@ pool_settle(struct pool *pool, struct pool_handle *h, size_t len, bool delivered
 {
 	assert(len <= pool->granted);
 	pool->granted -= len;
+	h->account->granted -= len;
 	count(pool, h->account, len, delivered);
 }
 
@@ -246,7 +247,7 @@ pool_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len)
 		return 0;
 	n = pool_stash_take(h, ret, len);
 	if (n < len && queue_is_empty(q))
-		n += reserve_take(pool, q, ret + n, len - n);
+		n += reserve_take(pool, h, ret + n, len - n);
 	pool_settle(pool, h, n, true);
 	pool_drained(pool);
 	return n;

@@ -38,6 +38,7 @@ struct pool;
 struct pool_account {
 	uint64_t delivered; /* bytes handed over */
 	uint64_t lost;      /* bytes granted to it and then wiped */
+	uint64_t granted;   /* bytes that its requests and polls have gathered, and not yet got */
 	uint64_t requests;  /* answered with at least one byte: the outlet counts them */
 	uint64_t waited;    /* requests and polls that had to wait */
 };

@@ -36,13 +36,15 @@ reserve_there(const struct pool *pool, const struct queue *q)
 }
 
 size_t
-reserve_take(struct pool *pool, const struct queue *q, uint8_t *ret, size_t len)
+reserve_take(struct pool *pool, struct pool_handle *h, uint8_t *ret, size_t len)
 {
+	const struct queue *q = h->identity->queue;
 	size_t there = reserve_there(pool, q);
 	size_t n = ring_take(&pool->ring, ret, len < there ? len : there);
 
 	if (q == &pool->privileged && !queue_is_empty(&pool->common))
 		pool->reserved -= n;
 	pool->granted += n;
+	h->account->granted += n;
 	return n;
 }

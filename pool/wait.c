@@ -94,7 +94,7 @@ poll_answer(struct pool *pool, struct pool_waiter *poll)
 static void
 grant_to_waiter(struct pool *pool, struct pool_waiter *w, size_t n)
 {
-	reserve_take(pool, w->handle->identity->queue, w->bytes + w->len, n);
+	reserve_take(pool, w->handle, w->bytes + w->len, n);
 	w->len += (unsigned)n;
 	queue_spend(w, n);
 	if (w->len == w->need)
@@ -106,7 +106,7 @@ grant_to_poll(struct pool *pool, struct pool_waiter *poll, size_t n)
 {
 	struct pool_handle *h = poll->handle;
 
-	reserve_take(pool, h->identity->queue, h->stash + h->stash_len, n);
+	reserve_take(pool, h, h->stash + h->stash_len, n);
 	h->stash_len += n;
 	queue_spend(poll, n);
 	if (h->stash_len == POOL_QUANTUM)

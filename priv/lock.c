@@ -42,8 +42,8 @@ lock_is_at(int fd, const char *path)
 }
 
 /* Writes our pid; an fd that cannot even hold that is no lock to rely on. */
-static int
-lock_sign(int fd)
+int
+priv_lock_sign(int fd)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
@@ -75,7 +75,7 @@ priv_lock(const char *path, pid_t *ret_holder)
 			break;
 		}
 		if (lock_is_at(fd, file)) {
-			result = lock_sign(fd);
+			result = priv_lock_sign(fd);
 			if (result < 0)
 				unlink(file);
 			break;

@@ -14,6 +14,9 @@
  */
 int priv_lock(const char *path, pid_t *ret_holder);
 
+/* Writes our pid into the lock that is held by `fd`. 0 or -errno. */
+int priv_lock_sign(int fd);
+
 /* Removes the file and gives the lock back. */
 void priv_unlock(const char *path, int fd);
 

@@ -18,6 +18,7 @@ static const struct subcommand {
 	const char *form, *help;
 } subcommands[] = {
 	{"status", 0, 0, tool_status, "status", "sources, pool and devices: state and counters"},
+	{"doctor", 0, 0, tool_doctor, "doctor", "what does not work, and what to do"},
 	{"wait-seeded", 0, 0, tool_wait_seeded, "wait-seeded",
 	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},

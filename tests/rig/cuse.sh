@@ -3,10 +3,10 @@
 # device.
 . "${0%/*}/promises.sh"
 
-# start_sim SEED: its pid in $sim.
+# start_sim SEED [RATE]: its pid in $sim.
 start_sim() {
 	rm -f /run/keyring
-	"$build/ekey-sim" --listen unix:/run/key --rate 0 --seed "$1" --keyring /run/keyring \
+	"$build/ekey-sim" --listen unix:/run/key --rate "${2:-0}" --seed "$1" --keyring /run/keyring \
 		>>/run/sim.log 2>&1 &
 	sim=$!
 	until_true test -s /run/keyring -a -S /run/key
@@ -89,6 +89,63 @@ name_of_a_file_is_refused() {
 	refused clash /dev/plain && [ "$(cat /dev/plain)" = precious ]
 }
 
+# ---- one daemon goes, another one comes ----
+# $daemon is the parent.
+row() { "$build/ekeyctl" --socket /run/cuse.control status | awk -v key="$1" '$1 == key { print $2; exit }'; }
+kill_daemon() { kill -KILL "$(row pid)"; }
+restart_daemon() { kill -USR2 "$daemon"; }
+another_serves() { now=$(row pid) && [ "${now:-$1}" -ne "$1" ]; }
+hundredths() { sed 's/ .*//; s/[.]//' /proc/uptime; }
+
+# Prints how long it took, in hundredths of a second.
+succeed() {
+	before=$(row pid)
+	began=$(hundredths)
+	"$1"
+	until_true another_serves "$before" || return 1
+	echo "served again after $(($(hundredths) - began))"
+	count 16 head -c 16 $device || return 1
+	echo "bytes again after $(($(hundredths) - began))"
+}
+
+# crowd_outlives SEED HOW: readers that block, poll and share.
+crowd_outlives() {
+	CALM=1 "$tools/readers" many $device "$1" $((8 << 20)) 16 $((12 << 20)) &
+	readers=$!
+	round=0
+	while [ $((round += 1)) -le "$rig_rounds" ]; do
+		succeed "$2" && kill -0 $readers || return 1
+	done
+	kill -TERM $readers
+	wait $readers
+}
+
+waiters() { [ "$(row waiters)" -eq "$1" ]; }
+poll_and_read() {
+	timeout $limit python3 -c "
+import os, select
+fd = os.open('$device', os.O_RDONLY | os.O_NONBLOCK)
+p = select.poll()
+p.register(fd, select.POLLIN)
+assert p.poll() and len(os.read(fd, 16)) == 16"
+}
+who_waits_is_served_by_a_later_daemon() {
+	node=$(stat -c %t:%T:%i $device)
+	poll_and_read &
+	poller=$!
+	timeout $limit head -c 16 $device >/run/head &
+	reader=$!
+	for how in kill_daemon restart_daemon kill_daemon; do
+		until_true waiters 2 || return 1
+		before=$(row pid)
+		"$how"
+		until_true another_serves "$before" || return 1
+	done
+	until_true waiters 2 && start_sim later && kill_daemon && wait $poller && wait $reader &&
+		[ "$(stat -c %s /run/head)" -eq 16 ]
+}
+node_stays() { [ "$(stat -c %t:%T:%i $device)" = "$node" ]; }
+
 # ---- ends ----
 # Leaves a reader in $reader that waits for a key that is not there.
 block_reader() {
@@ -141,6 +198,20 @@ start_sim crowd
 start_daemon cuse $device
 promise never_twice never_twice
 promise pool_balances pool_balances
+end $sim KILL
+end $daemon TERM
+
+for how in kill:killed_daemons restart:restarts; do
+	start_sim "${how%:*}" 2000
+	start_daemon cuse $device
+	promise "crowd_outlives_${how#*:}" crowd_outlives "${how%:*}" "${how%:*}_daemon"
+	end $sim KILL
+	end $daemon TERM
+done
+
+start_daemon cuse $device
+here who_waits_is_served_by_a_later_daemon
+promise node_stays node_stays
 end $sim KILL
 end $daemon TERM
 

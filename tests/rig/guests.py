@@ -160,6 +160,8 @@ GUESTS = [
             "udev_tells_of_keys",
             "replug_serves_them",
             "tty_in_the_sandbox_serves_too",
+            "handover_is_armed",
+            "readers_notice_no_end",
             "aborted_device_comes_back",
             "killed_daemon_comes_back",
             "hung_daemon_comes_back",

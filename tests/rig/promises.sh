@@ -55,13 +55,15 @@ until_true() {
 published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }
 withdrawn() { ! published "$1"; }
 
-# start_daemon NAME DEVICE: its pid in $daemon.
+# start_daemon NAME DEVICE: its parent's pid in $daemon; core: its own.
 start_daemon() {
 	"$build/ekey-randomd" -c "/run/$1.conf" >>"/run/$1.log" 2>&1 &
 	daemon=$!
 	until_true published "$2"
 	until_true "$build/ekeyctl" --socket "/run/$1.control" status >/dev/null
 }
+
+core() { cut -d' ' -f1 "/proc/$daemon/task/$daemon/children"; }
 
 end() {
 	kill "-${2:-TERM}" "$1"

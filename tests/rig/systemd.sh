@@ -11,7 +11,8 @@ conf=/etc/ekey-random/ekey-random.conf
 
 show() { systemctl show -P "$1" $service; }
 active() { systemctl is-active -q $service; }
-pid() { show MainPID; }
+pid() { show MainPID; } # of the parent
+core() { cut -d' ' -f1 "/proc/$(pid)/task/$(pid)/children"; }
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 read_as_nobody() { as_nobody timeout $limit head -c "$1" $device | wc -c | grep -qx "$1"; }
 
@@ -20,7 +21,8 @@ with() {
 	mkdir -p $drop_ins
 	printf '%s\n' "$@" >$drop_ins/test.conf
 	systemctl daemon-reload
-	systemctl restart $service
+	systemctl stop $service
+	systemctl start $service
 }
 without() {
 	rm -f $drop_ins/test.conf
@@ -70,8 +72,9 @@ tty_is_the_services() {
 link_is_safe() { [ "$(readlink -f "/dev/entropykey/${serial/\//_}")" = /dev/ttyACM0 ]; }
 
 # ---- the service ----
-runs_as_nobody_special() {
-	tr '\t' ' ' <"/proc/$(pid)/status" >/run/status
+runs_as_nobody_special() { is_nobody_special "$(pid)" && is_nobody_special "$(core)"; }
+is_nobody_special() {
+	tr '\t' ' ' <"/proc/$1/status" >/run/status
 	user=$(id -u ekey-random)
 	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
 		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status
@@ -90,7 +93,7 @@ reload_keeps_it_running() {
 # The configuration is the shipped one; the kernel's driver has had to leave the key.
 key_is_read_by_libusb() {
 	grep -x "address = usb" $conf &&
-		ls -l "/proc/$(pid)/fd" | grep /dev/bus/usb/ && ! ls /dev/ttyACM*
+		ls -l "/proc/$(core)/fd" | grep /dev/bus/usb/ && ! ls /dev/ttyACM*
 }
 drain() { while [ "$(timeout 1 cat $device | wc -c)" -gt 0 ]; do :; done; }
 
@@ -124,11 +127,33 @@ tty_in_the_sandbox_serves_too() {
 	until_true test -c /dev/ttyACM0 && udevadm settle || return 1
 	sed -i "s,^address = .*,address = /dev/entropykey/${serial/\//_}," $conf
 	systemctl start $service && read_as_nobody 65536 &&
-		ls -l "/proc/$(pid)/fd" | grep /dev/ttyACM0 && systemctl stop $service
+		ls -l "/proc/$(core)/fd" | grep /dev/ttyACM0 && systemctl stop $service
 	status=$?
 	sed -i 's/^address = .*/address = usb/' $conf
 	systemctl start $service && read_as_nobody 64 && return $status
 }
+# ---- one daemon goes, another one comes: eight readers notice nothing ----
+restart_service() { systemctl restart $service; }
+kill_core() { kill -KILL "$(core)"; }
+kill_parent() { kill -KILL "$(pid)"; }
+another_serves() { active && now=$(core 2>/dev/null) && [ "${now:-$1}" -ne "$1" ]; }
+readers_notice_no_end() {
+	node=$(stat -c %t:%T:%i $device)
+	CALM=1 "$tools/readers" many $device $seed $((4 << 20)) 8 $((12 << 20)) &
+	readers=$!
+	round=0
+	while [ $((round += 1)) -le ${rig_rounds:-3} ]; do
+		for how in restart_service kill_core kill_parent; do
+			before=$(core)
+			began=$(date +%s%3N)
+			$how && until_true another_serves "$before" && count 16 head -c 16 $device &&
+				kill -0 $readers || return 1
+			echo "$how: bytes again after $(($(date +%s%3N) - began)) ms"
+		done
+	done
+	[ "$(stat -c %t:%T:%i $device)" = "$node" ] && kill -TERM $readers && wait $readers
+}
+handover_is_armed() { ekeyctl doctor | grep 'handover is armed by keeper, service manager'; }
 
 # ---- when it goes wrong ----
 came_back() { active && [ "$(pid)" != "$1" ] && read_as_nobody 64; }
@@ -145,7 +170,7 @@ killed_daemon_comes_back() {
 hung_daemon_comes_back() {
 	with '[Service]' WatchdogSec=4
 	before=$(pid)
-	kill -STOP "$before"
+	kill -STOP "$(core)"
 	until_true came_back "$before"
 	status=$?
 	without
@@ -204,11 +229,13 @@ network_drop_in_serves_whom_it_names() {
 address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
 }
 
+mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
 	with "$(cat /usr/local/share/doc/ekey-random/fuse.conf)"
 	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
-		systemctl stop $service && [ ! -e $device ]
+		mounted=$(mount_id) && systemctl restart $service && [ "$(mount_id)" = "$mounted" ] &&
+		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ]
 	status=$?
 	sed -i 's/^via = .*/via = auto/' $conf
 	without
@@ -257,6 +284,8 @@ here unplug_blocks_readers
 promise udev_tells_of_keys udev_tells_of_keys
 here replug_serves_them
 promise tty_in_the_sandbox_serves_too tty_in_the_sandbox_serves_too
+promise handover_is_armed handover_is_armed
+here readers_notice_no_end
 promise aborted_device_comes_back aborted_device_comes_back
 promise killed_daemon_comes_back killed_daemon_comes_back
 promise hung_daemon_comes_back hung_daemon_comes_back

@@ -33,6 +33,10 @@ CASES = [
     "name_of_a_file_is_refused",
     "never_twice",
     "pool_balances",
+    "crowd_outlives_killed_daemons",
+    "crowd_outlives_restarts",
+    "who_waits_is_served_by_a_later_daemon",
+    "node_stays",
     "killed_daemon_leaves_no_device",
     "serves_again",
     "stops_with_a_reader_blocked",
@@ -50,6 +54,7 @@ def boot():
         job=HERE / "cuse.sh",
         limit=LIMIT_S,
         build=BUILD,
+        rounds=os.environ.get("EKEY_UML_ROUNDS", "10"),
         blocks=os.environ.get("EKEY_UML_BLOCKS", "200000"),
     )
 

@@ -79,6 +79,14 @@ class Process:
         return self.child.wait(PATIENCE_S)
 
 
+def core(parent):
+    """The pid of the daemon that this parent has started; none: it has none now."""
+    try:
+        return int(pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+    except IndexError:
+        return None
+
+
 def mounted(path):
     """The types of what is mounted at `path`; looks at the table only, never at the path."""
     with open("/proc/self/mountinfo", encoding="utf-8") as table:

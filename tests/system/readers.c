@@ -8,11 +8,13 @@
  * that are interrupted and killed, on outlets with commas between them: the paths of devices,
  * unix:PATH and tcp:PORT of EGD servers. No byte is delivered twice, by whichever outlet. What one
  * who was killed had been granted is lost, and SPARE bytes (8 MiB) may be anywhere else.
+ * SIGTERM ends the reading before its time. With $CALM nobody is interrupted or killed.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +61,15 @@ fail(const char *what)
 {
 	fprintf(stderr, "readers: %s: %s\n", what, strerror(errno));
 	exit(2);
+}
+
+static volatile sig_atomic_t ended;
+
+static void
+on_end(int number)
+{
+	(void)number;
+	ended = 1;
 }
 
 static void
@@ -117,6 +128,7 @@ start_reader(struct crowd *c, unsigned i)
 		fail("fork");
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		signal(SIGTERM, SIG_DFL);
 		if (getppid() != parent)
 			_exit(2);
 		srandom((unsigned)getpid());
@@ -161,16 +173,26 @@ reap(struct crowd *c)
 }
 
 static void
+end_readers(struct crowd *c)
+{
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->pid[i] && (kill(c->pid[i], SIGKILL) != 0 || waitpid(c->pid[i], NULL, 0) < 0))
+			fail("kill");
+}
+
+static void
 disturb(struct crowd *c)
 {
-	while (reap(c) > 0) {
+	bool calm = getenv("CALM") != NULL;
+
+	while (reap(c) > 0 && !ended) {
 		unsigned i = (unsigned)random() % c->count;
 
-		if (c->pid[i] && random() % 4 == 0)
+		if (c->pid[i] && !calm && random() % 4 == 0)
 			kill_reader(c, i);
-		else if (c->pid[i])
+		else if (c->pid[i] && !calm)
 			kill(c->pid[i], SIGUSR1);
-		nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+		nanosleep(&(struct timespec){.tv_nsec = calm ? 50000000 : 500000}, NULL);
 	}
 }
 
@@ -191,12 +213,14 @@ read_all(struct crowd *c, size_t total)
 	double started = now_ms();
 
 	sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_signal}, NULL);
+	sigaction(SIGTERM, &(struct sigaction){.sa_handler = on_end, .sa_flags = SA_RESTART}, NULL);
 	for (unsigned i = 0; i < c->count; i++)
 		if ((c->record[i] = record_new(total / c->count)) == NULL)
 			fail("memory");
 	for (unsigned i = 0; i < c->count; i++)
 		start_reader(c, i);
 	disturb(c);
+	end_readers(c);
 	for (unsigned i = 0; i < c->outlet_count; i++)
 		if (c->outlets[i].shared_fd >= 0)
 			close(c->outlets[i].shared_fd);

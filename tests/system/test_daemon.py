@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 from house import NOBODY, SEED, as_root, stop
-from processes import BUILD, PATIENCE_S, mounted, wait_until
+from processes import BUILD, PATIENCE_S, core, mounted, wait_until
 from stream import expected
 
 
@@ -96,14 +96,14 @@ def test_started_without_standard_fds_the_log_goes_into_none_of_ours(house):
     daemon = house.start("sh", "-c", shell, log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
     for fd in range(3):
-        assert os.readlink(f"/proc/{daemon.pid}/fd/{fd}") == "/dev/null"
+        assert os.readlink(f"/proc/{core(daemon.pid)}/fd/{fd}") == "/dev/null"
     assert stop(daemon) < 1
 
 
 def test_leaves_no_core(house):
     house.write_config()
     daemon = house.start_daemon()
-    limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text()
+    limits = pathlib.Path(f"/proc/{core(daemon.pid)}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
 
 
@@ -113,13 +113,13 @@ def test_becomes_its_user_for_good(house):
     house.config.write_text(house.config.read_text().replace("[daemon]", "[daemon]\nuser = nobody"))
     house.path.chmod(0o755)
     daemon = house.start_daemon()
-    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
+    status = pathlib.Path(f"/proc/{core(daemon.pid)}/status").read_text()
     nobody = subprocess.run(["id", "-u", "nobody"], stdout=subprocess.PIPE, text=True, check=True)
     ids = nobody.stdout.strip()
     assert re.search(rf"^Uid:\t{ids}\t{ids}\t{ids}\t{ids}$", status, re.M), status
     for kind in "Inh", "Prm", "Eff", "Amb":
         assert re.search(rf"^Cap{kind}:\t0+$", status, re.M), status
-    assert os.stat(f"/proc/{daemon.pid}/environ").st_uid == 0  # nobody's, were it dumpable
+    assert os.stat(f"/proc/{core(daemon.pid)}/environ").st_uid == 0  # nobody's, were it dumpable
     assert "now user nobody" in house.log()
     assert stop(daemon) < 1
 

@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from house import House, as_root, stop
-from processes import program, run, wait_until
+from processes import core, program, run, wait_until
 
 KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\n"
 CAP_SYS_ADMIN = 1 << 21
@@ -39,7 +39,7 @@ def keepers(daemon):
             process = state(status.parent.name)
         except OSError:
             continue
-        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == daemon.pid:
+        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == core(daemon.pid):
             found.append(int(status.parent.name))
     return found
 

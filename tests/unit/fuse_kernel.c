@@ -215,35 +215,82 @@ kernel_init(struct kernel *k)
 	assert_true(k->carrier.initialised);
 }
 
+/* A server, with an empty pool. */
+static void
+kernel_serve(struct kernel *k)
+{
+	const struct pool_config config = {
+		.size = 65536, .max_handles = k->max_handles, .max_waiters = k->max_waiters};
+
+	k->pool = pool_new(&config);
+	k->requests = requests_new(k->pool, k->table, CUSE_DEVICE_PATH);
+	k->carrier = (struct carrier){.kind = k->carrier.kind,
+				      .path = CUSE_DEVICE_PATH,
+				      .mode = 0444,
+				      .requests = k->requests};
+}
+
+static void
+kernel_unserve(struct kernel *k)
+{
+	carrier_detach(&k->carrier);
+	requests_free(&k->requests);
+	pool_free(&k->pool);
+}
+
 static struct kernel *
 kernel_new(const struct carrier_kind *kind, unsigned max_handles, unsigned max_waiters)
 {
-	const struct pool_config config = {
-		.size = 65536, .max_handles = max_handles, .max_waiters = max_waiters};
 	struct kernel *k = calloc(1, sizeof(*k));
 	int size = 4 * KERNEL_MESSAGE_MAX, pair[2];
 
-	k->pool = pool_new(&config);
-	k->requests = requests_new(k->pool, CUSE_DEVICE_PATH);
+	k->max_handles = max_handles;
+	k->max_waiters = max_waiters;
+	k->carrier.kind = kind;
+	k->table = table_new(&k->table_fd);
+	kernel_serve(k);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
 	assert_int_equal(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)), 0);
 	k->fd = pair[0];
 	k->real_fd = dup(pair[1]);
 	k->stderr_fd = dup(STDERR_FILENO);
 	k->unheard_fd = open("/dev/null", O_RDONLY);
-	k->carrier = (struct carrier){
-		.kind = kind, .path = CUSE_DEVICE_PATH, .mode = 0444, .requests = k->requests};
 	assert_int_equal(carrier_attach(&k->carrier, pair[1]), 0);
 	kernel_init(k);
 	return k;
 }
 
+/*
+ * What the table holds at this moment is all that is left: the first server goes on to clear up,
+ * but in memory that the second one never sees.
+ */
+int
+kernel_succeed(struct kernel *k)
+{
+	struct table *killed = k->table;
+	int result;
+
+	k->table = table_new(&result);
+	memcpy(k->table, killed, sizeof(*killed));
+	table_free(&k->table);
+	kernel_unserve(k);
+	table_free(&killed);
+	close(k->table_fd);
+	k->table_fd = result;
+	result = table_adopt(k->table_fd, &k->table);
+	if (result < 0)
+		return result;
+	kernel_serve(k);
+	return carrier_reattach(&k->carrier, dup(k->real_fd));
+}
+
 static void
 kernel_free(struct kernel *k)
 {
-	carrier_detach(&k->carrier);
-	requests_free(&k->requests);
-	pool_free(&k->pool);
+	if (k->table != NULL)
+		kernel_unserve(k);
+	table_free(&k->table);
+	close(k->table_fd);
 	close(k->fd);
 	close(k->real_fd);
 	close(k->stderr_fd);

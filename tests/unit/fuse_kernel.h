@@ -18,6 +18,9 @@
 
 struct kernel {
 	struct pool *pool;
+	unsigned max_handles, max_waiters;
+	struct table *table;
+	int table_fd;
 	struct requests *requests;
 	struct carrier carrier;
 	int fd, unheard_fd; /* our end; something that no answer can be written to */
@@ -59,6 +62,12 @@ int kernel_ioctl(struct kernel *k, uint64_t fh, unsigned long command, uint32_t 
  * complains of it on stderr, which is put aside as well.
  */
 void kernel_deaf(struct kernel *k, bool deaf);
+
+/*
+ * The server is killed now, its bytes with it; another one takes over. 0 or -errno: it refused, and
+ * nobody serves. Nothing that the first one said is missing, nor anything that it did not say.
+ */
+int kernel_succeed(struct kernel *k);
 
 /* ---- the source's side: 16-byte blocks, each with its number twice ---- */
 

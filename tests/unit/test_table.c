@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -13,17 +15,17 @@
 static int
 set_up(void **state)
 {
-	struct table *t = calloc(1, sizeof(*t));
+	int fd;
 
-	table_init(t);
-	*state = t;
-	return 0;
+	*state = table_new(&fd);
+	close(fd);
+	return *state == NULL;
 }
 
 static int
 tear_down(void **state)
 {
-	free(*state);
+	table_free((struct table **)state);
 	return 0;
 }
 
@@ -87,6 +89,48 @@ keeps_no_more_of_the_handshake_than_fits(void **state)
 	assert_int_equal(t->files[0].next_free, 0); /* what follows is as it was */
 }
 
+/* A kill between two instructions leaves chains and counts as they come, but entries as they are.
+ */
+static void
+an_heir_believes_entries_and_nothing_else(void **state)
+{
+	struct table *t, *heir;
+	uint32_t kept, closed;
+	int fd;
+
+	(void)state;
+	t = table_new(&fd);
+	closed = table_file_open(t, 1);
+	kept = table_file_open(t, 2);
+	table_read_add(t, kept, 77, 16);
+	table_file_close(t, closed);
+	table_keep_init(t, 26, "init", 4);
+	t->files_free = kept;
+	t->files_open = t->reads_pending = t->files[kept].reads = 4711;
+	t->reads_free = 0;
+	assert_int_equal(table_adopt(fd, &heir), 0);
+	assert_int_equal(heir->files_open, 1);
+	assert_int_equal(heir->reads_pending, 1);
+	assert_int_equal(heir->files[kept].reads, 1);
+	assert_int_equal(table_file_open(heir, 3), closed);
+	assert_int_equal(table_read_add(heir, kept, 78, 16), 1);
+	table_free(&heir);
+	table_free(&t);
+	close(fd);
+}
+
+static void
+what_can_change_its_size_is_no_table(void **state)
+{
+	struct table *heir;
+	int fd = memfd_create("none", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, sizeof(struct table)), 0);
+	assert_int_equal(table_adopt(fd, &heir), -EINVAL);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -98,6 +142,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(knows_open_files_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_no_more_of_the_handshake_than_fits, set_up,
 						tear_down),
+		cmocka_unit_test(an_heir_believes_entries_and_nothing_else),
+		cmocka_unit_test(what_can_change_its_size_is_no_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/parent.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "daemon/keep.h"
+#include "daemon/notify.h"
+
+#define PARENT_ARGS_MAX 32
+
+/* A daemon that lived so long is followed at once; each that did not makes the next one wait. */
+#define PARENT_LIVED_MS 1000
+#define PARENT_WAIT_MIN_MS 100
+#define PARENT_WAIT_MAX_MS 60000
+
+enum end { END_NOT, END_STOP, END_RESTART };
+
+struct parent {
+	char exe[PATH_MAX]; /* what we are; after an upgrade what has taken its place */
+	char *const *argv;
+	int signals, socket; /* socket -1: the daemon has closed its end */
+	pid_t daemon;
+	enum end end;          /* of the daemon, as we were told */
+	bool ready, was_ready; /* this daemon, and any */
+	uint64_t wait_ms;
+	struct keep keep;
+};
+
+/* ---- the daemon's start ---- */
+
+/* What systemd addressed to us is for the daemon. */
+static void
+readdress(const char *variable)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", (int)getpid());
+	if (getenv(variable) != NULL)
+		setenv(variable, pid, 1);
+}
+
+static _Noreturn void
+become_daemon(const struct parent *p, int socket, pid_t parent)
+{
+	char number[16], option[] = {'-', PARENT_OPTION, '\0'};
+	char *argv[PARENT_ARGS_MAX + 3] = {p->argv[0], option, number};
+	sigset_t none;
+
+	for (size_t i = 1; i < PARENT_ARGS_MAX && p->argv[i] != NULL; i++)
+		argv[i + 2] = p->argv[i];
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	readdress("LISTEN_PID");
+	readdress("WATCHDOG_PID");
+	notify_pass_sockets();
+	snprintf(number, sizeof(number), "%d", dup(socket)); /* not close-on-exec */
+	execv(p->exe, argv);
+	execv("/proc/self/exe", argv);
+	log_err("cannot start %s: %s", p->exe, strerror(errno));
+	_exit(1);
+}
+
+static int
+start(struct parent *p)
+{
+	pid_t parent = getpid();
+	int ends[2], result;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	result = keep_send(&p->keep, ends[0]);
+	p->daemon = result == 0 ? fork() : -1;
+	if (p->daemon == 0)
+		become_daemon(p, ends[1], parent);
+	if (p->daemon < 0 && result == 0)
+		result = -errno;
+	close(ends[1]);
+	if (result == 0)
+		p->socket = ends[0];
+	else
+		close(ends[0]);
+	p->ready = false;
+	p->end = END_NOT;
+	return result;
+}
+
+/* ---- while it runs ---- */
+
+static void
+hang_up(struct parent *p)
+{
+	close(p->socket);
+	p->socket = -1;
+}
+
+/* Nobody but a daemon that is not itself any more says what makes no sense. */
+static void
+hear_daemon(struct parent *p)
+{
+	enum kept_act act;
+	struct kept k;
+	int result = kept_receive(p->socket, &act, &k);
+
+	if (result == 0) {
+		p->ready |= act == KEPT_READY;
+		p->was_ready |= p->ready;
+		result = kept_answer(p->socket, keep_do(&p->keep, act, &k));
+	}
+	if (result == 0 || result == -EINTR)
+		return;
+	if (result != -EPIPE) {
+		log_err("the daemon does not make sense (%s): ended", strerror(-result));
+		kill(p->daemon, SIGKILL);
+	}
+	hang_up(p);
+}
+
+static void
+pass_on(struct parent *p, int number)
+{
+	if (number == SIGTERM || number == SIGINT)
+		p->end = END_STOP;
+	else if (number == SIGUSR2)
+		p->end = END_RESTART;
+	if (number != SIGCHLD)
+		kill(p->daemon, number);
+}
+
+static void
+hear_signal(struct parent *p)
+{
+	struct signalfd_siginfo info;
+
+	if (read(p->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		pass_on(p, (int)info.ssi_signo);
+}
+
+static bool
+poll_in(int fd)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+
+	return fd >= 0 && poll(&one, 1, 0) == 1;
+}
+
+/* Until the daemon has ended; what it said before counts. Its wait status. */
+static int
+attend(struct parent *p)
+{
+	int status;
+
+	while (waitpid(p->daemon, &status, WNOHANG) == 0) {
+		struct pollfd both[] = {{.fd = p->signals, .events = POLLIN},
+					{.fd = p->socket, .events = POLLIN}};
+
+		if (poll(both, 2, -1) < 0)
+			continue;
+		if (both[0].revents != 0)
+			hear_signal(p);
+		if (both[1].revents != 0)
+			hear_daemon(p);
+	}
+	while (poll_in(p->socket))
+		hear_daemon(p);
+	if (p->socket >= 0)
+		hang_up(p);
+	return status;
+}
+
+/* ---- after it ---- */
+
+static void
+say_what_ended_it(const struct parent *p, int status)
+{
+	if (p->end == END_RESTART)
+		log_info("restart: another daemon takes over %zu device%s", p->keep.count,
+			 p->keep.count == 1 ? "" : "s");
+	else if (WIFSIGNALED(status))
+		log_err("the daemon was ended by signal %d (%s): another one takes over %zu "
+			"device%s",
+			WTERMSIG(status), strsignal(WTERMSIG(status)), p->keep.count,
+			p->keep.count == 1 ? "" : "s");
+	else
+		log_err("the daemon ended with status %d: another one tries", WEXITSTATUS(status));
+}
+
+/* The exit status, or -1: there shall be another daemon. */
+static int
+verdict(const struct parent *p, int status)
+{
+	if (p->end == END_STOP)
+		return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+	if (p->end == END_RESTART)
+		return p->keep.managed ? 0 : -1;
+	if (WIFEXITED(status) && (WEXITSTATUS(status) == 0 || !p->was_ready))
+		return WEXITSTATUS(status);
+	return -1;
+}
+
+/* False: there is no need for another daemon any more. */
+static bool
+wait_before_next(struct parent *p, uint64_t lived_ms)
+{
+	struct pollfd one = {.fd = p->signals, .events = POLLIN};
+	bool good = p->end == END_RESTART || (p->ready && lived_ms >= PARENT_LIVED_MS);
+
+	if (good)
+		p->wait_ms = 0;
+	else if (p->ready || p->wait_ms < PARENT_WAIT_MIN_MS)
+		p->wait_ms = PARENT_WAIT_MIN_MS;
+	else
+		p->wait_ms =
+			p->wait_ms * 2 < PARENT_WAIT_MAX_MS ? p->wait_ms * 2 : PARENT_WAIT_MAX_MS;
+	p->daemon = 0;
+	for (uint64_t until_ms = clock_now_ms() + p->wait_ms, now_ms;
+	     (now_ms = clock_now_ms()) < until_ms;) {
+		struct signalfd_siginfo info;
+
+		if (poll(&one, 1, (int)(until_ms - now_ms)) != 1 ||
+		    read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+			continue;
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			return false;
+	}
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static int
+prepare(struct parent *p)
+{
+	static const int heard[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2};
+	ssize_t len = readlink("/proc/self/exe", p->exe, sizeof(p->exe) - 1);
+	sigset_t set;
+
+	if (len < 0)
+		return -errno;
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+		sigaddset(&set, heard[i]);
+	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
+	if (p->signals < 0)
+		return -errno;
+	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, a daemon would leave no status */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	prctl(PR_SET_NAME, "ekey-parent");
+	secret_shield();
+	keep_from_manager(&p->keep);
+	return 0;
+}
+
+static int
+run(struct parent *p)
+{
+	for (;;) {
+		uint64_t began_ms = clock_now_ms();
+		int status, exit_status, result = start(p);
+
+		if (result < 0) {
+			log_err("cannot start the daemon: %s", strerror(-result));
+			return 1;
+		}
+		status = attend(p);
+		exit_status = verdict(p, status);
+		if (exit_status >= 0)
+			return exit_status;
+		say_what_ended_it(p, status);
+		if (!wait_before_next(p, clock_now_ms() - began_ms))
+			return 0;
+	}
+}
+
+int
+parent_run(char *const argv[])
+{
+	struct parent p = {.argv = argv, .socket = -1};
+	int result = prepare(&p);
+
+	return result < 0 ? result : run(&p);
+}

@@ -1,0 +1,56 @@
+"""ekeyctl doctor: what is well, what is not, and what to do about it."""
+
+from processes import program, run, wait_until
+
+WELL, ILL, NO_SOCKET = 0, 15, 3
+
+
+def doctor(house):
+    result = run(program("ekeyctl"), "--socket", str(house.control), "doctor")
+    return result.returncode, result.stdout
+
+
+def test_all_is_well(house):
+    house.start_sim()
+    house.write_config(house.source(), house.device_section())
+    house.start_daemon()
+    house.wait_full()
+    status, said = doctor(house)
+    assert (status, said.count("BAD")) == (WELL, 0), said
+    assert f"ok   device random: {house.device} by fuse" in said
+    assert "ok   device random: handover is armed by keeper" in said
+    assert "ok   source key: " in said and "ok   pool -: bytes have come" in said
+
+
+def test_a_source_that_is_away_is_told_with_what_to_do(house):
+    house.write_config(house.source(), house.device_section())
+    house.start_daemon()
+    status, said = doctor(house)
+    assert status == ILL
+    assert "BAD  source key: waiting for unix:" in said
+    assert "BAD  pool -: no healthy byte has come yet" in said
+    assert "is it plugged in" in said
+
+
+def test_a_device_that_is_not_served_is_told(house):
+    house.start_sim()
+    house.write_config(house.source())
+    daemon = house.start_daemon()
+    house.wait_full()
+    house.device.write_text("precious")
+    house.write_config(house.source(), house.device_section())
+    house.reload(daemon)
+    status, said = doctor(house)
+    assert status == ILL and f"BAD  device random: is not served: {house.device}" in said
+
+
+def test_no_source_at_all_is_ill(house):
+    house.write_config()
+    house.start_daemon()
+    wait_until(lambda: doctor(house)[0] == ILL, "it is ill")
+    assert "BAD  sources -: there is none" in doctor(house)[1]
+
+
+def test_without_a_daemon_it_says_so(house):
+    status, said = doctor(house)
+    assert status == NO_SOCKET and str(house.control) in said

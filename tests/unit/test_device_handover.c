@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* A server is killed in the middle of anything, another one goes on: the kernel must not notice. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/fuse_kernel.h"
+
+/* The request that was taken last is not yet answered, as far as the table knows. */
+static void
+leave_in_hand(struct kernel *k, uint32_t opcode, uint64_t unique, const void *body, size_t len)
+{
+	struct fuse_in_header in = {.len = (uint32_t)(sizeof(in) + len),
+				    .opcode = opcode,
+				    .unique = unique,
+				    .nodeid = FUSE_ROOT_ID,
+				    .uid = 1000};
+
+	memcpy(k->table->request, &in, sizeof(in));
+	memcpy(k->table->request + sizeof(in), body, len);
+}
+
+static void
+leave_read_in_hand(struct kernel *k, uint64_t unique, uint64_t fh, uint32_t size)
+{
+	const struct fuse_read_in in = {.fh = fh, .size = size};
+
+	leave_in_hand(k, FUSE_READ, unique, &in, sizeof(in));
+}
+
+static void
+says_nothing_to_a_kernel_that_waits_for_nothing(void **state)
+{
+	struct kernel *k = *state;
+
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_silent(k);
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_silent(k);
+}
+
+static void
+open_files_go_on(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t first = kernel_open(k, O_RDONLY, 0), second = kernel_open(k, O_RDONLY, 0);
+
+	kernel_release(k, first);
+	kernel_answer(k, k->unique);
+	assert_int_equal(kernel_succeed(k), 0);
+	source_put(k, 64);
+	assert_read(k, kernel_read(k, second, 64, O_RDONLY), 64);
+	assert_int_equal(kernel_answer(k, kernel_read(k, first, 64, O_RDONLY)), -EBADF);
+	assert_int_equal(kernel_open(k, O_RDONLY, 0), first);
+}
+
+static void
+blocked_reads_are_answered_by_the_next(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0);
+	uint64_t first = kernel_read(k, fh, 64, O_RDONLY);
+	uint64_t second = kernel_read(k, fh, 4096, O_RDONLY);
+
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_silent(k);
+	source_put(k, 64 + 256);
+	assert_read(k, first, 64);
+	assert_read(k, second, 256);
+	assert_int_equal(k->table->reads_pending, 0);
+}
+
+static void
+bytes_granted_before_the_end_are_lost_and_counted(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 256, O_RDONLY);
+	struct requests_status status;
+
+	source_put(k, 240);
+	memset(k->seen, 1, k->position / 16); /* to see one of these would be twice */
+	assert_int_equal(kernel_succeed(k), 0);
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.lost, 240);
+	source_put(k, 256);
+	assert_read(k, unique, 256);
+}
+
+static void
+interrupts_find_reads_of_the_former(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 64, O_RDONLY);
+
+	assert_int_equal(kernel_succeed(k), 0);
+	kernel_interrupt(k, unique);
+	assert_int_equal(kernel_answer(k, unique), -EINTR);
+	assert_silent(k);
+}
+
+static void
+a_read_taken_and_not_noted_is_answered(void **state)
+{
+	struct kernel *k = *state;
+
+	leave_read_in_hand(k, 4712, kernel_open(k, O_RDONLY, 0), 64);
+	assert_int_equal(kernel_succeed(k), 0);
+	source_put(k, 64);
+	assert_read(k, 4712, 64);
+}
+
+static void
+a_read_that_was_noted_too_is_answered_once(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 64, O_RDONLY);
+
+	leave_read_in_hand(k, unique, fh, 64);
+	assert_int_equal(kernel_succeed(k), 0);
+	source_put(k, 128);
+	assert_read(k, unique, 64);
+	assert_silent(k);
+}
+
+static void
+an_open_taken_and_not_answered_is(void **state)
+{
+	struct kernel *k = *state;
+	const struct fuse_open_in in = {.flags = O_RDONLY};
+
+	leave_in_hand(k, FUSE_OPEN, 4712, &in, sizeof(in));
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_int_equal(kernel_answer(k, 4712), 0);
+	assert_int_equal(k->table->files_open, 1);
+}
+
+static void
+a_request_that_was_dealt_with_is_not_again(void **state)
+{
+	struct kernel *k = *state;
+
+	kernel_open(k, O_RDONLY, 0);
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_silent(k);
+	assert_int_equal(k->table->files_open, 1);
+}
+
+static void
+armed_polls_are_woken_and_can_be_armed_again(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
+
+	assert_int_equal(kernel_poll(k, fh, 4711, true), 0);
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_notified(k, 4711);
+	assert_int_equal(kernel_poll(k, fh, 4711, true), 0);
+	source_put(k, 64);
+	assert_notified(k, 4711);
+	assert_read(k, kernel_read(k, fh, 64, O_RDONLY | O_NONBLOCK), 64);
+}
+
+static void
+what_was_delivered_is_counted_over_all(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0);
+	struct requests_status status;
+
+	for (int i = 0; i < 3; i++) {
+		source_put(k, 64);
+		assert_read(k, kernel_read(k, fh, 64, O_RDONLY), 64);
+		assert_int_equal(kernel_succeed(k), 0);
+	}
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.delivered, 192);
+	assert_int_equal(status.account.requests, 3);
+	assert_int_equal(status.opens, 1);
+}
+
+static void
+another_version_is_refused(void **state)
+{
+	struct kernel *k = *state;
+
+	k->table->version++;
+	assert_int_equal(kernel_succeed(k), -EPROTO);
+}
+
+static void
+nonsense_is_refused(void **state)
+{
+	struct kernel *k = *state;
+
+	kernel_read(k, kernel_open(k, O_RDONLY, 0), 64, O_RDONLY);
+	k->table->reads[0].asked = 0;
+	assert_int_equal(kernel_succeed(k), -EINVAL);
+}
+
+/* Nobody survives this one: the fourth does not try. */
+static void
+who_dies_of_it_again_and_again_is_refused(void **state)
+{
+	struct kernel *k = *state;
+
+	for (int i = 0; i < TABLE_ADOPTIONS_MAX; i++)
+		assert_int_equal(kernel_succeed(k), 0);
+	assert_int_equal(kernel_succeed(k), -ELOOP);
+}
+
+static void
+who_survives_may_be_followed_for_ever(void **state)
+{
+	struct kernel *k = *state;
+
+	for (int i = 0; i < 3 * TABLE_ADOPTIONS_MAX; i++) {
+		assert_int_equal(kernel_succeed(k), 0);
+		table_survived(k->table);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(says_nothing_to_a_kernel_that_waits_for_nothing),
+		BOTH(open_files_go_on),
+		BOTH(blocked_reads_are_answered_by_the_next),
+		BOTH(bytes_granted_before_the_end_are_lost_and_counted),
+		BOTH(interrupts_find_reads_of_the_former),
+		BOTH(a_read_taken_and_not_noted_is_answered),
+		BOTH(a_read_that_was_noted_too_is_answered_once),
+		BOTH(an_open_taken_and_not_answered_is),
+		BOTH(a_request_that_was_dealt_with_is_not_again),
+		BOTH(armed_polls_are_woken_and_can_be_armed_again),
+		BOTH(what_was_delivered_is_counted_over_all),
+		BOTH(another_version_is_refused),
+		BOTH(nonsense_is_refused),
+		BOTH(who_dies_of_it_again_and_again_is_refused),
+		BOTH(who_survives_may_be_followed_for_ever),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

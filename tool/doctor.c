@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What somebody wants to know who was woken by it: one line for each thing that should work, and
+ * below the ones that do not what to do. Judges what the daemon says, and never opens a device.
+ */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tool/ask.h"
+
+#define DOCTOR_VALUE_MAX 256
+
+/* What the rows of one subject say, of that which is looked at. */
+enum key { IN, SERVES, STANDS_BY, STATE, PATH, VIA, HANDOVER, ADDRESS, CLASS, ERROR, KEYS };
+static const char *const key_names[KEYS] = {"in",  "serves",   "stands_by", "state", "path",
+					    "via", "handover", "address",   "class", "error"};
+
+struct subject {
+	char kind[32], name[64];
+	char values[KEYS][DOCTOR_VALUE_MAX]; /* "": not said */
+	unsigned problems;                   /* of all so far */
+	bool sources;
+};
+
+static void
+good(const struct subject *s, const char *text, const char *detail)
+{
+	printf("ok   %s %s: %s%s\n", s->kind, s->name, text, detail);
+}
+
+static void
+bad(struct subject *s, const char *problem, const char *detail, const char *cure)
+{
+	printf("BAD  %s %s: %s%s\n     %s\n", s->kind, s->name, problem, detail, cure);
+	s->problems++;
+}
+
+static bool
+is(const struct subject *s, enum key key, const char *value)
+{
+	return strcmp(s->values[key], value) == 0;
+}
+
+/* ---- one judge for each kind ---- */
+
+static void
+judge_pool(struct subject *s)
+{
+	if (is(s, IN, "0"))
+		bad(s, "no healthy byte has come yet", "", "see the sources below");
+	else
+		good(s, "bytes have come", "");
+}
+
+static void
+judge_source(struct subject *s)
+{
+	if (s->values[SERVES][0] == '\0') /* a section of several: they follow */
+		return;
+	s->sources = true;
+	if (is(s, SERVES, "yes") || is(s, STANDS_BY, "yes"))
+		good(s, s->values[STATE], "");
+	else
+		bad(s, s->values[STATE], "",
+		    "is it plugged in, reachable, and its key in the keyring?");
+}
+
+/* A node of CUSE is looked at on the devtmpfs, which asks nobody who might hang. */
+static void
+judge_node(struct subject *s)
+{
+	struct stat st;
+
+	if (!is(s, VIA, "cuse"))
+		return;
+	if (lstat(s->values[PATH], &st) != 0)
+		bad(s, "there is no node at ", s->values[PATH], "is /dev a devtmpfs?");
+	else if ((st.st_mode & (S_IRGRP | S_IROTH)) == 0)
+		bad(s, "only root may read ", s->values[PATH],
+		    "udev opens it by 60-ekey-random.rules, unless mode says so");
+}
+
+static void
+judge_handover(struct subject *s)
+{
+	if (is(s, HANDOVER, "none"))
+		bad(s, "handover is not armed: a crash ends it for who has it open", "",
+		    "see the log: ekey-randomd said why");
+	else
+		good(s, "handover is armed by ", s->values[HANDOVER]);
+}
+
+static void
+judge_device(struct subject *s)
+{
+	if (strncmp(s->values[VIA], "none", strlen("none")) == 0) {
+		bad(s, "is not served: ", s->values[PATH],
+		    "see the log: ekey-randomd said why, and what to do");
+		return;
+	}
+	printf("ok   %s %s: %s by %s\n", s->kind, s->name, s->values[PATH], s->values[VIA]);
+	judge_node(s);
+	judge_handover(s);
+}
+
+static void
+judge_listen(struct subject *s)
+{
+	if (strncmp(s->values[CLASS], "none", strlen("none")) == 0)
+		bad(s, "is not open: ", s->values[ADDRESS], "see the log: ekey-randomd said why");
+	else
+		good(s, s->values[ADDRESS], "");
+}
+
+static void
+judge_kernel(struct subject *s)
+{
+	if (s->values[ERROR][0] != '\0' && !is(s, ERROR, "-"))
+		bad(s, s->values[STATE], "",
+		    "it takes CAP_SYS_ADMIN: kernel.conf in the documentation");
+	else if (strstr(s->values[STATE], "restart") != NULL)
+		bad(s, s->values[STATE], "", "systemctl restart ekey-randomd");
+	else
+		good(s, s->values[STATE], "");
+}
+
+static void
+judge(struct subject *s)
+{
+	static const struct {
+		const char *kind;
+		void (*judge)(struct subject *s);
+	} judges[] = {{"pool", judge_pool},
+		      {"source", judge_source},
+		      {"device", judge_device},
+		      {"listen", judge_listen},
+		      {"kernel", judge_kernel}};
+
+	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++)
+		if (strcmp(s->kind, judges[i].kind) == 0)
+			judges[i].judge(s);
+}
+
+/* ---- the whole ---- */
+
+static void
+next_subject(struct subject *s, const char *kind, const char *name)
+{
+	judge(s);
+	snprintf(s->kind, sizeof(s->kind), "%s", kind);
+	snprintf(s->name, sizeof(s->name), "%s", name);
+	memset(s->values, 0, sizeof(s->values));
+}
+
+static void
+hear_row(void *arg, char *row)
+{
+	struct subject *s = arg;
+	const char *kind = strsep(&row, "\t"), *name = strsep(&row, "\t");
+	const char *key = strsep(&row, "\t"), *value = row;
+
+	if (value == NULL)
+		return;
+	if (strcmp(kind, s->kind) != 0 || strcmp(name, s->name) != 0)
+		next_subject(s, kind, name);
+	for (int i = 0; i < KEYS; i++)
+		if (strcmp(key, key_names[i]) == 0)
+			snprintf(s->values[i], sizeof(s->values[i]), "%s", value);
+}
+
+enum exit_code
+tool_doctor(const struct tool_options *options, char **words)
+{
+	struct subject s = {.kind = ""};
+	struct ctl_connection c;
+	enum exit_code code = ask_open(&c, options->socket);
+
+	(void)words;
+	if (code != EXIT_OK)
+		return code;
+	code = ask(&c, "Status", hear_row, &s);
+	ctl_close(&c);
+	next_subject(&s, "sources", "-");
+	if (code == EXIT_OK && !s.sources)
+		bad(&s, "there is none", "", "no [source] in the configuration");
+	return code != EXIT_OK ? code : s.problems > 0 ? EXIT_ILL : EXIT_OK;
+}
