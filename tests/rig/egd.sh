@@ -21,7 +21,7 @@ gives() {
 	at=0
 	until cmp -s -n "$2" -i "$at:0" "/rig/streams/$1" got; do
 		at=$((at + 32))
-		[ $at -lt $((2 * $2 + 1024)) ] || { echo "$(wc -c <got) bytes, not $1's"; return 1; }
+		[ $at -lt $((8 * $2 + 4096)) ] || { echo "$(wc -c <got) bytes, not $1's"; return 1; }
 	done
 	echo "from byte $at"
 }
@@ -36,7 +36,11 @@ hwrng_never_gives_a_byte_twice() { "$tools/readers" many /dev/hwrng rng 40000 4 
 limited_hwrng_is_exact_and_takes_its_time() {
 	use_rng 1 || return 1
 	began=$(now)
-	gives limited 192 || gives limited 192 || return 1
+	tries=0
+	until gives limited 192; do
+		[ $((tries += 1)) -lt 5 ] || return 1
+		began=$(now)
+	done
 	took=$(($(now) - began))
 	echo "192 bytes in $took hundredths of a second"
 	[ $took -ge 150 ]

@@ -54,8 +54,7 @@ reset_in_vain_stops_no_other_key() {
 # told from a busy machine by the time, but not by where the daemon is seen to wait.
 look_where_it_waits() {
 	until [ -e /run/stop ]; do
-		read -r where <"/proc/$(core)/wchan"
-		echo "$where"
+		where=$(cat "/proc/$(core)/wchan" 2>/dev/null) && echo "$where" # once it is there
 		sleep 0.1
 	done | sort | uniq -c
 }
