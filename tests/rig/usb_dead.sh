@@ -53,9 +53,13 @@ reset_in_vain_stops_no_other_key() {
 # libusb would ask it for its configuration, for a second, whenever it is opened: too short to be
 # told from a busy machine by the time, but not by where the daemon is seen to wait.
 look_where_it_waits() {
+	until waiter=$(core 2>/dev/null) && [ -n "$waiter" ]; do
+		sleep 0.02
+	done
 	until [ -e /run/stop ]; do
-		where=$(cat "/proc/$(core)/wchan" 2>/dev/null) && echo "$where" # once it is there
-		sleep 0.1
+		read -r where <"/proc/$waiter/wchan"
+		echo "$where"
+		sleep 0.02
 	done | sort | uniq -c
 }
 
@@ -72,7 +76,7 @@ opened_in_vain_stops_no_other_key() {
 	until_true grep -q "usb:$second: its firmware hangs" /run/usb.log && stop_gaps || return 1
 	wait $looker
 	cat /run/waits
-	grep -q poll /run/waits && ! grep -q usb /run/waits
+	[ -s /run/waits ] && ! grep -q usb /run/waits
 }
 
 # Nor is the daemon's end to wait, with its readers.
