@@ -133,7 +133,7 @@ config_end_agent(struct config_parser *p)
 {
 	struct address address;
 
-	if (p->config->agent[0] == '\0' || p->config->agent_allow[0] != '\0')
+	if (!config_section_right(p) || p->config->agent_allow[0] != '\0')
 		return;
 	(void)address_parse_inet(p->config->agent + strlen(HAPROXY_PREFIX), &address);
 	if (!address_is_loopback(&address))

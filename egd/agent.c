@@ -2,7 +2,6 @@
 #include "egd/agent.h"
 
 #include <errno.h>
-#include <event2/listener.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -251,6 +251,8 @@ static const struct {
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
 	{"[agent]\naddress = tcp:0.0.0.0:7777\n", 1,
 	 "[agent]: others than this machine can reach it"},
+	{"[agent]\naddress = tcp:0.0.0.0:7777\nallow = 10.0.0.1/8\n", 3, "allow = 10.0.0.1/8: "},
+	{"[agent]\n", 1, "[agent] lacks 'address'"},
 	{"[listen a]\nclass = direct\n", 1, "[listen] lacks 'address'"},
 	{LISTEN("egd:/x"), 3, "systemd:NAME or xen:DIRECTORY is needed"},
 	{LISTEN("xen:run"), 3, "an absolute path is needed"},
