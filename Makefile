@@ -20,7 +20,7 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child connector device fusermount keeper kept lock mount mountinfo random resolve servant \
+priv_src    := capability child connector device fusermount handover keeper kept lock mount mountinfo random resolve servant \
                usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
@@ -28,7 +28,7 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport infl
                rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport
-cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover polls requests table \
+cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device polls requests table \
                takeover watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
                proxy stream xen

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "cuse/handover.h"
+#include "priv/handover.h"
 #include "pool/pool.h"
 
 #define DEVICE_NAME_MAX 32

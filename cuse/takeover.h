@@ -5,7 +5,7 @@
 
 #include "cuse/carrier.h"
 #include "cuse/device.h"
-#include "cuse/handover.h"
+#include "priv/handover.h"
 
 /*
  * The table that was left in `k`, or a new one, when there is none or we cannot go on with it: then

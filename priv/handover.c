@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cuse/handover.h"
+#include "priv/handover.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * The daemon's end of the socket to its parent, who keeps our devices while one daemon goes and the
  * next comes. Each call waits for the parent, who does nothing else and answers at once.
  */
-#ifndef CUSE_HANDOVER_H
-#define CUSE_HANDOVER_H
+#ifndef PRIV_HANDOVER_H
+#define PRIV_HANDOVER_H
 
 #include <stdbool.h>
 
