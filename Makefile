@@ -20,8 +20,8 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child connector device fusermount handover keeper kept lock mount mountinfo random resolve servant \
-               usb
+priv_src    := capability child connector device fusermount handover heir keeper kept lock mount mountinfo parcel \
+               random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
@@ -30,8 +30,8 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport infl
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device polls requests table \
                takeover watchdog
-egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
-               proxy stream xen
+egd_src     := accept agent answers caller connection egd_client egd_server egd_wire estate ledger ledger_former listener members \
+               networks opening proxy stream xen
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
                inputs inputs_status keep kernel listens orders parent privileges reload row seeds status $(notify)
@@ -49,13 +49,13 @@ guest_src := $(addprefix guest/,agent channel check connect connect_xen main opt
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent backoff base bucket census config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
-               intake keeper kept kernel keyring ladder masterkey mountinfo network packet pem64 pool pool_fair \
+               device_twice egd_client egd_handover egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
+               intake keeper kept kernel keyring ladder ledger masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream usb \
                usb_describe watchdog xenstore $(filter notify,$(notify))
-fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
+fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
 
 lib     := $(BUILD)/libekey-random.a

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "priv/handover.h"
 #include "pool/pool.h"
+#include "priv/handover.h"
 
 #define DEVICE_NAME_MAX 32
 #define DEVICE_PATH_MAX 256

@@ -215,14 +215,14 @@ on_reload_signal(evutil_socket_t number, short what, void *arg)
 	say_ready(d);
 }
 
-/* Our devices stay, with all who have them open: the next daemon goes on with them. */
+/* Our devices and clients stay: the next daemon goes on with them. */
 static void
 on_leave_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct daemon *d = arg;
 
 	(void)number, (void)what;
-	log_info("SIGUSR2: leaving the devices to another daemon");
+	log_info("SIGUSR2: leaving devices and clients to another daemon");
 	d->leaving = true;
 	event_base_loopbreak(d->base);
 }
@@ -281,12 +281,13 @@ start_servants(struct daemon *d)
 	return result == 0;
 }
 
+/* Before there are secrets and threads: see priv/heir.h. */
 static bool
 start_handover(struct daemon *d, int parent)
 {
 	if (parent >= 0)
 		d->handover = handover_new(parent);
-	return parent < 0 || d->handover != NULL;
+	return (parent < 0 || d->handover != NULL) && listens_prepare(d);
 }
 
 /* Sources last: with the first byte all is there that it needs. */
@@ -306,7 +307,10 @@ stop_all_but_devices(struct daemon *d)
 	notify_watchdog_stop(&d->watchdog);
 	inputs_stop(d);
 	haproxy_stop(d);
-	listens_stop(d);
+	if (d->leaving)
+		listens_leave(d);
+	else
+		listens_stop(d);
 	kernel_stop(d);
 	connectors_stop(d);
 	ctl_server_free(&d->control);
@@ -329,6 +333,7 @@ daemon_stop(struct daemon *d)
 {
 	stop_all_but_devices(d);
 	devices_stop(d);
+	estate_free(&d->estate);
 	handover_free(&d->handover);
 	pool_free(&d->pool);
 	for (size_t i = 0; i < DAEMON_SIGNALS; i++)

@@ -16,6 +16,7 @@
 #include "daemon/notify.h"
 #include "daemon/orders.h"
 #include "egd/egd_server.h"
+#include "egd/estate.h"
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
 #include "pool/pool.h"
@@ -40,7 +41,8 @@ struct daemon {
 			  */
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
-	struct handover *handover;                   /* NULL: no parent keeps the devices */
+	struct handover *handover;                   /* NULL: no parent keeps anything */
+	struct estate *estate;                       /* clients that outlive us */
 	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */

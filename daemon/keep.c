@@ -61,6 +61,16 @@ keep_from_manager(struct keep *keep)
 	}
 }
 
+size_t
+keep_devices(const struct keep *keep)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < keep->count; i++)
+		count += strncmp(keep->at[i].path, KEPT_CLIENTS, strlen(KEPT_CLIENTS)) != 0;
+	return count;
+}
+
 /* ---- the daemon ---- */
 
 int

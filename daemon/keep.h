@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the parent keeps: the devices of a daemon that may be killed at any time. */
+/* What the parent keeps: devices and clients of a daemon that may be killed at any time. */
 #ifndef DAEMON_KEEP_H
 #define DAEMON_KEEP_H
 
@@ -19,6 +19,9 @@ void keep_from_manager(struct keep *keep);
 
 /* Hands all to a new daemon. 0 or -errno. */
 int keep_send(const struct keep *keep, int socket);
+
+/* How many devices are among it. */
+size_t keep_devices(const struct keep *keep);
 
 /* Does what a daemon asks and returns the answer. Takes the fds of `k`. */
 int keep_do(struct keep *keep, enum kept_act act, struct kept *k);

@@ -12,6 +12,9 @@
 
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
 
+/* Of listeners that a reload brings: a place takes no memory before it is needed. */
+#define SPARE_CLIENTS 4096
+
 unsigned
 listens_clients(const struct config *config)
 {
@@ -59,8 +62,28 @@ listens_start_one(struct daemon *d, size_t i)
 	const struct egd_listen_config *config = &d->config.listens[i];
 
 	return d->listens[i] != NULL ||
-	       egd_server_start(d->base, d->pool, config, listens_given(d, config),
+	       egd_server_start(d->base, d->pool, d->estate, config, listens_given(d, config),
 				&d->listens[i]) == 0;
+}
+
+bool
+listens_prepare(struct daemon *d)
+{
+	d->estate = estate_new(d->handover, listens_clients(&d->config) + SPARE_CLIENTS,
+			       d->config.listen_count > 0);
+	if (d->estate == NULL)
+		log_err("no memory for the clients of listeners");
+	return d->estate != NULL;
+}
+
+static void
+open_estate(struct daemon *d)
+{
+	const char *addresses[CONFIG_LISTENS_MAX];
+
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		addresses[i] = d->config.listens[i].address;
+	estate_open(d->estate, addresses, d->config.listen_count);
 }
 
 bool
@@ -69,8 +92,10 @@ listens_start(struct daemon *d)
 	bool good = true;
 
 	make_room_for_clients(d);
+	open_estate(d);
 	for (size_t i = 0; i < d->config.listen_count; i++)
 		good = listens_start_one(d, i) && good;
+	estate_settle(d->estate);
 	return good;
 }
 
@@ -111,6 +136,18 @@ listens_stop(struct daemon *d)
 		egd_server_stop(&d->listens[i]);
 }
 
+void
+listens_leave(struct daemon *d)
+{
+	if (!estate_is_armed(d->estate)) {
+		listens_stop(d);
+		return;
+	}
+	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
+		if (d->listens[i] != NULL)
+			egd_server_leave(d->listens[i]);
+}
+
 /* ---- status ---- */
 
 /* How those ended who had come in. */
@@ -135,6 +172,7 @@ listen_rows(const struct egd_server *server, struct evbuffer *out)
 	s.name = status.name;
 	row_text(&s, "address", status.address);
 	row_text(&s, "class", "direct");
+	row_text(&s, "handover", status.armed ? "heir" : "none");
 	row_number(&s, "clients", status.clients);
 	row_number(&s, "accepted", status.accepted);
 	row_number(&s, "refused", status.ended[EGD_END_REFUSED]);

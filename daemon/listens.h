@@ -9,6 +9,9 @@
 struct config;
 struct daemon;
 
+/* Before there are secrets and threads: who is to outlive us, and what was left to us. */
+bool listens_prepare(struct daemon *d);
+
 /* Opens what d->config has and is not there yet. False when one could not be. */
 bool listens_start(struct daemon *d);
 
@@ -16,6 +19,9 @@ bool listens_start(struct daemon *d);
 void listens_keep(struct daemon *d, const struct config *next);
 
 void listens_stop(struct daemon *d);
+
+/* The next daemon goes on with them. */
+void listens_leave(struct daemon *d);
 
 void listens_status(const struct daemon *d, struct evbuffer *out);
 

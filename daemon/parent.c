@@ -23,6 +23,9 @@
 
 #define PARENT_ARGS_MAX 32
 
+/* Its heir hands on what it had open, at once; who does not is not waited for. */
+#define PARENT_HEIR_MS 5000
+
 /* A daemon that lived so long is followed at once; each that did not makes the next one wait. */
 #define PARENT_LIVED_MS 1000
 #define PARENT_WAIT_MIN_MS 100
@@ -153,12 +156,20 @@ hear_signal(struct parent *p)
 		pass_on(p, (int)info.ssi_signo);
 }
 
-static bool
-poll_in(int fd)
+/* What the daemon said last, then its heir; until neither has the other end any more. */
+static void
+hear_last_words(struct parent *p)
 {
-	struct pollfd one = {.fd = fd, .events = POLLIN};
+	uint64_t until_ms = clock_now_ms() + PARENT_HEIR_MS, now_ms;
 
-	return fd >= 0 && poll(&one, 1, 0) == 1;
+	while (p->socket >= 0 && (now_ms = clock_now_ms()) < until_ms) {
+		struct pollfd one = {.fd = p->socket, .events = POLLIN};
+
+		if (poll(&one, 1, (int)(until_ms - now_ms)) == 1)
+			hear_daemon(p);
+	}
+	if (p->socket >= 0)
+		hang_up(p);
 }
 
 /* Until the daemon has ended; what it said before counts. Its wait status. */
@@ -178,10 +189,7 @@ attend(struct parent *p)
 		if (both[1].revents != 0)
 			hear_daemon(p);
 	}
-	while (poll_in(p->socket))
-		hear_daemon(p);
-	if (p->socket >= 0)
-		hang_up(p);
+	hear_last_words(p);
 	return status;
 }
 
@@ -190,14 +198,16 @@ attend(struct parent *p)
 static void
 say_what_ended_it(const struct parent *p, int status)
 {
+	size_t devices = keep_devices(&p->keep);
+
 	if (p->end == END_RESTART)
-		log_info("restart: another daemon takes over %zu device%s", p->keep.count,
-			 p->keep.count == 1 ? "" : "s");
+		log_info("restart: another daemon takes over %zu device%s", devices,
+			 devices == 1 ? "" : "s");
 	else if (WIFSIGNALED(status))
 		log_err("the daemon was ended by signal %d (%s): another one takes over %zu "
 			"device%s",
-			WTERMSIG(status), strsignal(WTERMSIG(status)), p->keep.count,
-			p->keep.count == 1 ? "" : "s");
+			WTERMSIG(status), strsignal(WTERMSIG(status)), devices,
+			devices == 1 ? "" : "s");
 	else
 		log_err("the daemon ended with status %d: another one tries", WEXITSTATUS(status));
 }

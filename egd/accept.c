@@ -25,7 +25,7 @@ refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char
 	char who[EGD_CALLER_TEXT_MAX];
 	unsigned more;
 
-	s->ended[EGD_END_REFUSED]++;
+	s->books->ended[EGD_END_REFUSED]++;
 	close(fd);
 	if (caller->guest != NULL)
 		egd_xen_left(s->xen, caller->guest);
@@ -86,7 +86,7 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
 		refuse(s, fd, caller, "no memory");
 	} else {
-		s->accepted++;
+		s->books->accepted++;
 		bound_buffer(fd);
 		egd_connection_work(c);
 	}
@@ -98,6 +98,42 @@ egd_accept_guest(void *arg, int fd, const char *guest)
 	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
 
 	take(arg, fd, &caller);
+}
+
+/* It began long ago: a header of a proxy's, the identity are known. */
+static void
+go_on(struct egd_server *s, struct egd_connection *c, const struct estate_client *client)
+{
+	const char *why = NULL;
+	bool known = ledger_renew(c->record, client->former, client->pid);
+
+	egd_opening_end(c);
+	c->stage = EGD_STAGE_OPEN;
+	why = known ? egd_accept_admit(s, c) : "nobody can go on with what it was being sent";
+	if (why == NULL) {
+		egd_server_schedule(s, c);
+		return;
+	}
+	egd_connection_say_end(c, why);
+	egd_connection_free(c, known ? EGD_END_REFUSED : EGD_END_LOST);
+}
+
+void
+egd_accept_former(struct egd_server *s, const struct estate_client *client)
+{
+	struct egd_caller caller = {.address = client->former->address, .uid = client->former->uid};
+	struct egd_connection *c;
+
+	if (s->xen != NULL)
+		caller.guest = egd_xen_go_on(s->xen, client->former->guest);
+	if (s->xen != NULL && caller.guest == NULL)
+		close(client->fd); /* another former has it too, or there is no memory */
+	else if (s->clients >= s->config.max_clients)
+		refuse(s, client->fd, &caller, "there are max-clients");
+	else if ((c = egd_connection_new(s, client->fd, &caller)) == NULL)
+		refuse(s, client->fd, &caller, "no memory");
+	else
+		go_on(s, c, client);
 }
 
 /* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
@@ -162,12 +198,14 @@ egd_accept_admit(struct egd_server *s, struct egd_connection *c)
 	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
 	if (has_its_share(s, &client))
 		return "it has connections, and the last places are for others (max-clients)";
-	if (!pool_handle_open(s->pool, &c->handle, &s->account, &client))
+	if (!pool_handle_open(s->pool, &c->handle, &s->books->account, &client))
 		return "the pool serves as many as it can";
 	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
 	c->member = egd_members_join(&s->members, &client, &full);
-	if (c->member != NULL)
+	if (c->member != NULL) {
+		egd_connection_keep(c);
 		return NULL;
+	}
 	pool_handle_close(s->pool, &c->handle);
 	return "no memory";
 }

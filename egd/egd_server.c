@@ -102,9 +102,12 @@ read_tls(const struct egd_listen_config *config)
 	return context;
 }
 
-/* Opens what clients come by. 0, or -errno after a line in the log, of ours or who gives. */
+/*
+ * Opens what clients come by, or takes over `former`'s fd. 0, or -errno after a line in the log, of
+ * ours or who gives.
+ */
 static int
-open_way_in(struct egd_server *s, int given)
+open_way_in(struct egd_server *s, int given, int former)
 {
 	const struct egd_xen_env env = {
 		.base = s->base,
@@ -116,7 +119,7 @@ open_way_in(struct egd_server *s, int given)
 	};
 
 	if (env.directory == NULL) {
-		s->fd = egd_listener_open(&s->config, given);
+		s->fd = egd_listener_open(&s->config, given, former);
 		return s->fd < 0 ? s->fd : 0;
 	}
 	if (given >= 0)
@@ -124,8 +127,25 @@ open_way_in(struct egd_server *s, int given)
 	return s->xen != NULL ? 0 : -EIO;
 }
 
+/* The books are as the former daemon left them. */
 static int
-open_server(struct egd_server *s, int given)
+open_books(struct egd_server *s, int *ret_former)
+{
+	const struct egd_listen_config *config = &s->config;
+	struct ledger *ledger = estate_ledger(s->estate);
+	const struct ledger_listener *former;
+
+	s->books = ledger_listen(ledger, config->address);
+	if (s->books == NULL)
+		return -ENOMEM;
+	former = estate_listener(s->estate, config->address, ret_former);
+	if (former != NULL)
+		ledger_go_on_counting(s->books, former);
+	return 0;
+}
+
+static int
+open_server(struct egd_server *s, int given, int former)
 {
 	int result;
 
@@ -134,18 +154,43 @@ open_server(struct egd_server *s, int given)
 		if (s->tls == NULL)
 			return -EINVAL;
 	}
-	result = open_way_in(s, given);
+	result = open_way_in(s, given, former);
 	if (result < 0)
 		return result;
+	if (egd_listener_given_name(s->config.address) == NULL)
+		s->books->fd = s->fd;
 	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
 	return -ENOMEM;
 }
 
+/* Those of a former daemon, in the order in which it had them. */
+static void
+go_on_with_clients(struct egd_server *s)
+{
+	struct estate_client client = {0};
+	unsigned count = s->clients;
+
+	while (estate_client(s->estate, s->config.address, &client))
+		egd_accept_former(s, &client);
+	count = s->clients - count;
+	if (count > 0)
+		log_info("listen %s: %u connection%s of a former daemon go%s on", s->config.name,
+			 count, count == 1 ? "" : "s", count == 1 ? "es" : "");
+}
+
+static int
+start_server(struct egd_server *s, int given)
+{
+	int former, result = open_books(s, &former);
+
+	return result == 0 ? open_server(s, given, former) : result;
+}
+
 int
-egd_server_start(struct event_base *base, struct pool *pool, const struct egd_listen_config *config,
-		 int given, struct egd_server **ret)
+egd_server_start(struct event_base *base, struct pool *pool, struct estate *estate,
+		 const struct egd_listen_config *config, int given, struct egd_server **ret)
 {
 	struct egd_server *s = calloc(1, sizeof(*s));
 	int result;
@@ -154,6 +199,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 		return -ENOMEM;
 	s->base = base;
 	s->pool = pool;
+	s->estate = estate;
 	s->config = *config;
 	s->fd = -1;
 	(void)egd_networks_parse(config->allow, &s->allow);
@@ -162,14 +208,15 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 	LIST_INIT(&s->connections);
 	TAILQ_INIT(&s->openings);
 	egd_members_init(&s->members, config->max_clients + LEFT_MIN);
-	result = open_server(s, given);
-	if (result < 0)
+	result = start_server(s, given);
+	if (result < 0) {
 		egd_server_stop(&s);
-	else
-		log_info("listen %s: %s", config->name, config->address);
-	if (result == 0)
-		*ret = s;
-	return result;
+		return result;
+	}
+	log_info("listen %s: %s", config->name, config->address);
+	go_on_with_clients(s);
+	*ret = s;
+	return 0;
 }
 
 void
@@ -207,14 +254,28 @@ egd_server_stop(struct egd_server **server)
 	free_event(s->accept);
 	free_event(s->accept_again);
 	free_event(s->work);
+	if (s->books != NULL)
+		ledger_listen_end(s->books);
 	if (s->fd >= 0)
-		egd_listener_close(&s->config, s->fd);
+		egd_listener_close(s->config.address, s->fd);
 	egd_xen_free(&s->xen);
 	egd_members_finish(&s->members);
 	slots_finish(&s->outs);
 	tls_context_free(&s->tls);
 	free(s);
 	*server = NULL;
+}
+
+void
+egd_server_leave(struct egd_server *s)
+{
+	struct egd_connection *c, *next;
+
+	for (c = LIST_FIRST(&s->connections); c != NULL; c = next) {
+		next = LIST_NEXT(c, in_connections);
+		if (c->record->fd < 0)
+			egd_connection_free(c, EGD_END_DONE);
+	}
 }
 
 /* ---- status ---- */
@@ -226,11 +287,12 @@ egd_server_status(const struct egd_server *s, struct egd_server_status *ret)
 		.name = s->config.name,
 		.address = s->config.address,
 		.clients = s->clients,
-		.accepted = s->accepted,
-		.throttled = s->throttled,
-		.account = s->account,
+		.accepted = s->books->accepted,
+		.throttled = s->books->throttled,
+		.armed = estate_is_armed(s->estate),
+		.account = s->books->account,
 	};
-	memcpy(ret->ended, s->ended, sizeof(ret->ended));
+	memcpy(ret->ended, s->books->ended, sizeof(ret->ended));
 }
 
 const char *

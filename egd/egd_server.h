@@ -37,6 +37,7 @@ struct egd_listen_config {
 };
 
 struct egd_server;
+struct estate;
 
 /* How a connection ended. */
 enum egd_end {
@@ -55,15 +56,17 @@ struct egd_server_status {
 	unsigned clients; /* now */
 	uint64_t accepted, ended[EGD_ENDS];
 	uint64_t throttled; /* requests that waited for `rate` */
+	bool armed;         /* connections outlive the daemon, but for those with TLS */
 	struct pool_account account;
 };
 
 /*
- * Listens and serves from `base`. `given` stays the caller's: for systemd:NAME a socket that
- * listens already, for xen:DIRECTORY the connector to it (priv/connector.h); else -1. 0 with *ret,
- * or -errno after one line in the log that names the listener, the cause and the cure.
+ * Listens and serves from `base`, and goes on with what `estate` has of a former one at the
+ * same address. `given` stays the caller's: for systemd:NAME a socket that listens already, for
+ * xen:DIRECTORY the connector to it (priv/connector.h); else -1. 0 with *ret, or -errno after one
+ * line in the log that names the listener, the cause and the cure.
  */
-int egd_server_start(struct event_base *base, struct pool *pool,
+int egd_server_start(struct event_base *base, struct pool *pool, struct estate *estate,
 		     const struct egd_listen_config *config, int given, struct egd_server **ret);
 
 /* Reads TLS's files again; when they are bad, says so and goes on with what it had. */
@@ -71,6 +74,9 @@ void egd_server_reload(struct egd_server *server);
 
 /* Closes the connections (what they were granted is lost), removes a Unix socket, NULLs it. */
 void egd_server_stop(struct egd_server **server);
+
+/* Closes those that nobody can go on with, and leaves the rest as they are: this process ends. */
+void egd_server_leave(struct egd_server *server);
 
 void egd_server_status(const struct egd_server *server, struct egd_server_status *ret);
 

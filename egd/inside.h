@@ -13,6 +13,7 @@
 #include "egd/caller.h"
 #include "egd/egd_server.h"
 #include "egd/egd_wire.h"
+#include "egd/estate.h"
 #include "egd/members.h"
 #include "egd/networks.h"
 #include "egd/proxy.h"
@@ -20,9 +21,6 @@
 #include "egd/xen.h"
 #include "pool/pool.h"
 #include "pool/slots.h"
-
-/* Bytes of requests that are read ahead: the longest request, the longest PROXY header. */
-#define EGD_IN_LEN EGD_PROXY_MAX
 
 /* Bytes of replies that are sent together, 12 of the longest: 10,000 slow readers hold 30 MB. */
 #define EGD_OUT_LEN 3072
@@ -50,8 +48,8 @@ struct egd_connection {
 	uint8_t *out; /* replies, EGD_OUT_LEN bytes in server->outs; NULL: none */
 	size_t out_at, out_len;
 	size_t out_direct; /* bytes of the pool among them */
-	size_t in_at, in_len;
-	uint8_t in[EGD_IN_LEN];
+	size_t in_at;      /* in record->in, the next request that nobody has looked at */
+	struct ledger_client *record; /* its requests, and how far they are answered */
 
 	LIST_ENTRY(egd_connection) in_connections;
 	TAILQ_ENTRY(egd_connection) in_openings; /* until EGD_STAGE_OPEN */
@@ -80,8 +78,8 @@ struct egd_server {
 	unsigned clients, openings_count;
 	struct slots outs;
 	struct egd_members members;
-	struct pool_account account;
-	uint64_t accepted, throttled, ended[EGD_ENDS];
+	struct estate *estate;
+	struct ledger_listener *books; /* accounts and counters */
 	struct log_limit refused_limit, ended_limit;
 };
 
@@ -99,6 +97,9 @@ void egd_accept_again(evutil_socket_t none, short what, void *server);
 /* A guest of Xen has a channel: egd_xen_env.taken. */
 void egd_accept_guest(void *server, int fd, const char *guest);
 
+/* A connection of a former daemon goes on, or is refused. */
+void egd_accept_former(struct egd_server *server, const struct estate_client *client);
+
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 
@@ -107,6 +108,9 @@ const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c
 /* Takes over `fd`; NULL, and it stays open, when there is no memory. */
 struct egd_connection *egd_connection_new(struct egd_server *server, int fd,
 					  const struct egd_caller *caller);
+
+/* It has begun: from now on it outlives us, unless it has TLS. */
+void egd_connection_keep(struct egd_connection *c);
 
 /* Goes on with whatever can be done now. `c` may be gone afterwards. */
 void egd_connection_work(struct egd_connection *c);

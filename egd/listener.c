@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -181,10 +182,24 @@ owner_error(int error)
 	}
 }
 
+/* Its mode may be another now; who removed its path wants to be served there all the same. */
 static int
-open_unix(const struct egd_listen_config *config, const char *path)
+listen_at(const struct egd_listen_config *config, const char *path, int former)
 {
-	int fd = net_unix_listen(path, config->mode);
+	struct stat st;
+
+	if (former >= 0 && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    chmod(path, config->mode) == 0)
+		return former;
+	if (former >= 0)
+		close(former);
+	return net_unix_listen(path, config->mode);
+}
+
+static int
+open_unix(const struct egd_listen_config *config, const char *path, int former)
+{
+	int fd = listen_at(config, path, former);
 	int result = fd;
 
 	if (fd >= 0 && config->owner[0] != '\0')
@@ -194,7 +209,7 @@ open_unix(const struct egd_listen_config *config, const char *path)
 	if (fd >= 0) {
 		log_err("listen %s: cannot give %s to %s: %s", config->name, path, config->owner,
 			owner_error(result));
-		egd_listener_close(config, fd);
+		egd_listener_close(config->address, fd);
 	} else {
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-result),
 			result == -EADDRINUSE ? ": another process answers there"
@@ -207,9 +222,9 @@ open_unix(const struct egd_listen_config *config, const char *path)
 
 static int
 open_address(const struct egd_listen_config *config, const char *error,
-	     const struct address *address)
+	     const struct address *address, int former)
 {
-	int fd = error == NULL ? net_listen(address) : -EINVAL;
+	int fd = former >= 0 ? former : error == NULL ? net_listen(address) : -EINVAL;
 
 	if (fd < 0)
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-fd),
@@ -261,19 +276,20 @@ open_given(const struct egd_listen_config *config, int given)
 }
 
 int
-egd_listener_open(const struct egd_listen_config *config, int given)
+egd_listener_open(const struct egd_listen_config *config, int given, int former)
 {
 	struct address address;
 	const char *rest;
 
 	switch (kind_of(config->address, &rest)) {
 	case KIND_UNIX:
-		return open_unix(config, rest);
+		return open_unix(config, rest, former);
 	case KIND_TCP:
 	case KIND_TLS:
-		return open_address(config, address_parse_inet(rest, &address), &address);
+		return open_address(config, address_parse_inet(rest, &address), &address, former);
 	case KIND_VSOCK:
-		return open_address(config, address_parse_vsock_listen(rest, &address), &address);
+		return open_address(config, address_parse_vsock_listen(rest, &address), &address,
+				    former);
 	case KIND_SYSTEMD:
 		return open_given(config, given);
 	case KIND_XEN:
@@ -284,11 +300,11 @@ egd_listener_open(const struct egd_listen_config *config, int given)
 }
 
 void
-egd_listener_close(const struct egd_listen_config *config, int fd)
+egd_listener_close(const char *address, int fd)
 {
 	const char *rest;
 
 	close(fd);
-	if (kind_of(config->address, &rest) == KIND_UNIX)
+	if (kind_of(address, &rest) == KIND_UNIX)
 		unlink(rest);
 }

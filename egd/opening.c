@@ -12,8 +12,8 @@
 static int
 begin_proxy(struct egd_connection *c, const char **ret_why)
 {
-	ssize_t n = recv(c->stream.fd, c->in, sizeof(c->in), MSG_PEEK);
-	struct cursor in = cursor_over(c->in, n > 0 ? (size_t)n : 0);
+	ssize_t n = recv(c->stream.fd, c->record->in, LEDGER_IN_LEN, MSG_PEEK);
+	struct cursor in = cursor_over(c->record->in, n > 0 ? (size_t)n : 0);
 	struct egd_proxy proxy;
 
 	if (n <= 0)
@@ -29,7 +29,7 @@ begin_proxy(struct egd_connection *c, const char **ret_why)
 	}
 	if (proxy.forwarded)
 		c->caller.address = proxy.client;
-	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
+	return recv(c->stream.fd, c->record->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
 }
 
 static int

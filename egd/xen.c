@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -63,20 +64,30 @@ find(struct egd_xen *x, const char *name)
 
 /* ---- looking who is there ---- */
 
+/* A new one, or the one that is known; NULL: no memory, or no such name. */
+static struct guest *
+know(struct egd_xen *x, const char *name)
+{
+	struct guest *guest = find(x, name);
+
+	if (guest != NULL || strlen(CONNECTOR_PREFIX) + strlen(name) >= sizeof(guest->socket))
+		return guest;
+	guest = calloc(1, sizeof(*guest));
+	if (guest == NULL)
+		return NULL;
+	snprintf(guest->socket, sizeof(guest->socket), "%s%s", CONNECTOR_PREFIX, name);
+	LIST_INSERT_HEAD(&x->guests, guest, in_guests);
+	return guest;
+}
+
 /* No memory: found at the next look. */
 static void
 see(struct egd_xen *x, const char *socket)
 {
-	struct guest *guest = find(x, socket + strlen(CONNECTOR_PREFIX));
+	struct guest *guest = know(x, socket + strlen(CONNECTOR_PREFIX));
 
-	if (guest == NULL) {
-		guest = calloc(1, sizeof(*guest));
-		if (guest == NULL)
-			return;
-		memcpy(guest->socket, socket, strlen(socket) + 1);
-		LIST_INSERT_HEAD(&x->guests, guest, in_guests);
-	}
-	guest->seen = true;
+	if (guest != NULL)
+		guest->seen = true;
 }
 
 static bool
@@ -254,6 +265,18 @@ on_answered(evutil_socket_t connector, short what, void *arg)
 		close(result);
 	}
 	connect_all(x);
+}
+
+const char *
+egd_xen_go_on(struct egd_xen *x, const char *name)
+{
+	struct guest *guest = name[0] != '\0' ? know(x, name) : NULL;
+
+	if (guest == NULL || guest->state == CONNECTED)
+		return NULL;
+	guest->state = CONNECTED;
+	guest->began_ms = clock_now_ms();
+	return name_of(guest);
 }
 
 void

@@ -76,17 +76,30 @@ handover_take_any(struct handover *h, struct kept *ret)
 	return true;
 }
 
-bool
-handover_take(struct handover *h, const char *path, struct kept *ret)
+/* The first whose path begins so. */
+static bool
+handover_take_like(struct handover *h, const char *path, size_t len, struct kept *ret)
 {
 	for (size_t i = 0; h != NULL && i < h->count; i++) {
-		if (strcmp(h->kept[i].path, path) != 0)
+		if (strncmp(h->kept[i].path, path, len) != 0)
 			continue;
 		*ret = h->kept[i];
 		h->kept[i] = h->kept[--h->count];
 		return true;
 	}
 	return false;
+}
+
+bool
+handover_take(struct handover *h, const char *path, struct kept *ret)
+{
+	return handover_take_like(h, path, strlen(path) + 1, ret);
+}
+
+bool
+handover_take_clients(struct handover *h, struct kept *ret)
+{
+	return handover_take_like(h, KEPT_CLIENTS, strlen(KEPT_CLIENTS), ret);
 }
 
 static int

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's end of the socket to its parent, who keeps our devices while one daemon goes and the
- * next comes. Each call waits for the parent, who does nothing else and answers at once.
+ * The daemon's end of the socket to its parent, who keeps our devices and clients while one daemon
+ * goes and the next comes. Each call waits for the parent, who does nothing else and answers at
+ * once.
  */
 #ifndef PRIV_HANDOVER_H
 #define PRIV_HANDOVER_H
@@ -20,6 +21,9 @@ void handover_free(struct handover **h);
 
 /* What was kept for the device at `path`, if anything: its fds are the caller's. */
 bool handover_take(struct handover *h, const char *path, struct kept *ret);
+
+/* Clients of EGD that were kept: egd/estate.h. False: there are no more. */
+bool handover_take_clients(struct handover *h, struct kept *ret);
 
 /* What nobody has taken yet; false: nothing is left. */
 bool handover_take_any(struct handover *h, struct kept *ret);

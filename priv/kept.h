@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the daemon gives its parent to keep, so that the next daemon gets it: of each device the
- * connection to the kernel, its table and the lock of its path. One message of one exact size on a
- * SOCK_SEQPACKET, the same in both directions.
+ * connection to the kernel, its table and the lock of its path; of all clients of EGD a parcel of
+ * their sockets (its two ends) and the ledger. One message of one exact size on a SOCK_SEQPACKET,
+ * the same in both directions.
  */
 #ifndef PRIV_KEPT_H
 #define PRIV_KEPT_H
@@ -10,12 +11,15 @@
 #include <stdint.h>
 
 #define KEPT_PATH_MAX 256 /* bytes with the NUL */
-#define KEPT_MAX 16       /* devices */
+#define KEPT_MAX 16       /* devices and parcels */
+
+/* In place of a device's path, with the pid of whose clients they were: no device has such one. */
+#define KEPT_CLIENTS "//clients/"
 
 enum kept_what { KEPT_CARRIER, KEPT_TABLE, KEPT_LOCK, KEPT_FDS };
 
 struct kept {
-	char path[KEPT_PATH_MAX]; /* of the device */
+	char path[KEPT_PATH_MAX]; /* of the device, or KEPT_CLIENTS */
 	int fds[KEPT_FDS];        /* -1: none */
 };
 

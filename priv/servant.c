@@ -30,8 +30,9 @@ become_nobody(void)
 	return 0;
 }
 
-int
-servant_confine(const char *name, unsigned capability)
+/* `capabilities`: those that it keeps, if it has them. */
+static int
+confine(const char *name, uint64_t capabilities)
 {
 	int result = 0;
 
@@ -41,9 +42,15 @@ servant_confine(const char *name, unsigned capability)
 	if (geteuid() == 0)
 		result = become_nobody();
 	if (result == 0)
-		result = capability_keep_only(UINT64_C(1) << capability);
+		result = capability_keep_only(capabilities);
 	secret_shield(); /* changing the uid makes a process dumpable again */
 	return result;
+}
+
+int
+servant_confine(const char *name, unsigned capability)
+{
+	return confine(name, UINT64_C(1) << capability);
 }
 
 /* It ends with who started it, and not before: a signal to the whole group is not for it. */
@@ -54,6 +61,13 @@ ignore_signals(void)
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);
+}
+
+void
+servant_settle(const char *name)
+{
+	ignore_signals();
+	(void)confine(name, CAPABILITY_NONE);
 }
 
 /*

@@ -21,4 +21,7 @@ int servant_start(void (*serve)(int fd, void *arg), void *arg);
  */
 int servant_confine(const char *name, unsigned capability);
 
+/* For a process of ours that was started otherwise, and needs no privilege at all. */
+void servant_settle(const char *name);
+
 #endif

@@ -87,7 +87,7 @@ judge_handover(struct subject *s)
 {
 	if (is(s, HANDOVER, "none"))
 		bad(s, "handover is not armed: a crash ends it for who has it open", "",
-		    "see the log: ekey-randomd said why");
+		    "see the log: ekey-randomd said why; a restart arms it");
 	else
 		good(s, "handover is armed by ", s->values[HANDOVER]);
 }
@@ -108,10 +108,12 @@ judge_device(struct subject *s)
 static void
 judge_listen(struct subject *s)
 {
-	if (strncmp(s->values[CLASS], "none", strlen("none")) == 0)
+	if (strncmp(s->values[CLASS], "none", strlen("none")) == 0) {
 		bad(s, "is not open: ", s->values[ADDRESS], "see the log: ekey-randomd said why");
-	else
-		good(s, s->values[ADDRESS], "");
+		return;
+	}
+	good(s, s->values[ADDRESS], "");
+	judge_handover(s);
 }
 
 static void

@@ -230,7 +230,8 @@ it_does_not_start_without_a_connector(void **state)
 {
 	struct egd_rig *rig = *state;
 
-	assert_true(egd_server_start(rig->base, rig->pool, &rig->config, -1, &rig->server) < 0);
+	assert_true(egd_server_start(rig->base, rig->pool, rig->estate, &rig->config, -1,
+				     &rig->server) < 0);
 	assert_null(rig->server);
 }
 
