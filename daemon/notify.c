@@ -80,6 +80,8 @@ notify_store(const char *path, const int *fds, unsigned count)
 		snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=fd%u%s", i, path);
 		stored = sd_pid_notify_with_fds(0, 0, text, &fds[i], 1) > 0;
 	}
+	if (stored)
+		(void)sd_notify_barrier(0, STORE_BARRIER_US);
 	return stored;
 }
 

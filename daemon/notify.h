@@ -32,8 +32,9 @@ void notify_pass_sockets(void);
 
 /*
  * The service manager's store (FileDescriptorStoreMax=): what is in it comes back with our next
- * start. fds[0..count) of `path`, -1: none; false: there is no store. To forget is to wait until
- * the manager has closed his.
+ * start. fds[0..count) of `path`, -1: none; false: there is no store. Both wait for the manager:
+ * what a process said who has ended meanwhile is nobody's to him, and what is forgotten must be
+ * closed.
  */
 bool notify_store(const char *path, const int *fds, unsigned count);
 void notify_forget(const char *path);

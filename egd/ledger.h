@@ -25,7 +25,8 @@
 #define LEDGER_VERSION 1            /* of this layout: another one is refused */
 #define LEDGER_LISTENERS 16         /* as many as a configuration may have */
 #define LEDGER_GUEST_MAX 108        /* bytes with the NUL: CONNECTOR_NAME_MAX */
-#define LEDGER_IN_LEN EGD_PROXY_MAX /* bytes: the longest PROXY header, the longest request twice */
+#define LEDGER_IN_LEN EGD_PROXY_MAX /* bytes: the longest PROXY header, the longest request twice \
+				     */
 
 /* Changes as a whole: what is true is one of two, and which is one store. */
 struct ledger_state {
@@ -50,7 +51,7 @@ struct ledger_client {
 struct ledger_listener {
 	char address[EGD_ADDRESS_MAX]; /* "": free */
 	int32_t fd;                    /* -1: none, or not ours to hand on */
-	struct pool_account account; /* over all generations, like the rest */
+	struct pool_account account;   /* over all generations, like the rest */
 	uint64_t accepted, throttled, ended[EGD_ENDS];
 };
 
@@ -59,7 +60,7 @@ struct ledger_call {
 	uint32_t what; /* enum ledger_what in ledger.c */
 	uint32_t client, number;
 	uint32_t answered, left, direct; /* of ledger_send() */
-	struct mmsghdr message;          /* the kernel writes msg_len; who comes next reads only that */
+	struct mmsghdr message; /* the kernel writes msg_len; who comes next reads only that */
 };
 
 /* Records that were never used take no memory. */

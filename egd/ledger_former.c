@@ -126,7 +126,8 @@ ledger_renew(struct ledger_client *c, const struct ledger_client *former, uint64
 		return false;
 	next = (struct ledger_state){.len = (uint32_t)in.left};
 	if (owed > 0) { /* of a request that was passed over: there is room for it */
-		next.len += (uint32_t)egd_wire_put_request((struct egd_request){EGD_READ, owed}, c->in);
+		next.len +=
+			(uint32_t)egd_wire_put_request((struct egd_request){EGD_READ, owed}, c->in);
 	}
 	memcpy(c->in + next.len - in.left, in.at, in.left);
 	ledger_change(c, &next);

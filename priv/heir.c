@@ -32,7 +32,8 @@ heir_lives(int heir)
 	return !has_ended(heir, 0);
 }
 
-/* No fork(), which copies the table. The C library does not know of it: there are no threads yet. */
+/* No fork(), which copies the table. The C library does not know of it: there are no threads yet.
+ */
 static pid_t
 clone_with_files(int *ret_pidfd)
 {

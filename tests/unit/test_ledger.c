@@ -98,7 +98,8 @@ requests_stay_until_their_replies_have_left(void **state)
 	hear(rig, "\2\3\2\4", 4);
 	is_state(rig->client, 0, 4, 0);
 	assert_int_equal(
-		ledger_send(rig->ledger, rig->client, rig->ours, (const uint8_t *)"abc", 3, 2, 3), 3);
+		ledger_send(rig->ledger, rig->client, rig->ours, (const uint8_t *)"abc", 3, 2, 3),
+		3);
 	is_state(rig->client, 2, 4, 0);
 	next = reopen(rig);
 	assert_int_equal(next->clients[0].fd, rig->ours);
@@ -130,8 +131,9 @@ errors_and_ends_are_those_of_the_socket(void **state)
 	assert_int_equal(ledger_receive(rig->ledger, rig->client, rig->ours), -EAGAIN);
 	assert_int_equal(shutdown(rig->theirs, SHUT_RDWR), 0);
 	assert_int_equal(ledger_receive(rig->ledger, rig->client, rig->ours), 0);
-	assert_int_equal(ledger_send(rig->ledger, rig->client, rig->ours, (const uint8_t *)"a", 1, 0, 1),
-			 -EPIPE);
+	assert_int_equal(
+		ledger_send(rig->ledger, rig->client, rig->ours, (const uint8_t *)"a", 1, 0, 1),
+		-EPIPE);
 	is_state(rig->client, 0, 0, 0);
 }
 
@@ -146,8 +148,8 @@ room_is_made_for_the_longest_request(void **state)
 		for (size_t rest = 0; rest < 259 && answered + rest <= LEDGER_IN_LEN; rest++) {
 			size_t at;
 
-			c->states[c->turn] = (struct ledger_state){
-				.at = 0, .len = (uint32_t)(answered + rest)};
+			c->states[c->turn] =
+				(struct ledger_state){.at = 0, .len = (uint32_t)(answered + rest)};
 			for (size_t i = 0; i < sizeof(c->in); i++)
 				c->in[i] = (uint8_t)(i * 7);
 			at = ledger_make_room(c, answered);
@@ -214,7 +216,7 @@ renews(struct rig *rig, const char *asked, size_t asked_len, size_t sent, const 
 	ledger_leave(rig->ledger, c);
 }
 
-#define RENEWS(asked, sent, left)                                                                  \
+#define RENEWS(asked, sent, left) \
 	renews(rig, asked, sizeof(asked) - 1, sent, left, sizeof(left) - 1)
 #define IS_GIVEN_UP(asked, sent) renews(rig, asked, sizeof(asked) - 1, sent, NULL, 0)
 
