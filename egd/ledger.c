@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "egd/ledger_inside.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #define LEDGER_NONE UINT32_MAX
+#define LEDGER_PAGE 4096
 
 /* As in cuse/table.c: a kill comes between two instructions, so that only the compiler is held. */
 static void
@@ -22,6 +24,19 @@ size_t
 ledger_len(size_t max)
 {
 	return sizeof(struct ledger) + max * sizeof(struct ledger_client);
+}
+
+/*
+ * Who is being killed may not bring in a page that is not there: what the kernel counts into the
+ * call in hand has to find it. Best effort: a page more than RLIMIT_MEMLOCK is not worth a word.
+ */
+static_assert(offsetof(struct ledger, call) + sizeof(struct ledger_call) <= LEDGER_PAGE,
+	      "the call in hand lies in the first page");
+
+static void
+ledger_hold_call(struct ledger *l)
+{
+	(void)mlock(l, LEDGER_PAGE);
 }
 
 int
@@ -62,6 +77,7 @@ ledger_new(unsigned max, int *ret_fd)
 		errno = -fd;
 		return NULL;
 	}
+	ledger_hold_call(l);
 	l->version = LEDGER_VERSION;
 	l->record_len = sizeof(struct ledger_client);
 	l->max = max;

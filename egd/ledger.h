@@ -22,11 +22,12 @@
 #include "egd/proxy.h"
 #include "pool/pool.h"
 
-#define LEDGER_VERSION 1            /* of this layout: another one is refused */
-#define LEDGER_LISTENERS 16         /* as many as a configuration may have */
-#define LEDGER_GUEST_MAX 108        /* bytes with the NUL: CONNECTOR_NAME_MAX */
-#define LEDGER_IN_LEN EGD_PROXY_MAX /* bytes: the longest PROXY header, the longest request twice \
-				     */
+#define LEDGER_VERSION 1     /* of this layout: another one is refused */
+#define LEDGER_LISTENERS 16  /* as many as a configuration may have */
+#define LEDGER_GUEST_MAX 108 /* bytes with the NUL: CONNECTOR_NAME_MAX */
+#define LEDGER_IN_LEN \
+	EGD_PROXY_MAX /* bytes: the longest PROXY header, the longest request twice \
+		       */
 
 /* Changes as a whole: what is true is one of two, and which is one store. */
 struct ledger_state {
