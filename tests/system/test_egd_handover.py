@@ -183,6 +183,19 @@ def test_a_guest_of_xen_keeps_its_channel(start_sim, start_daemon, place, how):
         again.close()
 
 
+def test_more_connections_than_one_message_carries_go_on(start_sim, start_daemon, unix):
+    count = 600
+    daemon = listening(start_daemon(address=ABSENT), section(f"unix:{unix}", max_clients=4 * count))
+    clients = [Client(unix).say(read(16)) for _ in range(count)]
+    until_waiting(daemon, count)
+    succeed(daemon, kill)
+    until_waiting(daemon, count)
+    changed(daemon, ABSENT, start_sim().address)
+    assert len({c.hear(16) for c in clients}) == count
+    for c in clients:
+        c.close()
+
+
 def test_counters_go_on(start_sim, start_daemon, unix):
     daemon = listening(start_daemon(sim=start_sim()), section(f"unix:{unix}"))
     with Client(unix) as c:
