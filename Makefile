@@ -175,11 +175,12 @@ headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
-test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe \
-              $(BUILD)/tests/rig/xen_probe
+test_tools := $(addprefix $(BUILD)/tests/system/,probe readers successions) \
+              $(addprefix $(BUILD)/tests/rig/,init pool_probe xen_probe)
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
 $(BUILD)/tests/rig/xen_probe: $(BUILD)/tests/system/stream.o
+$(BUILD)/tests/system/successions: $(BUILD)/tests/system/waiters.o
 $(BUILD)/tests/system/readers: $(addprefix $(BUILD)/tests/system/,egd_reader.o record.o stream.o)
 $(test_tools): %: %.o
 	$(SAY) LD $@
