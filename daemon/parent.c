@@ -18,8 +18,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "cuse/claim.h"
 #include "daemon/keep.h"
 #include "daemon/notify.h"
+#include "daemon/parent_option.h"
 
 #define PARENT_ARGS_MAX 32
 
@@ -43,6 +45,17 @@ struct parent {
 
 /* ---- the daemon's start ---- */
 
+/* What it hears before it has ears for it waits: else it would be its end, or a reload be lost. */
+static void
+signals_of_daemon(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGUSR2);
+}
+
 /* What systemd addressed to us is for the daemon. */
 static void
 readdress(const char *variable)
@@ -57,21 +70,21 @@ readdress(const char *variable)
 static _Noreturn void
 become_daemon(const struct parent *p, int socket, pid_t parent)
 {
-	char number[16], option[] = {'-', PARENT_OPTION, '\0'};
-	char *argv[PARENT_ARGS_MAX + 3] = {p->argv[0], option, number};
-	sigset_t none;
+	char argument[32], option[] = {'-', PARENT_OPTION, '\0'};
+	char *argv[PARENT_ARGS_MAX + 3] = {p->argv[0], option, argument};
+	sigset_t later;
 
 	for (size_t i = 1; i < PARENT_ARGS_MAX && p->argv[i] != NULL; i++)
 		argv[i + 2] = p->argv[i];
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_of_daemon(&later);
+	sigprocmask(SIG_SETMASK, &later, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
 	readdress("LISTEN_PID");
 	readdress("WATCHDOG_PID");
 	notify_pass_sockets();
-	snprintf(number, sizeof(number), "%d", dup(socket)); /* not close-on-exec */
+	parent_option_write(argument, sizeof(argument), dup(socket)); /* not close-on-exec */
 	execv(p->exe, argv);
 	execv("/proc/self/exe", argv);
 	log_err("cannot start %s: %s", p->exe, strerror(errno));
@@ -140,7 +153,7 @@ pass_on(struct parent *p, int number)
 		p->end = END_STOP;
 	else if (number == SIGUSR2)
 		p->end = END_RESTART;
-	if (number != SIGCHLD)
+	if (number != SIGCHLD && p->daemon > 0)
 		kill(p->daemon, number);
 }
 
@@ -206,6 +219,8 @@ say_what_ended_it(const struct parent *p, int status)
 static int
 verdict(const struct parent *p, int status)
 {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PARENT_REFUSED)
+		return PARENT_REFUSED;
 	if (p->end == END_STOP)
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	if (p->end == END_RESTART)
@@ -215,32 +230,36 @@ verdict(const struct parent *p, int status)
 	return -1;
 }
 
-/* False: there is no need for another daemon any more. */
-static bool
-wait_before_next(struct parent *p, uint64_t lived_ms)
+/* How long the next one has to wait: not at all, when this one was a good one. */
+static uint64_t
+next_wait_ms(const struct parent *p, uint64_t lived_ms)
+{
+	if (p->end == END_RESTART || (p->ready && lived_ms >= PARENT_LIVED_MS))
+		return 0;
+	if (p->ready || p->wait_ms < PARENT_WAIT_MIN_MS)
+		return PARENT_WAIT_MIN_MS;
+	return p->wait_ms * 2 < PARENT_WAIT_MAX_MS ? p->wait_ms * 2 : PARENT_WAIT_MAX_MS;
+}
+
+/* Any order ends it: what kept a daemon from starting may have been mended. */
+static void
+wait_before_next(struct parent *p)
 {
 	struct pollfd one = {.fd = p->signals, .events = POLLIN};
-	bool good = p->end == END_RESTART || (p->ready && lived_ms >= PARENT_LIVED_MS);
 
-	if (good)
-		p->wait_ms = 0;
-	else if (p->ready || p->wait_ms < PARENT_WAIT_MIN_MS)
-		p->wait_ms = PARENT_WAIT_MIN_MS;
-	else
-		p->wait_ms =
-			p->wait_ms * 2 < PARENT_WAIT_MAX_MS ? p->wait_ms * 2 : PARENT_WAIT_MAX_MS;
 	p->daemon = 0;
+	p->end = END_NOT;
 	for (uint64_t until_ms = clock_now_ms() + p->wait_ms, now_ms;
 	     (now_ms = clock_now_ms()) < until_ms;) {
 		struct signalfd_siginfo info;
 
 		if (poll(&one, 1, (int)(until_ms - now_ms)) != 1 ||
-		    read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		    read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
+		    info.ssi_signo == SIGCHLD)
 			continue;
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			return false;
+		pass_on(p, (int)info.ssi_signo);
+		return;
 	}
-	return true;
 }
 
 /* ---- the whole ---- */
@@ -248,15 +267,13 @@ wait_before_next(struct parent *p, uint64_t lived_ms)
 static int
 prepare(struct parent *p)
 {
-	static const int heard[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2};
 	ssize_t len = readlink("/proc/self/exe", p->exe, sizeof(p->exe) - 1);
 	sigset_t set;
 
 	if (len < 0)
 		return -errno;
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
-		sigaddset(&set, heard[i]);
+	signals_of_daemon(&set);
+	sigaddset(&set, SIGCHLD);
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (p->signals < 0)
 		return -errno;
@@ -268,8 +285,9 @@ prepare(struct parent *p)
 	return 0;
 }
 
+/* The exit status of a daemon that shall have no other one after it. */
 static int
-run(struct parent *p)
+follow(struct parent *p)
 {
 	for (;;) {
 		uint64_t began_ms = clock_now_ms();
@@ -284,9 +302,38 @@ run(struct parent *p)
 		if (exit_status >= 0)
 			return exit_status;
 		say_what_ended_it(p, status);
-		if (!wait_before_next(p, clock_now_ms() - began_ms))
+		p->wait_ms = next_wait_ms(p, clock_now_ms() - began_ms);
+		wait_before_next(p);
+		if (p->end == END_STOP || (p->end == END_RESTART && p->keep.managed))
 			return 0;
 	}
+}
+
+/* The device of a daemon that was ended before it could withdraw it. */
+static void
+discard(struct parent *p)
+{
+	struct kept *own = &p->keep.at[p->keep.count - 1], k = {.fds = {-1, -1, -1}};
+	int lock = own->fds[KEPT_LOCK];
+
+	own->fds[KEPT_LOCK] = -1;
+	memcpy(k.path, own->path, sizeof(k.path));
+	(void)keep_do(&p->keep, KEPT_FORGET, &k);
+	if (lock < 0)
+		return;
+	(void)claim_clear(k.path);
+	claim_release(k.path, lock);
+}
+
+/* What the service manager has is for his next start, unless this was the last one. */
+static int
+run(struct parent *p)
+{
+	int status = follow(p);
+
+	while (p->keep.count > 0 && (p->end == END_STOP || !p->keep.managed))
+		discard(p);
+	return status;
 }
 
 int
