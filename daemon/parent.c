@@ -146,24 +146,23 @@ hear_daemon(struct parent *p)
 	hang_up(p);
 }
 
-static void
-pass_on(struct parent *p, int number)
+/* Passes it on, if there is a daemon. True: it was an order. */
+static bool
+hear_signal(struct parent *p)
 {
+	struct signalfd_siginfo info;
+	int number;
+
+	if (read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return false;
+	number = (int)info.ssi_signo;
 	if (number == SIGTERM || number == SIGINT)
 		p->end = END_STOP;
 	else if (number == SIGUSR2)
 		p->end = END_RESTART;
 	if (number != SIGCHLD && p->daemon > 0)
 		kill(p->daemon, number);
-}
-
-static void
-hear_signal(struct parent *p)
-{
-	struct signalfd_siginfo info;
-
-	if (read(p->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		pass_on(p, (int)info.ssi_signo);
+	return number != SIGCHLD;
 }
 
 static bool
@@ -174,20 +173,32 @@ poll_in(int fd)
 	return fd >= 0 && poll(&one, 1, 0) == 1;
 }
 
+/* As the first process of a container we get everybody's orphans, too: nobody else reaps them. */
+static bool
+has_ended(const struct parent *p, int *ret_status)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, ret_status, WNOHANG);
+	while (pid > 0 && pid != p->daemon);
+	return pid == p->daemon;
+}
+
 /* Until the daemon has ended; what it said before counts. Its wait status. */
 static int
 attend(struct parent *p)
 {
 	int status;
 
-	while (waitpid(p->daemon, &status, WNOHANG) == 0) {
+	while (!has_ended(p, &status)) {
 		struct pollfd both[] = {{.fd = p->signals, .events = POLLIN},
 					{.fd = p->socket, .events = POLLIN}};
 
 		if (poll(both, 2, -1) < 0)
 			continue;
 		if (both[0].revents != 0)
-			hear_signal(p);
+			(void)hear_signal(p);
 		if (both[1].revents != 0)
 			hear_daemon(p);
 	}
@@ -250,16 +261,9 @@ wait_before_next(struct parent *p)
 	p->daemon = 0;
 	p->end = END_NOT;
 	for (uint64_t until_ms = clock_now_ms() + p->wait_ms, now_ms;
-	     (now_ms = clock_now_ms()) < until_ms;) {
-		struct signalfd_siginfo info;
-
-		if (poll(&one, 1, (int)(until_ms - now_ms)) != 1 ||
-		    read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info) ||
-		    info.ssi_signo == SIGCHLD)
-			continue;
-		pass_on(p, (int)info.ssi_signo);
-		return;
-	}
+	     (now_ms = clock_now_ms()) < until_ms;)
+		if (poll(&one, 1, (int)(until_ms - now_ms)) == 1 && hear_signal(p))
+			return;
 }
 
 /* ---- the whole ---- */

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from device_client import Client, read_one
-from processes import core, mounted, program, wait_until
+from processes import Process, core, mounted, program, wait_until
 from test_handover import Manager, kill, needs_libsystemd, restart, succeed, until_waiting
 
 ABSENT = "unix:/nonexistent/key"
@@ -202,3 +202,32 @@ def test_an_order_between_two_daemons_starts_one_at_once(failing, number):
     wait_until(lambda: failing.log().count("taken over") == 1, "it is tried at once", timeout=2)
     until_waiting(failing, 1)
     assert failing.stop() == 0
+
+
+# ---- the first process of a container ----
+
+
+def zombies(parent):
+    found = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        except OSError:  # it has gone meanwhile
+            continue
+        found += stat.rpartition(")")[2].split()[:2] == ["Z", str(parent)]
+    return found
+
+
+SECOND = "[source up]\ntype = egd\naddress = tcp:localhost:9\ntrusted = yes\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to make a namespace of processes")
+def test_orphans_of_a_container_are_reaped(start_daemon, place, started):
+    """Names are looked up by a child's child; so are keys reset."""
+    house = start_daemon(address=ABSENT)
+    house.config.write_text(house.config.read_text() + SECOND)
+    assert house.stop() == 0
+    first = Process(["unshare", "-p", "-f", "--kill-child", *house.argv], place / "first.log")
+    started.append(first)
+    wait_until(lambda: "Connection refused" in first.log(), "the name was looked up")
+    wait_until(lambda: zombies(core(first.pid)) == 0, "nobody is left unreaped", timeout=2)
