@@ -100,6 +100,21 @@ who_waits_is_served_by_a_later_daemon() {
 }
 node_stays() { [ "$(stat -c %t:%T:%i $device)" = "$node" ]; }
 
+# The program is replaced by one of another table's version: nobody waits for ever.
+another_table_is_published_anew() {
+	mkdir /run/programs && cp "$build/ekey-randomd" "$build/ekeyctl" "$build/ekey-sim" /run/programs
+	other=$build/tests/other/ekey-randomd-table build=/run/programs
+	start_daemon cuse $device
+	head -c 16 $device >/run/head 2>&1 &
+	reader=$!
+	until_true waiters 1 && cp "$other" $build/new && mv $build/new $build/ekey-randomd || return 1
+	before=$(row pid)
+	kill_daemon && until_true another_serves "$before" && reader_ends_with_an_error &&
+		grep "not taken over, but published anew: it is of another version" /run/cuse.log &&
+		start_sim other && kill_daemon && count 16 head -c 16 $device &&
+		tail -n 5 /run/cuse.log | grep "taken over by cuse"
+}
+
 # ---- ends ----
 # Leaves a reader in $reader that waits for a key that is not there.
 block_reader() {
@@ -166,6 +181,12 @@ done
 start_daemon cuse $device
 here who_waits_is_served_by_a_later_daemon
 promise node_stays node_stays
+end $sim KILL
+end $daemon TERM
+
+ours=$build
+here another_table_is_published_anew
+build=$ours
 end $sim KILL
 end $daemon TERM
 
