@@ -34,7 +34,8 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
                networks opening proxy stream xen
 ctl_src     := client peer server
 daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
-               inputs inputs_status keep kernel listens orders parent privileges reload row seeds status $(notify)
+               inputs inputs_status keep kernel listens orders parent parent_option privileges reload row seeds \
+               status $(notify)
 tool_src    := ask daemon device doctor drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status \
                store terminal wait_seeded xen_seed
 kernel_src  := feed
@@ -175,11 +176,12 @@ headers: ## every header compiles alone
 	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
-test_tools := $(BUILD)/tests/system/probe $(BUILD)/tests/system/readers $(BUILD)/tests/rig/init $(BUILD)/tests/rig/pool_probe \
-              $(BUILD)/tests/rig/xen_probe
+test_tools := $(addprefix $(BUILD)/tests/system/,probe readers successions) \
+              $(addprefix $(BUILD)/tests/rig/,init pool_probe xen_probe)
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
 $(BUILD)/tests/rig/xen_probe: $(BUILD)/tests/system/stream.o
+$(BUILD)/tests/system/successions: $(BUILD)/tests/system/waiters.o
 $(BUILD)/tests/system/readers: $(addprefix $(BUILD)/tests/system/,egd_reader.o record.o stream.o)
 $(test_tools): %: %.o
 	$(SAY) LD $@
@@ -191,6 +193,21 @@ $(BUILD)/tests/rig/boot: tests/rig/boot.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
 
+# Daemons of other versions, which take over from ours, and ours from them (test_upgrade.py).
+$(BUILD)/tests/other/%.o: %.c
+	@mkdir -p $(@D)
+	$(SAY) CC $<
+	$(Q)$(CC) $(OUR_CFLAGS) $(OTHER) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+$(BUILD)/tests/other/daemon/daemon.o: OTHER := -DVERSION='"0.0.1"'
+$(BUILD)/tests/other/cuse/table.o: OTHER := -DTABLE_VERSION=1000
+$(BUILD)/tests/other/daemon/parent_option.o: OTHER := -DKEPT_VERSION=1000
+others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table parent)
+$(BUILD)/tests/other/ekey-randomd-daemon: $(BUILD)/tests/other/daemon/daemon.o
+$(BUILD)/tests/other/ekey-randomd-table: $(BUILD)/tests/other/cuse/table.o
+$(BUILD)/tests/other/ekey-randomd-parent: $(BUILD)/tests/other/daemon/parent_option.o
+$(others): $(BUILD)/daemon/main.o $(lib)
+	$(call link)
+
 # Goes into a program of Debian's.
 $(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
 	$(SAY) LD $@
@@ -198,7 +215,7 @@ $(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -fPIC -shared $< -o $@
 
 test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) \
-               $(BUILD)/tests/system/device_server $(BUILD)/tests/system/egd_linux_shim.so
+               $(others) $(BUILD)/tests/system/device_server $(BUILD)/tests/system/egd_linux_shim.so
 
 # These may install packages first; a make of its own then sees them.
 again = $(Q)$(MAKE) --no-print-directory

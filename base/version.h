@@ -3,6 +3,8 @@
 #ifndef BASE_VERSION_H
 #define BASE_VERSION_H
 
+#ifndef VERSION /* a test builds another */
 #define VERSION "0.1.0"
+#endif
 
 #endif

@@ -185,6 +185,8 @@ read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, ui
 
 	if (index == TABLE_NONE)
 		index = table_read_add(r->table, file, unique, asked);
+	else
+		r->table->reads[index].asked = asked; /* a former build may have given more */
 	if (index == TABLE_NONE) {
 		read_refuse(r, req);
 		return;

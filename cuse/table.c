@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define TABLE_PAGE 4096
+#define TABLE_SHORT 256 /* bytes; what readers have the kernel ask is below 100 */
 #define TABLE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /*
@@ -25,6 +27,20 @@ table_commit(void)
 
 /* ---- the memory ---- */
 
+/*
+ * The kernel looks up our page for each copy, and who is being killed finds it only where it is
+ * mapped already; if not, whoever asked gets EIO. One page, for a request is not to be half there.
+ */
+static_assert(offsetof(struct table, request) % TABLE_PAGE + TABLE_SHORT <= TABLE_PAGE,
+	      "a short request lies in one page");
+
+static void
+table_hold_request(struct table *t)
+{
+	/* Best effort: a page more than RLIMIT_MEMLOCK is not worth a word. */
+	(void)mlock(t->request, TABLE_SHORT);
+}
+
 static int
 table_map(int fd, struct table **ret)
 {
@@ -33,6 +49,7 @@ table_map(int fd, struct table **ret)
 	if (map == MAP_FAILED)
 		return -errno;
 	*ret = map;
+	table_hold_request(map);
 	return 0;
 }
 

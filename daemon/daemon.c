@@ -237,7 +237,9 @@ start_loop(struct daemon *d)
 				     {SIGINT, on_stop_signal},
 				     {SIGHUP, on_reload_signal},
 				     {SIGUSR2, on_leave_signal}};
+	sigset_t heard;
 
+	sigemptyset(&heard);
 	signal(SIGPIPE, SIG_IGN);
 	privileges_end_with_parent(d->handover != NULL);
 	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
@@ -248,8 +250,10 @@ start_loop(struct daemon *d)
 		d->signals[i] = evsignal_new(d->base, signals[i].number, signals[i].fn, d);
 		if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
 			return false;
+		sigaddset(&heard, signals[i].number);
 	}
-	return true;
+	/* Since our parent made us: what came too early comes now. */
+	return sigprocmask(SIG_UNBLOCK, &heard, NULL) == 0;
 }
 
 /* ---- the whole ---- */

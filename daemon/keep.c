@@ -61,13 +61,19 @@ keep_from_manager(struct keep *keep)
 	}
 }
 
+bool
+keep_is_device(const struct kept *k)
+{
+	return strncmp(k->path, KEPT_CLIENTS, strlen(KEPT_CLIENTS)) != 0;
+}
+
 size_t
 keep_devices(const struct keep *keep)
 {
 	size_t count = 0;
 
 	for (size_t i = 0; i < keep->count; i++)
-		count += strncmp(keep->at[i].path, KEPT_CLIENTS, strlen(KEPT_CLIENTS)) != 0;
+		count += keep_is_device(&keep->at[i]);
 	return count;
 }
 

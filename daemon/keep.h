@@ -20,6 +20,9 @@ void keep_from_manager(struct keep *keep);
 /* Hands all to a new daemon. 0 or -errno. */
 int keep_send(const struct keep *keep, int socket);
 
+/* A device, or else clients. */
+bool keep_is_device(const struct kept *k);
+
 /* How many devices are among it. */
 size_t keep_devices(const struct keep *keep);
 

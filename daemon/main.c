@@ -14,6 +14,7 @@
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
 #include "daemon/parent.h"
+#include "daemon/parent_option.h"
 
 static void
 usage(FILE *to)
@@ -77,7 +78,9 @@ main(int argc, char **argv)
 			config_path = optarg;
 			break;
 		case PARENT_OPTION:
-			parent = atoi(optarg);
+			parent = parent_option_read(optarg);
+			if (parent < 0)
+				return PARENT_REFUSED;
 			break;
 		case 'n':
 			only_check = 1;

@@ -18,8 +18,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "cuse/claim.h"
 #include "daemon/keep.h"
 #include "daemon/notify.h"
+#include "daemon/parent_option.h"
 
 #define PARENT_ARGS_MAX 32
 
@@ -46,6 +48,17 @@ struct parent {
 
 /* ---- the daemon's start ---- */
 
+/* What it hears before it has ears for it waits: else it would be its end, or a reload be lost. */
+static void
+signals_of_daemon(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGUSR2);
+}
+
 /* What systemd addressed to us is for the daemon. */
 static void
 readdress(const char *variable)
@@ -60,21 +73,21 @@ readdress(const char *variable)
 static _Noreturn void
 become_daemon(const struct parent *p, int socket, pid_t parent)
 {
-	char number[16], option[] = {'-', PARENT_OPTION, '\0'};
-	char *argv[PARENT_ARGS_MAX + 3] = {p->argv[0], option, number};
-	sigset_t none;
+	char argument[32], option[] = {'-', PARENT_OPTION, '\0'};
+	char *argv[PARENT_ARGS_MAX + 3] = {p->argv[0], option, argument};
+	sigset_t later;
 
 	for (size_t i = 1; i < PARENT_ARGS_MAX && p->argv[i] != NULL; i++)
 		argv[i + 2] = p->argv[i];
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
+	signals_of_daemon(&later);
+	sigprocmask(SIG_SETMASK, &later, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
 	readdress("LISTEN_PID");
 	readdress("WATCHDOG_PID");
 	notify_pass_sockets();
-	snprintf(number, sizeof(number), "%d", dup(socket)); /* not close-on-exec */
+	parent_option_write(argument, sizeof(argument), dup(socket)); /* not close-on-exec */
 	execv(p->exe, argv);
 	execv("/proc/self/exe", argv);
 	log_err("cannot start %s: %s", p->exe, strerror(errno));
@@ -136,24 +149,23 @@ hear_daemon(struct parent *p)
 	hang_up(p);
 }
 
-static void
-pass_on(struct parent *p, int number)
+/* Passes it on, if there is a daemon. True: it was an order. */
+static bool
+hear_signal(struct parent *p)
 {
+	struct signalfd_siginfo info;
+	int number;
+
+	if (read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
+		return false;
+	number = (int)info.ssi_signo;
 	if (number == SIGTERM || number == SIGINT)
 		p->end = END_STOP;
 	else if (number == SIGUSR2)
 		p->end = END_RESTART;
-	if (number != SIGCHLD)
+	if (number != SIGCHLD && p->daemon > 0)
 		kill(p->daemon, number);
-}
-
-static void
-hear_signal(struct parent *p)
-{
-	struct signalfd_siginfo info;
-
-	if (read(p->signals, &info, sizeof(info)) == (ssize_t)sizeof(info))
-		pass_on(p, (int)info.ssi_signo);
+	return number != SIGCHLD;
 }
 
 /* What the daemon said last, then its heir; until neither has the other end any more. */
@@ -172,20 +184,32 @@ hear_last_words(struct parent *p)
 		hang_up(p);
 }
 
+/* As the first process of a container we get everybody's orphans, too: nobody else reaps them. */
+static bool
+has_ended(const struct parent *p, int *ret_status)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(-1, ret_status, WNOHANG);
+	while (pid > 0 && pid != p->daemon);
+	return pid == p->daemon;
+}
+
 /* Until the daemon has ended; what it said before counts. Its wait status. */
 static int
 attend(struct parent *p)
 {
 	int status;
 
-	while (waitpid(p->daemon, &status, WNOHANG) == 0) {
+	while (!has_ended(p, &status)) {
 		struct pollfd both[] = {{.fd = p->signals, .events = POLLIN},
 					{.fd = p->socket, .events = POLLIN}};
 
 		if (poll(both, 2, -1) < 0)
 			continue;
 		if (both[0].revents != 0)
-			hear_signal(p);
+			(void)hear_signal(p);
 		if (both[1].revents != 0)
 			hear_daemon(p);
 	}
@@ -216,6 +240,8 @@ say_what_ended_it(const struct parent *p, int status)
 static int
 verdict(const struct parent *p, int status)
 {
+	if (WIFEXITED(status) && WEXITSTATUS(status) == PARENT_REFUSED)
+		return PARENT_REFUSED;
 	if (p->end == END_STOP)
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 0;
 	if (p->end == END_RESTART)
@@ -225,32 +251,29 @@ verdict(const struct parent *p, int status)
 	return -1;
 }
 
-/* False: there is no need for another daemon any more. */
-static bool
-wait_before_next(struct parent *p, uint64_t lived_ms)
+/* How long the next one has to wait: not at all, when this one was a good one. */
+static uint64_t
+next_wait_ms(const struct parent *p, uint64_t lived_ms)
+{
+	if (p->end == END_RESTART || (p->ready && lived_ms >= PARENT_LIVED_MS))
+		return 0;
+	if (p->ready || p->wait_ms < PARENT_WAIT_MIN_MS)
+		return PARENT_WAIT_MIN_MS;
+	return p->wait_ms * 2 < PARENT_WAIT_MAX_MS ? p->wait_ms * 2 : PARENT_WAIT_MAX_MS;
+}
+
+/* Any order ends it: what kept a daemon from starting may have been mended. */
+static void
+wait_before_next(struct parent *p)
 {
 	struct pollfd one = {.fd = p->signals, .events = POLLIN};
-	bool good = p->end == END_RESTART || (p->ready && lived_ms >= PARENT_LIVED_MS);
 
-	if (good)
-		p->wait_ms = 0;
-	else if (p->ready || p->wait_ms < PARENT_WAIT_MIN_MS)
-		p->wait_ms = PARENT_WAIT_MIN_MS;
-	else
-		p->wait_ms =
-			p->wait_ms * 2 < PARENT_WAIT_MAX_MS ? p->wait_ms * 2 : PARENT_WAIT_MAX_MS;
 	p->daemon = 0;
+	p->end = END_NOT;
 	for (uint64_t until_ms = clock_now_ms() + p->wait_ms, now_ms;
-	     (now_ms = clock_now_ms()) < until_ms;) {
-		struct signalfd_siginfo info;
-
-		if (poll(&one, 1, (int)(until_ms - now_ms)) != 1 ||
-		    read(p->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
-			continue;
-		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
-			return false;
-	}
-	return true;
+	     (now_ms = clock_now_ms()) < until_ms;)
+		if (poll(&one, 1, (int)(until_ms - now_ms)) == 1 && hear_signal(p))
+			return;
 }
 
 /* ---- the whole ---- */
@@ -258,15 +281,13 @@ wait_before_next(struct parent *p, uint64_t lived_ms)
 static int
 prepare(struct parent *p)
 {
-	static const int heard[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR2};
 	ssize_t len = readlink("/proc/self/exe", p->exe, sizeof(p->exe) - 1);
 	sigset_t set;
 
 	if (len < 0)
 		return -errno;
-	sigemptyset(&set);
-	for (size_t i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
-		sigaddset(&set, heard[i]);
+	signals_of_daemon(&set);
+	sigaddset(&set, SIGCHLD);
 	p->signals = signalfd(-1, &set, SFD_CLOEXEC);
 	if (p->signals < 0)
 		return -errno;
@@ -278,8 +299,9 @@ prepare(struct parent *p)
 	return 0;
 }
 
+/* The exit status of a daemon that shall have no other one after it. */
 static int
-run(struct parent *p)
+follow(struct parent *p)
 {
 	for (;;) {
 		uint64_t began_ms = clock_now_ms();
@@ -294,9 +316,39 @@ run(struct parent *p)
 		if (exit_status >= 0)
 			return exit_status;
 		say_what_ended_it(p, status);
-		if (!wait_before_next(p, clock_now_ms() - began_ms))
+		p->wait_ms = next_wait_ms(p, clock_now_ms() - began_ms);
+		wait_before_next(p);
+		if (p->end == END_STOP || (p->end == END_RESTART && p->keep.managed))
 			return 0;
 	}
+}
+
+/* The device of a daemon that was ended before it could withdraw it; of clients, all there is. */
+static void
+discard(struct parent *p)
+{
+	struct kept *own = &p->keep.at[p->keep.count - 1], k = {.fds = {-1, -1, -1}};
+	int lock = keep_is_device(own) ? own->fds[KEPT_LOCK] : -1;
+
+	if (lock >= 0)
+		own->fds[KEPT_LOCK] = -1;
+	memcpy(k.path, own->path, sizeof(k.path));
+	(void)keep_do(&p->keep, KEPT_FORGET, &k);
+	if (lock < 0)
+		return;
+	(void)claim_clear(k.path);
+	claim_release(k.path, lock);
+}
+
+/* What the service manager has is for his next start, unless this was the last one. */
+static int
+run(struct parent *p)
+{
+	int status = follow(p);
+
+	while (p->keep.count > 0 && (p->end == END_STOP || !p->keep.managed))
+		discard(p);
+	return status;
 }
 
 int

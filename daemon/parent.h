@@ -8,9 +8,6 @@
 #ifndef DAEMON_PARENT_H
 #define DAEMON_PARENT_H
 
-/* The option that tells a program that it is such a daemon: the number of its socket to us. */
-#define PARENT_OPTION 'K'
-
 /*
  * Runs until SIGTERM or SIGINT, or until a daemon says that it is over. SIGHUP goes to the daemon.
  * SIGUSR2: the daemon goes and its devices stay, for the next one, which is the service manager's

@@ -10,6 +10,12 @@
 
 #include <stdint.h>
 
+/* Of the messages: a daemon whose parent has another one does not speak to it
+ * (daemon/parent_option.h). */
+#ifndef KEPT_VERSION /* a test builds another */
+#define KEPT_VERSION 1
+#endif
+
 #define KEPT_PATH_MAX 256 /* bytes with the NUL */
 #define KEPT_MAX 16       /* devices and parcels */
 

@@ -2,33 +2,7 @@
 # Runs as root inside user-mode Linux (tests/rig/test_cuse.py): the real programs and a real CUSE
 # device.
 . "${0%/*}/promises.sh"
-
-# start_sim SEED [RATE]: its pid in $sim.
-start_sim() {
-	rm -f /run/keyring
-	"$build/ekey-sim" --listen unix:/run/key --rate "${2:-0}" --seed "$1" --keyring /run/keyring \
-		>>/run/sim.log 2>&1 &
-	sim=$!
-	until_true test -s /run/keyring -a -S /run/key
-}
-
-# config NAME DEVICE VIA: writes /run/NAME.conf.
-config() {
-	cat >"/run/$1.conf" <<-END
-		[daemon]
-		keyring = /run/keyring
-		control = /run/$1.control
-		[pool]
-		size = 64KiB
-		[source key]
-		type = ekey
-		address = unix:/run/key
-		[device random]
-		path = $2
-		via = $3
-		mode = 0440
-	END
-}
+. "${0%/*}/one_key.sh"
 
 # ---- a device that flows ----
 is_character_device() { [ -c $device ]; }
@@ -92,33 +66,13 @@ name_of_a_file_is_refused() {
 # ---- one daemon goes, another one comes ----
 # $daemon is the parent.
 row() { "$build/ekeyctl" --socket /run/cuse.control status | awk -v key="$1" '$1 == key { print $2; exit }'; }
-kill_daemon() { kill -KILL "$(row pid)"; }
+# At rest, between two system calls: this kernel looks a page up, for each request that it copies, where
+# whoever is being killed is told no, and who had asked is told EIO. A real one (handover.sh) does not.
+kill_daemon() {
+	kill -STOP "$(row pid)" && until_true grep -q "^State:.T" "/proc/$(core)/status" && kill -KILL "$(core)"
+}
 restart_daemon() { kill -USR2 "$daemon"; }
 another_serves() { now=$(row pid) && [ "${now:-$1}" -ne "$1" ]; }
-hundredths() { sed 's/ .*//; s/[.]//' /proc/uptime; }
-
-# Prints how long it took, in hundredths of a second.
-succeed() {
-	before=$(row pid)
-	began=$(hundredths)
-	"$1"
-	until_true another_serves "$before" || return 1
-	echo "served again after $(($(hundredths) - began))"
-	count 16 head -c 16 $device || return 1
-	echo "bytes again after $(($(hundredths) - began))"
-}
-
-# crowd_outlives SEED HOW: readers that block, poll and share.
-crowd_outlives() {
-	CALM=1 "$tools/readers" many $device "$1" $((8 << 20)) 16 $((12 << 20)) &
-	readers=$!
-	round=0
-	while [ $((round += 1)) -le "$rig_rounds" ]; do
-		succeed "$2" && kill -0 $readers || return 1
-	done
-	kill -TERM $readers
-	wait $readers
-}
 
 waiters() { [ "$(row waiters)" -eq "$1" ]; }
 poll_and_read() {
@@ -145,6 +99,21 @@ who_waits_is_served_by_a_later_daemon() {
 		[ "$(stat -c %s /run/head)" -eq 16 ]
 }
 node_stays() { [ "$(stat -c %t:%T:%i $device)" = "$node" ]; }
+
+# The program is replaced by one of another table's version: nobody waits for ever.
+another_table_is_published_anew() {
+	mkdir /run/programs && cp "$build/ekey-randomd" "$build/ekeyctl" "$build/ekey-sim" /run/programs
+	other=$build/tests/other/ekey-randomd-table build=/run/programs
+	start_daemon cuse $device
+	head -c 16 $device >/run/head 2>&1 &
+	reader=$!
+	until_true waiters 1 && cp "$other" $build/new && mv $build/new $build/ekey-randomd || return 1
+	before=$(row pid)
+	kill_daemon && until_true another_serves "$before" && reader_ends_with_an_error &&
+		grep "not taken over, but published anew: it is of another version" /run/cuse.log &&
+		start_sim other && kill_daemon && count 16 head -c 16 $device &&
+		tail -n 5 /run/cuse.log | grep "taken over by cuse"
+}
 
 # ---- ends ----
 # Leaves a reader in $reader that waits for a key that is not there.
@@ -201,10 +170,10 @@ promise pool_balances pool_balances
 end $sim KILL
 end $daemon TERM
 
-for how in kill:killed_daemons restart:restarts; do
+for how in kill-at-rest:killed_daemons restart:restarts; do
 	start_sim "${how%:*}" 2000
 	start_daemon cuse $device
-	promise "crowd_outlives_${how#*:}" crowd_outlives "${how%:*}" "${how%:*}_daemon"
+	here "crowd_outlives_${how#*:}" outlive $device "${how%:*}" "${how%:*}" 3
 	end $sim KILL
 	end $daemon TERM
 done
@@ -212,6 +181,12 @@ done
 start_daemon cuse $device
 here who_waits_is_served_by_a_later_daemon
 promise node_stays node_stays
+end $sim KILL
+end $daemon TERM
+
+ours=$build
+here another_table_is_published_anew
+build=$ours
 end $sim KILL
 end $daemon TERM
 

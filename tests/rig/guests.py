@@ -15,6 +15,8 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("BUILD", "build")
 CYCLES = int(os.environ.get("EKEY_USB_CYCLES", "20"))
 CYCLE_S = 5  # at most
+ROUNDS = int(os.environ.get("EKEY_HANDOVER_ROUNDS", "50"))
+ROUND_S = 5  # at most
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +98,11 @@ GADGET = [
     "unplugged_gadget_blocks_readers",
     "replugged_gadget_serves_them",
 ]
+HANDOVER = [
+    "all_outlive_each_kill",
+    "all_outlive_each_restart",
+    "was_taken_over_each_time",
+]
 
 # The longest first, as they are booted.
 GUESTS = [
@@ -171,10 +178,20 @@ GUESTS = [
             "early_unit_feeds",
             "network_drop_in_serves_whom_it_names",
             "unit_feeds",
+            "xen_guest_drop_in_lets_the_agent_feed",
+            "xen_drop_in_serves_a_channel",
+            "channel_outlives_restart_and_kill",
             "fuse_drop_in_serves_everyone",
             "uninstall_ends_it",
         ],
         systemd=True,
+    ),
+    Guest(
+        "handover",
+        "handover.sh",
+        [f"{carrier}.{promise}" for carrier in ("cuse", "fuse") for promise in HANDOVER],
+        limit_s=600 + 4 * ROUNDS * ROUND_S,
+        words={"rounds": ROUNDS},
     ),
     Guest(
         "dead",

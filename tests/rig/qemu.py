@@ -48,7 +48,8 @@ def libraries(programs):
 def pack(build, tree, to):
     """Writes the archive that the guest unpacks onto its root: /rig, and what `tree` holds."""
     programs = [build / name for name in (
-        "ekey-randomd", "ekeyctl", "ekey-sim", "tests/system/readers", "tests/rig/init",
+        "ekey-randomd", "ekeyctl", "ekey-sim", "tests/system/readers", "tests/system/successions",
+        "tests/rig/init",
         "ekey-feed", "tests/rig/pool_probe", "tests/rig/xen_probe")]
     with tarfile.open(to, "w", dereference=False) as archive:
         for program in programs:

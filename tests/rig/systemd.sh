@@ -229,6 +229,62 @@ network_drop_in_serves_whom_it_names() {
 address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
 }
 
+# A guest of Xen: QEMU would listen for its channel, one client at a time, where only root may connect.
+start_channel() {
+	cat >/run/guest.sh <<-'END'
+		#!/bin/sh
+		while :; do
+			printf '\002\020'
+			head -c 16 | wc -c >>/run/got
+			sleep 0.1
+		done
+	END
+	chmod 755 /run/guest.sh
+	printf '%s\n' '[Socket]' ListenStream=/run/xen/ekey-web SocketMode=0600 DirectoryMode=0700 Accept=yes \
+		MaxConnections=1 >/run/systemd/system/channel.socket
+	printf '%s\n' '[Service]' ExecStart=/run/guest.sh StandardInput=socket StandardError=null \
+		>/run/systemd/system/channel@.service
+	systemctl daemon-reload
+	systemctl start channel.socket
+}
+has_got() { [ "$(grep -cx 16 /run/got)" -ge "$1" ]; }
+goes_on() { until_true has_got $(($(grep -cx 16 /run/got) + 3)); }
+capabilities() { sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$1/status"; }
+connector() {
+	for child in $(cat "/proc/$(core)/task/$(core)/children"); do
+		grep -qx ekey-connector "/proc/$child/comm" && echo "$child"
+	done
+}
+xen_drop_in_serves_a_channel() {
+	start_channel
+	drop_in xen.conf "[listen guests]
+address = xen:/run/xen"
+	until_true has_got 3 && has "600 root:root" /run/xen/ekey-web &&
+		[ "$(capabilities "$(core)")" = 0000000000000000 ] &&
+		[ "$(capabilities "$(connector)")" = 0000000000000002 ]
+}
+channel_outlives_restart_and_kill() {
+	for how in restart_service kill_core; do
+		before=$(core)
+		$how && until_true another_serves "$before" && goes_on || return 1
+	done
+}
+# What it says without Xen, and that nothing but Xen is missing.
+xen_guest_drop_in_lets_the_agent_feed() {
+	mkdir -p /run/systemd/system/ekey-feed.service.d
+	cp /usr/local/share/doc/ekey-random/xen-guest.conf /run/systemd/system/ekey-feed.service.d
+	echo 'EKEY_FEED_OPTIONS="--from xen"' >/etc/default/ekey-feed
+	systemctl daemon-reload
+	systemd-analyze verify ekey-feed.service && systemctl start ekey-feed.service &&
+		until_true sh -c "journalctl -b -u ekey-feed.service | grep 'no guest of Xen'" &&
+		systemctl stop ekey-feed.service &&
+		unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+	status=$?
+	rm -r /run/systemd/system/ekey-feed.service.d
+	systemctl daemon-reload
+	return $status
+}
+
 mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
@@ -298,6 +354,10 @@ promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTI
 drop_out
 promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
 promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+promise xen_guest_drop_in_lets_the_agent_feed xen_guest_drop_in_lets_the_agent_feed
+drop_out
+promise xen_drop_in_serves_a_channel xen_drop_in_serves_a_channel
+promise channel_outlives_restart_and_kill channel_outlives_restart_and_kill
 drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
 promise uninstall_ends_it uninstall_ends_it

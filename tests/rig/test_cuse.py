@@ -37,6 +37,7 @@ CASES = [
     "crowd_outlives_restarts",
     "who_waits_is_served_by_a_later_daemon",
     "node_stays",
+    "another_table_is_published_anew",
     "killed_daemon_leaves_no_device",
     "serves_again",
     "stops_with_a_reader_blocked",

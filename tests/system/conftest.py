@@ -54,7 +54,7 @@ class Sim(Process):
 
 
 class Daemon(Process):
-    def __init__(self, place, sim=None, text=None, **keys):
+    def __init__(self, place, sim=None, text=None, binary=None, **keys):
         self.control = place / "control"
         self.device = pathlib.Path(keys.get("device", place / "ekey-random"))
         values = {
@@ -67,7 +67,7 @@ class Daemon(Process):
         }
         self.config = place / "ekey-random.conf"
         self.config.write_text(text or CONFIG.format(**{**values, **keys}))
-        super().__init__([program("ekey-randomd"), "-c", str(self.config)], place / "daemon.log")
+        super().__init__([str(binary or program("ekey-randomd")), "-c", str(self.config)], place / "daemon.log")
 
     def ready(self):
         assert self.running(), f"ekey-randomd ended: {self.log()}"

@@ -153,6 +153,19 @@ a_request_that_was_dealt_with_is_not_again(void **state)
 }
 
 static void
+a_read_of_who_gave_more_is_cut(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t unique = kernel_read(k, kernel_open(k, O_RDONLY, 0), 4096, O_RDONLY);
+
+	k->table->reads[0].asked = 2 * REQUESTS_REPLY_MAX;
+	assert_int_equal(kernel_succeed(k), 0);
+	assert_int_equal(k->table->reads[0].asked, REQUESTS_REPLY_MAX);
+	source_put(k, 256);
+	assert_read(k, unique, 256);
+}
+
+static void
 armed_polls_are_woken_and_can_be_armed_again(void **state)
 {
 	struct kernel *k = *state;
@@ -239,6 +252,7 @@ main(void)
 		BOTH(a_read_that_was_noted_too_is_answered_once),
 		BOTH(an_open_taken_and_not_answered_is),
 		BOTH(a_request_that_was_dealt_with_is_not_again),
+		BOTH(a_read_of_who_gave_more_is_cut),
 		BOTH(armed_polls_are_woken_and_can_be_armed_again),
 		BOTH(what_was_delivered_is_counted_over_all),
 		BOTH(another_version_is_refused),

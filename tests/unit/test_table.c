@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -120,6 +121,19 @@ an_heir_believes_entries_and_nothing_else(void **state)
 }
 
 static void
+a_table_of_another_layout_is_refused(void **state)
+{
+	struct table *heir;
+	int fd = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	(void)state;
+	assert_int_equal(ftruncate(fd, sizeof(struct table) + 4096), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	assert_int_equal(table_adopt(fd, &heir), -EPROTO);
+	close(fd);
+}
+
+static void
 what_can_change_its_size_is_no_table(void **state)
 {
 	struct table *heir;
@@ -143,6 +157,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(keeps_no_more_of_the_handshake_than_fits, set_up,
 						tear_down),
 		cmocka_unit_test(an_heir_believes_entries_and_nothing_else),
+		cmocka_unit_test(a_table_of_another_layout_is_refused),
 		cmocka_unit_test(what_can_change_its_size_is_no_table),
 	};
 

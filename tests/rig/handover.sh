@@ -1,0 +1,32 @@
+#!/bin/sh
+# Runs as root in a guest of tests/rig/qemu.py (test_guests.py): daemons go, by kill -9 and by
+# restart, under all who wait for their device. rig_rounds: how many, of each kind and carrier.
+. "${0%/*}/promises.sh"
+. "${0%/*}/one_key.sh"
+
+was_taken_over_each_time() {
+	grep "not taken over" "/run/$1.log" && return 1
+	[ "$(grep -c "taken over by $1" "/run/$1.log")" -eq $((2 * rig_rounds)) ]
+}
+
+# outlives CARRIER DEVICE
+outlives() {
+	config "$1" "$2" "$1"
+	for how in kill restart; do
+		start_sim "$1-$how" 2000
+		start_daemon "$1" "$2"
+		here "$1.all_outlive_each_$how" outlive "$2" "$1-$how" $how 4
+		end $sim KILL
+		end $daemon TERM
+	done
+	promise "$1.was_taken_over_each_time" was_taken_over_each_time "$1"
+	said "/run/$1.log"
+}
+
+limit=300
+modprobe -a fuse cuse
+mkdir /run/fuse
+uname -r
+outlives cuse $device
+outlives fuse /run/fuse/ekey-random
+exit 0
