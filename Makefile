@@ -200,10 +200,12 @@ $(BUILD)/tests/other/%.o: %.c
 	$(Q)$(CC) $(OUR_CFLAGS) $(OTHER) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/tests/other/daemon/daemon.o: OTHER := -DVERSION='"0.0.1"'
 $(BUILD)/tests/other/cuse/table.o: OTHER := -DTABLE_VERSION=1000
+$(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o): OTHER := -DLEDGER_VERSION=1000
 $(BUILD)/tests/other/daemon/parent_option.o: OTHER := -DKEPT_VERSION=1000
-others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table parent)
+others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table ledger parent)
 $(BUILD)/tests/other/ekey-randomd-daemon: $(BUILD)/tests/other/daemon/daemon.o
 $(BUILD)/tests/other/ekey-randomd-table: $(BUILD)/tests/other/cuse/table.o
+$(BUILD)/tests/other/ekey-randomd-ledger: $(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o)
 $(BUILD)/tests/other/ekey-randomd-parent: $(BUILD)/tests/other/daemon/parent_option.o
 $(others): $(BUILD)/daemon/main.o $(lib)
 	$(call link)

@@ -22,7 +22,9 @@
 #include "egd/proxy.h"
 #include "pool/pool.h"
 
-#define LEDGER_VERSION 1     /* of this layout: another one is refused */
+#ifndef LEDGER_VERSION   /* a test builds another */
+#define LEDGER_VERSION 1 /* of this layout: another one is refused */
+#endif
 #define LEDGER_LISTENERS 16  /* as many as a configuration may have */
 #define LEDGER_GUEST_MAX 108 /* bytes with the NUL: CONNECTOR_NAME_MAX */
 #define LEDGER_IN_LEN \

@@ -7,9 +7,12 @@ import signal
 
 import pytest
 
+import egd
 from device_client import Client, read_one
+from generations import kill, restart, succeed
+from manager import Manager, needs_libsystemd
 from processes import Process, core, mounted, program, wait_until
-from test_handover import Manager, kill, needs_libsystemd, restart, succeed, until_waiting
+from test_handover import until_waiting
 
 ABSENT = "unix:/nonexistent/key"
 OURS = "ekey-randomd"
@@ -71,6 +74,26 @@ def test_another_table_is_not_taken_over_but_published_anew(start_sim, start_bui
     assert len(mounted(daemon.device)) == 1
     succeed(daemon, how)
     assert "taken over by fuse" in daemon.log()
+
+
+@pytest.mark.parametrize("how", [kill, restart])
+@pytest.mark.parametrize("other", ["daemon", "ledger"])
+def test_clients_go_on_with_another_build_or_are_closed(start_build, place, other, how):
+    daemon = start_build(OURS, address=ABSENT)
+    daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
+    succeed(daemon, restart)
+    goes_on = other == "daemon"
+    for build in OTHER + other, OURS:
+        with egd.Client(place / "egd").say(egd.read(16)) as c:
+            until_waiting(daemon, 1)
+            install(build, place / OURS)
+            succeed(daemon, how)
+            assert runs(daemon, build)
+            until_waiting(daemon, 1 if goes_on else 0)
+            assert goes_on or c.hear_all() == b""
+        until_waiting(daemon, 0)
+    refused = "the connections of a former daemon are closed: what is known of them is of another version"
+    assert daemon.log().count(refused) == (0 if goes_on else 2)
 
 
 REFUSED = "our parent is of another version"
