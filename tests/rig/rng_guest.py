@@ -46,8 +46,12 @@ class Qmp:
         return answer["return"]
 
     def wait_event(self, name, **data):
-        while not any(event["event"] == name and data.items() <= event["data"].items()
-                      for event in self.events):
+        """The next one of this name and these data."""
+        while True:
+            for event in self.events:
+                if event["event"] == name and data.items() <= event["data"].items():
+                    self.events.remove(event)
+                    return
             self.hear()
 
 
@@ -98,6 +102,15 @@ class RngGuest:
             wait_until((self.path / "qmp").exists, "QEMU has a monitor")
             self.qmp = Qmp(self.path / "qmp")
         return self.qmp
+
+    def unplug(self, device, *backends):
+        """The device, and when its guest has let it go at once what is behind it, of "object" and
+        "chardev": QEMU 7.2 would hand the bytes that a backend still waits for to what is no more."""
+        qmp = self.monitor()
+        qmp.execute("device_del", id=device)
+        qmp.wait_event("DEVICE_DELETED", device=device)
+        for command, name in backends:
+            qmp.execute(command, id=name)
 
     def end(self):
         self.child.kill()
