@@ -49,11 +49,11 @@ class Home(House):
         return to
 
     def wait_dry(self):
-        """The ring is empty, and its guest waits."""
+        """The ring is empty, and its guests wait."""
         def dry():
             pool = self.status()["pool -"]
-            return pool["level_bytes"] == "0" and pool["waiters"] == "1"
-        wait_until(dry, f"{self.path.name}: nothing is left, and one waits")
+            return pool["level_bytes"] == "0" and int(pool["waiters"]) == len(self.guests)
+        wait_until(dry, f"{self.path.name}: nothing is left, and who draws waits")
 
     def check_stream(self, *files):
         """That what these files hold is the key's, and no byte of it twice."""
