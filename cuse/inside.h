@@ -38,7 +38,8 @@ struct requests {
 /*
  * Bytes that must be there for a read of `asked` without waiting. Who polls is served in whole
  * turns: QEMU hands what it reads to its guest, and where that is less than the 64 bytes that Linux
- * asked for, the driver of some kernels (Debian's 6.1.0-56) takes no more of it and waits for ever.
+ * asked for, the driver of some kernels (Debian's 6.1.192 and 6.12.118) forgets a part of it, and
+ * waits for ever.
  */
 size_t poll_least(const struct file *f, size_t asked);
 
