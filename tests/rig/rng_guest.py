@@ -104,8 +104,8 @@ class RngGuest:
         return self.qmp
 
     def unplug(self, device, *backends):
-        """The device, and when its guest has let it go at once what is behind it, of "object" and
-        "chardev": QEMU 7.2 would hand the bytes that a backend still waits for to what is no more."""
+        """The device, and at once what is behind it: [(command, id)]. QEMU 7.2 crashes when bytes come
+        that a backend still waits for, and its device is no more."""
         qmp = self.monitor()
         qmp.execute("device_del", id=device)
         qmp.wait_event("DEVICE_DELETED", device=device)
