@@ -187,11 +187,12 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-# The first program of a guest in QEMU, which has no libraries yet.
-$(BUILD)/tests/rig/boot: tests/rig/boot.c
+# The first programs of guests in QEMU, which have no libraries yet.
+first_programs := $(BUILD)/tests/rig/boot $(BUILD)/tests/rig/rng_guest
+$(first_programs): $(BUILD)/%: %.c tests/rig/early.c tests/rig/early.h
 	$(SAY) LD $@
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -static $< -o $@
+	$(Q)$(CC) $(filter-out $(SAN) -fPIE -MMD -MP,$(OUR_CFLAGS)) $(CFLAGS) -static $(filter %.c,$^) -o $@
 
 # Daemons of other versions, which take over from ours, and ours from them (test_upgrade.py).
 $(BUILD)/tests/other/%.o: %.c
@@ -216,7 +217,7 @@ $(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE,$(OUR_CFLAGS)) $(CFLAGS) -fPIC -shared $< -o $@
 
-test-programs: $(BUILD)/tests/rig/boot $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) \
+test-programs: $(first_programs) $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) \
                $(others) $(BUILD)/tests/system/device_server $(BUILD)/tests/system/egd_linux_shim.so
 
 # These may install packages first; a make of its own then sees them.

@@ -12,6 +12,7 @@ struct file {
 	struct pool_handle pool;
 	struct fuse_pollhandle *ph; /* of its latest poll; NULL: nobody to notify */
 	bool starved;               /* the pool had no place for its poll */
+	bool polls;                 /* its user has polled it */
 };
 
 struct read {
@@ -33,6 +34,14 @@ struct requests {
 };
 
 /* ---- polls.c ---- */
+
+/*
+ * Bytes that must be there for a read of `asked` without waiting. Who polls is served in whole
+ * turns: QEMU hands what it reads to its guest, and where that is less than the 64 bytes that Linux
+ * asked for, the driver of some kernels (Debian's 6.1.192 and 6.12.118) forgets a part of it, and
+ * waits for ever.
+ */
+size_t poll_least(const struct file *f, size_t asked);
 
 /* Nobody of this file is to be notified any more. Its armed poll in the pool is left alone. */
 void poll_forget(struct file *f);

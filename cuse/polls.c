@@ -5,6 +5,20 @@
 
 #include "cuse/inside.h"
 
+size_t
+poll_least(const struct file *f, size_t asked)
+{
+	if (!f->polls)
+		return 1;
+	return asked < POOL_QUANTUM ? asked : POOL_QUANTUM;
+}
+
+static bool
+poll_is_ready(const struct file *f)
+{
+	return pool_ready(f->owner->pool, &f->pool) >= POOL_QUANTUM;
+}
+
 static void
 poll_set_starved(struct file *f, bool starved)
 {
@@ -50,7 +64,7 @@ poll_arm_starved(struct requests *r)
 
 		if (!f->starved)
 			continue;
-		if (pool_ready(r->pool, &f->pool) > 0)
+		if (poll_is_ready(f))
 			poll_notify(f);
 		else
 			poll_arm(f); /* or not yet: its user may hold his share, and others not */
@@ -76,7 +90,7 @@ poll_ready(struct pool_waiter *waiter, void *arg)
 void
 poll_arm_when_emptied(struct file *f)
 {
-	if (f->ph != NULL && pool_ready(f->owner->pool, &f->pool) == 0)
+	if (f->ph != NULL && !poll_is_ready(f))
 		poll_arm(f);
 }
 
@@ -95,13 +109,14 @@ requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *f
 		return;
 	}
 	f = &r->files[fi->fh];
+	f->polls = true;
 	if (ph != NULL) {
 		poll_forget(f);
 		f->ph = ph;
 		entry->poll_wanted = true;
 		entry->poll_handle = poll_handle;
 	}
-	ready = pool_ready(r->pool, &f->pool) > 0;
+	ready = poll_is_ready(f);
 	if (!ready && f->ph != NULL)
 		poll_arm(f);
 	fuse_reply_poll(req, ready ? POLLIN | POLLRDNORM : 0);

@@ -228,7 +228,7 @@ requests_read(struct requests *r, fuse_req_t req, uint64_t unique, const struct 
 	if (asked > REQUESTS_REPLY_MAX)
 		asked = REQUESTS_REPLY_MAX;
 	ready = pool_ready(r->pool, &f->pool);
-	if (ready >= need || (!wait && ready > 0))
+	if (ready >= need || (!wait && ready >= poll_least(f, asked)))
 		read_now(r, req, &f->pool, asked);
 	else if (!wait)
 		fuse_reply_err(req, EAGAIN);

@@ -11,7 +11,8 @@ packages_of() {
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
 	test) echo python3-pytest ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived stunnel4 user-mode-linux \
 		openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev ;;
-	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils ;;
+	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd \
+		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	bench) echo python3 ekeyd fuse3 user-mode-linux ;;
 	analyze) echo clang-tidy-14 clang-format-14 git ;;

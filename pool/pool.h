@@ -194,9 +194,9 @@ void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
  * Arms this handle's poll: it waits its turn, after the handle's blocked requests, like a read of
  * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
  * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
- * longer armed and `ready` is called once. Arming again replaces `ready`. False at the limits, and
- * when there is nothing to wait for: pool_ready() is not 0. Disarming leaves the stash. Not for
- * `whole` handles.
+ * longer armed and `ready` is called once, never from here. Arming again replaces `ready`. False at
+ * the limits, and when there is nothing to wait for: pool_ready() is a whole turn. Disarming leaves
+ * the stash. Not for `whole` handles.
  */
 bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
 void pool_poll_disarm(struct pool *pool, struct pool_handle *h);

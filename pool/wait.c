@@ -246,12 +246,13 @@ pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, vo
 		return true;
 	}
 	assert(!h->whole);
-	if (pool_ready(pool, h) > 0 || !stash_have(pool, h))
+	if (pool_ready(pool, h) >= POOL_QUANTUM || !stash_have(pool, h))
 		return false;
 	h->poll = waiter_new(pool, h, ready, arg);
 	if (h->poll == NULL)
 		return false;
 	waiter_queue(pool, h->poll);
+	pool_serve(pool); /* what there is, as in pool_wait() */
 	return true;
 }
 

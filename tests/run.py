@@ -112,7 +112,7 @@ def run_guest(args):
     except Exception as error:  # pylint: disable=broad-except
         print(f"the guests in QEMU have no image to boot from: {error}")
         return Count(failed=1)
-    return run_pytest(args, "tests/rig/test_guests.py")
+    return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in ("guests", "virtio_rng", "libvirt")))
 
 
 def run_pytest(args, *where):

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs as root in a guest of tests/rig/qemu.py: EGD over what a hypervisor has. Outside, beside.py
 # serves a key for each of three of its devices: two virtio-rng by QEMU's rng-egd, the second with a
-# limit, and a console of virtio. Inside, a daemon serves vsock to another, by its loopback.
+# limit, and a console of virtio. Inside, a daemon serves vsock to another and to ekey-feed, by its loopback.
 # /rig/streams/SEED: what each key sends.
 limit=30
 . "${0%/*}/promises.sh"
@@ -83,6 +83,13 @@ address = vsock:8888"
 	until_true grep -q vsock:8888 /run/server.log
 }
 
+# From the same server, over its loopback too: the guest's agent, which credits what a host gives it.
+feed_takes_from_vsock() {
+	timeout $limit "$build/ekey-feed" --once --from vsock:1:8888 --bytes 64 >feed.log 2>&1 || { cat feed.log; return 1; }
+	cat feed.log
+	grep -q 'with 64 bytes and a credit of 448 bits' feed.log
+}
+
 umask 077
 modprobe -a virtio_rng virtio_console vsock_loopback cuse
 promise hwrng_is_the_stream hwrng_is_the_stream
@@ -91,5 +98,6 @@ promise limited_hwrng_is_exact_and_takes_its_time limited_hwrng_is_exact_and_tak
 try_upstream console tty:/dev/hvc0
 start_server
 try_upstream vsock vsock:1:8888
+promise feed_takes_from_vsock feed_takes_from_vsock
 said /run/server.log
 exit 0

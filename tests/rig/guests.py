@@ -217,6 +217,7 @@ GUESTS = [
             "limited_hwrng_is_exact_and_takes_its_time",
             "console_is_an_upstream",
             "vsock_is_an_upstream",
+            "feed_takes_from_vsock",
         ],
         beside=beside.egd_servers,
     ),

@@ -13,9 +13,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 SUITES = ["bookworm", "trixie"]  # oldest first
 QEMU = "qemu-system-x86_64"
-TOOLS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "modprobe": "kmod", "xz": "xz-utils"}
-PARTS = {"": ["vmlinuz", "root.img", "boot/modules"],
-         "xen": ["xen", "vmlinux", "root.img", "boot/modules"]}  # by image.sh's kind
+TOOLS = {"mmdebstrap": "mmdebstrap", "mkfs.ext4": "e2fsprogs", "modprobe": "kmod", "xz": "xz-utils",
+         "zstd": "zstd"}
+PARTS = ["vmlinuz", "vmlinux", "root.img", "boot/modules", "rng/modules"]
+MORE_PARTS = {"": [], "xen": ["xen"]}  # by image.sh's kind
 MAKE_LIMIT_S = 600
 OUT_OF_REACH = 3  # image.sh: the packages cannot be had here
 KEPT_S = 14 * 86400  # after its last use; others may boot from it now
@@ -72,7 +73,7 @@ def folder_of(suite, kind):
 
 def whole(folder, kind):
     """image.sh renames it into its place when it is done; somebody may have tidied since."""
-    return all((folder / part).is_file() for part in PARTS[kind])
+    return all((folder / part).is_file() for part in PARTS + MORE_PARTS[kind])
 
 
 def make(suite, folder, kind):

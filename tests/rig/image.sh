@@ -2,11 +2,12 @@
 # Makes what the guests of tests/rig/qemu.py boot from: image.sh SUITE DIR [xen], as root
 #
 #   DIR/vmlinuz   Debian's stock kernel, from its package; nothing is installed on this machine
+#   DIR/vmlinux   the same unpacked, which takes long where the processor is emulated
 #   DIR/root.img  Debian's minimal userland with systemd and udev, as ext4
 #   DIR/boot/     the modules that find the root, and /modules, their order
+#   DIR/rng/      the same for a guest that is its first program alone (tests/rig/rng_guest.py)
 # With "xen" (tests/rig/xen.py) the userland is a dom0's, and beside it are
 #   DIR/xen       the hypervisor
-#   DIR/vmlinux   the kernel unpacked, which Xen and xl would take long to do
 #
 # Packages come from this machine's own apt sources, for SUITE. DIR appears whole or not at all.
 # Exits with 3 and one line when the packages are out of reach.
@@ -17,6 +18,7 @@ kind=${3:-}
 packages=systemd,systemd-sysv,udev,kmod,procps
 # What the first program loads to find the root; what the tests and systemd ask for later.
 boot_modules="virtio_pci virtio_blk crc32c_generic ext4"
+rng_modules="virtio_pci virtio_console virtio_rng"
 modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
 	virtio_rng virtio_console vsock_loopback"
 size=640M
@@ -71,7 +73,11 @@ unpack_payload() {
 	sectors=$(od -An -tu1 -j 497 -N 1 "$1")
 	offset=$(od -An -tu4 -j 584 -N 4 "$1")
 	length=$(od -An -tu4 -j 588 -N 4 "$1")
-	tail -c +$(((sectors + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) | xz -dc
+	tail -c +$(((sectors + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) >"$work/payload"
+	case $(od -An -tx1 -N 4 "$work/payload") in
+	*"28 b5 2f fd") zstd -dcq "$work/payload" ;;
+	*) xz -dc "$work/payload" ;;
+	esac
 }
 sources | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--include="$packages" --aptopt='APT::Install-Recommends "false"' \
@@ -91,15 +97,23 @@ needed() {
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
-mkdir -p "$work/boot"
-for file in $(needed $boot_modules); do
-	name=$(basename "${file%.xz}")
-	case $file in
-	*.xz) xz -dc "$file" >"$work/boot/$name" ;;
-	*) cp "$file" "$work/boot/$name" ;;
-	esac
-	echo "/$name" >>"$work/boot/modules"
-done
+# put_modules DIR NAME...: unpacked there, in the order that DIR/modules has.
+put_modules() {
+	dir=$1
+	shift
+	mkdir -p "$dir"
+	for file in $(needed "$@"); do
+		name=$(basename "${file%.xz}")
+		case $file in
+		*.xz) xz -dc "$file" >"$dir/$name" ;;
+		*) cp "$file" "$dir/$name" ;;
+		esac
+		echo "/$name" >>"$dir/modules"
+	done
+}
+
+put_modules "$work/boot" $boot_modules
+put_modules "$work/rng" $rng_modules
 
 for file in $(needed $modules); do
 	to=$root/lib/modules/${file#"$kernel"/lib/modules/}
@@ -113,9 +127,9 @@ depmod -b "$root" "$version"
 echo guest >"$root/etc/hostname"
 echo 0123456789abcdef0123456789abcdef >"$root/etc/machine-id"
 echo '/dev/vda / ext4 rw 0 0' >"$root/etc/fstab"
+unpack_payload "$kernel/boot/vmlinuz-$version" >"$work/vmlinux"
 if [ "$kind" = xen ]; then
 	zcat "$root"/boot/xen-*-amd64.gz >"$work/xen"
-	unpack_payload "$kernel/boot/vmlinuz-$version" >"$work/vmlinux"
 	mkdir -p "$root/guest"
 	cp "$work/vmlinux" "$root/guest/vmlinux"
 fi
@@ -123,6 +137,6 @@ truncate -s $size "$work/root.img"
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/root.img"
 cp "$kernel/boot/vmlinuz-$version" "$work/vmlinuz"
 
-rm -rf --one-file-system "$root" "$kernel" "$work/InRelease" "$work"/*.deb
-sync "$work/root.img" "$work/vmlinuz" "$work"/boot/*
+rm -rf --one-file-system "$root" "$kernel" "$work/InRelease" "$work/payload" "$work"/*.deb
+sync "$work/root.img" "$work"/vmlinu? "$work"/boot/* "$work"/rng/*
 mv -T "$work" "$out"

@@ -77,8 +77,8 @@ def newc(files):
     return bytes(out)
 
 
-def first_files(build, folder):
-    yield "init", 0o100755, (build / "tests/rig/boot").read_bytes()
+def first_files(build, folder, program="boot"):
+    yield "init", 0o100755, (build / "tests/rig" / program).read_bytes()
     for file in sorted(folder.iterdir()):
         yield file.name, 0o100644, file.read_bytes()
 

@@ -4,11 +4,14 @@
  *
  *   readers one DEVICE SEED BYTES         one reader: the stream from its start, in order
  *   readers many OUTLETS SEED BYTES COUNT [SPARE]
- *                                         COUNT readers at once, of all kinds and random sizes,
- * that are interrupted and killed, on outlets with commas between them: the paths of devices,
- * unix:PATH and tcp:PORT of EGD servers. No byte is delivered twice, by whichever outlet. What one
- * who was killed had been granted is lost, and SPARE bytes (8 MiB) may be anywhere else.
- * SIGTERM ends the reading before its time. With $CALM nobody is interrupted or killed.
+ *                                         COUNT readers at once, of all kinds and random sizes
+ *   readers recorded SEED SPARE FILE...   what others have read, in pieces, into these files
+ *
+ * OUTLETS, with commas between them, are the paths of devices, unix:PATH and tcp:PORT of EGD
+ * servers; their readers are interrupted and killed. No byte is delivered twice, by whichever
+ * outlet or to whichever file. What one who was killed had been granted is lost, and SPARE bytes
+ * (8 MiB) may be anywhere else. SIGTERM ends the reading before its time. With $CALM nobody is
+ * interrupted or killed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -239,6 +242,16 @@ used_up(const struct crowd *c, size_t spare)
 	return len;
 }
 
+/* The exit status: whether each byte is of the stream, and none came twice. */
+static int
+tell(const struct stream *s)
+{
+	printf("readers: %ju bytes twice, %ju foreign, %ju in pieces too short to find, %s\n",
+	       (uintmax_t)s->duplicate, (uintmax_t)s->foreign, (uintmax_t)s->loose,
+	       stream_loose_fit(s) ? "which fit" : "which do not fit");
+	return s->duplicate || s->foreign || !stream_loose_fit(s);
+}
+
 static int
 many(char *outlets, const char *seed, size_t total, unsigned count, size_t spare)
 {
@@ -256,10 +269,40 @@ many(char *outlets, const char *seed, size_t total, unsigned count, size_t spare
 	}
 	printf("readers: %ju reads, %ju interrupted, %ju blocks of 16 bytes\n", (uintmax_t)reads,
 	       (uintmax_t)interrupted, (uintmax_t)(s.located / 16));
-	printf("readers: %ju bytes twice, %ju foreign, %ju in pieces too short to find, %s\n",
-	       (uintmax_t)s.duplicate, (uintmax_t)s.foreign, (uintmax_t)s.loose,
-	       stream_loose_fit(&s) ? "which fit" : "which do not fit");
-	return s.duplicate || s.foreign || !stream_loose_fit(&s);
+	return tell(&s);
+}
+
+static uint8_t *
+load(const char *path, size_t *ret_len)
+{
+	int fd = open_device(path, 0);
+	size_t len = (size_t)lseek(fd, 0, SEEK_END);
+	uint8_t *bytes = malloc(len + 1);
+
+	if (!bytes || pread(fd, bytes, len, 0) != (ssize_t)len)
+		fail(path);
+	close(fd);
+	*ret_len = len;
+	return bytes;
+}
+
+static int
+recorded(const char *seed, size_t spare, char **paths)
+{
+	static struct stream s;
+	uint8_t *bytes[READERS_MAX];
+	size_t len[READERS_MAX], total = 0;
+	unsigned count = 0;
+
+	for (; paths[count] && count < READERS_MAX; count++) {
+		bytes[count] = load(paths[count], &len[count]);
+		total += len[count];
+	}
+	stream_init(&s, seed, total + spare);
+	for (unsigned i = 0; i < count; i++)
+		stream_account(&s, bytes[i], len[i]);
+	printf("readers: %zu bytes in %u files\n", total, count);
+	return tell(&s);
 }
 
 static int
@@ -300,7 +343,10 @@ main(int argc, char **argv)
 	if ((argc == 6 || argc == 7) && !strcmp(argv[1], "many") && count >= 1 &&
 	    count <= READERS_MAX)
 		return many(argv[2], argv[3], total, count, spare);
+	if (argc >= 5 && !strcmp(argv[1], "recorded"))
+		return recorded(argv[2], strtoul(argv[3], NULL, 10), argv + 4);
 	fprintf(stderr, "usage: readers one DEVICE SEED BYTES\n"
-			"       readers many OUTLETS SEED BYTES COUNT [SPARE]\n");
+			"       readers many OUTLETS SEED BYTES COUNT [SPARE]\n"
+			"       readers recorded SEED SPARE FILE...\n");
 	return 2;
 }

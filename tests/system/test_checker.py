@@ -73,3 +73,22 @@ def test_accepts_the_stream_in_order(read_back, good):
 def test_sees_a_gap(read_back, good):
     result = read_back(good[:70_000] + good[70_001:], "one")
     assert result.returncode == 1, result.stdout
+
+
+def check_files(place, *pieces):
+    paths = [place / str(number) for number in range(len(pieces))]
+    for path, piece in zip(paths, pieces):
+        path.write_bytes(piece)
+    return run(program("tests/system/readers"), "recorded", "seed", str(SPARE), *map(str, paths))
+
+
+def test_accepts_files_that_share_nothing(place, good):
+    result = check_files(place, good[:5000] + good[9000:10000], good[5000:9000], good[10000:10016])
+    assert result.returncode == 0, result.stdout
+    assert "10016 bytes in 3 files" in result.stdout
+
+
+def test_sees_what_is_in_two_files(place, good):
+    result = check_files(place, good[:5000], good[4000:6000])
+    assert result.returncode == 1, result.stdout
+    assert "1000 bytes twice" in result.stdout

@@ -255,14 +255,14 @@ world_cancel(struct world *w)
 static inline void
 world_arm(struct world *w, unsigned i)
 {
-	bool nothing = pool_ready(w->pool, &w->handles[i]) == 0, armed;
+	bool less = pool_ready(w->pool, &w->handles[i]) < POOL_QUANTUM, armed;
 
 	if (w->handles[i].whole)
 		return;
 	armed = pool_poll_arm(w->pool, &w->handles[i], world_poll_ready, &w->polls[i]);
 
-	world_check(armed ? nothing || w->polls[i].armed : !w->polls[i].armed,
-		    "arms when nothing is ready");
+	world_check(armed ? less || w->polls[i].armed : !w->polls[i].armed,
+		    "arms when less than a turn is ready");
 	w->polls[i].armed = armed;
 }
 

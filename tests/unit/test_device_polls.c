@@ -19,10 +19,10 @@ poll_is_answered_at_once_and_notified_later(void **state)
 	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
 
 	assert_int_equal(kernel_poll(k, fh, 77, false), 0);
-	source_put(k, 16);
+	source_put(k, 64);
 	assert_silent(k); /* nobody sleeps */
 	assert_int_equal(kernel_poll(k, fh, 77, true), POLLIN | POLLRDNORM);
-	assert_read(k, kernel_read(k, fh, 16, O_NONBLOCK), 16);
+	assert_read(k, kernel_read(k, fh, 64, O_NONBLOCK), 64);
 	assert_int_equal(kernel_poll(k, fh, 77, true), 0);
 	source_put(k, 64);
 	assert_notified(k, 77);
@@ -36,12 +36,49 @@ an_edge_triggered_poller_hears_of_every_edge(void **state)
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
 
-	source_put(k, 16);
+	source_put(k, 80);
 	assert_int_equal(kernel_poll(k, fh, 5, true), POLLIN | POLLRDNORM);
-	assert_read(k, kernel_read(k, fh, 256, O_NONBLOCK), 16);
+	assert_read(k, kernel_read(k, fh, 256, O_NONBLOCK), 80);
 	assert_int_equal(kernel_answer(k, kernel_read(k, fh, 256, O_NONBLOCK)), -EAGAIN);
 	source_put(k, 64); /* no other poll in between */
 	assert_notified(k, 5);
+}
+
+/* As QEMU does: what a turn lacks is waited for, asleep, and is never read in pieces. */
+static void
+who_polls_is_served_in_whole_turns(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
+
+	source_put(k, 32);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(kernel_poll(k, fh, 3, true), 0);
+		assert_int_equal(kernel_answer(k, kernel_read(k, fh, 64, O_NONBLOCK)), -EAGAIN);
+		source_put(k, 16);
+	}
+	assert_notified(k, 3);
+	assert_int_equal(kernel_poll(k, fh, 3, true), POLLIN | POLLRDNORM);
+	assert_read(k, kernel_read(k, fh, 64, O_NONBLOCK), 64);
+}
+
+/* As cryptsetup does. What is over of a turn is the beginning of the next. */
+static void
+who_polls_and_asks_for_less_gets_that(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
+
+	source_put(k, 48);
+	assert_int_equal(kernel_poll(k, fh, 3, true), 0);
+	assert_read(k, kernel_read(k, fh, 16, O_NONBLOCK), 16);
+	source_put(k, 32);
+	assert_notified(k, 3);
+	assert_read(k, kernel_read(k, fh, 16, O_NONBLOCK), 16);
+	assert_int_equal(kernel_poll(k, fh, 3, true), 0);
+	source_put(k, 16);
+	assert_notified(k, 3);
+	assert_read(k, kernel_read(k, fh, 64, O_NONBLOCK), 64);
 }
 
 static void
@@ -93,6 +130,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		BOTH(poll_is_answered_at_once_and_notified_later),
 		BOTH(an_edge_triggered_poller_hears_of_every_edge),
+		BOTH(who_polls_is_served_in_whole_turns),
+		BOTH(who_polls_and_asks_for_less_gets_that),
 		BOTH(an_armed_poll_has_its_bytes_to_itself),
 		BOTH(a_released_poll_is_never_notified),
 		BOTH(polls_beyond_the_limit_are_notified_in_their_turn),

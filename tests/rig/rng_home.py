@@ -1,0 +1,74 @@
+"""A key, a daemon with both of its outlets for QEMU, and guests and readers that draw from them."""
+
+from rng_guest import RngGuest
+from house import House  # pylint: disable=wrong-import-order
+from processes import PATIENCE_S, program, run, wait_until  # pylint: disable=wrong-import-order
+
+IN_FLIGHT = 512  # bytes at most that are on their way from the daemon to a guest's file
+RATE = 2000  # frames of 32 bytes a second
+SPARE = 32 << 20  # bytes of the stream that nobody got: of killed daemons, of kernels
+LISTEN = """\
+[listen egd]
+address = unix:{path}
+"""
+
+
+class Home(House):
+    """A key, a daemon with both outlets, and what reads from them."""
+
+    def __init__(self, path):
+        path.mkdir()
+        super().__init__(path)
+        self.egd, self.guests = path / "egd", []
+        self.write_config(self.source(), self.device_section(), LISTEN.format(path=self.egd), pool="16KiB")
+
+    def serve(self, *options):
+        self.plug(*options)
+        self.daemon = self.start_daemon()
+        return self
+
+    def plug(self, *options):
+        self.key_now = self.start_sim("--seed", "vm", *options, rate=RATE)
+
+    def unplug(self):
+        self.key_now.kill()
+        self.key_now.wait(PATIENCE_S)
+
+    def words(self, kind):
+        """Of QEMU, for a device that is there from the start."""
+        return [*BACKENDS[kind](self), "-device", "virtio-rng-pci,rng=rng,id=hwrng"]
+
+    def start_guest(self, name, words=()):
+        self.guests.append(RngGuest(self.path, name, words))
+        return self.guests[-1]
+
+    def start_reader(self, size):
+        """Reads on and on, and ends with any error."""
+        to = self.path / f"reader{size}"
+        self.start("dd", f"if={self.device}", f"of={to}", f"bs={size}", "status=none", log="reader.log")
+        return to
+
+    def wait_dry(self):
+        """The ring is empty, and its guests wait."""
+        def dry():
+            pool = self.status()["pool -"]
+            return pool["level_bytes"] == "0" and int(pool["waiters"]) == len(self.guests)
+        wait_until(dry, f"{self.path.name}: nothing is left, and who draws waits")
+
+    def check_stream(self, *files):
+        """That what these files hold is the key's, and no byte of it twice."""
+        result = run(program("tests/system/readers"), "recorded", "vm", str(SPARE), *map(str, files))
+        print(result.stdout)
+        assert result.returncode == 0, result.stdout
+
+    def clear(self):
+        for guest in self.guests:
+            guest.end()
+        super().clear()
+
+
+BACKENDS = {
+    "rng-egd": lambda home: ["-chardev", f"socket,id=egd,path={home.egd},reconnect=1",
+                             "-object", "rng-egd,id=rng,chardev=egd"],
+    "rng-random": lambda home: ["-object", f"rng-random,id=rng,filename={home.device}"],
+}

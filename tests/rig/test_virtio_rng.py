@@ -1,0 +1,177 @@
+"""Guests of QEMU whose virtio-rng the daemon feeds, by rng-egd on its Unix socket and by rng-random on
+its device: they outlive daemons and droughts, and the device comes and goes while they run."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from rng_home import BACKENDS, IN_FLIGHT, Home
+from house import stop  # pylint: disable=wrong-import-order
+from processes import PATIENCE_S, core, wait_until  # pylint: disable=wrong-import-order
+
+ROUNDS = int(os.environ.get("ROUNDS", 50))
+BOOT_S = 120
+FIRST = 1 << 17  # block with which a key begins that must not repeat what another has sent
+DROUGHT_S = int(os.environ.get("DROUGHT_S", 60))
+PROMPT_S = PATIENCE_S / 4  # QEMU's main loop answers by then; in a read that blocks, it would not
+QUARANTINE_S = 60
+HANG_S = 2  # that a guest is looked at which has nothing to expect
+
+
+# ---- daemons come and go ----
+
+
+def kill(daemon):
+    os.kill(core(daemon.pid), signal.SIGKILL)
+
+
+def restart(daemon):
+    os.kill(daemon.pid, signal.SIGUSR2)
+
+
+def pid(home):
+    try:
+        return home.status()["daemon -"]["pid"]
+    except (OSError, KeyError):
+        return None
+
+
+def succeed(home, how):
+    former = pid(home)
+    how(home.daemon)
+    wait_until(lambda: pid(home) not in (None, former), "another daemon serves")
+
+
+def tell(what, seconds):
+    print(f"{what} after at most {max(seconds):.2f} s, on average {sum(seconds) / len(seconds):.2f} s")
+    return max(seconds)
+
+
+@pytest.mark.parametrize("how", [kill, restart])
+def test_guests_and_readers_outlive_fifty_daemons(start_home, how):
+    home = start_home().serve()
+    guests = [home.start_guest(kind, home.words(kind)) for kind in BACKENDS]
+    readers = [home.start_reader(size) for size in (64, 200)]
+    for guest in guests:
+        guest.wait_more(IN_FLIGHT, BOOT_S)
+    served, bytes_again = [], []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        succeed(home, how)
+        served.append(time.monotonic() - began)
+        for guest in guests:
+            guest.wait_more(IN_FLIGHT)
+        bytes_again.append(time.monotonic() - began)
+        assert all(child.poll() is None for child in home.children), home.log()
+    print({file.parent.name: file.stat().st_size for file in (guest.drawn for guest in guests)})
+    slowest = tell("served again", served), tell("bytes again", bytes_again)
+    assert slowest[0] < PATIENCE_S / 2 and slowest[1] < PATIENCE_S
+    home.check_stream(*readers, *(guest.drawn for guest in guests))
+
+
+# ---- there are no bytes ----
+
+
+def wait_quarantine(home):
+    wait_until(lambda: home.status()["source key"]["health"] == "quarantined", "quarantine")
+
+
+def plug_another(home):
+    home.unplug()
+    home.plug("--first-block", str(FIRST))
+
+
+REASONS = {  # options of the key; how its bytes end; how they begin again
+    "unplugged": ((), Home.unplug, plug_another),
+    "quarantined": (("--fail-mode", "3", "--fail-after", "3000"), wait_quarantine, plug_another),
+    "silent": ((), lambda home: home.key_now.send_signal(signal.SIGSTOP),
+               lambda home: home.key_now.send_signal(signal.SIGCONT)),
+}
+
+
+def ask_for(seconds, guests):
+    """The longest that one took to answer."""
+    slowest, end = 0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for guest in guests:
+            began = time.monotonic()
+            assert guest.monitor().execute("query-status")["running"]
+            slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.1)
+    return slowest
+
+
+def test_rng_random_waits_out_a_minute_without_bytes(start_home):
+    homes = [start_home(name).serve(*options) for name, (options, _, _) in REASONS.items()]
+    guests = [home.start_guest("rng-random", home.words("rng-random")) for home in homes]
+    for guest in guests:
+        guest.wait_more(IN_FLIGHT, BOOT_S)
+    for home, (_, end, _) in zip(homes, REASONS.values()):
+        end(home)
+        home.wait_dry()
+    drawn = [guest.count() for guest in guests]
+    slowest = ask_for(DROUGHT_S, guests)
+    print(f"in {DROUGHT_S} s without bytes QEMU answered after at most {slowest:.2f} s")
+    assert slowest < PROMPT_S
+    assert all(guest.count() <= before + IN_FLIGHT for guest, before in zip(guests, drawn))
+    for home, guest, (_, _, begin_again) in zip(homes, guests, REASONS.values()):
+        begin_again(home)
+        guest.wait_more(IN_FLIGHT, QUARANTINE_S + PATIENCE_S)
+        home.check_stream(guest.drawn)
+
+
+# ---- the device comes and goes ----
+
+
+def plug_in(guest, home, kind):
+    """As libvirt's attach-device does."""
+    qmp = guest.monitor()
+    if kind == "rng-egd":
+        address = {"type": "unix", "data": {"path": str(home.egd)}}
+        data = {"addr": address, "server": False, "reconnect": 1}
+        qmp.execute("chardev-add", id="egd", backend={"type": "socket", "data": data})
+        qmp.execute("object-add", **{"qom-type": "rng-egd"}, id="rng", chardev="egd")
+    else:
+        qmp.execute("object-add", **{"qom-type": "rng-random"}, id="rng", filename=str(home.device))
+    qmp.execute("device_add", driver="virtio-rng-pci", id="hwrng", rng="rng")
+
+
+def unplug_from(guest, kind):
+    chardev = [("chardev-remove", "egd")] if kind == "rng-egd" else []
+    guest.unplug("hwrng", ("object-del", "rng"), *chardev)
+
+
+def test_both_backends_are_added_and_removed_while_the_guest_runs(start_home):
+    home = start_home().serve()
+    kinds = ["rng-egd", "rng-random"] * 2
+    guest = home.start_guest("changing", home.words(kinds[0]))
+    guest.wait_more(IN_FLIGHT, BOOT_S)
+    for kind, following in zip(kinds, [*kinds[1:], kinds[0]]):
+        unplug_from(guest, kind)
+        wait_until(lambda: home.status()["pool -"]["handles"] == "0", "nobody is connected")
+        plug_in(guest, home, following)
+        guest.wait_more(IN_FLIGHT)
+    home.check_stream(guest.drawn)
+
+
+def test_what_a_daemon_that_is_stopped_for_good_does_to_guests_and_the_cure(start_home):
+    """By rng-random QEMU ends; by rng-egd it does not ask again for what it had asked the former."""
+    home = start_home().serve()
+    hung, ended = [home.start_guest(kind, home.words(kind)) for kind in BACKENDS]
+    for guest in home.guests:
+        guest.wait_more(IN_FLIGHT, BOOT_S)
+    home.unplug()
+    home.wait_dry()
+    stop(home.daemon)
+    assert ended.child.wait(PATIENCE_S) == -signal.SIGABRT, ended.log()
+    home.serve("--first-block", str(FIRST))
+    wait_until(lambda: home.status()["listen egd"]["clients"] == "1", "QEMU has connected again")
+    drawn = hung.count()
+    time.sleep(HANG_S)
+    assert (hung.count(), home.status()["listen egd"]["requests"]) == (drawn, "0")
+    unplug_from(hung, "rng-egd")
+    plug_in(hung, home, "rng-egd")
+    hung.wait_more(IN_FLIGHT)
+    home.check_stream(hung.drawn, ended.drawn)
