@@ -20,7 +20,7 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child connector device fusermount keeper kept lock mount mountinfo random resolve servant \
+priv_src    := capability child cloned connector device fusermount keeper kept lock mount mountinfo random resolve servant \
                usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
@@ -43,12 +43,12 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams) \
+guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams urges) \
              $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire \
-             $(addprefix priv/,capability keeper random servant) \
+             $(addprefix priv/,capability cloned keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census config connector ctl device device_handover device_polls device_reads \
+unit_tests  := agent backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
                intake keeper kept kernel keyring ladder masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
