@@ -31,11 +31,11 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport infl
 cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device handover polls requests table \
                takeover watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire listener members networks opening \
-               proxy stream xen
+               proxy renew stream xen
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
+daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
                inputs inputs_status keep kernel listens orders parent privileges reload row seeds status $(notify)
-tool_src    := ask daemon device doctor drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status \
+tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal wait_seeded xen_seed
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

@@ -334,7 +334,7 @@ tls_context_warning(const struct tls_context *c)
 
 /* ---- randomness ---- */
 
-/* The generators that handshakes draw from follow the one that this seeds, before they give more. */
+/* The generators that handshakes draw from follow the one that this seeds before they give more. */
 void
 tls_reseed(void)
 {
