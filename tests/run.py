@@ -112,7 +112,7 @@ def run_guest(args):
     except Exception as error:  # pylint: disable=broad-except
         print(f"the guests in QEMU have no image to boot from: {error}")
         return Count(failed=1)
-    return run_pytest(args, "tests/rig/test_guests.py")
+    return run_pytest(args, "tests/rig/test_guests.py", "tests/rig/test_clone.py")
 
 
 def run_pytest(args, *where):

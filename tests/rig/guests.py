@@ -171,10 +171,13 @@ GUESTS = [
             "early_unit_feeds",
             "network_drop_in_serves_whom_it_names",
             "unit_feeds",
+            "unit_of_the_feeder_notices_clones",
+            "clones_drop_in_lets_the_daemon_notice",
             "fuse_drop_in_serves_everyone",
             "uninstall_ends_it",
         ],
         systemd=True,
+        beside=beside.generation,
     ),
     Guest(
         "dead",

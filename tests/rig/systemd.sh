@@ -229,6 +229,14 @@ network_drop_in_serves_whom_it_names() {
 address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
 }
 
+# What the feeder's unit said when it was started.
+unit_of_the_feeder_notices_clones() { ! journalctl -b -u ekey-feed | grep "go unnoticed"; }
+clones() { ekeyctl status | sed -n 's/^  clones  *//p'; }
+clones_drop_in_lets_the_daemon_notice() {
+	clones | grep CAP_SYSLOG && drop_in clones.conf "" && clones | grep -x "are noticed" &&
+		grep -x "CapPrm:.0*" "/proc/$(core)/status" || { clones; return 1; }
+}
+
 mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
@@ -298,6 +306,9 @@ promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTI
 drop_out
 promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
 promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+promise unit_of_the_feeder_notices_clones unit_of_the_feeder_notices_clones
+drop_out
+promise clones_drop_in_lets_the_daemon_notice clones_drop_in_lets_the_daemon_notice
 drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
 promise uninstall_ends_it uninstall_ends_it
