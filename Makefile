@@ -279,7 +279,7 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
-drop_ins := clones.conf fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
+drop_ins := clones.conf containers.conf fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays

@@ -173,6 +173,8 @@ GUESTS = [
             "unit_feeds",
             "unit_of_the_feeder_notices_clones",
             "clones_drop_in_lets_the_daemon_notice",
+            "service_reads_what_its_unit_allows",
+            "containers_drop_in_keeps_the_folder",
             "fuse_drop_in_serves_everyone",
             "uninstall_ends_it",
         ],
