@@ -1,9 +1,11 @@
 """`ekeyctl wipe`, and what a daemon in a machine that was cloned does by itself: it begins anew."""
 
 import socket
+import ssl
 
 import pytest
 
+from certificates import Root
 from house import House
 from processes import PATIENCE_S, program, run, wait_until
 from relay import LISTEN, ask_of, free_port, new_house, start_with_key
@@ -98,3 +100,58 @@ def test_clients_that_are_owed_nothing_stay(place, houses):
         client.sendall(b"\x02\x20")
         assert len(client.recv(32, socket.MSG_WAITALL)) == 32
 
+
+# ---- TLS: with its keys another clone would encrypt other bytes; nothing is sent with them any more ----
+
+
+def strict(context):
+    """An end without close_notify is an error."""
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    return context
+
+
+def wait_end_without_a_farewell(connection):
+    with pytest.raises(ssl.SSLError, match="(?i)eof"):
+        while connection.recv(4096):
+            pass
+        assert False, "close_notify came"
+
+
+def test_client_over_tls_is_left(place, houses):
+    root = Root(place)
+    cert, key = root.issue("server", "IP:127.0.0.1")
+    house, port = new_house(houses, place, "one"), free_port()
+    start_with_key(house, f"tls:127.0.0.1:{port}", more=f"cert = {cert}\nkey = {key}")
+    context = strict(ssl.create_default_context(cafile=root.file))
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain:
+        with context.wrap_socket(plain, server_hostname="127.0.0.1",
+                                 suppress_ragged_eofs=False) as client:
+            client.sendall(b"\x02\x20")
+            assert len(client.recv(32)) == 32
+            assert wipe(house).returncode == 0
+            wait_end_without_a_farewell(client)
+    assert house.count("closed 1 connections") == 1
+
+
+def test_server_over_tls_is_left(place, houses):
+    root = Root(place)
+    cert, key = root.issue("server", "IP:127.0.0.1")
+    context = strict(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+    context.load_cert_chain(cert, key)
+    relay, port = new_house(houses, place, "relay"), free_port()
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        listener.settimeout(PATIENCE_S)
+        relay.write_config(f"[source up]\ntype = egd\naddress = tls:127.0.0.1:{port}\nca = {root.file}\n")
+        relay.start_daemon()
+        plain, _ = listener.accept()
+        plain.settimeout(PATIENCE_S)
+        with context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as server:
+            assert server.recv(1) == b"\4"  # who on this machine is it?
+            server.sendall(b"\1" + b"1")
+            assert server.recv(1) == b"\0"
+            server.sendall(b"\0\0\0\0")
+            wait_until(lambda: relay.status()["source up"]["state"] != "connected, has not answered yet",
+                       "it has the answer")
+            assert wipe(relay).returncode == 0
+            wait_end_without_a_farewell(server)
+        listener.accept()[0].close()
