@@ -20,8 +20,8 @@ notify  := $(if $(systemd),notify,notify_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child connector device fusermount handover heir keeper kept lock mount mountinfo parcel \
-               random resolve servant usb
+priv_src    := capability child cloned connector device fusermount handover heir keeper kept lock mount mountinfo \
+               parcel random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
@@ -30,13 +30,13 @@ backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport infl
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device polls requests table \
                takeover watchdog
-egd_src     := accept agent answers caller connection egd_client egd_server egd_wire estate ledger ledger_former listener members \
-               networks opening proxy stream xen
+egd_src     := accept agent answers caller connection egd_client egd_server egd_wire estate ledger ledger_former \
+               listener members networks opening proxy renew stream xen
 ctl_src     := client peer server
-daemon_src  := config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
+daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
                inputs inputs_status keep kernel listens orders parent parent_option privileges reload row seeds \
                status $(notify)
-tool_src    := ask daemon device doctor drain ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen rekey status \
+tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal wait_seeded xen_seed
 kernel_src  := feed
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
@@ -44,12 +44,12 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs of the house and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams) \
+guest_src := $(addprefix guest/,agent channel check connect connect_xen main options report seed upstreams urges) \
              $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire \
-             $(addprefix priv/,capability keeper random servant) \
+             $(addprefix priv/,capability cloned keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census config connector ctl device device_handover device_polls device_reads \
+unit_tests  := agent backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_handover egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
                intake keeper kept kernel keyring ladder ledger masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
@@ -299,7 +299,7 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
-drop_ins := fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
+drop_ins := clones.conf containers.conf fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays

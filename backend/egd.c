@@ -136,6 +136,19 @@ egd_on_timer(evutil_socket_t fd, short what, void *arg)
 		egd_ask_single(e, EGD_LEVEL, now_ms);
 }
 
+/* ---- a clone ---- */
+
+/* Its health is judged on: only what is held has to go. */
+static void
+egd_renew(struct source *source)
+{
+	struct egd *e = (struct egd *)source;
+
+	if (e->intake.held_len > 0)
+		intake_restart(&e->intake);
+	link_renew(&e->link);
+}
+
 /* ---- life ---- */
 
 static void
@@ -250,6 +263,7 @@ const struct source_kind source_egd = {
 	.free = egd_free,
 	.room = egd_room,
 	.wanted = egd_wanted,
+	.renew = egd_renew,
 	.stand_by = egd_stand_by,
 	.status = egd_status,
 };

@@ -199,6 +199,21 @@ ekey_rekey_change(struct source *source, const uint8_t serial[static KEYED_SERIA
 	return true;
 }
 
+/* ---- a clone ---- */
+
+/* Frames that are on their way are of the old session. A change of the long-term key goes on. */
+static void
+ekey_renew(struct source *source)
+{
+	struct ekey *k = (struct ekey *)source;
+
+	if (!link_is_open(&k->link) || rekeying_active(&k->rekeying))
+		return;
+	ekey_end_session(k);
+	link_set_reading(&k->link, true);
+	ekey_begin_session(k);
+}
+
 /* ---- life ---- */
 
 /*
@@ -321,6 +336,7 @@ const struct source_kind source_ekey = {
 	.free = ekey_free,
 	.room = ekey_room,
 	.wanted = ekey_wanted,
+	.renew = ekey_renew,
 	.status = ekey_status,
 	.keyring_changed = ekey_keyring_changed,
 	.rekey = ekey_rekey,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -148,6 +149,9 @@ link_on_bytes(void *arg, const uint8_t *bytes, size_t len)
 static void
 link_close(struct link *l)
 {
+	if (l->mute)
+		(void)shutdown(link_fd(l), SHUT_RDWR); /* a tty is no socket, and needs it not */
+	l->mute = false;
 	l->kind->close(l->transport);
 	l->transport = NULL;
 	l->open = false;
@@ -243,6 +247,22 @@ link_drop(struct link *l, const char *reason)
 		return;
 	l->dropped = reason;
 	link_set_reading(l, false);
+	link_try_in(l, 0);
+}
+
+void
+link_renew(struct link *l)
+{
+	if (l->transport == NULL || l->dropped != NULL)
+		return;
+	l->mute = true;
+	l->dropped = "it begins anew";
+	l->known = false;
+	l->said_error = link_as_said(ECONNABORTED);
+	l->said_reason = l->dropped;
+	backoff_reset(&l->backoff);
+	if (l->open)
+		link_set_reading(l, false);
 	link_try_in(l, 0);
 }
 

@@ -43,6 +43,7 @@ struct link {
 	bool known; /* see link_known() */
 	bool good;  /* see link_good(); since good_ms */
 	uint64_t good_ms;
+	bool mute;      /* it ends without a farewell: see link_renew() */
 	bool reset_due; /* as soon as it is open */
 	bool was_reset; /* by ourselves, and is not back yet */
 	/* Of the last line about its absence: the code (0: there was none), and an own reason. */
@@ -69,6 +70,13 @@ bool link_is_open(const struct link *l);
  * if it had broken. Nothing is read any more.
  */
 void link_drop(struct link *l, const char *reason);
+
+/*
+ * Ends the connection, also one that is being made, and makes another one soon; gone() follows if
+ * it was open. Nothing is sent on it any more: TLS's farewell would be encrypted with keys that
+ * others may have, too. Who orders it has said why: it is no news.
+ */
+void link_renew(struct link *l);
 
 /* The socket or tty under it while it is open, to ask who is there; -1: there is none. */
 int link_fd(const struct link *l);

@@ -47,6 +47,12 @@ source_stand_by(struct source *source, bool on)
 }
 
 void
+source_renew(struct source *source)
+{
+	source->kind->renew(source);
+}
+
+void
 source_keyring_changed(struct source *source)
 {
 	if (source->kind->keyring_changed != NULL)

@@ -131,6 +131,12 @@ void source_wanted(struct source *source);
 /* Another is asked in its place; it stays connected. Only for EGD servers. */
 void source_stand_by(struct source *source, bool on);
 
+/*
+ * This machine is a clone, and others have what it has: connections, sessions with keys, and what
+ * is held or on its way; all of it ends, and begins anew. Not from within a call to it.
+ */
+void source_renew(struct source *source);
+
 /* *env->keyring points to another ring now. */
 void source_keyring_changed(struct source *source);
 

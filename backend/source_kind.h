@@ -16,6 +16,7 @@ struct source_kind {
 	void (*free)(struct source *source);
 	void (*room)(struct source *source);
 	void (*wanted)(struct source *source);
+	void (*renew)(struct source *source);
 	void (*status)(const struct source *source, struct source_status *ret);
 	void (*stand_by)(struct source *source, bool on); /* may be NULL */
 	/* NULL in all that have no keyring. */

@@ -32,6 +32,12 @@ struct tls_config {
 	const char *peer_name; /* client: host name or address that the server's certificate has */
 };
 
+/*
+ * OpenSSL's generator takes in fresh bytes of the kernel's: for a machine that was cloned, lest the
+ * clones' handshakes have the same secrets. Connections have theirs already: they are to be ended.
+ */
+void tls_reseed(void);
+
 struct tls_context; /* a listener's, or an upstream's */
 struct tls;         /* one connection */
 

@@ -2,6 +2,7 @@
 /* From the files of a configuration to what its connections share. */
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -329,4 +330,13 @@ const char *
 tls_context_warning(const struct tls_context *c)
 {
 	return c->warning[0] != '\0' ? c->warning : NULL;
+}
+
+/* ---- randomness ---- */
+
+/* The generators that handshakes draw from follow the one that this seeds before they give more. */
+void
+tls_reseed(void)
+{
+	(void)RAND_poll();
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
+#include "daemon/clones.h"
 #include "daemon/devices.h"
 #include "daemon/files.h"
 #include "daemon/haproxy.h"
@@ -119,6 +121,7 @@ start_control(struct daemon *d)
 		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
 		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
 		{.name = "Seed", .admin = true, .run = seeds_order},
+		{.name = "Wipe", .admin = true, .run = clones_wipe},
 		{.name = "Drain", .admin = true, .run = haproxy_drain},
 		{.name = "Resume", .admin = true, .run = haproxy_resume},
 		{.name = "Keyring", .admin = true, .run = orders_keyring},
@@ -270,16 +273,23 @@ warn_if_unlocked(void)
 			 bytes);
 }
 
-/* What takes a privilege is theirs from now on: we give up what root has not given up for us. */
+/*
+ * What takes a privilege is theirs from now on: we give up what root has not given up for us.
+ * Without them only what the kernel's log took: others may be meant for what we open later.
+ */
 static bool
 start_servants(struct daemon *d)
 {
+	uint64_t keep = ~(UINT64_C(1) << CAP_SYSLOG);
 	int result = 0;
 
 	if (!connectors_prepare(d) || !kernel_prepare(d))
 		return false;
-	if (geteuid() != 0 && (connectors_are_any(d) || d->keeper >= 0))
-		result = capability_keep_only(CAPABILITY_NONE);
+	clones_prepare(d); /* not before: they are to have none of our fds */
+	if (connectors_are_any(d) || d->keeper >= 0)
+		keep = CAPABILITY_NONE;
+	if (geteuid() != 0)
+		result = capability_keep_only(keep);
 	if (result < 0)
 		log_err("cannot give up capabilities: %s", strerror(-result));
 	return result == 0;
@@ -300,8 +310,8 @@ daemon_start(struct daemon *d, int parent)
 {
 	return start_servants(d) && start_handover(d, parent) && start_loop(d) && start_pool(d) &&
 	       start_keyring(d) && start_control(d) && devices_start(d) && listens_start(d) &&
-	       haproxy_start(d) && drop_privileges(d) && kernel_start(d) && inputs_start(d) &&
-	       start_watchdog(d);
+	       haproxy_start(d) && drop_privileges(d) && kernel_start(d) && clones_start(d) &&
+	       inputs_start(d) && start_watchdog(d);
 }
 
 static void
@@ -310,6 +320,7 @@ stop_all_but_devices(struct daemon *d)
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
 	inputs_stop(d);
+	clones_stop(d);
 	haproxy_stop(d);
 	if (d->leaving)
 		listens_leave(d);

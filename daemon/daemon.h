@@ -20,6 +20,7 @@
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
 #include "pool/pool.h"
+#include "priv/cloned.h"
 
 #define DAEMON_SIGNALS 4
 
@@ -48,6 +49,9 @@ struct daemon {
 	bool drained;                                /* by order: HAProxy is told to send nobody */
 	struct pool_account seeds;                   /* see daemon/seeds.h */
 	struct connector connectors[CONFIG_LISTENS_MAX];
+	struct cloned cloned;
+	struct event *clone_news;                       /* of it */
+	uint64_t renewals;                              /* see daemon/clones.h */
 	int keeper;                                     /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                     /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "daemon/clones.h"
 #include "daemon/devices.h"
 #include "daemon/haproxy.h"
 #include "daemon/inputs.h"
@@ -49,6 +50,7 @@ void
 status_write(const struct daemon *d, struct evbuffer *out)
 {
 	status_daemon(d, out);
+	clones_status(d, out);
 	status_pool(d, out);
 	inputs_status(d, out);
 	devices_status(d, out);

@@ -10,7 +10,8 @@ packages_of() {
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
 	test) echo python3-pytest ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived stunnel4 user-mode-linux \
-		openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev ;;
+		openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
+		podman crun lxc systemd-container ;;
 	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd \
 		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;

@@ -78,6 +78,12 @@ void egd_server_stop(struct egd_server **server);
 /* Closes those that nobody can go on with, and leaves the rest as they are: this process ends. */
 void egd_server_leave(struct egd_server *server);
 
+/*
+ * This machine is a clone: connections that hold bytes which were granted, and those with TLS,
+ * whose keys the other clone has too, are closed. Returns how many.
+ */
+unsigned egd_server_renew(struct egd_server *server);
+
 void egd_server_status(const struct egd_server *server, struct egd_server_status *ret);
 
 /* "done", "lost", ... */

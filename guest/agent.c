@@ -26,7 +26,7 @@ struct agent {
 	const struct options *options;
 	struct upstreams *upstreams;
 	int keeper;
-	int random; /* to listen to; -1: by the clock only */
+	struct urges *urges;
 	uint8_t *bytes;
 	unsigned bits; /* credit of the last feed */
 	int error;     /* of the kernel, at the last feed */
@@ -92,10 +92,22 @@ count(struct agent *a, const struct channel_to *from, int result)
 	r->upstream = from->address;
 }
 
+/* What was under way to a machine that was cloned may have come to all of it: it is asked anew. */
+static const struct channel_to *
+fetch(struct agent *a)
+{
+	const struct channel_to *from;
+
+	do
+		from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
+	while (a->urges != NULL && urges_cloned(a->urges));
+	return from;
+}
+
 static int
 feed(struct agent *a, bool reseed)
 {
-	const struct channel_to *from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
+	const struct channel_to *from = fetch(a);
 	int result;
 
 	if (from == NULL) {
@@ -137,39 +149,27 @@ spread(uint64_t ms)
 	return ms - ms / 10 + chance % (ms / 5 + 1);
 }
 
-static void
-pause_ms(uint64_t ms)
-{
-	const struct timespec time = {.tv_sec = (time_t)(ms / 1000),
-				      .tv_nsec = (long)(ms % 1000) * 1000000};
-
-	nanosleep(&time, NULL);
-}
-
-/* Until the kernel asks: true; or the time is over. */
-static bool
-listen_ms(const struct agent *a, uint64_t ms)
-{
-	struct pollfd one = {.fd = a->random, .events = POLLOUT};
-
-	return poll(&one, 1, (int)ms) > 0;
-}
-
 /*
  * After a feed with credit the kernel is listened to. One that was given no credit goes on asking,
- * and nothing would come of it. True when it asked.
+ * and nothing would come of it.
  */
-static bool
-wait_after_feed(const struct agent *a)
+static enum urge
+wait_after_feed(struct agent *a)
 {
 	uint64_t ms = spread(a->options->interval_ms);
+	enum urge urge;
 
-	if (a->bits == 0 || ms <= PACE_MS) {
-		pause_ms(ms);
-		return false;
-	}
-	pause_ms(PACE_MS);
-	return listen_ms(a, ms - PACE_MS);
+	if (a->bits == 0 || ms <= PACE_MS)
+		return urges_wait(a->urges, ms, false);
+	urge = urges_wait(a->urges, PACE_MS, false);
+	return urge != URGE_NONE ? urge : urges_wait(a->urges, ms - PACE_MS, true);
+}
+
+/* The next pause after a failure. */
+static uint64_t
+later(const struct agent *a, uint64_t ms)
+{
+	return ms * 2 < a->options->interval_ms ? ms * 2 : a->options->interval_ms;
 }
 
 /* A generator that asks takes what it is given by itself: it has to be made to only when not. */
@@ -177,31 +177,31 @@ static int
 feed_for_ever(struct agent *a)
 {
 	uint64_t backoff_ms = PACE_MS;
-	bool asked = false;
+	enum urge urge = URGE_NONE;
 
 	while (a->error != -EPIPE) {
-		int result = feed(a, !asked);
+		int result = feed(a, urge != URGE_KERNEL);
 
 		write_report(a);
 		if (result == FEED_EXIT_OK) {
 			backoff_ms = PACE_MS;
-			asked = wait_after_feed(a);
+			urge = wait_after_feed(a);
 			continue;
 		}
-		pause_ms(spread(backoff_ms));
-		backoff_ms = backoff_ms * 2 < a->options->interval_ms ? backoff_ms * 2
-								      : a->options->interval_ms;
+		urge = urges_wait(a->urges, spread(backoff_ms), false);
+		backoff_ms = urge != URGE_NONE ? PACE_MS : later(a, backoff_ms);
 	}
 	return FEED_EXIT_KERNEL;
 }
 
 int
-agent_run(const struct options *options, struct upstreams *upstreams, int keeper)
+agent_run(const struct options *options, struct upstreams *upstreams, int keeper,
+	  struct urges *urges)
 {
 	struct agent a = {.options = options,
 			  .upstreams = upstreams,
 			  .keeper = keeper,
-			  .random = priv_open_random(),
+			  .urges = urges,
 			  .bytes = secret_new(EGD_LEN_MAX),
 			  .report.interval_ms = options->interval_ms};
 	int result;
@@ -217,7 +217,5 @@ agent_run(const struct options *options, struct upstreams *upstreams, int keeper
 		write_report(&a);
 	}
 	secret_free(a.bytes, EGD_LEN_MAX);
-	if (a.random >= 0)
-		close(a.random);
 	return result;
 }

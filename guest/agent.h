@@ -9,12 +9,14 @@
 
 #include "guest/options.h"
 #include "guest/upstreams.h"
+#include "guest/urges.h"
 
 /*
  * MODE_ONCE: one feed. MODE_FEED: returns only when there is no keeper any more. `keeper` is of
- * keeper_start(). Returns what to exit with.
+ * keeper_start(); `urges` are open in MODE_FEED, else NULL. Returns what to exit with.
  */
-int agent_run(const struct options *options, struct upstreams *upstreams, int keeper);
+int agent_run(const struct options *options, struct upstreams *upstreams, int keeper,
+	      struct urges *urges);
 
 /* One feed of these bytes; see keeper_feed(). 0 or -errno. */
 int agent_hand_over(int keeper, const uint8_t *bytes, size_t len, unsigned bits, bool reseed);

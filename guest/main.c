@@ -73,9 +73,32 @@ give_up_privileges(void)
 			 strerror(-result));
 }
 
+static int
+feed_for_ever(const struct options *options, struct upstreams *upstreams, int keeper)
+{
+	struct urges urges;
+	int result = urges_open(&urges);
+
+	if (result < 0) {
+		log_err("cannot listen to signals: %s", strerror(-result));
+		return FEED_EXIT_KERNEL;
+	}
+	give_up_privileges();
+	result = agent_run(options, upstreams, keeper, &urges);
+	urges_close(&urges);
+	return result;
+}
+
+static int
+feed_once(const struct options *options, struct upstreams *upstreams, int keeper)
+{
+	give_up_privileges();
+	return agent_run(options, upstreams, keeper, NULL);
+}
+
 /*
  * The keeper comes first, and has our one privilege from then on: who talks to the network needs
- * none. Files that only root may read are read before it is given up.
+ * none. What only root may read is opened before it is given up.
  */
 static int
 run_agent(const struct options *options)
@@ -90,10 +113,9 @@ run_agent(const struct options *options)
 	signal(SIGPIPE, SIG_IGN);
 	if (options->mode == MODE_FEED)
 		say_start(options);
-	if (upstreams_init(&upstreams, options)) {
-		give_up_privileges();
-		result = agent_run(options, &upstreams, keeper);
-	}
+	if (upstreams_init(&upstreams, options))
+		result = options->mode == MODE_FEED ? feed_for_ever(options, &upstreams, keeper)
+						    : feed_once(options, &upstreams, keeper);
 	upstreams_finish(&upstreams);
 	return result;
 }

@@ -272,6 +272,16 @@ kernel_feed_free(struct kernel_feed **feed)
 	*feed = NULL;
 }
 
+void
+kernel_feed_now(struct kernel_feed *f)
+{
+	if (f->step != STEP_RESTING && f->step != STEP_LISTENING)
+		return;
+	event_del(f->rested);
+	event_del(f->asked);
+	begin(f, true);
+}
+
 /* One that waits for more bytes than are wanted now has the old measure once more. */
 void
 kernel_feed_configure(struct kernel_feed *feed, const struct kernel_config *config)

@@ -70,6 +70,9 @@ struct kernel_feed *kernel_feed_new(const struct kernel_env *env,
  */
 void kernel_feed_free(struct kernel_feed **feed);
 
+/* Feeds now, however short a time ago it did; one that is under way is all there is. */
+void kernel_feed_now(struct kernel_feed *feed);
+
 /* From the next feed on. */
 void kernel_feed_configure(struct kernel_feed *feed, const struct kernel_config *config);
 

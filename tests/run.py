@@ -112,7 +112,8 @@ def run_guest(args):
     except Exception as error:  # pylint: disable=broad-except
         print(f"the guests in QEMU have no image to boot from: {error}")
         return Count(failed=1)
-    return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in ("guests", "virtio_rng", "libvirt")))
+    names = "guests", "virtio_rng", "libvirt", "clone"
+    return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in names))
 
 
 def run_pytest(args, *where):

@@ -25,6 +25,7 @@ static const struct subcommand {
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
 	{"drain", 0, 0, tool_drain, "drain", "HAProxy shall send no new clients here"},
 	{"resume", 0, 0, tool_resume, "resume", "and now it shall again"},
+	{"wipe", 0, 0, tool_wipe, "wipe", "all bytes, and begin anew: this machine was cloned"},
 	{"xen-seed", 1, 1, tool_xen_seed, "xen-seed DOMAIN",
 	 "a seed for a guest of Xen, before it runs"},
 	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",

@@ -35,6 +35,6 @@ struct tool_options {
 /* Each takes the words after its name, as many as the table in tool/ekeyctl.c allows; then NULL. */
 typedef enum exit_code tool_run(const struct tool_options *options, char **words);
 tool_run tool_status, tool_wait_seeded, tool_rekey, tool_keyring, tool_hwreport, tool_import_ekeyd,
-	tool_drain, tool_resume, tool_xen_seed, tool_doctor;
+	tool_drain, tool_resume, tool_xen_seed, tool_doctor, tool_wipe;
 
 #endif

@@ -24,6 +24,12 @@ def nothing(_tree):
 
 
 @contextlib.contextmanager
+def generation(_tree):
+    """Of a machine that could be cloned."""
+    yield ["-device", "vmgenid,guid=auto"]
+
+
+@contextlib.contextmanager
 def egd_servers(tree):
     """Keys of three seeds, each with a daemon that serves it to a device of QEMU."""
     streams = tree / "rig/streams"

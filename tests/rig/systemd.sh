@@ -288,6 +288,37 @@ xen_guest_drop_in_lets_the_agent_feed() {
 	return $status
 }
 
+# What the feeder's unit said when it was started.
+unit_of_the_feeder_notices_clones() { ! journalctl -b -u ekey-feed | grep "go unnoticed"; }
+clones() { ekeyctl status | sed -n 's/^  clones  *//p'; }
+clones_drop_in_lets_the_daemon_notice() {
+	clones | grep CAP_SYSLOG && drop_in clones.conf "" && clones | grep -x "are noticed" &&
+		grep -x "CapPrm:.0*" "/proc/$(core)/status" || { clones; return 1; }
+}
+
+# cage LINE...: a service that may use no device but what the lines allow.
+cage() {
+	printf '%s\n' '[Service]' Type=oneshot DynamicUser=yes DevicePolicy=closed "$@" \
+		"ExecStart=sh -c 'head -c 16 $device | wc -c | grep -qx 16'" >/run/systemd/system/cage.service
+	systemctl daemon-reload
+	systemctl start cage.service
+}
+service_reads_what_its_unit_allows() { ! cage && cage "DeviceAllow=$device r"; }
+
+# Mounted elsewhere, as into a container, it is the folder of the next daemon's socket, too.
+containers_drop_in_keeps_the_folder() {
+	drop_in containers.conf "[listen containers]
+address = unix:/run/ekey-random/containers/egd
+mode = 0666"
+	mkdir -p /run/inside && mount --bind -o ro /run/ekey-random/containers /run/inside &&
+		check_inside && systemctl restart $service && check_inside &&
+		systemctl stop $service && ! check_inside && systemctl start $service && check_inside
+	status=$?
+	umount /run/inside
+	return $status
+}
+check_inside() { as_nobody ekey-feed --check --from unix:/run/inside/egd; }
+
 mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
@@ -361,6 +392,12 @@ promise xen_guest_drop_in_lets_the_agent_feed xen_guest_drop_in_lets_the_agent_f
 drop_out
 promise xen_drop_in_serves_a_channel xen_drop_in_serves_a_channel
 promise channel_outlives_restart_and_kill channel_outlives_restart_and_kill
+promise unit_of_the_feeder_notices_clones unit_of_the_feeder_notices_clones
+drop_out
+promise clones_drop_in_lets_the_daemon_notice clones_drop_in_lets_the_daemon_notice
+drop_out
+promise service_reads_what_its_unit_allows service_reads_what_its_unit_allows
+promise containers_drop_in_keeps_the_folder containers_drop_in_keeps_the_folder
 drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
 promise uninstall_ends_it uninstall_ends_it

@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import shutil
+import signal
 import socket
 import stat
 import termios
@@ -281,6 +282,17 @@ def test_a_server_that_comes_back_is_asked_again(house, server, started):
     house.start_daemon()
     wait_until(lambda: int(figures(path)["feeds_total"]) > fed, "it feeds again")
     assert agent.log().count("delivers") == 2, agent.log()
+    agent.kill()
+
+
+def test_an_order_feeds_at_once(house, server, started):
+    path = house.path / "feed.prom"
+    argv = [program("ekey-feed"), "--from", server, *MIX, "--interval", "24h", "--textfile", str(path)]
+    agent = Process(argv, house.path / "feed.log")
+    started.append(agent)
+    wait_until(lambda: path.exists() and figures(path)["feeds_total"] == "1", "it feeds")
+    agent.child.send_signal(signal.SIGUSR1)
+    wait_until(lambda: figures(path)["feeds_total"] == "2", "it feeds again")
     agent.kill()
 
 

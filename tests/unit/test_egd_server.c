@@ -315,6 +315,45 @@ a_slow_reader_takes_no_more_than_it_can_hold(void **state)
 	close(fd);
 }
 
+/* Bytes that a slow reader has not taken yet are the other clones', too; who owes nothing stays. */
+static void
+a_clone_ends_those_who_hold_bytes_and_no_others(void **state)
+{
+	struct egd_rig *rig = *state;
+	uint8_t asked[2 * DEPTH], level[4];
+	int fd, slow, waiting, room = 4096;
+	uint64_t taken;
+
+	egd_rig_start_tcp(rig);
+	egd_rig_put(rig, 1 << 18);
+	slow = egd_rig_join(rig);
+	setsockopt(slow, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	for (size_t i = 0; i < sizeof(asked); i++)
+		asked[i] = i % 2 == 0 ? 2 : 255;
+	do {
+		taken = egd_rig_totals(rig).delivered;
+		(void)!send(slow, asked, sizeof(asked), MSG_DONTWAIT | MSG_NOSIGNAL);
+		egd_rig_turn(rig);
+		egd_rig_put(rig, pool_room(rig->pool));
+	} while (egd_rig_totals(rig).delivered > taken);
+	pool_wipe(rig->pool);
+	fd = egd_rig_join(rig);
+	waiting = egd_rig_join(rig);
+	SAY(rig, waiting, "\2\4");
+	assert_int_equal(egd_server_renew(rig->server), 1);
+	assert_int_equal(egd_rig_status(rig).clients, 2);
+	assert_in_range(egd_rig_status(rig).account.lost, 255, 3072);
+	SAY(rig, fd, "\0");
+	memset(level, 0, sizeof(level));
+	egd_rig_hears(rig, fd, level, sizeof(level));
+	egd_rig_stream(rig->put, 4, level);
+	egd_rig_put(rig, 4);
+	egd_rig_hears(rig, waiting, level, 4);
+	close(slow);
+	close(fd);
+	close(waiting);
+}
+
 static void
 what_was_sent_is_nowhere_in_our_memory(void **state)
 {
@@ -535,6 +574,7 @@ main(void)
 		PROMISE(one_who_asks_nothing_is_closed_in_the_end),
 		PROMISE(one_who_waits_is_not_idle),
 		PROMISE(a_slow_reader_takes_no_more_than_it_can_hold),
+		PROMISE(a_clone_ends_those_who_hold_bytes_and_no_others),
 		PROMISE(what_was_sent_is_nowhere_in_our_memory),
 		PROMISE(a_rate_holds_back_reads_and_empties_tries),
 		PROMISE(the_last_places_are_for_those_who_have_none),

@@ -219,6 +219,30 @@ a_new_measure_holds_from_the_next_feed_on(void **state)
 	assert_ordered(r, 64, 16);
 }
 
+/* Without a wait, and once: one that waits for the pool's next bytes is all that can be done. */
+static void
+feeds_at_once_when_it_is_told(void **state)
+{
+	struct rig *r = *state;
+
+	put(r, 128);
+	start(r, 64, 3600000);
+	assert_true(ordered(r));
+	kernel_feed_now(r->feed);
+	(void)answer(r, 0);
+	assert_false(ordered(r));
+	kernel_feed_now(r->feed);
+	assert_true(ordered(r));
+	assert_ordered(r, 64, 64);
+	assert_int_equal(answer(r, 0).feeds, 2);
+	kernel_feed_now(r->feed);
+	kernel_feed_now(r->feed);
+	assert_string_equal(status_of(r).state, "waiting for bytes");
+	put(r, 64);
+	assert_true(ordered(r));
+	assert_int_equal(answer(r, 0).feeds, 3);
+}
+
 static void
 a_keeper_that_has_gone_ends_it_and_nothing_else(void **state)
 {
@@ -304,6 +328,7 @@ main(void)
 		TEST(credits_what_the_sources_deserve_at_that_time),
 		TEST(what_the_kernel_refuses_is_counted_as_lost_and_tried_again),
 		TEST(a_new_measure_holds_from_the_next_feed_on),
+		TEST(feeds_at_once_when_it_is_told),
 		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
 		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
 		TEST(one_that_waits_can_be_stopped),

@@ -669,6 +669,42 @@ key_or_source_that_goes_ends_the_change(void **state)
 	assert_int_equal(last_told(b), REKEY_CLOSED);
 }
 
+/* Neither what the start-up test holds nor what lies in the socket is of the next session. */
+static void
+clone_begins_another_session_and_uses_nothing_of_the_last(void **state)
+{
+	struct bench *b = *state;
+
+	plug(b);
+	start_source(b);
+	turn_until_keyed(b);
+	assert_int_equal(give(b, 10), 10);
+	turn_until_blocks(b, 11);
+	assert_int_equal(status(b).intake.held, 11 * BLOCK);
+	assert_int_equal(give(b, 50), 50);
+	source_renew(b->source);
+	assert_int_equal(status(b).intake.held, 0);
+	turn_until_keyed(b);
+	assert_int_equal(give(b, 99), 99);
+	turn_until_blocks(b, 11 + 100);
+	b->taken = 11 + 50;
+	take_in_order(b);
+	assert_int_equal(b->taken, 11 + 50 + 100);
+	assert_int_equal(status(b).connects, 1);
+}
+
+static void
+clone_without_its_key_waits_for_one(void **state)
+{
+	struct bench *b = *state;
+
+	start_source(b);
+	turn(b);
+	source_renew(b->source);
+	plug(b);
+	turn_until_keyed(b);
+}
+
 static void
 addresses_are_checked_by_their_form(void **state)
 {
@@ -709,6 +745,8 @@ main(void)
 		TEST(refused_change_goes_back_to_a_session),
 		TEST(change_is_for_the_key_that_is_there),
 		TEST(key_or_source_that_goes_ends_the_change),
+		TEST(clone_begins_another_session_and_uses_nothing_of_the_last),
+		TEST(clone_without_its_key_waits_for_one),
 		cmocka_unit_test(addresses_are_checked_by_their_form),
 	};
 

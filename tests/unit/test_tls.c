@@ -12,6 +12,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include "tests/unit/pki.h"
@@ -511,6 +514,41 @@ a_peer_that_goes_in_the_handshake_is_told_as_gone(void **unused)
 	tls_rig_close(&rig);
 }
 
+/* ---- a clone ---- */
+
+/* What OpenSSL draws its handshakes' secrets from was seeded so many times. */
+static unsigned
+seedings(EVP_RAND_CTX *generator)
+{
+	unsigned times = 0;
+	OSSL_PARAM ask[] = {
+		OSSL_PARAM_construct_uint(OSSL_DRBG_PARAM_RESEED_COUNTER, &times),
+		OSSL_PARAM_construct_end(),
+	};
+
+	assert_int_equal(EVP_RAND_CTX_get_params(generator, ask), 1);
+	return times;
+}
+
+static void
+clone_draws_from_fresh_seeds(void **unused)
+{
+	EVP_RAND_CTX *public = RAND_get0_public(NULL), *private = RAND_get0_private(NULL);
+	unsigned public_before, private_before;
+	uint8_t drawn[32];
+
+	(void)unused;
+	assert_int_equal(RAND_bytes(drawn, sizeof(drawn)), 1);
+	assert_int_equal(RAND_priv_bytes(drawn, sizeof(drawn)), 1);
+	public_before = seedings(public);
+	private_before = seedings(private);
+	tls_reseed();
+	assert_int_equal(RAND_bytes(drawn, sizeof(drawn)), 1);
+	assert_int_equal(RAND_priv_bytes(drawn, sizeof(drawn)), 1);
+	assert_true(seedings(public) > public_before);
+	assert_true(seedings(private) > private_before);
+}
+
 int
 main(void)
 {
@@ -533,6 +571,7 @@ main(void)
 		cmocka_unit_test(what_is_no_tls_is_refused_and_told_so),
 		cmocka_unit_test(a_client_without_a_key_is_refused),
 		cmocka_unit_test(a_peer_that_goes_in_the_handshake_is_told_as_gone),
+		cmocka_unit_test(clone_draws_from_fresh_seeds),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificates, free_certificates);

@@ -333,6 +333,19 @@ want(struct bench *b, size_t need, struct pool_waiter **ready)
 	assert_non_null(pool_wait(b->pool, &b->handle, need, note_ready, ready));
 }
 
+/* It has the stream's next bytes. */
+static void
+take_waited_in_order(struct bench *b, struct pool_waiter *ready)
+{
+	size_t len;
+	const uint8_t *bytes = pool_waiter_bytes(ready, &len);
+
+	for (size_t i = 0; i < len; i++)
+		assert_int_equal(bytes[i], stream_byte(&b->servers[0], b->taken++));
+	pool_waiter_done(b->pool, ready, true);
+	settle(b);
+}
+
 static int
 set_up(void **state)
 {
@@ -851,6 +864,84 @@ second_helps_out_while_the_first_has_no_entropy(void **state)
 	assert_true(status_of(b, 1).egd.stands_by);
 }
 
+/* ---- promises: a clone ---- */
+
+/* What was asked for before is still sent, and part of it has come: none of it is believed. */
+static void
+clone_uses_nothing_that_was_on_its_way(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready;
+	uint64_t before;
+
+	server_listen(&b->servers[0]);
+	start(b);
+	want(b, 32, &ready);
+	settle(b);
+	pool_waiter_done(b->pool, ready, true);
+	drain(b);
+	b->servers[0].empty = true;
+	drain(b);
+	want(b, 32, &ready);
+	settle(b);
+	assert_in_range(b->servers[0].owed, 64, UINT64_MAX);
+	server_give(&b->servers[0], 16);
+	settle(b);
+	server_give(&b->servers[0], b->servers[0].owed); /* lies in the socket */
+	before = b->servers[0].sent;
+	source_renew(sources_at(b->sources, 0));
+	pool_wipe(b->pool);
+	settle(b);
+	assert_int_equal(b->servers[0].fd, -1);
+	assert_null(ready);
+	b->servers[0].empty = false;
+	wait_ms(b, 1000);
+	assert_int_equal(b->servers[0].connections, 2);
+	assert_non_null(ready);
+	b->taken = before;
+	take_waited_in_order(b, ready);
+	take_in_order(b);
+}
+
+static void
+clone_wipes_what_the_start_up_test_holds(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready;
+
+	b->servers[0].empty = true;
+	server_listen(&b->servers[0]);
+	start(b);
+	want(b, 32, &ready);
+	settle(b);
+	server_give(&b->servers[0], 32);
+	settle(b);
+	assert_int_equal(status(b).intake.held, 32);
+	source_renew(sources_at(b->sources, 0));
+	assert_int_equal(status(b).intake.held, 0);
+	assert_int_equal(status(b).intake.rejected, 32);
+	b->servers[0].empty = false;
+	wait_ms(b, 1000);
+	assert_non_null(ready);
+	b->taken = 32;
+	take_waited_in_order(b, ready);
+	take_in_order(b);
+}
+
+static void
+server_that_is_not_there_is_waited_for_after_as_before(void **state)
+{
+	struct bench *b = *state;
+
+	start(b);
+	settle(b);
+	source_renew(sources_at(b->sources, 0));
+	settle(b);
+	server_listen(&b->servers[0]);
+	wait_ms(b, 1000);
+	assert_string_equal(status(b).state, "serves");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -879,6 +970,9 @@ main(void)
 		TEST(all_are_asked),
 		TEST(second_stands_by_until_the_first_is_gone_and_again_when_it_is_back),
 		TEST(second_helps_out_while_the_first_has_no_entropy),
+		TEST(clone_uses_nothing_that_was_on_its_way),
+		TEST(clone_wipes_what_the_start_up_test_holds),
+		TEST(server_that_is_not_there_is_waited_for_after_as_before),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

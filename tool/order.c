@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether HAProxy shall send clients to this daemon. */
+/* Orders of one word: whether HAProxy shall send clients here, and to wipe what is there. */
 #include "tool/ask.h"
 #include "tool/tool.h"
 
@@ -28,4 +28,11 @@ tool_resume(const struct tool_options *options, char **words)
 {
 	(void)words;
 	return order(options, "Resume");
+}
+
+enum exit_code
+tool_wipe(const struct tool_options *options, char **words)
+{
+	(void)words;
+	return order(options, "Wipe");
 }

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/clones.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "crypto/tls.h"
+#include "daemon/daemon.h"
+#include "daemon/inputs.h"
+#include "daemon/row.h"
+
+/* ---- what others may have ---- */
+
+static unsigned
+renew_listens(struct daemon *d)
+{
+	unsigned closed = 0;
+
+	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
+		if (d->listens[i] != NULL)
+			closed += egd_server_renew(d->listens[i]);
+	return closed;
+}
+
+static void
+renew_sources(struct daemon *d)
+{
+	struct source *source;
+
+	for (size_t i = 0; (source = inputs_at(d, i)) != NULL; i++)
+		source_renew(source);
+}
+
+/* Sources first, so that none fills the pool again with what was on its way. */
+static void
+renew(struct daemon *d, const char *why)
+{
+	struct pool_totals before, after;
+	unsigned closed;
+
+	pool_totals(d->pool, &before);
+	tls_reseed();
+	renew_sources(d);
+	closed = renew_listens(d);
+	pool_wipe(d->pool);
+	if (d->kernel != NULL)
+		kernel_feed_now(d->kernel);
+	pool_totals(d->pool, &after);
+	d->renewals++;
+	log_warn("%s: wiped %" PRIu64 " bytes, closed %u connections; all sources begin anew", why,
+		 after.lost - before.lost, closed);
+}
+
+/* ---- when ---- */
+
+static void
+on_news(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	const char *news = cloned_take(&d->cloned);
+	char why[128];
+
+	(void)fd, (void)what;
+	if (news == NULL)
+		return;
+	snprintf(why, sizeof(why), "this machine %s", news);
+	renew(d, why);
+}
+
+const char *
+clones_wipe(void *arg, const struct ctl_request *request)
+{
+	(void)request;
+	renew(arg, "by order");
+	return NULL;
+}
+
+/* ---- life ---- */
+
+void
+clones_prepare(struct daemon *d)
+{
+	cloned_open(&d->cloned);
+}
+
+bool
+clones_start(struct daemon *d)
+{
+	const char *lack = cloned_lack(&d->cloned);
+
+	if (lack != NULL)
+		log_info("clones of this machine would go unnoticed: %s", lack);
+	if (cloned_fd(&d->cloned) < 0)
+		return true;
+	d->clone_news = event_new(d->base, cloned_fd(&d->cloned), EV_READ | EV_PERSIST, on_news, d);
+	return d->clone_news != NULL && event_add(d->clone_news, NULL) == 0;
+}
+
+void
+clones_stop(struct daemon *d)
+{
+	if (d->clone_news != NULL)
+		event_free(d->clone_news);
+	d->clone_news = NULL;
+	cloned_close(&d->cloned);
+}
+
+void
+clones_status(const struct daemon *d, struct evbuffer *out)
+{
+	const struct row_subject s = {out, "daemon", ROW_ONLY_ONE};
+	const char *lack = cloned_lack(&d->cloned);
+
+	row_text(&s, "clones", lack == NULL ? "are noticed" : lack);
+	row_number(&s, "renewals", d->renewals);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "guest/urges.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "crypto/tls.h"
+#include "priv/random.h"
+
+int
+urges_open(struct urges *u)
+{
+	const char *lack;
+	sigset_t orders;
+
+	sigemptyset(&orders);
+	sigaddset(&orders, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &orders, NULL) != 0)
+		return -errno;
+	u->orders = signalfd(-1, &orders, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (u->orders < 0)
+		return -errno;
+	u->random = priv_open_random();
+	cloned_open(&u->cloned);
+	lack = cloned_lack(&u->cloned);
+	if (lack != NULL)
+		log_info("clones of this machine would go unnoticed: %s", lack);
+	return 0;
+}
+
+void
+urges_close(struct urges *u)
+{
+	if (u->random >= 0)
+		close(u->random);
+	close(u->orders);
+	cloned_close(&u->cloned);
+}
+
+bool
+urges_cloned(struct urges *u)
+{
+	const char *news = cloned_take(&u->cloned);
+
+	if (news == NULL)
+		return false;
+	log_warn("this machine %s: its kernel is fed anew", news);
+	tls_reseed();
+	return true;
+}
+
+static bool
+is_ordered(const struct urges *u)
+{
+	struct signalfd_siginfo order;
+
+	return read(u->orders, &order, sizeof(order)) == (ssize_t)sizeof(order);
+}
+
+enum urge
+urges_wait(struct urges *u, uint64_t ms, bool kernel)
+{
+	struct pollfd fds[] = {{.fd = cloned_fd(&u->cloned), .events = POLLIN},
+			       {.fd = u->orders, .events = POLLIN},
+			       {.fd = kernel ? u->random : -1, .events = POLLOUT}};
+	uint64_t end_ms = clock_now_ms() + ms, now_ms;
+
+	while ((now_ms = clock_now_ms()) < end_ms) {
+		uint64_t left_ms = end_ms - now_ms;
+
+		if (poll(fds, 3, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0)
+			continue;
+		if (fds[0].revents != 0 && urges_cloned(u))
+			return URGE_CLONED;
+		if (fds[1].revents != 0 && is_ordered(u))
+			return URGE_ORDER;
+		if (fds[2].revents != 0)
+			return URGE_KERNEL;
+	}
+	return URGE_NONE;
+}

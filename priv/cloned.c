@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/cloned.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOG_PATH "/dev/kmsg"
+#define LOG_RECORD_MAX 8192 /* a shorter buffer gets EINVAL for a longer record */
+#define LOG_TURN 64         /* records of one call: whoever floods the log does not hold us */
+
+/* "priority,number,time,flags;text": the kernel's own facility is 0, which programs cannot have. */
+#define LOG_FACILITY 8
+#define LOG_CLONED "crng reseeded due to virtual machine fork"
+
+/* Where the kernel's driver is bound to the device that the hypervisor gives, by kernel. */
+static const char *const drivers[] = {"/sys/bus/acpi/drivers/vmgenid",
+				      "/sys/bus/platform/drivers/vmgenid"};
+
+/* Of sleep the clock knows whole seconds; what is less is the time between two looks at it. */
+#define SLEPT_MS 500
+
+/* Far away: it is to be cancelled, not to fire. */
+#define NEVER_S INT32_MAX
+
+/* ---- sleep ---- */
+
+static int64_t
+clock_ms(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* In that order: held up in between it is longer, and the shortest of some is right. */
+static int64_t
+asleep_ms(void)
+{
+	int64_t least = INT64_MAX;
+
+	for (int i = 0; i < 3; i++) {
+		int64_t awake = clock_ms(CLOCK_MONOTONIC);
+		int64_t asleep = clock_ms(CLOCK_BOOTTIME) - awake;
+
+		least = asleep < least ? asleep : least;
+	}
+	return least;
+}
+
+static int
+arm(int clock)
+{
+	const struct itimerspec never = {.it_value.tv_sec = NEVER_S};
+	const int flags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
+
+	return timerfd_settime(clock, flags, &never, NULL) == 0 ? 0 : -errno;
+}
+
+/* It also is cancelled when somebody sets the time of day, which is no sleep. */
+static bool
+has_slept(struct cloned *c)
+{
+	int64_t before = c->asleep_ms;
+	uint64_t times;
+
+	if (c->clock < 0 || read(c->clock, &times, sizeof(times)) >= 0 || errno != ECANCELED)
+		return false;
+	(void)arm(c->clock);
+	c->asleep_ms = asleep_ms();
+	return c->asleep_ms - before >= SLEPT_MS;
+}
+
+static int
+open_clock(void)
+{
+	int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+	int result = fd < 0 ? -errno : arm(fd);
+
+	if (fd >= 0 && result < 0)
+		close(fd);
+	return result < 0 ? result : fd;
+}
+
+/* ---- the kernel's log ---- */
+
+static int
+open_log(void)
+{
+	int fd = open(LOG_PATH, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	(void)lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+static bool
+tells_of_clone(const char *record)
+{
+	return strtoul(record, NULL, 10) < LOG_FACILITY && strstr(record, LOG_CLONED) != NULL;
+}
+
+/* A record that was overwritten before we read it may have been the one. */
+static const char *
+read_log(int log)
+{
+	char record[LOG_RECORD_MAX];
+	const char *news = NULL;
+
+	for (int i = 0; i < LOG_TURN; i++) {
+		ssize_t n = read(log, record, sizeof(record) - 1);
+
+		if (n < 0 && errno == EPIPE) {
+			news = "may have been cloned: messages of its kernel were lost";
+			continue;
+		}
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		if (tells_of_clone(record))
+			news = "was cloned or restored";
+	}
+	return news;
+}
+
+/* ---- both ---- */
+
+static void
+listen_to(struct cloned *c, int fd)
+{
+	struct epoll_event readable = {.events = EPOLLIN};
+
+	if (c->ready >= 0 && fd >= 0)
+		(void)epoll_ctl(c->ready, EPOLL_CTL_ADD, fd, &readable);
+}
+
+void
+cloned_open_log(struct cloned *c, int log)
+{
+	c->ready = epoll_create1(EPOLL_CLOEXEC);
+	c->log = log;
+	c->clock = open_clock();
+	c->asleep_ms = asleep_ms();
+	listen_to(c, c->log);
+	listen_to(c, c->clock);
+}
+
+void
+cloned_open(struct cloned *c)
+{
+	cloned_open_log(c, open_log());
+}
+
+void
+cloned_close(struct cloned *c)
+{
+	const int fds[] = {c->ready, c->log, c->clock};
+
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		if (fds[i] > 0)
+			close(fds[i]);
+	*c = (struct cloned){0};
+}
+
+int
+cloned_fd(const struct cloned *c)
+{
+	return c->ready >= 0 ? c->ready : -1;
+}
+
+const char *
+cloned_take(struct cloned *c)
+{
+	bool slept = has_slept(c);
+	const char *news = c->log >= 0 ? read_log(c->log) : NULL;
+
+	return news == NULL && slept ? "has slept, perhaps on a disk" : news;
+}
+
+/* ---- what is missing ---- */
+
+static bool
+is_bound(const char *driver)
+{
+	DIR *dir = opendir(driver);
+	const struct dirent *entry;
+	bool bound = false;
+
+	while (dir != NULL && !bound && (entry = readdir(dir)) != NULL)
+		bound = strchr(entry->d_name, ':') != NULL; /* as "QEMUVGID:00" */
+	if (dir != NULL)
+		closedir(dir);
+	return bound;
+}
+
+const char *
+cloned_lack(const struct cloned *c)
+{
+	if (!is_bound(drivers[0]) && !is_bound(drivers[1]))
+		return "neither its hypervisor nor its kernel has a VMGENID (Linux 5.18)";
+	if (c->log == -EPERM || c->log == -EACCES)
+		return LOG_PATH " may not be read, which takes CAP_SYSLOG";
+	return c->log < 0 ? LOG_PATH " is missing" : NULL;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/* News of a clone, from a log that is a socket: one message a read, as the kernel's has records. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants those before it */
+#include <cmocka.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "priv/cloned.h"
+
+#define PATIENCE_MS 20000
+
+/* As Linux 6.1 and 6.12 write it. */
+#define CLONED "5,365,9587907,-;random: crng reseeded due to virtual machine fork\n"
+
+struct rig {
+	struct cloned cloned;
+	int kernel; /* the end at which the log is written */
+};
+
+static int
+set_up(void **state)
+{
+	static struct rig rig;
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) != 0)
+		return -1;
+	rig.kernel = ends[1];
+	cloned_open_log(&rig.cloned, ends[0]);
+	*state = &rig;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct rig *rig = *state;
+
+	cloned_close(&rig->cloned);
+	return rig->kernel >= 0 ? close(rig->kernel) : 0;
+}
+
+static void
+say(const struct rig *rig, const char *record)
+{
+	assert_int_equal(send(rig->kernel, record, strlen(record), 0), strlen(record));
+}
+
+static bool
+has_news(const struct rig *rig, int patience_ms)
+{
+	struct pollfd one = {.fd = cloned_fd(&rig->cloned), .events = POLLIN};
+
+	return poll(&one, 1, patience_ms) == 1;
+}
+
+static void
+clone_is_noticed_once(void **state)
+{
+	struct rig *rig = *state;
+
+	assert_null(cloned_take(&rig->cloned));
+	assert_false(has_news(rig, 0));
+	say(rig, "6,364,9587000,-;e1000: link is up\n");
+	say(rig, CLONED);
+	say(rig, "6,366,9587999,-;e1000: link is down\n");
+	assert_true(has_news(rig, PATIENCE_MS));
+	assert_string_equal(cloned_take(&rig->cloned), "was cloned or restored");
+	assert_null(cloned_take(&rig->cloned));
+	assert_false(has_news(rig, 0));
+}
+
+static void
+each_clone_is_noticed(void **state)
+{
+	struct rig *rig = *state;
+
+	for (int i = 0; i < 3; i++) {
+		say(rig, CLONED);
+		assert_true(has_news(rig, PATIENCE_MS));
+		assert_non_null(cloned_take(&rig->cloned));
+	}
+}
+
+/* A program that writes to /dev/kmsg is given facility 1, whatever it asks for. */
+static void
+what_programs_write_into_the_log_is_no_news(void **state)
+{
+	struct rig *rig = *state;
+
+	say(rig, "12,365,9587907,-;random: crng reseeded due to virtual machine fork\n");
+	say(rig, "6,366,9587907,-;random: crng init done\n");
+	say(rig, "");
+	say(rig, "random: crng reseeded");
+	assert_null(cloned_take(&rig->cloned));
+}
+
+/* What comes in a flood is found, in as many turns as it takes. */
+static void
+flood_of_messages_hides_nothing(void **state)
+{
+	struct rig *rig = *state;
+	const char *news = NULL;
+	int turns = 0;
+
+	for (int i = 0; i < 100; i++)
+		say(rig, "6,364,9587000,-;usb 1-1: new full-speed USB device\n");
+	say(rig, CLONED);
+	while (news == NULL && has_news(rig, PATIENCE_MS) && turns++ < 100)
+		news = cloned_take(&rig->cloned);
+	assert_non_null(news);
+	assert_true(turns > 1);
+}
+
+static void
+log_that_ends_is_no_news(void **state)
+{
+	struct rig *rig = *state;
+
+	close(rig->kernel);
+	rig->kernel = -1;
+	assert_null(cloned_take(&rig->cloned));
+}
+
+/* Without the log there is sleep to listen for; and nothing that is said of the log is a clone. */
+static void
+log_that_cannot_be_had_is_lacking(void **state)
+{
+	struct cloned c;
+
+	(void)state;
+	cloned_open_log(&c, -EPERM);
+	assert_true(cloned_fd(&c) >= 0);
+	assert_null(cloned_take(&c));
+	assert_non_null(cloned_lack(&c));
+	cloned_close(&c);
+	cloned_close(&c);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(clone_is_noticed_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(each_clone_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_programs_write_into_the_log_is_no_news, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(flood_of_messages_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(log_that_ends_is_no_news, set_up, tear_down),
+		cmocka_unit_test(log_that_cannot_be_had_is_lacking),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
