@@ -1,6 +1,7 @@
 """Guests in QEMU that draw from their virtio-rng for ever: Debian's stock kernel, by emulation, and
 rng_guest.c as the only program. They are watched and changed over QMP, as libvirt does it."""
 
+import functools
 import json
 import pathlib
 import socket
@@ -14,6 +15,12 @@ from processes import BUILD, PATIENCE_S, wait_until  # pylint: disable=wrong-imp
 MEMORY_MIB = 128
 LINE = """console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off nokaslr audit=0 cryptomgr.notests
 lsm= ipv6.disable=1"""
+
+
+@functools.cache
+def image_folder():
+    """May raise image.Lack, and takes a moment."""
+    return image.get()
 
 
 class Qmp:
@@ -69,7 +76,7 @@ class RngGuest:
             )
 
     def command(self):
-        folder = image.get()
+        folder = image_folder()
         files = qemu.first_files(BUILD, folder / "rng", "rng_guest")
         (self.path / "initrd").write_bytes(qemu.newc(files))
         return [

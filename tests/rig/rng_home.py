@@ -1,6 +1,13 @@
 """A key, a daemon with both of its outlets for QEMU, and guests and readers that draw from them."""
 
-from rng_guest import RngGuest
+import contextlib
+import pathlib
+import tempfile
+
+import pytest
+
+import image
+from rng_guest import RngGuest, image_folder
 from house import House  # pylint: disable=wrong-import-order
 from processes import PATIENCE_S, program, run, wait_until  # pylint: disable=wrong-import-order
 
@@ -72,3 +79,28 @@ BACKENDS = {
                              "-object", "rng-egd,id=rng,chardev=egd"],
     "rng-random": lambda home: ["-object", f"rng-random,id=rng,filename={home.device}"],
 }
+
+
+@contextlib.contextmanager
+def short_folder():
+    """With a short name, for sockets have little room for theirs."""
+    with tempfile.TemporaryDirectory(prefix="ekey.") as path:
+        pathlib.Path(path).chmod(0o755)
+        yield pathlib.Path(path)
+
+
+@contextlib.contextmanager
+def homes(place):
+    """A function that makes one with a name, of which nothing is left afterwards."""
+    try:
+        image_folder()
+    except image.Lack as lack:
+        pytest.skip(f"the guests in QEMU need {lack}")
+    with contextlib.ExitStack() as stack:
+
+        def start(name="home"):
+            home = Home(place / name)
+            stack.callback(home.clear)
+            return home
+
+        yield start
