@@ -5,6 +5,7 @@
 #include <sys/random.h>
 
 #include "backend/ekey_inside.h"
+#include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -29,13 +30,16 @@ ekey_step(struct ekey *k, enum ladder_step step)
 	link_reset(&k->link);
 }
 
-/* That we reset it is no news; a device that went is another matter than one with a fault. */
+/*
+ * That we reset it is no news; a device that went, or whose connection we ended, is another matter
+ * than one with a fault.
+ */
 static void
 ekey_judge_gone(struct ekey *k, int error)
 {
 	if (k->link.was_reset)
 		return;
-	if (error == 0 || error == ENODEV || error == EIO)
+	if (error == 0 || error == ENODEV || error == EIO || error == ECONNABORTED)
 		ladder_unplugged(&k->ladder);
 	else
 		ekey_step(k, ladder_fault(&k->ladder, link_can_reset(&k->link), clock_now_ms()));
@@ -201,12 +205,19 @@ ekey_rekey_change(struct source *source, const uint8_t serial[static KEYED_SERIA
 
 /* ---- a clone ---- */
 
-/* Frames that are on their way are of the old session. A change of the long-term key goes on. */
+/*
+ * Frames that are on their way are of the old session: only TLS has keys below it. A change of the
+ * long-term key goes on.
+ */
 static void
 ekey_renew(struct source *source)
 {
 	struct ekey *k = (struct ekey *)source;
 
+	if (k->link.kind == &transport_tls) {
+		link_renew(&k->link);
+		return;
+	}
 	if (!link_is_open(&k->link) || rekeying_active(&k->rekeying))
 		return;
 	ekey_end_session(k);

@@ -45,7 +45,7 @@ class Machine:
         self.limit_s, self.given = limit_s, 0
         self.console = place / f"{name}.log"
         self.process = subprocess.Popen(
-            ["timeout", "-k", "5", str(limit_s), *map(str, command),
+            ["setpriv", "--pdeathsig", "KILL", *map(str, command),
              "-serial", f"file:{self.console}",
              "-chardev", f"socket,id=orders,path={place}/{name}.tty,server=on,wait=off",
              "-serial", "chardev:orders",

@@ -4,6 +4,7 @@ with more than once. Its bytes come from a daemon on the host, whose stream tell
 import dataclasses
 import os
 import pathlib
+import tempfile
 import time
 
 import pytest
@@ -80,25 +81,29 @@ def run_untold(found, machine, host):
     found.note("untold", machine)
 
 
-@pytest.fixture(scope="module")
-def found(host, tmp_path_factory):
+def run_all(found, place, host):
     """One is saved; two clones go on with what it had, and one that is told of no clone."""
+    template = clone.Template(place, BUILD, "clone.sh", consoles(host), LIMIT_S)
+    with template.machine("saved", SAME) as machine:
+        machine.wait_said("rig: ready")
+        machine.save(place / "state")
+    found.at_save = delivered(host)
+    for name, generation in (("first", FIRST), ("second", SECOND)):
+        with template.machine(name, generation, place / "state") as machine:
+            run_clone(found, name, machine)
+    with template.machine("untold", SAME, place / "state") as machine:
+        run_untold(found, machine, host)
+
+
+@pytest.fixture(scope="module")
+def found(host):
     try:
         image.get()
     except image.Lack as lack:
         pytest.skip(f"the guests in QEMU need {lack}")
-    place = tmp_path_factory.mktemp("clones")
-    template = clone.Template(place, BUILD, "clone.sh", consoles(host), LIMIT_S)
     result = Found()
-    with template.machine("saved", SAME) as machine:
-        machine.wait_said("rig: ready")
-        machine.save(place / "state")
-    result.at_save = delivered(host)
-    for name, generation in (("first", FIRST), ("second", SECOND)):
-        with template.machine(name, generation, place / "state") as machine:
-            run_clone(result, name, machine)
-    with template.machine("untold", SAME, place / "state") as machine:
-        run_untold(result, machine, host)
+    with tempfile.TemporaryDirectory(prefix="clone.") as place:
+        run_all(result, pathlib.Path(place), host)
     return result
 
 

@@ -133,7 +133,21 @@ def test_client_over_tls_is_left(place, houses):
     assert house.count("closed 1 connections") == 1
 
 
-def test_server_over_tls_is_left(place, houses):
+def answer_as_server(server, relay):
+    assert server.recv(1) == b"\4"  # who on this machine is it?
+    server.sendall(b"\1" + b"1")
+    assert server.recv(1) == b"\0"
+    server.sendall(b"\0\0\0\0")
+    wait_until(lambda: relay.status()["source up"]["state"] != "connected, has not answered yet",
+               "it has the answer")
+
+
+def answer_as_key(server, _relay):
+    assert server.recv(1) == b"\3"  # a reset
+
+
+@pytest.mark.parametrize("kind, answer", [("egd", answer_as_server), ("ekey", answer_as_key)])
+def test_source_over_tls_is_left_and_connected_anew(place, houses, kind, answer):
     root = Root(place)
     cert, key = root.issue("server", "IP:127.0.0.1")
     context = strict(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
@@ -141,17 +155,12 @@ def test_server_over_tls_is_left(place, houses):
     relay, port = new_house(houses, place, "relay"), free_port()
     with socket.create_server(("127.0.0.1", port)) as listener:
         listener.settimeout(PATIENCE_S)
-        relay.write_config(f"[source up]\ntype = egd\naddress = tls:127.0.0.1:{port}\nca = {root.file}\n")
+        relay.write_config(f"[source up]\ntype = {kind}\naddress = tls:127.0.0.1:{port}\nca = {root.file}\n")
         relay.start_daemon()
         plain, _ = listener.accept()
         plain.settimeout(PATIENCE_S)
         with context.wrap_socket(plain, server_side=True, suppress_ragged_eofs=False) as server:
-            assert server.recv(1) == b"\4"  # who on this machine is it?
-            server.sendall(b"\1" + b"1")
-            assert server.recv(1) == b"\0"
-            server.sendall(b"\0\0\0\0")
-            wait_until(lambda: relay.status()["source up"]["state"] != "connected, has not answered yet",
-                       "it has the answer")
+            answer(server, relay)
             assert wipe(relay).returncode == 0
             wait_end_without_a_farewell(server)
         listener.accept()[0].close()
