@@ -27,6 +27,7 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/xen.conf",
     "usr/local/share/doc/ekey-random/xen-guest.conf",
     "usr/local/share/doc/ekey-random/examples/xen-guest.cfg",
+    "usr/local/share/doc/ekey-random/examples/xen-hvm.cfg",
     "usr/local/share/man/man1/ekeyctl.1",
     "usr/local/share/man/man1/ekey-sim.1",
     "usr/local/share/man/man5/ekey-random.conf.5",
