@@ -236,11 +236,11 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no ro
 	$(Q)dist/packages.sh build test-unit
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, the device in user-mode Linux, keys on USB in QEMU
+test: ## everything: check, system tests, the device in user-mode Linux, keys on USB and Xen in QEMU
 	$(Q)dist/packages.sh build test-unit test
 	$(Q)dist/packages.sh guest || echo "make: without them the guests in QEMU are one skipped test"
 	$(again) all test-programs
-	$(Q)$(suites) checks unit system rig guest
+	$(Q)$(suites) checks unit system rig guest xen
 
 check-san: ## unit and system tests under ASan and UBSan
 	$(Q)dist/packages.sh build test-unit test
@@ -260,10 +260,10 @@ test-guest: ## the key on USB, udev and systemd, in QEMU: minutes; needs root an
 	$(again) all test-programs
 	$(Q)$(suites) guest
 
-test-xen: ## guests of Xen get their entropy from dom0, in QEMU: minutes; needs root and the network once
+test-xen: ## all kinds of guests of Xen get their entropy from dom0, in QEMU: minutes; needs root and the network once
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
-	$(Q)$(suites) xen
+	$(Q)EKEY_XEN=all $(suites) xen
 
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest

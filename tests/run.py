@@ -2,7 +2,7 @@
 """Runs the test suites and ends with one line: "N passed, N failed, N skipped".
 
 tests/run.py [--build DIR] [--checks TARGETS] [--unit NAMES] SUITE... [-k WORDS]
-SUITE is one of: checks, unit, system, rig, guest
+SUITE is one of: checks, unit, system, rig, guest, xen
 
 A suite that breaks, or outlives its limit, is a failure of its own. Exits non-zero on any failure.
 """
@@ -99,20 +99,19 @@ def count_tap(output):
     return Count(passed=passed, failed=failed + silent, skipped=skipped)
 
 
-def run_guest(args):
+def run_guests(args, kind, *names):
     """Where QEMU cannot run all of it is one skip."""
     sys.path.insert(0, str(TOP / "tests/rig"))
     import image  # pylint: disable=import-outside-toplevel
 
     try:
-        image.get()
+        image.get(kind)
     except image.Lack as lack:
-        print(f"SKIPPED: the guests in QEMU need {lack}")
+        print(f"SKIPPED: the guests in QEMU ({names[0]}) need {lack}")
         return Count(skipped=1)
     except Exception as error:  # pylint: disable=broad-except
-        print(f"the guests in QEMU have no image to boot from: {error}")
+        print(f"the guests in QEMU ({names[0]}) have no image to boot from: {error}")
         return Count(failed=1)
-    names = "guests", "virtio_rng", "libvirt", "clone"
     return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in names))
 
 
@@ -147,8 +146,8 @@ SUITES = {
     "unit": run_unit,
     "system": lambda args: run_pytest(args, "tests/system"),
     "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
-    "guest": run_guest,
-    "xen": lambda args: run_pytest(args, "tests/rig/test_xen.py"),
+    "guest": lambda args: run_guests(args, "", "guests", "virtio_rng", "libvirt", "clone"),
+    "xen": lambda args: run_guests(args, "xen", "xen"),
 }
 
 

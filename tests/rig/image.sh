@@ -23,8 +23,8 @@ modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
 	virtio_rng virtio_console vsock_loopback"
 size=640M
 if [ "$kind" = xen ]; then
-	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static
-	modules="$boot_modules fuse cuse xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs"
+	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static,grub-pc-bin
+	modules="$boot_modules fuse cuse xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs virtio_rng"
 	size=1G
 fi
 
@@ -131,7 +131,8 @@ unpack_payload "$kernel/boot/vmlinuz-$version" >"$work/vmlinux"
 if [ "$kind" = xen ]; then
 	zcat "$root"/boot/xen-*-amd64.gz >"$work/xen"
 	mkdir -p "$root/guest"
-	cp "$work/vmlinux" "$root/guest/vmlinux"
+	cp "$work/vmlinux" "$kernel/boot/vmlinuz-$version" "$root/guest/"
+	ln -s "vmlinuz-$version" "$root/guest/vmlinuz"
 fi
 truncate -s $size "$work/root.img"
 mkfs.ext4 -q -F -O ^has_journal -E lazy_itable_init=1 -d "$root" "$work/root.img"

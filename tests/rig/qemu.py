@@ -16,6 +16,7 @@ import image
 import uml
 
 HERE = pathlib.Path(__file__).resolve().parent
+EXAMPLES = HERE.parents[1] / "dist/examples"
 MEMORY_MIB = 640
 
 # The guest has its own of these, which belong to its loader and its systemd.
@@ -56,6 +57,8 @@ def pack(build, tree, to):
             archive.add(program, f"rig/{program.relative_to(build)}")
         for job in HERE.glob("*.sh"):
             archive.add(job, f"rig/{job.name}")
+        for example in EXAMPLES.glob("xen-*.cfg"):
+            archive.add(example, f"rig/{example.name}")
         for name, library in libraries(programs).items():
             archive.add(library.resolve(), f"rig/lib/{name}")
         conf = b"/usr/lib/x86_64-linux-gnu\n/rig/lib\n"  # the guest's own first

@@ -5,24 +5,15 @@ import concurrent.futures
 
 import pytest
 
+import again
 import image
 from guests import GUESTS
 
 AT_A_TIME = 3  # they wait more than they compute
 
 
-def keeps_all(guest, run):
-    return run.exit == 0 and all(run.results().get(case, "not tried") is None for case in guest.cases)
-
-
 def boot(guest, new_folder, told):
-    """An emulated machine on a busy one may miss a time: a defect misses it in the next boot, too."""
-    run = guest.boot(new_folder(guest.name))
-    if keeps_all(guest, run):
-        return run
-    missed = {case: why for case, why in run.results().items() if why}
-    told.append(f"guest {guest.name} was booted again; the first boot: exit {run.exit}, {missed}")
-    return guest.boot(new_folder(guest.name))
+    return again.boot(guest.name, guest.cases, lambda: guest.boot(new_folder(guest.name)), told)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +29,7 @@ def boots(request, tmp_path_factory):
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
         yield {guest.name: pool.submit(boot, guest, tmp_path_factory.mktemp, told)
                for guest in GUESTS if guest.name in wanted}
-    for line in told:
-        request.config.get_terminal_writer().line(f"\n{line}")
+    again.tell(request, told)
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs in a guest of Xen (xen_guest.sh): reads from an EGD server and holds what comes against the
- * stream of a simulated key with a seed.
+ * Runs in a guest of Xen (xen_guest.sh): reads from EGD servers, or what the kernel's hwrng gave,
+ * and holds it against the stream of a simulated key with a seed.
  *
- *   xen_probe TERMINAL|SOCKET SEED BYTES SPAN
+ *   xen_probe SEED SPAN BYTES TERMINAL|SOCKET|FILE...
  *
- * SPAN: so many bytes of the stream are known. Prints "at MS BYTES" as it goes, MS on the clock
- * that all guests have from Xen, and at the end "took FROM TO" for each piece that it got, so that
- * those of two guests can be compared.
+ * SPAN: so many bytes of the stream are known; BYTES: to be read of each. Asks for no more after
+ * SIGTERM. Says "at MS BYTES" on stderr as it goes, MS on the clock that all guests have from Xen,
+ * and at the end "took FROM TO" for each piece that it got, so that those of two guests can be
+ * compared.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +28,28 @@
 #include "tests/system/stream.h"
 
 #define ASK 255
-#define AHEAD \
-	8 /* requests that wait for their answers: it is the server that is slow, not the way */
-#define PATIENCE_MS 30000
+/* Bytes asked for that wait for their answers: it is the server that is slow, not the way. */
+#define AHEAD ((size_t)8 * ASK)
+#define PATIENCE_MS 10000 /* then it is asked again, and that is told */
+#define TRIES_MAX 6
 #define TELL_EVERY_MS 500
+
+struct source {
+	int fd;
+	bool gives; /* unasked */
+	size_t asked, had;
+	unsigned asked_again;
+	unsigned long long longest_ms; /* that nothing came */
+};
+
+static volatile sig_atomic_t enough;
+
+static void
+on_enough(int number)
+{
+	(void)number;
+	enough = 1;
+}
 
 static void
 fail(const char *what)
@@ -46,14 +67,21 @@ now_ms(void)
 	return (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
 }
 
+/* ---- opening ---- */
+
 static int
-open_raw(const char *path)
+open_device(const char *path, bool *ret_gives)
 {
 	int fd = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
 	struct termios raw;
 
-	if (fd < 0 || tcgetattr(fd, &raw) != 0)
+	if (fd < 0)
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
 		fail(path);
+	*ret_gives = tcgetattr(fd, &raw) != 0;
+	if (*ret_gives)
+		return fd;
 	cfmakeraw(&raw);
 	if (tcsetattr(fd, TCSANOW, &raw) != 0 || tcflush(fd, TCIOFLUSH) != 0)
 		fail(path);
@@ -72,56 +100,83 @@ open_socket(const char *path)
 	return fd;
 }
 
-static int
-open_server(const char *path)
+static struct source
+open_source(const char *path)
 {
+	struct source source = {0};
 	struct stat st;
 
 	if (stat(path, &st) != 0)
 		fail(path);
-	return S_ISSOCK(st.st_mode) ? open_socket(path) : open_raw(path);
+	source.fd = S_ISSOCK(st.st_mode) ? open_socket(path) : open_device(path, &source.gives);
+	return source;
 }
 
-static void
-read_all(int fd, uint8_t *ret, size_t len)
-{
-	struct pollfd one = {.fd = fd, .events = POLLIN};
-
-	for (ssize_t n; len > 0; ret += n, len -= (size_t)n) {
-		if (poll(&one, 1, PATIENCE_MS) != 1)
-			errno = ETIMEDOUT, fail("reply");
-		n = read(fd, ret, len);
-		if (n <= 0)
-			fail("read");
-	}
-}
+/* ---- asking ---- */
 
 static void
-ask(int fd)
+ask(struct source *source, size_t total)
 {
 	static const uint8_t request[] = {2, ASK};
 
-	if (write(fd, request, sizeof(request)) != (ssize_t)sizeof(request))
-		fail("write");
+	while (!enough && source->asked < total && source->asked < source->had + AHEAD) {
+		if (!source->gives &&
+		    write(source->fd, request, sizeof(request)) != (ssize_t)sizeof(request))
+			fail("write");
+		source->asked += ASK;
+	}
+}
+
+/* Up to `len` bytes: fewer when none has come for too long. */
+static size_t
+read_reply(struct source *source, uint8_t *ret, size_t len)
+{
+	struct pollfd one = {.fd = source->fd, .events = POLLIN};
+	size_t had = 0;
+
+	while (had < len) {
+		unsigned long long began_ms = now_ms(), took_ms;
+		int ready = poll(&one, 1, PATIENCE_MS);
+		ssize_t n = ready == 1 ? read(source->fd, ret + had, len - had) : 0;
+
+		if ((ready < 0 || n < 0) && errno == EINTR)
+			continue;
+		if (ready < 0 || n < 0 || (ready == 1 && n == 0))
+			fail("read");
+		took_ms = now_ms() - began_ms;
+		if (took_ms > source->longest_ms)
+			source->longest_ms = took_ms;
+		if (ready == 0)
+			break;
+		had += (size_t)n;
+	}
+	source->had += had;
+	return had;
 }
 
 static void
-ask_for(int fd, struct stream *s, size_t total)
+read_all(struct source *source, struct stream *s, size_t total)
 {
-	uint8_t reply[ASK];
 	unsigned long long told_ms = 0;
-	size_t asked = 0;
+	uint8_t reply[ASK];
 
-	for (size_t had = 0; had < total; had += ASK) {
-		for (; asked < total && asked < had + AHEAD * ASK; asked += ASK)
-			ask(fd);
+	for (ask(source, total); source->had < source->asked; ask(source, total)) {
+		size_t n;
+
 		if (now_ms() - told_ms >= TELL_EVERY_MS)
-			printf("at %llu %zu\n", told_ms = now_ms(), had);
-		read_all(fd, reply, ASK);
-		stream_account(s, reply, ASK);
+			fprintf(stderr, "at %llu %zu\n", told_ms = now_ms(), source->had);
+		n = read_reply(source, reply, ASK);
+		stream_account(s, reply, n);
+		if (n == ASK)
+			continue;
+		if (++source->asked_again == TRIES_MAX)
+			errno = ETIMEDOUT, fail("reply");
+		source->asked = source->had;
 	}
-	printf("at %llu %zu\n", now_ms(), total);
+	fprintf(stderr, "at %llu %zu\n", now_ms(), source->had);
 }
+
+/* ---- telling ---- */
 
 static void
 tell_pieces(const struct stream *s)
@@ -139,13 +194,20 @@ int
 main(int argc, char **argv)
 {
 	static struct stream s;
+	struct source source;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: xen_probe TERMINAL|SOCKET SEED BYTES SPAN\n");
+	if (argc < 5) {
+		fprintf(stderr, "usage: xen_probe SEED SPAN BYTES TERMINAL|SOCKET|FILE...\n");
 		return 2;
 	}
-	stream_init(&s, argv[2], strtoul(argv[4], NULL, 10));
-	ask_for(open_server(argv[1]), &s, strtoul(argv[3], NULL, 10));
+	signal(SIGTERM, on_enough);
+	stream_init(&s, argv[1], strtoul(argv[2], NULL, 10));
+	for (int i = 4; i < argc; i++) {
+		source = open_source(argv[i]);
+		read_all(&source, &s, strtoul(argv[3], NULL, 10));
+		printf("xen_probe: %s: asked again %u times; nothing came for up to %llu ms\n",
+		       argv[i], source.asked_again, source.longest_ms);
+	}
 	tell_pieces(&s);
 	printf("xen_probe: %llu bytes found, %llu twice, %llu foreign, %llu in pieces too short\n",
 	       (unsigned long long)s.located, (unsigned long long)s.duplicate,

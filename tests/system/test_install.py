@@ -29,6 +29,7 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/examples/xen-guest.cfg",
     "usr/local/share/doc/ekey-random/examples/libvirt-rng-egd.xml",
     "usr/local/share/doc/ekey-random/examples/libvirt-rng-random.xml",
+    "usr/local/share/doc/ekey-random/examples/xen-hvm.cfg",
     "usr/local/share/man/man1/ekeyctl.1",
     "usr/local/share/man/man1/ekey-sim.1",
     "usr/local/share/man/man5/ekey-random.conf.5",
