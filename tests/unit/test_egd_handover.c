@@ -84,16 +84,21 @@ serve(struct rig *rig, int parent)
 
 /* ---- the parent who keeps ---- */
 
-/* The next message of a server's, or of its heir's. */
+/*
+ * The next message of a server's, or of its heir's, who may not wait for the answer: it takes one
+ * that its server was killed before reading for its own.
+ */
 static enum kept_act
 hear_server(struct rig *rig, struct kept *ret)
 {
 	struct pollfd p = {.fd = rig->parent, .events = POLLIN};
 	enum kept_act act;
+	int answered;
 
 	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 	assert_int_equal(kept_receive(rig->parent, &act, ret), 0);
-	assert_int_equal(kept_answer(rig->parent, KEPT_BY_PARENT), 0);
+	answered = kept_answer(rig->parent, KEPT_BY_PARENT);
+	assert_true(answered == 0 || (act == KEPT_KEEP && answered == -EPIPE));
 	return act;
 }
 
