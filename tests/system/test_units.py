@@ -10,6 +10,8 @@ from processes import BUILD, TOP, run
 
 RULES = TOP / "udev/60-ekey-random.rules"
 UNITS = ("ekey-randomd.service", "ekey-random-wait.service", "ekey-feed.service", "ekey-feed-early.service")
+DROP_INS = {"xen-guest.conf": "ekey-feed.service", **dict.fromkeys(
+    ("fuse.conf", "guests.conf", "kernel.conf", "network.conf", "xen.conf"), "ekey-randomd.service")}
 
 # The exposure, in tenths, that systemd finds in the units: what CUSE, USB and netlink cost, for
 # ekey-feed the network and one capability, early also becoming nobody; and some room for another
@@ -35,6 +37,16 @@ def units(place):
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_has_nothing_to_say_about_the_units(units, unit):
     result = run("systemd-analyze", "--man=no", "verify", str(units / unit))
+    assert (result.returncode, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("drop_in", DROP_INS)
+def test_systemd_has_nothing_to_say_about_the_drop_ins(units, place, drop_in):
+    unit = units / DROP_INS[drop_in]
+    folder = units / f"{unit.name}.d"
+    folder.mkdir()
+    shutil.copy(place / "usr/local/share/doc/ekey-random" / drop_in, folder)
+    result = run("systemd-analyze", "--man=no", "verify", str(unit))
     assert (result.returncode, result.stdout) == (0, "")
 
 
