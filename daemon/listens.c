@@ -10,6 +10,8 @@
 #include "daemon/row.h"
 #include "egd/listener.h"
 
+_Static_assert(CONFIG_LISTENS_MAX <= LEDGER_LISTENERS, "the ledger has a place for each");
+
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
 
 /* Of listeners that a reload brings: a place takes no memory before it is needed. */

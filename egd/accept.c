@@ -100,13 +100,25 @@ egd_accept_guest(void *arg, int fd, const char *guest)
 	take(arg, fd, &caller);
 }
 
+/* What the former daemon took off its pool for it, and could not send. */
+static void
+count_unsent(struct pool_account *account, const struct ledger_client *former)
+{
+	uint32_t unsent = ledger_state(former)->unsent;
+
+	account->delivered -= unsent;
+	account->lost += unsent;
+}
+
 /* It began long ago: a header of a proxy's, the identity are known. */
 static void
 go_on(struct egd_server *s, struct egd_connection *c, const struct estate_client *client)
 {
-	const char *why = NULL;
+	const char *why;
 	bool known = ledger_renew(c->record, client->former, client->pid);
 
+	if (known)
+		count_unsent(&s->books->account, client->former);
 	egd_opening_end(c);
 	c->stage = EGD_STAGE_OPEN;
 	why = known ? egd_accept_admit(s, c) : "nobody can go on with what it was being sent";

@@ -30,7 +30,7 @@ struct estate {
 
 /* ---- the heir's part ---- */
 
-/* What is on its way between processes counts as open, and what we may have does not. */
+/* Files that are on their way, of all processes of a user, are measured against it. */
 static void
 have_as_many_as_may_be(void)
 {
@@ -194,13 +194,19 @@ listeners_keep(struct ledger *l, const char *const *addresses, size_t count)
 	}
 }
 
+static bool
+is_opened(const struct former *former)
+{
+	return former->kept.fds[KEPT_TABLE] < 0;
+}
+
 void
 estate_open(struct estate *e, const char *const *addresses, size_t count)
 {
 	for (unsigned i = 0; i < e->count; i++) {
 		struct former *former = &e->formers[i];
 
-		if (former->ledger != NULL || former->kept.fds[KEPT_TABLE] < 0)
+		if (is_opened(former))
 			continue;
 		open_former(former);
 		if (former->ledger != NULL)
@@ -268,6 +274,7 @@ close_one(int32_t *fd, void *arg)
 	return true;
 }
 
+/* What was not opened stays with our parent: we did not come so far. */
 void
 estate_settle(struct estate *e)
 {
@@ -278,8 +285,9 @@ estate_settle(struct estate *e)
 		if (former->ledger != NULL)
 			each_fd(former->ledger, close_one, &count);
 		ledger_free(&former->ledger);
+		if (is_opened(former))
+			handover_forget(e->handover, former->kept.path);
 		kept_close(&former->kept);
-		handover_forget(e->handover, former->kept.path);
 		if (count > 0)
 			log_info("%u sockets of a former daemon are closed: their [listen] has "
 				 "gone or changed",

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "egd/ledger.h"
 #include "priv/connector.h"
 
 /* ATTRIB: somebody opens the access to a socket; DELETE: who is gone is forgotten. */
@@ -26,6 +27,8 @@
  */
 #define WAIT_MIN_MS 1000
 #define WAIT_MAX_MS 32000
+
+_Static_assert(CONNECTOR_NAME_MAX <= LEDGER_GUEST_MAX, "the ledger has room for each name");
 
 enum state { AWAY, ORDERED, CONNECTED };
 

@@ -136,6 +136,8 @@ def test_a_reply_that_left_in_part_is_completed(start_sim, start_daemon, unix, h
             succeed(daemon, how)
         heard = c.half_close().hear_all()
     assert len(heard) == 255 * count
+    rows = daemon.status()["listen egd"]
+    assert int(rows["delivered"]) == 255 * count and int(rows["lost"]) > 0
     assert len({heard[i : i + 15] for i in range(0, len(heard), 15)}) == 17 * count
 
 
@@ -194,6 +196,19 @@ def test_more_connections_than_one_message_carries_go_on(start_sim, start_daemon
     assert len({c.hear(16) for c in clients}) == count
     for c in clients:
         c.close()
+
+
+def test_a_daemon_that_cannot_start_leaves_them_to_the_next(waiting, start_sim, place, unix):
+    taken = place / "taken"
+    taken.write_text("no socket")
+    config = waiting.config.read_text()
+    with Client(unix).say(read(16)) as c:
+        until_waiting(waiting, 1)
+        waiting.config.write_text(config.replace(str(waiting.control), str(taken)))
+        kill(waiting)
+        wait_until(lambda: "ended with status 1: another one tries" in waiting.log(), "it tried")
+        waiting.config.write_text(config.replace(ABSENT, start_sim().address))
+        assert len(c.hear(16)) == 16
 
 
 def test_counters_go_on(start_sim, start_daemon, unix):
