@@ -2,15 +2,17 @@
 # Runs as root in the dom0 of tests/rig/xen.py (test_xen.py): simulated keys, the daemon, and guests
 # that it serves over their channels, and over what QEMU emulates for those of type HVM.
 #   rig_part: "all", or "short": a PV and a PVH guest, and nothing that takes long
-#   rig_bytes: that each guest asks for, the first rig_scarce of them of a key that is slow
-#   rig_rate: of that key, in frames per second
+#   rig_bytes: that each of those asks for, the first rig_scarce of them while the key is slow
+#   rig_rate: of the slow key, in frames per second
 #   rig_rounds: restarts of the daemon, and as many kills, under a guest that waits for bytes
 limit=300
 . "${0%/*}/promises.sh"
 . "${0%/*}/xen_dom0.sh"
-# Of the stream: what the slow key can give, and then what the fast one may have to.
-apart=$(((rig_scarce * 4 + (128 << 10)) / 32)) # in blocks
-rig_span=$((apart * 32 + rig_bytes * 2 + (512 << 10) + rig_rounds * (192 << 10)))
+# The stream, in blocks of 32 bytes: what the slow key can give, then what the fast one has to, then
+# what the slow one can again. The rest of each is for what is lost.
+slow=$(((rig_scarce * 4 + (128 << 10)) / 32))
+fast=$((slow + (rig_bytes * 2 + (128 << 10)) / 32))
+rig_span=$((fast * 32 + (512 << 10) + rig_rounds * (128 << 10)))
 
 both_start_together() {
 	for name in pv pvh; do
@@ -67,10 +69,11 @@ guest_is_seeded_before_it_runs() {
 
 had_by() { progress "$1" | tail -n 1 | cut -d' ' -f2; }
 
-# 8 KiB more than it had are none that were under way to it.
+# 4 KiB more than it had are none that were under way to it.
 gets_more_after() {
+	succeed "$1" || return 1
 	had=$(had_by pv)
-	"$1" && until_true has $((had + 8192)) pv
+	until_true has $((had + 4096)) pv
 }
 
 guest_gets_its_bytes_over_restarts_and_kills() {
@@ -97,12 +100,7 @@ virtio_rng_is_added_while_it_runs() {
 
 start_xen
 make_initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
-start_key SLOWKEY --rate "$rig_rate"
-slow=$sim
-start_key FASTKEY --rate 0 --first-block $apart
-fast=$sim
-plug SLOWKEY
-[ "$rig_part" = all ] || plug FASTKEY
+start_key "$rig_rate" 0
 start_server
 guests="pv pvh"
 guest pv pv channel destroy
@@ -111,10 +109,13 @@ guest pvh pvh daemon destroy
 promise both_start_together both_start_together
 if [ "$rig_part" = all ]; then
 	promise guests_share_evenly guests_share_evenly
-	plug FASTKEY
+	end "$sim" KILL
+	start_key 0 $slow
 fi
 wait_for pv pvh
 if [ "$rig_part" = all ]; then
+	end "$sim" KILL
+	start_key "$rig_rate" $fast
 	promise guest_is_seeded_before_it_runs guest_is_seeded_before_it_runs
 	promise guest_gets_its_bytes_over_restarts_and_kills guest_gets_its_bytes_over_restarts_and_kills
 	wait_for pv
@@ -124,8 +125,7 @@ if [ "$rig_part" = all ]; then
 	wait_for hvm
 fi
 promise no_byte_is_in_two_guests no_byte_is_in_two_guests
-end $daemon TERM
-end $slow KILL
-end $fast KILL
+end "$daemon" TERM
+end "$sim" KILL
 said /run/xen.log
 exit 0

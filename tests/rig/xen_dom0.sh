@@ -65,36 +65,28 @@ make_disk() {
 }
 
 # ---- the host's side ----
-# start_key NAME [OPTION...]: its pid in $sim. NAME of seven letters; the daemon has it once it is
-# plugged.
+# start_key RATE FIRST: the same key, from that block of its stream on; its pid in $sim.
 start_key() {
-	key=$1
-	shift
-	"$build/ekey-sim" --listen "unix:/run/$key" --serial "SIMULATED$key" --seed $seed \
-		--keyring "/run/$key.ring" "$@" >>/run/sim.log 2>&1 &
+	rm -f /run/key
+	"$build/ekey-sim" --listen unix:/run/key --rate "$1" --seed $seed --first-block "$2" \
+		--ltk "$(printf %064d 1)" --keyring /run/key.ring >>/run/sim.log 2>&1 &
 	sim=$!
-	until_true test -s "/run/$key.ring" -a -S "/run/$key"
-	cat "/run/$key.ring" >>/run/keyring
+	until_true test -s /run/key.ring -a -S /run/key
+	chmod 666 /run/key.ring /run/key # for the user that the daemon becomes
 }
-
-# For the user that the daemon becomes.
-plug() { chmod 666 "/run/$1"; }
 
 # As somebody who may not connect to QEMU's sockets.
 start_server() {
 	cat >/run/xen.conf <<-END
 		[daemon]
 		user = daemon
-		keyring = /run/keyring
+		keyring = /run/key.ring
 		control = /run/xen.control
 		[pool]
 		size = 16KiB
-		[source slow]
+		[source key]
 		type = ekey
-		address = unix:/run/SLOWKEY
-		[source fast]
-		type = ekey
-		address = unix:/run/FASTKEY
+		address = unix:/run/key
 		[device random]
 		path = $device
 		via = cuse
@@ -110,8 +102,15 @@ start_server() {
 
 serves() { "$build/ekeyctl" --socket /run/xen.control status >/dev/null; }
 leave_seed() { "$build/ekeyctl" --socket /run/xen.control xen-seed "$1"; }
-restart_daemon() { kill -USR2 $daemon; }
+restart_daemon() { kill -USR2 "$daemon"; }
 kill_daemon() { kill -9 "$(core)"; }
+another_serves() { [ "$(core)" != "$1" ] && serves; }
+
+# succeed HOW: until another daemon serves.
+succeed() {
+	former=$(core)
+	"$1" && until_true another_serves "$former"
+}
 
 # ---- guests ----
 words() { echo "rig_seed=$seed rig_bytes=$rig_bytes rig_span=$rig_span rig_way=$1"; }
