@@ -184,6 +184,7 @@ GUESTS = [
             "fuse_drop_in_serves_everyone",
             "uninstall_ends_it",
         ],
+        limit_s=900,
         systemd=True,
     ),
     Guest(

@@ -237,7 +237,9 @@ start_channel() {
 		#!/bin/sh
 		while :; do
 			printf '\002\020'
-			head -c 16 | wc -c >>/run/got
+			got=$(head -c 16 | wc -c)
+			[ "$got" -eq 16 ] || exit 0 # the daemon has gone: QEMU listens again
+			echo "$got" >>/run/got
 			sleep 0.1
 		done
 	END
