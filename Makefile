@@ -311,7 +311,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)
-	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF))
+	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF) $(RULESDIR))
 
 install-service:
 	install -d $(addprefix $(DESTDIR),$(UNITDIR) $(RULESDIR) $(SYSUSERSDIR) $(TMPFILESDIR))

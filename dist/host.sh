@@ -1,6 +1,6 @@
 #!/bin/sh
 # What `make install` does to the machine itself, beyond its files; a boot would do the same.
-#     dist/host.sh install SYSUSERSDIR TMPFILESDIR SYSCONF
+#     dist/host.sh install SYSUSERSDIR TMPFILESDIR SYSCONF RULESDIR
 #     dist/host.sh uninstall                                 before the files go
 set -eu
 
@@ -22,6 +22,8 @@ install_host() {
 	! have systemd-tmpfiles || systemd-tmpfiles --create "$2/ekey-random.conf"
 	systemd_runs || return 0
 	systemctl daemon-reload
+	# udev may have read our rules before there was the group; systemd 257 reads only what has changed.
+	touch "$4/60-ekey-random.rules"
 	udevadm control --reload
 	# A key that is plugged in already: as if it came now.
 	udevadm trigger --action=change --subsystem-match=usb \
@@ -35,7 +37,7 @@ uninstall_host() {
 }
 
 case ${1-} in
-install) install_host "$2" "$3" "$4" ;;
+install) install_host "$2" "$3" "$4" "$5" ;;
 uninstall) uninstall_host ;;
 *) exit 2 ;;
 esac

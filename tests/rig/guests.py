@@ -188,6 +188,7 @@ GUESTS = [
             "fuse_drop_in_serves_everyone",
             "uninstall_ends_it",
         ],
+        limit_s=900,
         systemd=True,
         beside=beside.generation,
     ),

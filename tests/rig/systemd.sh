@@ -47,7 +47,7 @@ installs_on_a_running_machine() {
 	mkdir /etc/entropykey
 	cp /run/key.ring /etc/entropykey/keyring
 	cp -a /install/root/. /
-	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc
+	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc /usr/local/lib/udev/rules.d
 }
 has() { [ "$(stat -c '%a %U:%G' "$2")" = "$1" ] || { stat -c '%n: %a %U:%G' "$2"; return 1; }; }
 keyring_of_ekeyd_is_taken_over() {
@@ -238,7 +238,9 @@ start_channel() {
 		echo $$ >>/run/lives
 		while :; do
 			printf '\002\020'
-			head -c 16 | wc -c >>/run/got
+			got=$(head -c 16 | wc -c)
+			[ "$got" -eq 16 ] || exit 0 # the daemon has gone: QEMU listens again
+			echo "$got" >>/run/got
 			sleep 0.1
 		done
 	END
