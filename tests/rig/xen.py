@@ -29,8 +29,8 @@ def boot(build, job, limit, tree=None, **words):
         (home / "first.cpio").write_bytes(qemu.newc(qemu.first_files(build, folder / "boot")))
         words = {"init": "/rig/tests/rig/init", "job": f"/rig/{job}", "build": "/rig", **words}
         xen = [f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M", "dom0_max_vcpus=1", "com1=115200,8n1",
-               "console=com1", "loglvl=error", "guest_loglvl=error"]
-        linux = ["console=hvc0 quiet loglevel=2 panic=-1 audit=0",
+               "console=com1", "loglvl=error", "guest_loglvl=error", "spec-ctrl=no"]
+        linux = ["console=hvc0 quiet loglevel=2 panic=-1 mitigations=off audit=0",
                  *(f"rig_{name}={value}" for name, value in words.items())]
         command = [
             "timeout", "-k", "5", str(limit + 60),  # should we be killed

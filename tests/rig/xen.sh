@@ -19,7 +19,7 @@ both_start_together() {
 		until_true says $name ready || until_true says $name ready
 	done
 	for name in pv pvh; do
-		leave_seed $name || return 1
+		say_to $name || return 1
 	done
 }
 
@@ -83,7 +83,7 @@ guest_gets_its_bytes_over_restarts_and_kills() {
 			gets_more_after $how || { echo "not after $how in round $round"; return 1; }
 		done
 	done
-	leave_seed pv # enough
+	say_to pv # enough
 }
 
 # ---- HVM ----
@@ -109,12 +109,12 @@ guest pvh pvh daemon destroy
 promise both_start_together both_start_together
 if [ "$rig_part" = all ]; then
 	promise guests_share_evenly guests_share_evenly
-	end "$sim" KILL
+	end "$sim" TERM
 	start_key 0 $slow
 fi
 wait_for pv pvh
 if [ "$rig_part" = all ]; then
-	end "$sim" KILL
+	end "$sim" TERM
 	start_key "$rig_rate" $fast
 	promise guest_is_seeded_before_it_runs guest_is_seeded_before_it_runs
 	promise guest_gets_its_bytes_over_restarts_and_kills guest_gets_its_bytes_over_restarts_and_kills
@@ -126,6 +126,6 @@ if [ "$rig_part" = all ]; then
 fi
 promise no_byte_is_in_two_guests no_byte_is_in_two_guests
 end "$daemon" TERM
-end "$sim" KILL
+end "$sim" TERM
 said /run/xen.log
 exit 0

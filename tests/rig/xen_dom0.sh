@@ -42,7 +42,7 @@ make_initrd() {
 sectors() { echo $((($(stat -Lc %s "$1") + 511) / 512)); }
 
 # put FILE SECTOR: onto the disk.
-put() { dd if="$1" of=/run/disk bs=512 seek="$2" conv=notrunc status=none; }
+put() { dd if="$1" of=/run/disk bs=1M oflag=seek_bytes seek=$(($2 * 512)) conv=notrunc status=none; }
 
 # make_disk WORD...: with a boot loader, the kernel and the initrd, each in one piece at an address.
 # From a disk, for what xl is told to boot an HVM guest from goes there byte by byte through QEMU:
@@ -115,7 +115,7 @@ succeed() {
 # ---- guests ----
 words() { echo "rig_seed=$seed rig_bytes=$rig_bytes rig_span=$rig_span rig_way=$1"; }
 
-arguments="console=hvc0 quiet loglevel=3 random.trust_cpu=off panic=1"
+arguments="console=hvc0 quiet loglevel=3 random.trust_cpu=off panic=1 mitigations=off nokaslr audit=0"
 
 # guest NAME TYPE WAY destroy|restart [-p]: what is done when it reboots; -p leaves it paused.
 # From the example that is shipped, with what it leaves to its reader.
@@ -161,6 +161,9 @@ hardware() {
 		"-device", "virtio-blk-pci,drive=disk,bootindex=0" ]
 	END
 }
+
+# say_to NAME: a line on its console.
+say_to() { echo >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }
 
 # says NAME WORDS: so far, on its console.
 says() { grep -q "^guest: $2" "/run/guest-$1.log"; }

@@ -30,20 +30,10 @@ agent_makes_the_generator_ready_within_2_s() {
 	[ "$had" -lt 256 ] && [ "$has" -eq 256 ] && [ "$took" -lt 200 ]
 }
 
-# Dom0 tells by leaving a seed. Without haste: the other guests have the same processor.
-until_told() {
-	until "$build/ekey-feed" --xenstore-seed; do
-		sleep 1
-	done >/dev/null 2>&1
-}
+# By a line on the console: a guest that asks whether it is time takes it from the others.
+until_told() { read -r _ </dev/console; }
 
-# Both guests ask at the same time, so that they have to share.
-wait_for_the_start() {
-	echo "guest: ready"
-	until_told
-}
-
-# probe BYTES SOURCE...: dom0 reads on the console how far it is.
+# probe BYTES SOURCE...: begins at the end of its input; dom0 reads on the console how far it is.
 probe() {
 	"$build/tests/rig/xen_probe" "$rig_seed" "$rig_span" "$@" >/run/probe 2>/dev/console
 	result=$?
@@ -52,7 +42,10 @@ probe() {
 }
 
 # Of the host's daemon, over the channel; or of one here that has it as its source.
-bytes_are_the_streams() { probe "$rig_bytes" "$server"; }
+# Dom0 says when, for all together, so that they have to share.
+bytes_are_the_streams() {
+	until_told | probe "$rig_bytes" "$server"
+}
 
 daemon_here_has_the_host_as_its_source() {
 	cat >/run/guest.conf <<-END
@@ -89,7 +82,7 @@ agent_is_served() { timeout 60 "$build/ekey-feed" --from xen --once; }
 
 bytes_are_the_streams_over_restarts_and_kills() {
 	{ until_told && kill -TERM "$(pidof xen_probe)"; } &
-	probe "$rig_span" "$server"
+	probe "$rig_span" "$server" </dev/null
 }
 
 nothing_is_asked_again() { grep 'asked again 0 times' /run/probe || ! cat /run/probe; }
@@ -120,14 +113,13 @@ rng_gives_bytes() {
 		count $per_rng "head -c $per_rng /dev/hwrng | tee /run/rng.$1"
 }
 
-bytes_of_all_are_the_streams() { probe $per_rng /run/rng.[0-3] "$server"; }
+bytes_of_all_are_the_streams() { probe $per_rng /run/rng.[0-3] "$server" </dev/null; }
 
 # ---- the ways ----
 try() { promise "$1" "$@"; }
 
 channel() {
 	try agent_makes_the_generator_ready_within_2_s
-	wait_for_the_start
 	try bytes_are_the_streams
 }
 
@@ -135,7 +127,6 @@ daemon() {
 	try agent_makes_the_generator_ready_within_2_s
 	try daemon_here_has_the_host_as_its_source
 	server=/run/egd
-	wait_for_the_start
 	try bytes_are_the_streams
 }
 

@@ -5,10 +5,10 @@
  *
  *   xen_probe SEED SPAN BYTES TERMINAL|SOCKET|FILE...
  *
- * SPAN: so many bytes of the stream are known; BYTES: to be read of each. Asks for no more after
- * SIGTERM. Says "at MS BYTES" on stderr as it goes, MS on the clock that all guests have from Xen,
- * and at the end "took FROM TO" for each piece that it got, so that those of two guests can be
- * compared.
+ * SPAN: so many bytes of the stream are known; BYTES: to be read of each. Says that it is ready and
+ * begins when its input ends; asks for no more after SIGTERM. Says "at MS BYTES" on stderr as it
+ * goes, MS on the clock that all guests have from Xen, and at the end "took FROM TO" for each piece
+ * that it got, so that those of two guests can be compared.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -202,6 +202,9 @@ main(int argc, char **argv)
 	}
 	signal(SIGTERM, on_enough);
 	stream_init(&s, argv[1], strtoul(argv[2], NULL, 10));
+	fprintf(stderr, "guest: ready\n");
+	while (read(STDIN_FILENO, &(char){0}, 1) > 0)
+		;
 	for (int i = 4; i < argc; i++) {
 		source = open_source(argv[i]);
 		read_all(&source, &s, strtoul(argv[3], NULL, 10));
