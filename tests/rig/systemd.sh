@@ -136,8 +136,6 @@ tty_in_the_sandbox_serves_too() {
 restart_service() { systemctl restart $service; }
 kill_core() { kill -KILL "$(core)"; }
 kill_parent() { kill -KILL "$(pid)"; }
-# By the kernel, which was out of memory.
-starve_core() { echo 1000 >"/proc/$(core)/oom_score_adj" && echo f >/proc/sysrq-trigger; }
 another_serves() { active && now=$(core 2>/dev/null) && [ "${now:-$1}" -ne "$1" ]; }
 readers_notice_no_end() {
 	node=$(stat -c %t:%T:%i $device)
@@ -145,7 +143,7 @@ readers_notice_no_end() {
 	readers=$!
 	round=0
 	while [ $((round += 1)) -le ${rig_rounds:-3} ]; do
-		for how in restart_service kill_core starve_core kill_parent; do
+		for how in restart_service kill_core kill_parent; do
 			before=$(core)
 			began=$(date +%s%3N)
 			$how && until_true another_serves "$before" && count 16 head -c 16 $device &&
