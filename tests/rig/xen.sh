@@ -8,7 +8,7 @@
 limit=300
 . "${0%/*}/promises.sh"
 . "${0%/*}/xen_dom0.sh"
-# The stream, in blocks of 32 bytes: what the slow key can give, then what the fast one has to, then
+# The stream, in blocks of 32 bytes: what the slow key gives, then what the fast one has to, then
 # what the slow one can again. The rest of each is for what is lost.
 slow=$(((rig_scarce * 4 + (128 << 10)) / 32))
 fast=$((slow + (rig_bytes * 2 + (128 << 10)) / 32))
@@ -18,9 +18,7 @@ both_start_together() {
 	for name in pv pvh; do
 		until_true says $name ready || until_true says $name ready
 	done
-	for name in pv pvh; do
-		say_to $name || return 1
-	done
+	pv=$(console_of pv) && pvh=$(console_of pvh) && echo >"$pv" && echo >"$pvh"
 }
 
 # ---- what the guests had ----
@@ -83,7 +81,7 @@ guest_gets_its_bytes_over_restarts_and_kills() {
 			gets_more_after $how || { echo "not after $how in round $round"; return 1; }
 		done
 	done
-	say_to pv # enough
+	echo >"$(console_of pv)" # enough
 }
 
 # ---- HVM ----
@@ -100,7 +98,7 @@ virtio_rng_is_added_while_it_runs() {
 
 start_xen
 make_initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
-start_key "$rig_rate" 0
+start_key "$rig_rate" 0 --blocks $slow
 start_server
 guests="pv pvh"
 guest pv pv channel destroy

@@ -65,14 +65,19 @@ make_disk() {
 }
 
 # ---- the host's side ----
-# start_key RATE FIRST: the same key, from that block of its stream on; its pid in $sim.
+# start_key RATE FIRST [OPTION...]: the same key, from that block of its stream on; its pid in $sim.
 start_key() {
 	rm -f /run/key
-	"$build/ekey-sim" --listen unix:/run/key --rate "$1" --seed $seed --first-block "$2" \
+	rate=$1
+	first=$2
+	shift 2
+	"$build/ekey-sim" --listen unix:/run/key --rate "$rate" --seed $seed --first-block "$first" "$@" \
 		--ltk "$(printf %064d 1)" --keyring /run/key.ring >>/run/sim.log 2>&1 &
 	sim=$!
 	until_true test -s /run/key.ring -a -S /run/key
-	chmod 666 /run/key.ring /run/key # for the user that the daemon becomes
+	# for the user that the daemon becomes
+	chgrp daemon /run/key.ring && chmod 640 /run/key.ring
+	chmod 666 /run/key
 }
 
 # As somebody who may not connect to QEMU's sockets.
@@ -162,8 +167,8 @@ hardware() {
 	END
 }
 
-# say_to NAME: a line on its console.
-say_to() { echo >"$(xenstore-read "/local/domain/$(xl domid "$1")/console/tty")"; }
+# console_of NAME: where a line is written for its console.
+console_of() { xenstore-read "/local/domain/$(xl domid "$1")/console/tty"; }
 
 # says NAME WORDS: so far, on its console.
 says() { grep -q "^guest: $2" "/run/guest-$1.log"; }
