@@ -28,6 +28,7 @@ CASES = [
     *(f"{kind}.{name}" for kind in ("pv", "pvh")
       for name in ("agent_makes_the_generator_ready_within_2_s", "bytes_are_the_streams")),
     "pvh.daemon_here_has_the_host_as_its_source",
+    "pvh.bytes_of_the_daemon_here_are_the_streams",
     "both_start_together",
     "no_byte_is_in_two_guests",
 ]
