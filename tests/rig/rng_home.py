@@ -12,6 +12,7 @@ from house import House  # pylint: disable=wrong-import-order
 from processes import PATIENCE_S, program, run, wait_until  # pylint: disable=wrong-import-order
 
 IN_FLIGHT = 512  # bytes at most that are on their way from the daemon to a guest's file
+REQUEST = 64  # bytes that the guest's driver asks for at once
 RATE = 2000  # frames of 32 bytes a second
 SPARE = 32 << 20  # bytes of the stream that nobody got: of killed daemons, of kernels
 LISTEN = """\
@@ -56,10 +57,10 @@ class Home(House):
         return to
 
     def wait_dry(self):
-        """The ring is empty, and its guests wait."""
+        """The ring has less than a request of virtio's, if anything, and its guests wait."""
         def dry():
             pool = self.status()["pool -"]
-            return pool["level_bytes"] == "0" and int(pool["waiters"]) == len(self.guests)
+            return int(pool["level_bytes"]) < REQUEST and int(pool["waiters"]) == len(self.guests)
         wait_until(dry, f"{self.path.name}: nothing is left, and who draws waits")
 
     def check_stream(self, *files):
