@@ -86,10 +86,10 @@ read_on(struct egd_connection *c)
 	c->in_at = ledger_make_room(c->record, c->in_at);
 	room = LEDGER_IN_LEN - ledger_state(c->record)->len;
 	if (c->stream.tls != NULL) {
-		n = egd_stream_read(&c->stream, c->record->in + LEDGER_IN_LEN - room, room,
-				    &c->readable);
+		n = egd_stream_read(&c->stream, c->record->in + LEDGER_IN_LEN - room, room);
 		if (n > 0)
 			ledger_note_received(c->record, (size_t)n);
+		c->readable = n > 0; /* it may hold more than epoll tells of */
 	} else {
 		n = ledger_receive(estate_ledger(c->server->estate), c->record, c->stream.fd);
 		c->readable = n == (ssize_t)room; /* epoll(7): fewer were the last of a stream */

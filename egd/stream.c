@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 /* A result of crypto/tls as one of ours. */
@@ -28,27 +27,15 @@ egd_stream_handshake(struct egd_stream *s)
 }
 
 ssize_t
-egd_stream_read(struct egd_stream *s, uint8_t *ret, size_t len, bool *ret_more)
+egd_stream_read(struct egd_stream *s, uint8_t *ret, size_t len)
 {
-	ssize_t n = s->tls != NULL ? tls_result(s, tls_read(s->tls, ret, len))
-				   : recv(s->fd, ret, len, 0);
-
-	if (n < 0 && s->tls == NULL)
-		n = -errno;
-	/* epoll(7): fewer bytes than asked for were the last of a stream. TLS may hold more. */
-	*ret_more = n > 0 && (s->tls != NULL || (size_t)n == len);
-	return n;
+	return tls_result(s, tls_read(s->tls, ret, len));
 }
 
 ssize_t
 egd_stream_write(struct egd_stream *s, const uint8_t *bytes, size_t len)
 {
-	ssize_t n;
-
-	if (s->tls != NULL)
-		return tls_result(s, tls_write(s->tls, bytes, len));
-	n = send(s->fd, bytes, len, MSG_NOSIGNAL);
-	return n < 0 ? -errno : n;
+	return tls_result(s, tls_write(s->tls, bytes, len));
 }
 
 bool
