@@ -144,7 +144,8 @@ hear_daemon(struct parent *p)
 		return;
 	if (result != -EPIPE) {
 		log_err("the daemon does not make sense (%s): ended", strerror(-result));
-		kill(p->daemon, SIGKILL);
+		if (p->daemon > 0)
+			kill(p->daemon, SIGKILL);
 	}
 	hang_up(p);
 }
@@ -213,6 +214,7 @@ attend(struct parent *p)
 		if (both[1].revents != 0)
 			hear_daemon(p);
 	}
+	p->daemon = 0; /* its number may be another's from now on */
 	hear_last_words(p);
 	return status;
 }
@@ -268,7 +270,6 @@ wait_before_next(struct parent *p)
 {
 	struct pollfd one = {.fd = p->signals, .events = POLLIN};
 
-	p->daemon = 0;
 	p->end = END_NOT;
 	for (uint64_t until_ms = clock_now_ms() + p->wait_ms, now_ms;
 	     (now_ms = clock_now_ms()) < until_ms;)
