@@ -42,9 +42,8 @@ def runs(daemon, build):
     return exe.read_bytes() == pathlib.Path(program(build)).read_bytes()
 
 
-@pytest.mark.parametrize("how", [kill, restart])
-@pytest.mark.parametrize("builds", [(OURS, OTHER + "daemon"), (OTHER + "daemon", OURS)], ids=["up", "down"])
-def test_another_build_takes_over(start_sim, start_build, place, builds, how):
+def upgrade(start_sim, start_build, place, builds, how):
+    """The daemon, of the second build now, with a key that the first had not; and who waited before."""
     daemon = start_build(builds[0], address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
     until_waiting(daemon, 1)
@@ -52,6 +51,13 @@ def test_another_build_takes_over(start_sim, start_build, place, builds, how):
     daemon.config.write_text(daemon.config.read_text().replace(ABSENT, start_sim().address))
     succeed(daemon, how)
     assert runs(daemon, builds[1])
+    return daemon, reader
+
+
+@pytest.mark.parametrize("how", [kill, restart])
+@pytest.mark.parametrize("builds", [(OURS, OTHER + "daemon"), (OTHER + "daemon", OURS)], ids=["up", "down"])
+def test_another_build_takes_over(start_sim, start_build, place, builds, how):
+    daemon, reader = upgrade(start_sim, start_build, place, builds, how)
     assert len(reader.result()) == 16
     assert "ekey-randomd 0.1.0" in daemon.log() and "ekey-randomd 0.0.1" in daemon.log()
     assert "taken over by fuse; open files: 1, reads that wait: 1" in daemon.log()
@@ -60,13 +66,7 @@ def test_another_build_takes_over(start_sim, start_build, place, builds, how):
 @pytest.mark.parametrize("how", [kill, restart])
 @pytest.mark.parametrize("builds", [(OURS, OTHER + "table"), (OTHER + "table", OURS)], ids=["up", "down"])
 def test_another_table_is_not_taken_over_but_published_anew(start_sim, start_build, place, builds, how):
-    daemon = start_build(builds[0], address=ABSENT)
-    reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
-    install(builds[1], place / OURS)
-    daemon.config.write_text(daemon.config.read_text().replace(ABSENT, start_sim().address))
-    succeed(daemon, how)
-    assert runs(daemon, builds[1])
+    daemon, reader = upgrade(start_sim, start_build, place, builds, how)
     assert reader.error() in LOST
     assert len(Client(read_one, daemon.device, 16).result()) == 16
     assert "not taken over, but published anew: it is of another version" in daemon.log()
