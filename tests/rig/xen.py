@@ -34,7 +34,7 @@ def boot(build, job, limit, tree=None, **words):
                  *(f"rig_{name}={value}" for name, value in words.items())]
         command = [
             "timeout", "-k", "5", str(limit + 60),  # should we be killed
-            image.QEMU, "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "1",
+            image.QEMU, "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2",
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-serial", "stdio", "-kernel", folder / "xen", "-append", " ".join(xen),
             "-initrd", f"{folder}/vmlinux {' '.join(linux)},{home}/first.cpio",

@@ -97,7 +97,7 @@ virtio_rng_is_added_while_it_runs() {
 }
 
 start_xen
-make_initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
+make_initrd initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
 start_key "$rig_rate" 0 --blocks $slow
 start_server
 guests="pv pvh"

@@ -16,27 +16,30 @@ start_xen() {
 }
 
 # ---- what guests boot from ----
-# make_initrd PROGRAM...: what the guests have, with the libraries of these.
+# make_initrd NAME PROGRAM...: as /run/NAME what guests have, with the libraries of these.
 make_initrd() {
-	mkdir -p /run/g/bin /run/g/rig /run/g/etc
-	cp /usr/bin/busybox /run/g/bin/
-	cp /rig/xen_guest.sh /run/g/init
-	cp /rig/promises.sh /run/g/rig/
+	tree=/run/tree.$1
+	name=$1
+	shift
+	mkdir -p $tree/bin $tree/rig $tree/etc
+	cp /usr/bin/busybox $tree/bin/
+	cp /rig/xen_guest.sh $tree/init
+	cp /rig/promises.sh $tree/rig/
 	for program; do
 		echo "$program"
 		ldd "$program" | sed -n 's/.* => \(.*\) (.*/\1/p; s/^\t\(\/.*\) (.*/\1/p'
 	done | sort -u | while read -r file; do
-		mkdir -p "/run/g${file%/*}"
-		cp -L "$file" "/run/g$file"
+		mkdir -p "$tree${file%/*}"
+		cp -L "$file" "$tree$file"
 	done
 	modprobe -a --show-depends virtio_pci virtio_rng | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' |
 		while read -r file; do
-			cp "$file" /run/g/rig/
-			echo "/rig/${file##*/}" >>/run/g/rig/modules
+			cp "$file" $tree/rig/
+			echo "/rig/${file##*/}" >>$tree/rig/modules
 		done
-	echo /rig/lib >/run/g/etc/ld.so.conf
-	ldconfig -r /run/g
-	(cd /run/g && find . | busybox cpio -o -H newc >/run/initrd 2>/dev/null)
+	echo /rig/lib >$tree/etc/ld.so.conf
+	ldconfig -r $tree
+	(cd $tree && find . | busybox cpio -o -H newc >"/run/$name" 2>/dev/null)
 }
 
 sectors() { echo $((($(stat -Lc %s "$1") + 511) / 512)); }
@@ -44,15 +47,17 @@ sectors() { echo $((($(stat -Lc %s "$1") + 511) / 512)); }
 # put FILE SECTOR: onto the disk.
 put() { dd if="$1" of=/run/disk bs=1M oflag=seek_bytes seek=$(($2 * 512)) conv=notrunc status=none; }
 
-# make_disk WORD...: with a boot loader, the kernel and the initrd, each in one piece at an address.
-# From a disk, for what xl is told to boot an HVM guest from goes there byte by byte through QEMU:
-# 40 s and more.
+# make_disk WORD...: with a boot loader, the kernel and an initrd, each in one piece at an address.
+# From a disk, for what xl is told to boot an HVM guest from goes there byte by byte through QEMU;
+# and small, for a BIOS reads it by 16 KiB, each of which takes a while here.
 make_disk() {
+	make_initrd small "$build/ekey-feed" "$build/tests/rig/xen_probe"
+	gzip -1 /run/small
 	kernel_at=2048
 	initrd_at=$((kernel_at + $(sectors /guest/vmlinuz)))
 	cat >/run/grub.cfg <<-END
 		linux (hd0)$kernel_at+$(sectors /guest/vmlinuz) $*
-		initrd (hd0)$initrd_at+$(sectors /run/initrd)
+		initrd (hd0)$initrd_at+$(sectors /run/small.gz)
 		boot
 	END
 	grub-mkimage -O i386-pc -p / -c /run/grub.cfg -o /run/core biosdisk linux
@@ -60,8 +65,8 @@ make_disk() {
 	put /usr/lib/grub/i386-pc/boot.img 0
 	put /run/core 1
 	put /guest/vmlinuz $kernel_at
-	put /run/initrd $initrd_at
-	truncate -s $(((initrd_at + $(sectors /run/initrd)) * 512)) /run/disk
+	put /run/small.gz $initrd_at
+	truncate -s $(((initrd_at + $(sectors /run/small.gz)) * 512)) /run/disk
 }
 
 # ---- the host's side ----
@@ -149,8 +154,9 @@ guest() {
 }
 
 # hardware WAY: of an HVM guest; from the other example, with its disk and a second virtio-rng.
+# Its kernel would look for an AGP bridge, port by port, for half a minute.
 hardware() {
-	make_disk "$arguments" "$(words "$1")"
+	make_disk "$arguments pci=noearly" "$(words "$1")"
 	cat <<-END
 		memory = 256
 		vga = "none"
