@@ -11,7 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "system"))
 from house import House  # pylint: disable=wrong-import-position
 from stream import expected  # pylint: disable=wrong-import-position
 
-STREAM_LEN = 32768  # bytes of each key's stream, for the guest to compare
+STREAM_LEN = 32768  # bytes of a key's stream, for the guest to compare
 LISTEN = """\
 [listen egd]
 address = unix:{path}
@@ -32,11 +32,10 @@ def generation(_tree):
 @contextlib.contextmanager
 def egd_servers(tree):
     """Keys of three seeds, each with a daemon that serves it to a device of QEMU."""
-    streams = tree / "rig/streams"
-    streams.mkdir(parents=True)
+    (tree / "rig").mkdir()
+    (tree / "rig/stream").write_bytes(expected("rng", 0, STREAM_LEN))
     with tempfile.TemporaryDirectory(prefix="ekey.") as place, contextlib.ExitStack() as stack:
         for seed in ("rng", "limited", "console"):
-            (streams / seed).write_bytes(expected(seed, 0, STREAM_LEN))
             stack.enter_context(egd_server(pathlib.Path(place, seed), seed))
         yield [
             *chardev(place, "rng"), *chardev(place, "limited"), *chardev(place, "console"),
