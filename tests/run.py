@@ -21,6 +21,7 @@ import xml.etree.ElementTree as xml
 TOP = pathlib.Path(__file__).resolve().parent.parent
 UNIT_LIMIT_S = 120
 PYTEST_LIMIT_S = 1800
+AT_A_TIME = 2 * len(os.sched_getaffinity(0))  # system tests: they wait more than they compute
 KINDS = ("passed", "failed", "skipped")
 
 
@@ -115,11 +116,11 @@ def run_guests(args, kind, *names):
     return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in names))
 
 
-def run_pytest(args, *where):
+def run_pytest(args, *words):
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch, "report.xml")
         command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
-        command += [f"--junitxml={report}", *where] + (["-k", args.k] if args.k else [])
+        command += [f"--junitxml={report}", *words] + (["-k", args.k] if args.k else [])
         env = {**os.environ, "BUILD": args.build, "PYTHONDONTWRITEBYTECODE": "1"}
         status, _ = run(command, PYTEST_LIMIT_S, env=env)
         count = count_junit(report)
@@ -144,7 +145,7 @@ def count_junit(report):
 SUITES = {
     "checks": run_checks,
     "unit": run_unit,
-    "system": lambda args: run_pytest(args, "tests/system"),
+    "system": lambda args: run_pytest(args, f"--numprocesses={AT_A_TIME}", "tests/system"),
     "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
     "guest": lambda args: run_guests(args, "", "guests", "virtio_rng", "libvirt", "clone"),
     "xen": lambda args: run_guests(args, "xen", "xen"),
