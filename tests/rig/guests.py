@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("BUILD", "build")
 CYCLES = int(os.environ.get("EKEY_USB_CYCLES", "20"))
 CYCLE_S = 5  # at most
-ROUNDS = int(os.environ.get("EKEY_HANDOVER_ROUNDS", "20"))  # 50: five minutes
+ROUNDS = int(os.environ.get("EKEY_HANDOVER_ROUNDS", "10"))  # 50: five minutes
 ROUND_S = 5  # at most
 
 
@@ -107,45 +107,6 @@ HANDOVER = [
 # The longest first, as they are booted.
 GUESTS = [
     Guest(
-        "usb",
-        "usb.sh",
-        [f"usb.{name}" for name in SOURCE + LIBUSB],
-        limit_s=600 + CYCLES * CYCLE_S,
-        words={"address": "usb", "cycles": CYCLES},
-    ),
-    Guest(
-        "tty",
-        "usb.sh",
-        LINUX + [f"tty.{name}" for name in SOURCE],
-        words={"address": "tty", "cycles": 8},
-    ),
-    Guest(
-        "keys",
-        "usb_keys.sh",
-        [
-            "named_key_is_its_sections",
-            "other_keys_are_for_any",
-            "missing_keys_are_reported",
-            "reload_hands_keys_over",
-            "kernel_has_no_terminal",
-            "stays_awake",
-            "second_daemon_waits",
-            "second_daemon_takes_over",
-            "kernel_has_its_keys_back",
-            "full_pool_notices_unplugging",
-            "silent_key_raises_one_alarm",
-            "replugged_key_answers",
-            "report_of_the_daemon_has_descriptors",
-            "key_that_the_daemon_has_is_in_use",
-            "report_without_the_daemon",
-            "rekey_without_the_daemon",
-            "rekey_of_a_named_key_without_the_daemon",
-            "stall_that_stays_is_given_up_once",
-            "keys_are_found_without_udev",
-            "unplugging_is_noticed_without_udev",
-        ],
-    ),
-    Guest(
         "systemd",
         "systemd.sh",
         [
@@ -191,6 +152,45 @@ GUESTS = [
         limit_s=900,
         systemd=True,
         beside=beside.generation,
+    ),
+    Guest(
+        "usb",
+        "usb.sh",
+        [f"usb.{name}" for name in SOURCE + LIBUSB],
+        limit_s=600 + CYCLES * CYCLE_S,
+        words={"address": "usb", "cycles": CYCLES},
+    ),
+    Guest(
+        "tty",
+        "usb.sh",
+        LINUX + [f"tty.{name}" for name in SOURCE],
+        words={"address": "tty", "cycles": 8},
+    ),
+    Guest(
+        "keys",
+        "usb_keys.sh",
+        [
+            "named_key_is_its_sections",
+            "other_keys_are_for_any",
+            "missing_keys_are_reported",
+            "reload_hands_keys_over",
+            "kernel_has_no_terminal",
+            "stays_awake",
+            "second_daemon_waits",
+            "second_daemon_takes_over",
+            "kernel_has_its_keys_back",
+            "full_pool_notices_unplugging",
+            "silent_key_raises_one_alarm",
+            "replugged_key_answers",
+            "report_of_the_daemon_has_descriptors",
+            "key_that_the_daemon_has_is_in_use",
+            "report_without_the_daemon",
+            "rekey_without_the_daemon",
+            "rekey_of_a_named_key_without_the_daemon",
+            "stall_that_stays_is_given_up_once",
+            "keys_are_found_without_udev",
+            "unplugging_is_noticed_without_udev",
+        ],
     ),
     Guest(
         "handover",

@@ -31,7 +31,7 @@ without() {
 
 # ---- the key: SIGUSR2 unplugs it and plugs it in ----
 start_key() {
-	"$build/ekey-sim" --listen vhci:0 --serial $serial --seed $seed --rate 4000 \
+	"$build/ekey-sim" --listen vhci:0 --serial $serial --seed $seed --rate 2000 \
 		--keyring /run/key.ring "$@" >>/run/key.log 2>&1 &
 	sim=$!
 	until_true test -s /run/key.ring
@@ -47,7 +47,8 @@ installs_on_a_running_machine() {
 	mkdir /etc/entropykey
 	cp /run/key.ring /etc/entropykey/keyring
 	cp -a /install/root/. /
-	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc /usr/local/lib/udev/rules.d
+	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc /usr/local/lib/udev/rules.d || return 1
+	sed -i 's/^size = .*/size = 64KiB/' $conf # each daemon fills it anew
 }
 has() { [ "$(stat -c '%a %U:%G' "$2")" = "$1" ] || { stat -c '%n: %a %U:%G' "$2"; return 1; }; }
 keyring_of_ekeyd_is_taken_over() {
@@ -102,7 +103,7 @@ unplug_blocks_readers() {
 	before=$(pid)
 	unplug
 	drain
-	"$tools/readers" many $device $seed 200000 8 >/run/readers 2>&1 &
+	"$tools/readers" many $device $seed 50000 8 >/run/readers 2>&1 &
 	readers=$!
 	sleep 2
 	kill -0 $readers && active && [ "$(pid)" = "$before" ]
@@ -142,7 +143,7 @@ readers_notice_no_end() {
 	CALM=1 "$tools/readers" many $device $seed $((4 << 20)) 8 $((12 << 20)) &
 	readers=$!
 	round=0
-	while [ $((round += 1)) -le ${rig_rounds:-3} ]; do
+	while [ $((round += 1)) -le ${rig_rounds:-2} ]; do
 		for how in restart_service kill_core kill_parent; do
 			before=$(core)
 			began=$(date +%s%3N)

@@ -26,6 +26,7 @@ def boots(request, tmp_path_factory):
     wanted = {item.callspec.params["guest"].name for item in request.session.items
               if item.module is request.module}
     told = []
+    tmp_path_factory.getbasetemp()  # pytest's first folder, which two threads may not make at once
     with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
         yield {guest.name: pool.submit(boot, guest, tmp_path_factory.mktemp, told)
                for guest in GUESTS if guest.name in wanted}
