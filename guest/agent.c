@@ -2,7 +2,6 @@
 #include "guest/agent.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,25 +34,6 @@ struct agent {
 };
 
 /* ---- one feed ---- */
-
-/* However long it takes: it has one system call to do, and an end of it is an answer too. */
-static int
-await_keeper(int keeper)
-{
-	struct pollfd one = {.fd = keeper, .events = POLLIN};
-
-	while (poll(&one, 1, -1) < 0 && errno == EINTR)
-		;
-	return keeper_answer(keeper);
-}
-
-int
-agent_hand_over(int keeper, const uint8_t *bytes, size_t len, unsigned bits, bool reseed)
-{
-	int result = keeper_feed(keeper, bytes, len, bits, reseed);
-
-	return result < 0 ? result : await_keeper(keeper);
-}
 
 static const char *
 cure(int error)
@@ -115,7 +95,7 @@ feed(struct agent *a, bool reseed)
 		return FEED_EXIT_UPSTREAM;
 	}
 	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
-	result = agent_hand_over(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
+	result = keeper_feed_and_wait(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
 	secret_wipe(a->bytes, EGD_LEN_MAX);
 	count(a, from, result);
 	note_kernel(a, result);

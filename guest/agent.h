@@ -3,10 +3,6 @@
 #ifndef GUEST_AGENT_H
 #define GUEST_AGENT_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
 #include "guest/options.h"
 #include "guest/upstreams.h"
 #include "guest/urges.h"
@@ -17,8 +13,5 @@
  */
 int agent_run(const struct options *options, struct upstreams *upstreams, int keeper,
 	      struct urges *urges);
-
-/* One feed of these bytes; see keeper_feed(). 0 or -errno. */
-int agent_hand_over(int keeper, const uint8_t *bytes, size_t len, unsigned bits, bool reseed);
 
 #endif

@@ -9,8 +9,8 @@
 #include "base/secret.h"
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
-#include "guest/agent.h"
 #include "guest/exit.h"
+#include "priv/keeper.h"
 #include "priv/random.h"
 
 _Static_assert(XEN_SEED_LEN <= PRIV_RANDOM_BYTES_MAX, "a seed is fed at once");
@@ -38,7 +38,7 @@ seed_run(const struct options *options, int keeper)
 		log_warn("xenstore has no seed for this guest: %s", strerror(-result));
 		return FEED_EXIT_NO_SEED;
 	}
-	result = agent_hand_over(keeper, seed, sizeof(seed), bits, true);
+	result = keeper_feed_and_wait(keeper, seed, sizeof(seed), bits, true);
 	secret_wipe(seed, sizeof(seed));
 	if (result < 0) {
 		log_err("cannot feed the kernel's random generator: %s", strerror(-result));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -81,4 +82,18 @@ keeper_answer(int fd)
 	if (n == (ssize_t)sizeof(answer))
 		return answer;
 	return n < 0 && errno == EAGAIN ? -EAGAIN : -EPIPE;
+}
+
+/* It has one system call to do, and an end of it is an answer too. */
+int
+keeper_feed_and_wait(int fd, const uint8_t *bytes, size_t len, unsigned bits, bool reseed)
+{
+	struct pollfd one = {.fd = fd, .events = POLLIN};
+	int result = keeper_feed(fd, bytes, len, bits, reseed);
+
+	if (result < 0)
+		return result;
+	while (poll(&one, 1, -1) < 0 && errno == EINTR)
+		;
+	return keeper_answer(fd);
 }

@@ -30,4 +30,7 @@ int keeper_feed(int fd, const uint8_t *bytes, size_t len, unsigned bits, bool re
 /* The answer: 0 or -errno of the act; -EAGAIN: not yet; -EPIPE: there is no keeper any more. */
 int keeper_answer(int fd);
 
+/* Both: keeper_feed(), and the answer, however long that takes. */
+int keeper_feed_and_wait(int fd, const uint8_t *bytes, size_t len, unsigned bits, bool reseed);
+
 #endif
