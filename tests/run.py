@@ -145,7 +145,8 @@ def count_junit(report):
 SUITES = {
     "checks": run_checks,
     "unit": run_unit,
-    "system": lambda args: run_pytest(args, f"--numprocesses={AT_A_TIME}", "tests/system"),
+    "system": lambda args: run_pytest(
+        args, f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", "tests/system"),
     "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
     "guest": lambda args: run_guests(args, "", "guests", "virtio_rng", "libvirt", "clone"),
     "xen": lambda args: run_guests(args, "xen", "xen"),
@@ -160,6 +161,7 @@ def main():
     parser.add_argument("--unit", default="", help="unit tests, as the Makefile names them")
     parser.add_argument("-k", help="pytest's own choice of tests")
     args = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us may ignore it: tests do not
     total, lines = Count(), []
     for suite in args.suites:
         print(f"---- {suite}", flush=True)

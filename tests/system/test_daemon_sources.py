@@ -66,7 +66,7 @@ def settled(pid):
 
     def twice():
         first = ticks(pid)
-        time.sleep(0.1)
+        time.sleep(0.5)
         return first == ticks(pid) and first
 
     return wait_until(twice, "the daemon sleeps")

@@ -11,6 +11,7 @@ import pytest
 from processes import BUILD, PATIENCE_S, TOP, Process, mounted, run, wait_until
 
 DEVICE = "/dev/ekey-random"
+pytestmark = pytest.mark.xdist_group(DEVICE)  # there is one: not two of these at a time
 PROGRAMS = ("ekey-randomd", "ekeyctl", "ekey-sim")
 
 

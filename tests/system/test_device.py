@@ -47,6 +47,7 @@ def kept():
     return {}
 
 
+@pytest.mark.xdist_group("probe")
 @pytest.mark.parametrize("promise", PROMISES)
 def test_promise(promise, kept, request):
     """One run of the probe for all of them; the first to ask makes it."""

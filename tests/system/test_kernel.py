@@ -44,6 +44,12 @@ def keepers(daemon):
     return found
 
 
+def keeper_of(daemon):
+    """It has another name at first."""
+    (keeper,) = wait_until(lambda: keepers(daemon), "there is a keeper")
+    return keeper
+
+
 def row(house, key):
     return house.status()["kernel -"][key]
 
@@ -82,7 +88,7 @@ def test_the_reserve_is_kept_beside_the_pool_for_the_kernel_alone(house):
 @as_root
 def test_the_keeper_is_nobody_and_has_one_capability(house):
     daemon = start(house, KERNEL)
-    (keeper,) = keepers(daemon)
+    keeper = keeper_of(daemon)
     wait_until(lambda: state(keeper)["NoNewPrivs"] == "1", "it is confined")
     wait_until(lambda: state(keeper)["Uid"].split() == ["65534"] * 4, "it is nobody")
     wait_until(lambda: int(state(keeper)["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0, "it has no more")
@@ -93,7 +99,7 @@ def test_the_keeper_is_nobody_and_has_one_capability(house):
 
 def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon(house):
     daemon = start(house, KERNEL)
-    (keeper,) = keepers(daemon)
+    keeper = keeper_of(daemon)
     os.kill(keeper, signal.SIGTERM)
     before = int(row(house, "feeds")) + int(row(house, "failures"))
     wait_until(lambda: int(row(house, "feeds")) + int(row(house, "failures")) > before, "it goes on")
@@ -103,7 +109,7 @@ def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon
 
 def test_a_keeper_that_was_killed_is_told_and_stops_nothing_else(house):
     daemon = start(house, KERNEL)
-    (keeper,) = keepers(daemon)
+    keeper = keeper_of(daemon)
     os.kill(keeper, signal.SIGKILL)
     wait_until(lambda: row(house, "state") == "ended: restart the daemon", "it is told")
     assert house.count("the keeper process has ended: restart the daemon") == 1
