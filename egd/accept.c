@@ -100,11 +100,11 @@ egd_accept_guest(void *arg, int fd, const char *guest)
 	take(arg, fd, &caller);
 }
 
-/* What the former daemon took off its pool for it, and could not send. */
+/* What the former daemon took off its pool for it, and did not send. */
 static void
 count_unsent(struct pool_account *account, const struct ledger_client *former)
 {
-	uint32_t unsent = ledger_state(former)->unsent;
+	uint32_t unsent = ledger_state(former)->unsent + ledger_state(former)->fresh;
 
 	account->delivered -= unsent;
 	account->lost += unsent;

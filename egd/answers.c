@@ -32,6 +32,7 @@ out_direct(struct egd_connection *c, size_t len)
 {
 	c->out_len += len;
 	c->out_direct += len;
+	ledger_note_taken(c->record, len);
 	c->server->books->account.requests += len > 0;
 }
 

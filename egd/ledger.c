@@ -114,7 +114,7 @@ ledger_make_room(struct ledger_client *c, size_t answered)
 	size_t rest = next.len - answered;
 
 	next.at = (uint32_t)answered;
-	next.sent = next.unsent = 0;
+	next.sent = next.unsent = next.fresh = 0;
 	ledger_change(c, &next);
 	if (rest > answered) /* then there is room behind it for the longest request */
 		return answered;
@@ -152,9 +152,10 @@ ledger_count_in(struct ledger *l)
 		next.len += n;
 	} else if (n == call->left) {
 		next.at = call->answered;
-		next.sent = next.unsent = 0;
+		next.sent = next.unsent = next.fresh = 0;
 	} else {
 		next.sent += n;
+		next.fresh = 0;
 		next.unsent = call->direct < call->left - n ? call->direct : call->left - n;
 	}
 	ledger_change(c, &next);

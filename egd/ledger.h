@@ -36,6 +36,7 @@ struct ledger_state {
 	uint32_t at, len; /* requests that are not answered, or whose replies have not all left */
 	uint32_t sent;    /* bytes of these replies that have */
 	uint32_t unsent;  /* bytes of the pool that were on their way */
+	uint32_t fresh;   /* more of them, that nobody has tried to send yet */
 	uint32_t calls;   /* that have been counted in */
 };
 
@@ -123,6 +124,13 @@ ledger_state(const struct ledger_client *c)
  * then the ones that are not whole yet. Returns where they begin.
  */
 size_t ledger_make_room(struct ledger_client *c, size_t answered);
+
+/* Bytes of the pool are in replies now, and not sent. */
+static inline void
+ledger_note_taken(struct ledger_client *c, size_t len)
+{
+	c->states[c->turn].fresh += (uint32_t)len;
+}
 
 /* Counts in requests that came another way, by TLS. */
 void ledger_note_received(struct ledger_client *c, size_t len);

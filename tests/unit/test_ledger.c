@@ -115,10 +115,14 @@ what_does_not_fit_is_left_to_be_sent(void **state)
 	ssize_t n;
 
 	hear(rig, "\2\3", 2);
+	ledger_note_taken(rig->client, 2);
+	ledger_note_taken(rig->client, 3);
+	assert_int_equal(ledger_state(rig->client)->fresh, 5);
 	n = ledger_send(rig->ledger, rig->client, rig->ours, much, sizeof(much), 2, sizeof(much));
 	assert_true(n > 0 && n < (ssize_t)sizeof(much));
 	is_state(rig->client, 0, 2, (size_t)n);
 	assert_int_equal(ledger_state(rig->client)->unsent, sizeof(much) - (size_t)n);
+	assert_int_equal(ledger_state(rig->client)->fresh, 0);
 	assert_int_equal(ledger_send(rig->ledger, rig->client, rig->ours, much, 1, 2, 1), -EAGAIN);
 	is_state(rig->client, 0, 2, (size_t)n);
 }
@@ -206,7 +210,7 @@ renews(struct rig *rig, const char *asked, size_t asked_len, size_t sent, const 
 	struct ledger_client former = {.fd = 1};
 	struct ledger_client *c = ledger_join(rig->ledger);
 
-	former.states[0] = (struct ledger_state){3, 3 + (uint32_t)asked_len, (uint32_t)sent, 0, 9};
+	former.states[0] = (struct ledger_state){3, 3 + (uint32_t)asked_len, (uint32_t)sent, 0, 0, 9};
 	memcpy(former.in + 3, asked, asked_len);
 	assert_int_equal(ledger_renew(c, &former, PID), left != NULL);
 	if (left != NULL) {
