@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/hex.h"
 #include "base/num.h"
@@ -34,11 +35,41 @@ xen_seed_put(int store, unsigned domain, const uint8_t seed[static XEN_SEED_LEN]
 }
 
 int
+xen_seed_watch(void)
+{
+	int store = xenstore_open();
+	int result = store < 0 ? store : xenstore_watch(store, XEN_SEED_PATH);
+
+	if (result < 0 && store >= 0)
+		close(store);
+	return result < 0 ? result : store;
+}
+
+/* The length of what is there; -ENOENT while the host has not written it yet. */
+static int
+look(int store, char ret_text[static XEN_SEED_TEXT_LEN + 1])
+{
+	int len = xenstore_read(store, XEN_SEED_PATH, ret_text, XEN_SEED_TEXT_LEN + 1);
+
+	return len != 0 ? len : -ENOENT;
+}
+
+bool
+xen_seed_is_there(int store)
+{
+	char text[XEN_SEED_TEXT_LEN + 1];
+	int len = look(store, text);
+
+	secret_wipe(text, sizeof(text));
+	return len > 0 || len == -ENOBUFS;
+}
+
+int
 xen_seed_take(int store, uint8_t ret[static XEN_SEED_LEN])
 {
 	char text[XEN_SEED_TEXT_LEN + 1];
-	int len = xenstore_read(store, XEN_SEED_PATH, text, sizeof(text));
-	int result = len < 0 ? len : xenstore_remove(store, XEN_SEED_PATH);
+	int len = look(store, text);
+	int result = len < 0 && len != -ENOBUFS ? len : xenstore_remove(store, XEN_SEED_PATH);
 
 	if (result == 0 && (len != XEN_SEED_TEXT_LEN || !hex_decode(text, XEN_SEED_LEN, ret)))
 		result = -EBADMSG;

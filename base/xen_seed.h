@@ -7,6 +7,7 @@
 #ifndef BASE_XEN_SEED_H
 #define BASE_XEN_SEED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define XEN_SEED_LEN 512 /* bytes: more than any generator's state */
@@ -20,8 +21,15 @@
 int xen_seed_put(int store, unsigned domain, const uint8_t seed[static XEN_SEED_LEN]);
 
 /*
+ * In the guest: a connection that is readable when there may be one, or -errno. What has come is
+ * looked for with xen_seed_is_there(), until there is none.
+ */
+int xen_seed_watch(void);
+bool xen_seed_is_there(int store);
+
+/*
  * In the guest: removes it, and only then gives it: whoever comes next finds none. 0 or -errno:
- * -ENOENT, there is none; -EBADMSG, what there was is no seed.
+ * -ENOENT, there is none (yet); -EBADMSG, what there was is no seed.
  */
 int xen_seed_take(int store, uint8_t ret[static XEN_SEED_LEN]);
 

@@ -17,6 +17,7 @@
 enum type {
 	TYPE_DIRECTORY = 1,
 	TYPE_READ = 2,
+	TYPE_WATCH = 4,
 	TYPE_WRITE = 11,
 	TYPE_RM = 13,
 	TYPE_SET_PERMS = 14,
@@ -123,7 +124,7 @@ error_of(const struct message *m)
 	return -EIO;
 }
 
-/* What others watch for is no answer to us, though it cannot come: we watch nothing. */
+/* News of what is watched are no answer, and older than the answer is. */
 static int
 receive(int fd, enum type type, struct message *m)
 {
@@ -193,6 +194,15 @@ xenstore_write(int fd, const char *path, const void *value, size_t len)
 
 	secret_wipe(&m, sizeof(m));
 	return result;
+}
+
+/* By the path itself as the token that comes with the news. */
+int
+xenstore_watch(int fd, const char *path)
+{
+	struct message m = {.header.type = TYPE_WATCH};
+
+	return put_text(&m, path) && put_text(&m, path) ? ask(fd, &m) : -E2BIG;
 }
 
 int

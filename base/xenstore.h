@@ -29,6 +29,12 @@ int xenstore_list(int fd, const char *path, char *ret, size_t cap);
 /* 0 or -errno: -E2BIG when path and value together are more than a request can have. */
 int xenstore_write(int fd, const char *path, const void *value, size_t len);
 
+/*
+ * From now on `fd` is readable after each change of what is at `path`, and once now; the next call
+ * that asks something, and reads its answer, takes the news. 0 or -errno.
+ */
+int xenstore_watch(int fd, const char *path);
+
 /* 0 or -errno. -ENOENT: it was not there. */
 int xenstore_remove(int fd, const char *path);
 

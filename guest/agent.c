@@ -12,6 +12,7 @@
 #include "egd/egd_wire.h"
 #include "guest/exit.h"
 #include "guest/report.h"
+#include "guest/seed.h"
 #include "priv/keeper.h"
 #include "priv/random.h"
 
@@ -152,7 +153,10 @@ later(const struct agent *a, uint64_t ms)
 	return ms * 2 < a->options->interval_ms ? ms * 2 : a->options->interval_ms;
 }
 
-/* A generator that asks takes what it is given by itself: it has to be made to only when not. */
+/*
+ * A generator that asks takes what it is given by itself: it has to be made to only when not. A
+ * seed comes to what the upstreams give, for they may have nothing now.
+ */
 static int
 feed_for_ever(struct agent *a)
 {
@@ -160,8 +164,11 @@ feed_for_ever(struct agent *a)
 	enum urge urge = URGE_NONE;
 
 	while (a->error != -EPIPE) {
-		int result = feed(a, urge != URGE_KERNEL);
+		int result;
 
+		if (urge == URGE_SEED)
+			(void)seed_feed(a->options, a->keeper);
+		result = feed(a, urge != URGE_KERNEL);
 		write_report(a);
 		if (result == FEED_EXIT_OK) {
 			backoff_ms = PACE_MS;

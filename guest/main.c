@@ -132,7 +132,7 @@ run_seed(const struct options *options)
 	}
 	signal(SIGPIPE, SIG_IGN);
 	give_up_privileges();
-	return seed_run(options, keeper);
+	return seed_feed(options, keeper);
 }
 
 /* Without a privilege, and whoever asks. */

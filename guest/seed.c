@@ -28,7 +28,7 @@ take(uint8_t ret[static XEN_SEED_LEN])
 }
 
 int
-seed_run(const struct options *options, int keeper)
+seed_feed(const struct options *options, int keeper)
 {
 	unsigned bits = XEN_SEED_LEN * options->credit;
 	uint8_t seed[XEN_SEED_LEN];

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The seed that a Xen host left for this guest: fed once, and gone. */
+/* The seed that a Xen host left for this guest: fed once, and gone. `keeper` is of keeper_start().
+ */
 #ifndef GUEST_SEED_H
 #define GUEST_SEED_H
 
 #include "guest/options.h"
 
-/* `keeper` is of keeper_start(). What to exit with. */
-int seed_run(const struct options *options, int keeper);
+/* One line says what came of it. What to exit with. */
+int seed_feed(const struct options *options, int keeper);
 
 #endif

@@ -5,11 +5,13 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/xen_seed.h"
 #include "crypto/tls.h"
 #include "priv/random.h"
 
@@ -27,6 +29,10 @@ urges_open(struct urges *u)
 	if (u->orders < 0)
 		return -errno;
 	u->random = priv_open_random();
+	u->store = xen_seed_watch();
+	if (u->store < 0 && u->store != -ENOENT)
+		log_info("a seed that the host leaves would go unnoticed: xenstore: %s",
+			 strerror(-u->store));
 	cloned_open(&u->cloned);
 	lack = cloned_lack(&u->cloned);
 	if (lack != NULL)
@@ -39,6 +45,8 @@ urges_close(struct urges *u)
 {
 	if (u->random >= 0)
 		close(u->random);
+	if (u->store >= 0)
+		close(u->store);
 	close(u->orders);
 	cloned_close(&u->cloned);
 }
@@ -68,19 +76,22 @@ urges_wait(struct urges *u, uint64_t ms, bool kernel)
 {
 	struct pollfd fds[] = {{.fd = cloned_fd(&u->cloned), .events = POLLIN},
 			       {.fd = u->orders, .events = POLLIN},
+			       {.fd = u->store, .events = POLLIN},
 			       {.fd = kernel ? u->random : -1, .events = POLLOUT}};
 	uint64_t end_ms = clock_now_ms() + ms, now_ms;
 
 	while ((now_ms = clock_now_ms()) < end_ms) {
 		uint64_t left_ms = end_ms - now_ms;
 
-		if (poll(fds, 3, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0)
+		if (poll(fds, 4, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0)
 			continue;
 		if (fds[0].revents != 0 && urges_cloned(u))
 			return URGE_CLONED;
 		if (fds[1].revents != 0 && is_ordered(u))
 			return URGE_ORDER;
-		if (fds[2].revents != 0)
+		if (fds[2].revents != 0 && xen_seed_is_there(u->store))
+			return URGE_SEED;
+		if (fds[3].revents != 0)
 			return URGE_KERNEL;
 	}
 	return URGE_NONE;

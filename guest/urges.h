@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What makes a feed due before its time: the kernel asks for it, an administrator or the host does
- * (SIGUSR1), or this machine is a clone now, which another one must not resemble.
+ * (SIGUSR1), the host of Xen's has left a seed, or this machine is a clone now, which another one
+ * must not resemble.
  */
 #ifndef GUEST_URGES_H
 #define GUEST_URGES_H
@@ -11,11 +12,12 @@
 
 #include "priv/cloned.h"
 
-enum urge { URGE_NONE, URGE_KERNEL, URGE_ORDER, URGE_CLONED };
+enum urge { URGE_NONE, URGE_KERNEL, URGE_ORDER, URGE_SEED, URGE_CLONED };
 
 struct urges {
 	int random; /* to listen to; -1: the kernel cannot ask */
 	int orders;
+	int store; /* to listen to for seeds; -1: there can be none */
 	struct cloned cloned;
 };
 

@@ -50,6 +50,8 @@ if PART == "all":
         "hvm.rng_egd_that_is_added_gives_bytes",
         "hvm.rng_random_that_is_added_gives_bytes",
         "hvm.agent_is_served",
+        "seed_is_left_on_order",
+        "hvm.seed_on_order_is_fed",
         "hvm.bytes_of_all_are_the_streams",
     ]
 

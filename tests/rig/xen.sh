@@ -96,6 +96,8 @@ virtio_rng_is_added_while_it_runs() {
 	monitor "device_add virtio-rng-pci,rng=rng3,id=added3"
 }
 
+seed_is_left_on_order() { { until_true says hvm waits || until_true says hvm waits; } && leave_seed hvm; }
+
 start_xen
 make_initrd initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"
 start_key "$rig_rate" 0 --blocks $slow
@@ -120,6 +122,7 @@ if [ "$rig_part" = all ]; then
 	promise guest_gets_its_bytes_over_restarts_and_kills guest_gets_its_bytes_over_restarts_and_kills
 	wait_for pv
 	promise virtio_rng_is_added_while_it_runs virtio_rng_is_added_while_it_runs
+	promise seed_is_left_on_order seed_is_left_on_order
 	wait_for hvm
 fi
 promise no_byte_is_in_two_guests no_byte_is_in_two_guests

@@ -100,6 +100,17 @@ nothing_is_asked_again() {
 	grep -q 'asked again 0 times' /run/probe
 }
 
+# By an agent that stays. Dom0 leaves it when it is told so.
+seed_on_order_is_fed() {
+	"$build/ekey-feed" --from xen >/run/feed.log 2>&1 &
+	until_true grep -q 'it is ready' /run/feed.log && echo "guest: waits" >/dev/console &&
+		until_true grep "the host's seed of 512 bytes" /run/feed.log
+	result=$?
+	kill -TERM $!
+	cat /run/feed.log
+	return $result
+}
+
 # ---- a virtio-rng is what an HVM guest has, without a program of ours ----
 hwrng=/sys/class/misc/hw_random
 per_rng=4080 # bytes
@@ -165,6 +176,7 @@ hardware() {
 	promise rng_egd_that_is_added_gives_bytes rng_gives_bytes 2
 	promise rng_random_that_is_added_gives_bytes rng_gives_bytes 3
 	try agent_is_served
+	try seed_on_order_is_fed
 	try bytes_of_all_are_the_streams
 }
 

@@ -210,7 +210,8 @@ renews(struct rig *rig, const char *asked, size_t asked_len, size_t sent, const 
 	struct ledger_client former = {.fd = 1};
 	struct ledger_client *c = ledger_join(rig->ledger);
 
-	former.states[0] = (struct ledger_state){3, 3 + (uint32_t)asked_len, (uint32_t)sent, 0, 0, 9};
+	former.states[0] =
+		(struct ledger_state){3, 3 + (uint32_t)asked_len, (uint32_t)sent, 0, 0, 9};
 	memcpy(former.in + 3, asked, asked_len);
 	assert_int_equal(ledger_renew(c, &former, PID), left != NULL);
 	if (left != NULL) {

@@ -15,7 +15,16 @@
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
 
-enum { DIRECTORY = 1, READ = 2, WRITE = 11, RM = 13, SET_PERMS = 14, WATCH_EVENT = 15, ERROR = 16 };
+enum {
+	DIRECTORY = 1,
+	READ = 2,
+	WATCH = 4,
+	WRITE = 11,
+	RM = 13,
+	SET_PERMS = 14,
+	WATCH_EVENT = 15,
+	ERROR = 16
+};
 
 struct rig {
 	int ours, store;
@@ -150,6 +159,22 @@ news_for_others_is_passed_over(void **state)
 	ANSWER(rig, READ, "it");
 	assert_int_equal(xenstore_read(rig->ours, "x", value, sizeof(value)), 2);
 	assert_string_equal(value, "it");
+}
+
+static void
+news_of_what_is_watched_are_taken_with_the_next_answer(void **state)
+{
+	struct rig *rig = *state;
+	char byte;
+
+	ANSWER(rig, WATCH, "OK\0");
+	assert_int_equal(xenstore_watch(rig->ours, "data/x"), 0);
+	WAS_ASKED(rig, WATCH, "data/x\0data/x\0");
+	ANSWER(rig, WATCH_EVENT, "data/x\0data/x\0");
+	ANSWER(rig, WATCH_EVENT, "data/x\0data/x\0");
+	ANSWER(rig, ERROR, "ENOENT\0");
+	assert_false(xen_seed_is_there(rig->ours));
+	assert_int_equal(read(rig->ours, &byte, 1), -1);
 }
 
 static void
@@ -311,6 +336,24 @@ what_is_no_seed_is_not_used(void **state)
 }
 
 static void
+a_seed_that_is_not_written_yet_is_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t seed[XEN_SEED_LEN];
+	char text[XEN_SEED_TEXT_LEN];
+
+	ANSWER(rig, READ, "");
+	assert_false(xen_seed_is_there(rig->ours));
+	ANSWER(rig, READ, "");
+	assert_int_equal(xen_seed_take(rig->ours, seed), -ENOENT);
+	fill(text);
+	answer(rig, READ, text, sizeof(text));
+	assert_true(xen_seed_is_there(rig->ours));
+	for (int i = 0; i < 3; i++)
+		WAS_ASKED(rig, READ, "data/ekey-seed\0");
+}
+
+static void
 guests_are_known_by_name_and_number(void **state)
 {
 	struct rig *rig = *state;
@@ -340,6 +383,7 @@ main(void)
 		TEST(permissions_are_for_one_guest),
 		TEST(errors_come_by_their_names),
 		TEST(news_for_others_is_passed_over),
+		TEST(news_of_what_is_watched_are_taken_with_the_next_answer),
 		TEST(an_answer_longer_than_the_store_gives_is_refused),
 		TEST(an_answer_to_something_else_is_refused),
 		TEST(an_answer_that_ends_early_is_refused),
@@ -351,6 +395,7 @@ main(void)
 		TEST(a_seed_is_taken_once),
 		TEST(a_seed_that_cannot_be_removed_is_not_used),
 		TEST(what_is_no_seed_is_not_used),
+		TEST(a_seed_that_is_not_written_yet_is_left_alone),
 		TEST(guests_are_known_by_name_and_number),
 	};
 
