@@ -78,5 +78,5 @@ def test_what_libvirt_makes_of_it_feeds_a_guest(start_home, place, domain, examp
     assert '"max-bytes":1024,"period":1000' in words[-1]
     home = start_home().serve()
     guest = home.start_guest("libvirt", [word.replace(named, str(outlet(home))) for word in words])
-    guest.wait_more(IN_FLIGHT, BOOT_S)
+    guest.wait_drawn(IN_FLIGHT, BOOT_S)
     home.check_stream(guest.drawn)

@@ -78,7 +78,7 @@ def test_guests_and_readers_outlive_fifty_crashes_and_fifty_restarts(start_home)
     guests = [home.start_guest(kind, home.words(kind)) for kind in BACKENDS]
     readers = [home.start_reader(size) for size in (64, 200)]
     for guest in guests:
-        guest.wait_more(IN_FLIGHT, BOOT_S)
+        guest.wait_drawn(IN_FLIGHT, BOOT_S)
     for how in (kill, restart):
         outlive(home, guests, how)
     print({guest.path.name: guest.count() for guest in guests})
@@ -122,7 +122,7 @@ def wait_out_a_drought(start_home):
     all_homes = [start_home(name).serve(*options) for name, (options, _, _) in REASONS.items()]
     guests = [home.start_guest("rng-random", home.words("rng-random")) for home in all_homes]
     for guest in guests:
-        guest.wait_more(IN_FLIGHT, BOOT_S)
+        guest.wait_drawn(IN_FLIGHT, BOOT_S)
     for home, (_, end, _) in zip(all_homes, REASONS.values()):
         end(home)
         home.wait_dry()
@@ -162,7 +162,7 @@ def test_both_backends_are_added_and_removed_while_the_guest_runs(start_home):
     home = start_home().serve()
     kinds = ["rng-egd", "rng-random"] * 2
     guest = home.start_guest("changing", home.words(kinds[0]))
-    guest.wait_more(IN_FLIGHT, BOOT_S)
+    guest.wait_drawn(IN_FLIGHT, BOOT_S)
     for kind, following in zip(kinds, [*kinds[1:], kinds[0]]):
         unplug_from(guest, kind)
         wait_until(lambda: home.status()["pool -"]["handles"] == "0", "nobody is connected")
@@ -176,7 +176,7 @@ def test_what_a_daemon_that_is_stopped_for_good_does_to_guests_and_the_cure(star
     home = start_home().serve()
     hung, ended = [home.start_guest(kind, home.words(kind)) for kind in BACKENDS]
     for guest in home.guests:
-        guest.wait_more(IN_FLIGHT, BOOT_S)
+        guest.wait_drawn(IN_FLIGHT, BOOT_S)
     home.unplug()
     home.wait_dry()
     stop(home.daemon)
