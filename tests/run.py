@@ -153,6 +153,13 @@ SUITES = {
 }
 
 
+def expect_signals():
+    """Who starts us may ignore these, in the background or by nohup; tests do not."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("suites", nargs="+", choices=SUITES)
@@ -161,7 +168,7 @@ def main():
     parser.add_argument("--unit", default="", help="unit tests, as the Makefile names them")
     parser.add_argument("-k", help="pytest's own choice of tests")
     args = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # who starts us may ignore it: tests do not
+    expect_signals()
     total, lines = Count(), []
     for suite in args.suites:
         print(f"---- {suite}", flush=True)
