@@ -194,7 +194,8 @@ $(first_programs): $(BUILD)/%: %.c tests/rig/early.c tests/rig/early.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE -MMD -MP,$(OUR_CFLAGS)) $(CFLAGS) -static $(filter %.c,$^) -o $@
 
-# Daemons of other versions, which take over from ours, and ours from them (test_upgrade.py).
+# Daemons of other versions, which take over from ours, and ours from them (test_upgrade.py); and one
+# that is killed where it would hardly be by chance (test_egd_handover.py).
 $(BUILD)/tests/other/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -203,11 +204,13 @@ $(BUILD)/tests/other/daemon/daemon.o: OTHER := -DVERSION='"0.0.1"'
 $(BUILD)/tests/other/cuse/table.o: OTHER := -DTABLE_VERSION=1000
 $(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o): OTHER := -DLEDGER_VERSION=1000
 $(BUILD)/tests/other/daemon/parent_option.o: OTHER := -DKEPT_VERSION=1000
-others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table ledger parent)
+others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table ledger parent accepting)
 $(BUILD)/tests/other/ekey-randomd-daemon: $(BUILD)/tests/other/daemon/daemon.o
 $(BUILD)/tests/other/ekey-randomd-table: $(BUILD)/tests/other/cuse/table.o
 $(BUILD)/tests/other/ekey-randomd-ledger: $(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o)
 $(BUILD)/tests/other/ekey-randomd-parent: $(BUILD)/tests/other/daemon/parent_option.o
+$(BUILD)/tests/other/ekey-randomd-accepting: $(BUILD)/tests/system/dies_accepting.o
+$(BUILD)/tests/other/ekey-randomd-accepting: LDFLAGS += -Wl,--wrap=accept4
 $(others): $(BUILD)/daemon/main.o $(lib)
 	$(call link)
 

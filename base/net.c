@@ -164,22 +164,41 @@ net_listen(const struct address *address)
 	return fd;
 }
 
+#define PEER_MAX (sizeof(struct address) - offsetof(struct address, any))
+
+static void
+take_peer(int fd, struct address *peer)
+{
+	if (peer->len > PEER_MAX)
+		peer->len = PEER_MAX; /* a Unix peer's path, which is cut */
+	address_unmap(peer);
+	if (net_is_tcp(peer))
+		net_keep_alive(fd);
+}
+
 int
 net_accept(int listener, struct address *ret)
 {
-	const socklen_t room = sizeof(struct address) - offsetof(struct address, any);
-	struct address peer = {.len = room};
+	struct address peer = {.len = PEER_MAX};
 	int fd = accept4(listener, &peer.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
-	if (peer.len > room)
-		peer.len = room; /* a Unix peer's path, which is cut */
-	address_unmap(&peer);
-	if (net_is_tcp(&peer))
-		net_keep_alive(fd);
+	take_peer(fd, &peer);
 	*ret = peer;
 	return fd;
+}
+
+int
+net_peer(int fd, struct address *ret)
+{
+	struct address peer = {.len = PEER_MAX};
+
+	if (getpeername(fd, &peer.any, &peer.len) != 0)
+		return -errno;
+	take_peer(fd, &peer);
+	*ret = peer;
+	return 0;
 }
 
 int

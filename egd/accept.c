@@ -26,6 +26,7 @@ refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char
 	unsigned more;
 
 	s->books->ended[EGD_END_REFUSED]++;
+	ledger_expect_none(estate_ledger(s->estate));
 	close(fd);
 	if (caller->guest != NULL)
 		egd_xen_left(s->xen, caller->guest);
@@ -88,6 +89,8 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 	} else {
 		s->books->accepted++;
 		bound_buffer(fd);
+		if (c->stage == EGD_STAGE_PROXY || s->tls != NULL)
+			ledger_expect_none(estate_ledger(s->estate)); /* what is read is ours */
 		egd_connection_work(c);
 	}
 }
@@ -98,6 +101,18 @@ egd_accept_guest(void *arg, int fd, const char *guest)
 	const struct egd_caller caller = {.address.any.sa_family = AF_UNIX, .guest = guest};
 
 	take(arg, fd, &caller);
+}
+
+/* The former daemon did not come to read a byte of it. */
+void
+egd_accept_newcomer(struct egd_server *s, int fd)
+{
+	struct egd_caller caller;
+
+	if (egd_caller_of(fd, &caller) == 0)
+		take(s, fd, &caller);
+	else
+		close(fd);
 }
 
 /* What the former daemon took off its pool for it, and did not send. */
@@ -165,20 +180,24 @@ void
 egd_accept_ready(evutil_socket_t listener, short what, void *arg)
 {
 	struct egd_server *s = arg;
+	struct ledger *ledger = estate_ledger(s->estate);
 
 	(void)what;
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
 		struct egd_caller caller;
-		int fd = egd_caller_accept(listener, &caller);
+		int fd;
 
+		ledger_expect(ledger, s->books, listener);
+		fd = egd_caller_accept(listener, &caller);
+		if (fd >= 0) /* else the client has gone already */
+			take(s, fd, &caller);
+		ledger_expect_none(ledger);
 		if (fd == -EAGAIN)
 			return;
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {
 			rest(s, -fd);
 			return;
 		}
-		if (fd >= 0) /* else the client has gone already */
-			take(s, fd, &caller);
 	}
 }
 

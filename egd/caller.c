@@ -8,27 +8,42 @@
 
 #include "base/net.h"
 
+/* Of a Unix socket the user, too. */
+static int
+look_at(int fd, const struct address *address, struct egd_caller *ret)
+{
+	struct ucred who = {0};
+	socklen_t len = sizeof(who);
+
+	if (address->any.sa_family == AF_UNIX &&
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0)
+		return -errno;
+	*ret = (struct egd_caller){.address = *address, .uid = who.uid};
+	return 0;
+}
+
 int
 egd_caller_accept(int listener, struct egd_caller *ret)
 {
-	struct egd_caller caller = {0};
-	int fd = net_accept(listener, &caller.address);
-	struct ucred who;
-	socklen_t len = sizeof(who);
+	struct address address;
+	int result, fd = net_accept(listener, &address);
 
 	if (fd < 0)
 		return fd;
-	if (caller.address.any.sa_family == AF_UNIX) {
-		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) != 0) {
-			int result = -errno;
+	result = look_at(fd, &address, ret);
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
 
-			close(fd);
-			return result;
-		}
-		caller.uid = who.uid;
-	}
-	*ret = caller;
-	return fd;
+int
+egd_caller_of(int fd, struct egd_caller *ret)
+{
+	struct address address;
+	int result = net_peer(fd, &address);
+
+	return result < 0 ? result : look_at(fd, &address, ret);
 }
 
 /* FNV-1a: names are proven, or the administrator's, before they come here, so nobody can search for

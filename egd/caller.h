@@ -19,6 +19,9 @@ struct egd_caller {
 /* Takes a connection from `listener`: the fd, or -errno as net_accept(). */
 int egd_caller_accept(int listener, struct egd_caller *ret);
 
+/* Of a connection that somebody else has taken: 0 or -errno, it has gone. */
+int egd_caller_of(int fd, struct egd_caller *ret);
+
 /*
  * Fills in kind and number. `name` is what TLS has proven, or "": then the address counts, of IPv6
  * the upper half, for who has one such address has all of them.

@@ -171,9 +171,12 @@ go_on_with_clients(struct egd_server *s)
 {
 	struct estate_client client = {0};
 	unsigned count = s->clients;
+	int fd;
 
 	while (estate_client(s->estate, s->config.address, &client))
 		egd_accept_former(s, &client);
+	while ((fd = estate_newcomer(s->estate, s->config.address)) >= 0)
+		egd_accept_newcomer(s, fd);
 	count = s->clients - count;
 	if (count > 0)
 		log_info("listen %s: %u connection%s of a former daemon go%s on", s->config.name,

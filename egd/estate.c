@@ -2,6 +2,7 @@
 #include "egd/estate.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,18 @@ have_as_many_as_may_be(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* One that has come, and has no record. */
+static bool
+is_newcomer(const struct ledger *l)
+{
+	if (l->newcomer.fd < 0 || fcntl(l->newcomer.fd, F_GETFD) < 0)
+		return false;
+	for (unsigned i = 0; i < l->used; i++)
+		if (l->clients[i].fd == l->newcomer.fd)
+			return false;
+	return true;
+}
+
 /* Calls fn for the place of each fd in the ledger, in order, until it says no. */
 static void
 each_fd(struct ledger *l, bool (*fn)(int32_t *fd, void *arg), void *arg)
@@ -54,6 +67,8 @@ each_fd(struct ledger *l, bool (*fn)(int32_t *fd, void *arg), void *arg)
 	for (unsigned i = 0; more && i < l->used; i++)
 		if (l->clients[i].fd >= 0)
 			more = fn(&l->clients[i].fd, arg);
+	if (more && l->newcomer.fd >= 0)
+		(void)fn(&l->newcomer.fd, arg);
 }
 
 static bool
@@ -83,6 +98,8 @@ bequeath(void *arg)
 	struct parcel parcel;
 	struct kept k;
 
+	if (!is_newcomer(e->ledger)) /* before an fd of ours has that number */
+		e->ledger->newcomer.fd = -1;
 	if (!is_anything_left(e->ledger) || parcel_new(&parcel) != 0)
 		return;
 	have_as_many_as_may_be();
@@ -261,6 +278,21 @@ estate_client(struct estate *e, const char *address, struct estate_client *ret)
 			return true;
 	}
 	return false;
+}
+
+int
+estate_newcomer(struct estate *e, const char *address)
+{
+	for (unsigned i = 0; i < e->count; i++) {
+		struct ledger *l = e->formers[i].ledger;
+		int fd = l != NULL ? l->newcomer.fd : -1;
+
+		if (fd < 0 || strcmp(l->listeners[l->newcomer.listener].address, address) != 0)
+			continue;
+		l->newcomer.fd = -1;
+		return fd;
+	}
+	return -1;
 }
 
 static bool

@@ -47,6 +47,9 @@ const struct ledger_listener *estate_listener(struct estate *e, const char *addr
 /* The next of its connections; false: that was all. */
 bool estate_client(struct estate *e, const char *address, struct estate_client *ret);
 
+/* A connection that was accepted there, and no more; -1: that was all. */
+int estate_newcomer(struct estate *e, const char *address);
+
 /* Closes what nobody has taken, after a line in the log; later calls find nothing. */
 void estate_settle(struct estate *e);
 

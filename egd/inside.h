@@ -100,6 +100,9 @@ void egd_accept_guest(void *server, int fd, const char *guest);
 /* A connection of a former daemon goes on, or is refused. */
 void egd_accept_former(struct egd_server *server, const struct estate_client *client);
 
+/* One that a former daemon had accepted, and no more. */
+void egd_accept_newcomer(struct egd_server *server, int fd);
+
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 

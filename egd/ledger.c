@@ -83,6 +83,7 @@ ledger_new(unsigned max, int *ret_fd)
 	l->max = max;
 	l->free = LEDGER_NONE;
 	l->pid = (uint64_t)getpid();
+	l->newcomer.fd = -1;
 	for (unsigned i = 0; i < LEDGER_LISTENERS; i++)
 		l->listeners[i].fd = -1;
 	*ret_fd = fd;
@@ -251,6 +252,27 @@ ledger_listen_end(struct ledger_listener *listener)
 
 /* ---- clients ---- */
 
+void
+ledger_expect(struct ledger *l, const struct ledger_listener *listener, int any)
+{
+	int lowest = fcntl(any, F_DUPFD_CLOEXEC, 0);
+
+	if (lowest < 0)
+		return;
+	close(lowest);
+	l->newcomer.listener = (uint32_t)(listener - l->listeners);
+	ledger_commit();
+	l->newcomer.fd = lowest;
+	ledger_commit();
+}
+
+void
+ledger_expect_none(struct ledger *l)
+{
+	l->newcomer.fd = -1;
+	ledger_commit();
+}
+
 struct ledger_client *
 ledger_join(struct ledger *l)
 {
@@ -282,6 +304,9 @@ ledger_keep(struct ledger *l, struct ledger_client *c, const struct ledger_liste
 	c->listener = (uint32_t)(listener - l->listeners);
 	ledger_commit();
 	c->fd = fd;
+	ledger_commit();
+	if (l->newcomer.fd == fd)
+		ledger_expect_none(l);
 }
 
 void

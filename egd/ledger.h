@@ -67,12 +67,19 @@ struct ledger_call {
 	struct mmsghdr message; /* the kernel writes msg_len; who comes next reads only that */
 };
 
+/* A connection between accept(2) and its record. */
+struct ledger_newcomer {
+	uint32_t listener;
+	int32_t fd; /* that it has, once it is there; -1: none */
+};
+
 /* Records that were never used take no memory. */
 struct ledger {
 	uint32_t version, record_len; /* LEDGER_VERSION, bytes of a client */
 	uint32_t max, used, free;     /* clients; those from `used` on were never taken */
 	uint64_t pid;                 /* that replies told */
 	struct ledger_call call;
+	struct ledger_newcomer newcomer;
 	struct ledger_listener listeners[LEDGER_LISTENERS];
 	struct ledger_client clients[];
 };
@@ -100,6 +107,14 @@ void ledger_go_on_counting(struct ledger_listener *listener, const struct ledger
 void ledger_listen_end(struct ledger_listener *listener);
 
 /* ---- clients ---- */
+
+/*
+ * Before accept(2): what comes has the lowest fd that is free, and the next daemon takes it if we
+ * do not come as far as ledger_keep(). At once after that, or before the fd is read from or closed:
+ * no more of it. `any`: an open fd.
+ */
+void ledger_expect(struct ledger *l, const struct ledger_listener *listener, int any);
+void ledger_expect_none(struct ledger *l);
 
 /* NULL: there is no place. Nobody else will have it before ledger_keep(). */
 struct ledger_client *ledger_join(struct ledger *l);

@@ -47,7 +47,7 @@ ledger_call_is_sane(const struct ledger *l)
 static int
 ledger_check(struct ledger *l)
 {
-	if (l->used > l->max)
+	if (l->used > l->max || l->newcomer.listener >= LEDGER_LISTENERS)
 		return -EINVAL;
 	for (unsigned i = 0; i < LEDGER_LISTENERS; i++)
 		if (!ledger_ends(l->listeners[i].address, EGD_ADDRESS_MAX))

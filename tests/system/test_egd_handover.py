@@ -1,11 +1,13 @@
 """A daemon goes and another one comes: the clients of EGD keep their connections."""
 
+import concurrent.futures
 import os
 import pathlib
 import signal
 import socket
 import ssl
 import struct
+import threading
 import time
 
 import pytest
@@ -152,6 +154,50 @@ def test_who_connects_while_nobody_serves_is_served(start_sim, start_daemon, uni
     clients = [Client(where).say(read(16)) for where in (unix, ("127.0.0.1", port)) for _ in range(3)]
     os.kill(daemon.child.pid, signal.SIGCONT)
     assert [len(c.hear(16)) for c in clients] == [16] * 6
+
+
+def test_who_was_accepted_and_no_more_is_served_by_the_next(start_sim, start_daemon, place, monkeypatch):
+    order, unix, port = place / "order", place / "egd", free_port()
+    monkeypatch.setenv("EKEY_DIES_AT", str(order))
+    daemon = listening(
+        start_daemon(sim=start_sim(), binary=program("tests/other/ekey-randomd-accepting")),
+        section(f"unix:{unix}"), section(f"tcp:127.0.0.1:{port}", "tcp"),
+    )
+    for where in (unix, ("127.0.0.1", port)) * 2:
+        former = core(daemon.child.pid)
+        order.touch()
+        with Client(where) as c:
+            assert len(c.ask(16)) == 16
+            assert core(daemon.child.pid) != former and not order.exists()
+    assert daemon.log().count("1 connection of a former daemon goes on") == 4
+
+
+def come_and_go(where, stop):
+    """How many were served."""
+    served = 0
+    while not stop.is_set():
+        with Client(where) as c:
+            assert len(c.ask(16)) == 16
+        served += 1
+    return served
+
+
+@both
+def test_whoever_comes_at_any_moment_is_served(start_sim, start_daemon, unix, how):
+    """Nobody is lost between the listener and the ledger."""
+    port = free_port()
+    daemon = listening(
+        start_daemon(sim=start_sim()), section(f"unix:{unix}"), section(f"tcp:127.0.0.1:{port}", "tcp")
+    )
+    stop = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        crowd = [pool.submit(come_and_go, where, stop) for where in [unix, ("127.0.0.1", port)] * 2]
+        try:
+            for _ in range(ROUNDS):
+                succeed(daemon, how)
+        finally:
+            stop.set()
+    print([served.result() for served in crowd])
 
 
 @as_root
