@@ -17,8 +17,8 @@ mkdir -p "$cache"
 if [ ! -s "$base" ]; then
 	echo "fresh: making $base"
 	# shellcheck disable=SC2046
-	mmdebstrap --quiet --variant=minbase --include=make,git "$suite" "$base.new" \
-		$(find /etc/apt/sources.list /etc/apt/sources.list.d -name '*.sources' -o -name '*.list')
+	mmdebstrap --quiet --format=tar --variant=minbase --include=make,git "$suite" "$base.new" \
+		$(find /etc/apt -maxdepth 2 -name '*.sources' -o -name '*.list')
 	mv "$base.new" "$base"
 fi
 
