@@ -125,6 +125,36 @@ count_unsent(struct pool_account *account, const struct ledger_client *former)
 	account->lost += unsent;
 }
 
+/* A place in the pool, and among those of its identity. NULL, or why there is none. */
+static const char *
+seat(struct egd_server *s, struct egd_connection *c, const struct pool_client *client)
+{
+	struct bucket full;
+
+	if (!pool_handle_open(s->pool, &c->handle, &s->books->account, client))
+		return "the pool serves as many as it can";
+	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
+	c->member = egd_members_join(&s->members, client, &full);
+	if (c->member != NULL) {
+		egd_connection_keep(c);
+		return NULL;
+	}
+	pool_handle_close(s->pool, &c->handle);
+	return "no memory";
+}
+
+/* Has it a right to one still? That of a newcomer's is no question: it was admitted long ago. */
+static const char *
+seat_former(struct egd_server *s, struct egd_connection *c)
+{
+	struct pool_client client = {.weight = s->config.weight, .whole = true};
+
+	if (!is_allowed(s, &c->caller))
+		return not_allowed;
+	egd_caller_identity(&c->caller, "", &client);
+	return seat(s, c, &client);
+}
+
 /* It began long ago: a header of a proxy's, the identity are known. */
 static void
 go_on(struct egd_server *s, struct egd_connection *c, const struct estate_client *client)
@@ -136,7 +166,7 @@ go_on(struct egd_server *s, struct egd_connection *c, const struct estate_client
 		count_unsent(&s->books->account, client->former);
 	egd_opening_end(c);
 	c->stage = EGD_STAGE_OPEN;
-	why = known ? egd_accept_admit(s, c) : "nobody can go on with what it was being sent";
+	why = known ? seat_former(s, c) : "nobody can go on with what it was being sent";
 	if (why == NULL) {
 		egd_server_schedule(s, c);
 		return;
@@ -222,21 +252,11 @@ const char *
 egd_accept_admit(struct egd_server *s, struct egd_connection *c)
 {
 	struct pool_client client = {.weight = s->config.weight, .whole = true};
-	struct bucket full;
 
 	if (!is_allowed(s, &c->caller))
 		return not_allowed;
 	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
 	if (has_its_share(s, &client))
 		return "it has connections, and the last places are for others (max-clients)";
-	if (!pool_handle_open(s->pool, &c->handle, &s->books->account, &client))
-		return "the pool serves as many as it can";
-	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
-	c->member = egd_members_join(&s->members, &client, &full);
-	if (c->member != NULL) {
-		egd_connection_keep(c);
-		return NULL;
-	}
-	pool_handle_close(s->pool, &c->handle);
-	return "no memory";
+	return seat(s, c, &client);
 }
