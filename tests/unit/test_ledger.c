@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "egd/ledger.h"
+#include "egd/ledger_inside.h"
 
 #define MAX 4
 #define PID 1234 /* four digits: a reply of five bytes */
@@ -104,6 +104,22 @@ requests_stay_until_their_replies_have_left(void **state)
 	next = reopen(rig);
 	assert_int_equal(next->clients[0].fd, rig->ours);
 	is_state(&next->clients[0], 2, 4, 0);
+	ledger_free(&next);
+}
+
+/* A kill after the call was counted in, and before it was over: what it says is true no more. */
+static void
+a_call_that_was_counted_in_is_believed(void **state)
+{
+	struct rig *rig = *state;
+	uint8_t much[LEDGER_IN_LEN - 1] = {0};
+	struct ledger *next;
+
+	hear(rig, much, sizeof(much));
+	rig->ledger->call.what = LEDGER_RECEIVE;
+	assert_int_equal(rig->ledger->call.message.msg_len, sizeof(much));
+	next = reopen(rig);
+	is_state(&next->clients[0], 0, sizeof(much), 0);
 	ledger_free(&next);
 }
 
@@ -304,6 +320,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(requests_stay_until_their_replies_have_left),
+		TEST(a_call_that_was_counted_in_is_believed),
 		TEST(what_does_not_fit_is_left_to_be_sent),
 		TEST(errors_and_ends_are_those_of_the_socket),
 		TEST(room_is_made_for_the_longest_request),
