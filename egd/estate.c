@@ -127,12 +127,15 @@ open_former(struct former *former)
 	int result = ledger_open(k->fds[KEPT_TABLE], &former->ledger);
 	struct parcel parcel;
 
+	have_as_many_as_may_be();
 	parcel_resume(&parcel, k->fds[KEPT_LOCK], k->fds[KEPT_CARRIER]);
 	if (result == 0)
 		each_fd(former->ledger, unpack, &parcel);
 	else
 		log_warn("the connections of a former daemon are closed: what is known of them %s",
 			 result == -EPROTO ? "is of another version" : "makes no sense");
+	if (parcel.cut)
+		log_warn("not all connections of a former daemon can be open here: see ulimit -n");
 	parcel_close(&parcel);
 	close(k->fds[KEPT_TABLE]);
 	k->fds[KEPT_LOCK] = k->fds[KEPT_CARRIER] = k->fds[KEPT_TABLE] = -1;
@@ -231,22 +234,25 @@ estate_open(struct estate *e, const char *const *addresses, size_t count)
 	}
 }
 
-/* The latest first: its listener is that which is at the address now. */
+/* That which still has its socket: of two daemons one had taken over from the other. */
 const struct ledger_listener *
 estate_listener(struct estate *e, const char *address, int *ret_fd)
 {
+	struct ledger_listener *best = NULL;
+
 	*ret_fd = -1;
-	for (unsigned i = e->count; i-- > 0;) {
+	for (unsigned i = 0; i < e->count; i++) {
 		struct ledger *l = e->formers[i].ledger;
 		struct ledger_listener *listener = l != NULL ? find(l, address) : NULL;
 
-		if (listener == NULL)
-			continue;
-		*ret_fd = listener->fd;
-		listener->fd = -1;
-		return listener;
+		if (listener != NULL && (best == NULL || best->fd < 0))
+			best = listener;
 	}
-	return NULL;
+	if (best != NULL) {
+		*ret_fd = best->fd;
+		best->fd = -1;
+	}
+	return best;
 }
 
 /* From ret->at_client on. */

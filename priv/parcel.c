@@ -28,6 +28,7 @@ parcel_resume(struct parcel *p, int in, int out)
 	p->in = in;
 	p->out = out;
 	p->count = 0;
+	p->cut = false;
 }
 
 int
@@ -67,11 +68,12 @@ open_batch(struct parcel *p)
 				 .msg_controllen = CMSG_LEN(PARCEL_BATCH * sizeof(int))};
 	const struct cmsghdr *c;
 
-	if (recvmsg(p->out, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
+	if (p->cut || recvmsg(p->out, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != 1)
 		return;
 	c = CMSG_FIRSTHDR(&message);
 	if (c == NULL || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 		return;
+	p->cut = (message.msg_flags & MSG_CTRUNC) != 0;
 	p->count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 	for (unsigned i = 0; i < p->count; i++)
 		memcpy(&p->batch[p->count - 1 - i], CMSG_DATA(c) + i * sizeof(int), sizeof(int));

@@ -12,6 +12,7 @@
 
 struct parcel {
 	int in, out; /* the two fds; both must be kept, or the queue goes */
+	bool cut;    /* some did not come: nobody knows whose the rest would be */
 	unsigned count;
 	int batch[PARCEL_BATCH]; /* that are not in the queue yet, or were taken off it */
 };
@@ -28,7 +29,8 @@ int parcel_seal(struct parcel *p);
 /* Those who have both fds go on with them. */
 void parcel_resume(struct parcel *p, int in, int out);
 
-/* The next, in the order in which they were put, close-on-exec; -1: that was all. */
+/* The next, in the order in which they were put, close-on-exec; -1: that was all, or all that can
+ * be open at once. */
 int parcel_take(struct parcel *p);
 
 /* Closes both, and what nobody has taken. */

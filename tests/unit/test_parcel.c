@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,6 +88,32 @@ what_nobody_takes_is_closed(void **state)
 	close(ends[0]);
 }
 
+/* None takes the place of one that does not come. */
+static void
+what_cannot_be_open_at_once_is_cut_off(void **state)
+{
+	struct rlimit before, low;
+	struct parcel p;
+	int place, taken = 0;
+
+	(void)state;
+	assert_int_equal(parcel_new(&p), 0);
+	for (int i = 0; i < 2 * PARCEL_BATCH; i++)
+		assert_int_equal(parcel_put(&p, p.in), 0);
+	assert_int_equal(parcel_seal(&p), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	place = dup(p.in);
+	low = (struct rlimit){.rlim_cur = (rlim_t)place + 100, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	for (int fd; (fd = parcel_take(&p)) >= 0; taken++)
+		close(fd); /* there is room again, for a batch that must not come */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_true(p.cut);
+	assert_in_range(taken, 1, PARCEL_BATCH - 1);
+	close(place);
+	parcel_close(&p);
+}
+
 /* ---- the heir ---- */
 
 #define OPENED 50 /* the numbers of two files, known before they are there */
@@ -138,6 +165,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_come_out_in_the_order_in_which_they_were_put),
 		cmocka_unit_test(what_nobody_takes_is_closed),
+		cmocka_unit_test(what_cannot_be_open_at_once_is_cut_off),
 		cmocka_unit_test(heir_has_what_was_open_and_not_what_was_closed),
 	};
 
