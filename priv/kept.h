@@ -17,7 +17,7 @@
 #endif
 
 #define KEPT_PATH_MAX 256 /* bytes with the NUL */
-#define KEPT_MAX 16       /* devices and parcels */
+#define KEPT_MAX 24       /* devices, 16 of them, and parcels */
 
 /* In place of a device's path, with the pid of whose clients they were: no device has such one. */
 #define KEPT_CLIENTS "//clients/"

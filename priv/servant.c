@@ -34,15 +34,16 @@ become_nobody(void)
 static int
 confine(const char *name, uint64_t capabilities)
 {
-	int result = 0;
+	int result = 0, kept;
 
 	(void)prctl(PR_SET_NAME, name, 0, 0, 0);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	(void)prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
 	if (geteuid() == 0)
 		result = become_nobody();
+	kept = capability_keep_only(result == 0 ? capabilities : CAPABILITY_NONE);
 	if (result == 0)
-		result = capability_keep_only(capabilities);
+		result = kept;
 	secret_shield(); /* changing the uid makes a process dumpable again */
 	return result;
 }
