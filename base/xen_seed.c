@@ -54,14 +54,17 @@ look(int store, char ret_text[static XEN_SEED_TEXT_LEN + 1])
 	return len != 0 ? len : -ENOENT;
 }
 
-bool
+/* Not for us yet is not there yet. */
+int
 xen_seed_is_there(int store)
 {
 	char text[XEN_SEED_TEXT_LEN + 1];
 	int len = look(store, text);
 
 	secret_wipe(text, sizeof(text));
-	return len > 0 || len == -ENOBUFS;
+	if (len == -ENOENT || len == -EACCES)
+		return 0;
+	return len > 0 || len == -ENOBUFS ? 1 : len;
 }
 
 int

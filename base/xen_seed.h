@@ -7,7 +7,6 @@
 #ifndef BASE_XEN_SEED_H
 #define BASE_XEN_SEED_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define XEN_SEED_LEN 512 /* bytes: more than any generator's state */
@@ -22,10 +21,10 @@ int xen_seed_put(int store, unsigned domain, const uint8_t seed[static XEN_SEED_
 
 /*
  * In the guest: a connection that is readable when there may be one, or -errno. What has come is
- * looked for with xen_seed_is_there(), until there is none.
+ * looked for with xen_seed_is_there(): 1, 0, or -errno, and the connection is of no use any more.
  */
 int xen_seed_watch(void);
-bool xen_seed_is_there(int store);
+int xen_seed_is_there(int store);
 
 /*
  * In the guest: removes it, and only then gives it: whoever comes next finds none. 0 or -errno:

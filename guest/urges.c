@@ -15,6 +15,12 @@
 #include "crypto/tls.h"
 #include "priv/random.h"
 
+static void
+say_deaf(int error)
+{
+	log_info("a seed that the host leaves would go unnoticed: xenstore: %s", strerror(-error));
+}
+
 int
 urges_open(struct urges *u)
 {
@@ -31,8 +37,7 @@ urges_open(struct urges *u)
 	u->random = priv_open_random();
 	u->store = xen_seed_watch();
 	if (u->store < 0 && u->store != -ENOENT)
-		log_info("a seed that the host leaves would go unnoticed: xenstore: %s",
-			 strerror(-u->store));
+		say_deaf(u->store);
 	cloned_open(&u->cloned);
 	lack = cloned_lack(&u->cloned);
 	if (lack != NULL)
@@ -54,8 +59,13 @@ urges_close(struct urges *u)
 bool
 urges_cloned(struct urges *u)
 {
-	const char *news = cloned_take(&u->cloned);
+	struct pollfd log = {.fd = cloned_fd(&u->cloned), .events = POLLIN};
+	const char *news = NULL, *one;
 
+	do { /* one call takes some lines of the kernel's log, and perhaps not all */
+		one = cloned_take(&u->cloned);
+		news = one != NULL ? one : news;
+	} while (poll(&log, 1, 0) > 0);
 	if (news == NULL)
 		return false;
 	log_warn("this machine %s: its kernel is fed anew", news);
@@ -69,6 +79,22 @@ is_ordered(const struct urges *u)
 	struct signalfd_siginfo order;
 
 	return read(u->orders, &order, sizeof(order)) == (ssize_t)sizeof(order);
+}
+
+/* An answer that comes too late would be taken for the next one: then we ask over a new connection.
+ */
+static bool
+seed_is_left(struct urges *u)
+{
+	int result = xen_seed_is_there(u->store);
+
+	if (result >= 0)
+		return result > 0;
+	close(u->store);
+	u->store = result == -ETIMEDOUT ? xen_seed_watch() : result;
+	if (u->store < 0)
+		say_deaf(u->store);
+	return false;
 }
 
 enum urge
@@ -89,8 +115,9 @@ urges_wait(struct urges *u, uint64_t ms, bool kernel)
 			return URGE_CLONED;
 		if (fds[1].revents != 0 && is_ordered(u))
 			return URGE_ORDER;
-		if (fds[2].revents != 0 && xen_seed_is_there(u->store))
+		if (fds[2].revents != 0 && seed_is_left(u))
 			return URGE_SEED;
+		fds[2].fd = u->store;
 		if (fds[3].revents != 0)
 			return URGE_KERNEL;
 	}
