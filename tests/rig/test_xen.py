@@ -24,6 +24,8 @@ WORDS = {
     "short": {"bytes": 16 << 10, "scarce": 0, "rate": 0, "rounds": 0},
 }
 
+PROCESSORS = {"all": 2, "short": 1}
+
 CASES = [
     *(f"{kind}.{name}" for kind in ("pv", "pvh")
       for name in ("agent_makes_the_generator_ready_within_2_s", "bytes_are_the_streams")),
@@ -57,7 +59,7 @@ if PART == "all":
 
 
 def boot_once():
-    return xen.boot(BUILD, "xen.sh", LIMIT_S, part=PART, **WORDS[PART])
+    return xen.boot(BUILD, "xen.sh", LIMIT_S, PROCESSORS[PART], part=PART, **WORDS[PART])
 
 
 @pytest.fixture(scope="module")

@@ -344,10 +344,14 @@ def test_a_client_that_is_no_longer_allowed_is_refused(start_daemon):
 
 
 def heir(pid):
-    """Of the daemon with this pid."""
-    children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    names = {pathlib.Path(f"/proc/{child}/comm").read_text().strip(): int(child) for child in children}
-    return names["ekey-heir"]
+    """Of the daemon with this pid. It has another name at first."""
+
+    def named():
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        names = {pathlib.Path(f"/proc/{child}/comm").read_text().strip(): int(child) for child in children}
+        return names.get("ekey-heir")
+
+    return wait_until(named, "it has an heir")
 
 
 def test_without_its_heir_connections_end_and_the_doctor_says_so(waiting, unix):
