@@ -5,7 +5,7 @@ The image is image.sh's of kind "xen"; the programs go in as with qemu.py. What 
 have, each because of what happens otherwise (QEMU 7.2, Xen 4.17): SMAP, with which a PV dom0 dies
 in its first instructions; RDTSCP, which Xen cannot emulate for its guests here; XSAVE, with which
 AVX registers leak from one virtual CPU to another and programs crash at random. With two processors
-guests start sooner, and once in a while a PVH guest ends in a triple fault.
+guests start sooner, and those that move between them may end in a triple fault: see xen_dom0.sh.
 """
 
 import os
@@ -29,8 +29,8 @@ def boot(build, job, limit, processors, **words):
         qemu.pack(build, None, home / "programs.tar")
         (home / "first.cpio").write_bytes(qemu.newc(qemu.first_files(build, folder / "boot")))
         words = {"init": "/rig/tests/rig/init", "job": f"/rig/{job}", "build": "/rig", **words}
-        xen = [f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M", "dom0_max_vcpus=1", "com1=115200,8n1",
-               "console=com1", "loglvl=error", "guest_loglvl=error", "spec-ctrl=no"]
+        xen = [f"dom0_mem={DOM0_MIB}M,max:{DOM0_MIB}M", "dom0_max_vcpus=1", "dom0_vcpus_pin=1",
+               "com1=115200,8n1", "console=com1", "loglvl=error", "guest_loglvl=error", "spec-ctrl=no"]
         linux = ["console=hvc0 quiet loglevel=2 panic=-1 mitigations=off audit=0",
                  *(f"rig_{name}={value}" for name, value in words.items())]
         command = [
