@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/config.h"
 #include "daemon/notify.h"
+
+_Static_assert(KEPT_MAX > CONFIG_DEVICES_MAX, "the clients find room beside all devices");
 
 static struct kept *
 keep_find(struct keep *keep, const char *path)

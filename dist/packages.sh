@@ -9,8 +9,8 @@ packages_of() {
 		libusb-1.0-0-dev libsystemd-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo git libcmocka-dev libjansson-dev ;;
-	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived stunnel4 user-mode-linux \
-		openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
+	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived \
+		stunnel4 user-mode-linux openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
 		podman crun lxc systemd-container ;;
 	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd \
 		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;

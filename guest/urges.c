@@ -81,8 +81,7 @@ is_ordered(const struct urges *u)
 	return read(u->orders, &order, sizeof(order)) == (ssize_t)sizeof(order);
 }
 
-/* An answer that comes too late would be taken for the next one: then we ask over a new connection.
- */
+/* A late answer would be taken for that to the next question, which so has a new connection. */
 static bool
 seed_is_left(struct urges *u)
 {

@@ -29,8 +29,10 @@ int parcel_seal(struct parcel *p);
 /* Those who have both fds go on with them. */
 void parcel_resume(struct parcel *p, int in, int out);
 
-/* The next, in the order in which they were put, close-on-exec; -1: that was all, or all that can
- * be open at once. */
+/*
+ * The next, in the order in which they were put, close-on-exec; -1: that was all, or all that can
+ * be open at once.
+ */
 int parcel_take(struct parcel *p);
 
 /* Closes both, and what nobody has taken. */

@@ -15,7 +15,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("BUILD", "build")
 CYCLES = int(os.environ.get("EKEY_USB_CYCLES", "20"))
 CYCLE_S = 5  # at most
-ROUNDS = int(os.environ.get("EKEY_HANDOVER_ROUNDS", "10"))  # 50: five minutes
+ROUNDS = int(os.environ.get("EKEY_HANDOVER_ROUNDS", "10"))  # 50: three minutes
 ROUND_S = 5  # at most
 
 

@@ -57,7 +57,7 @@ class Manager:
 
     def start(self, argv, log):
         """Starts as systemd does: the store from fd 3 on."""
-        env = {**os.environ, "NOTIFY_SOCKET": str(self.path), "FDSTORE": "48"}
+        env = {**os.environ, "NOTIFY_SOCKET": str(self.path), "FDSTORE": "72"}
         env["LISTEN_FDS"] = str(len(self.store))
         env["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.store)
 

@@ -343,6 +343,35 @@ def test_a_client_that_is_no_longer_allowed_is_refused(start_daemon):
         until_waiting(daemon, 1)
 
 
+def test_the_last_places_are_no_question_of_who_was_there_before(start_daemon):
+    """Places that were left are taken in another order than that in which the next daemon looks."""
+    port = free_port()
+    daemon = listening(
+        start_daemon(address=ABSENT), section(f"tcp:127.0.0.1:{port}", max_clients=16), how=restart
+    )
+
+    def come(number, asks=True):
+        client = Client(("127.0.0.1", port), f"127.0.0.{number}")
+        return client.say(read(16)) if asks else client
+
+    leaves = {0, 1, 2, 13}
+    first = []
+    for i in range(14):
+        first.append(come(100 + i, i not in leaves))
+        until_clients(daemon, len(first))
+    for count, i in enumerate((0, 1, 2, 13), 1):
+        first[i].socket.close()
+        until_clients(daemon, 14 - count)
+    later = []
+    for number in (2, 2, 3, 4):
+        later.append(come(number))
+        until_clients(daemon, 10 + len(later))
+    until_waiting(daemon, 14)
+    succeed(daemon, kill)
+    until_waiting(daemon, 14)
+    assert "closed" not in daemon.log()
+
+
 def heir(pid):
     """Of the daemon with this pid. It has another name at first."""
 
