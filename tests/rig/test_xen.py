@@ -14,7 +14,7 @@ import xen
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
 PART = os.environ.get("EKEY_XEN", "short")
-ROUNDS = int(os.environ.get("EKEY_XEN_ROUNDS", "3"))  # 50: ten minutes
+ROUNDS = int(os.environ.get("EKEY_XEN_ROUNDS", "2"))  # 50: ten minutes
 ROUND_S = 20  # at most, of a restart and a kill
 LIMIT_S = 900 + ROUNDS * ROUND_S  # some minutes; the rest is for a busy machine
 
