@@ -18,6 +18,7 @@ struct ctl_peer {
 	bool ended;      /* it will send nothing more */
 	bool closing;    /* when its answers are sent */
 	bool admin;      /* root, or our own user */
+	bool secret;     /* its last command's answer is, and has not left yet */
 	uint64_t ticket; /* of the command whose answer comes later; 0: none */
 	LIST_ENTRY(ctl_peer) in_peers;
 };

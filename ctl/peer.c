@@ -64,6 +64,7 @@ ctl_run(struct ctl_peer *c, const char *line, struct evbuffer *out)
 			return "only root and the daemon's user may do this";
 		server->tickets++;
 		c->ticket = request.ticket;
+		c->secret = command->secret;
 		return command->run(server->arg, &request);
 	}
 	return "unknown command";
@@ -123,7 +124,15 @@ ctl_line_is_too_long(struct evbuffer *in)
 	       (ctl_line_len(in, NULL) < 0 || ctl_line_len(in, NULL) >= CTL_LINE_MAX);
 }
 
-/* Answers the lines that have come, as far as the client reads our answers. */
+/* True while the client reads our answers, and no secret one waits to leave. */
+static bool
+ctl_may_go_on(const struct ctl_peer *c)
+{
+	return !c->closing && c->ticket == 0 && !c->secret &&
+	       evbuffer_get_length(bufferevent_get_output(c->stream)) < CTL_ANSWERS_MAX;
+}
+
+/* Answers the lines that have come, as far as they may be answered now. */
 static void
 ctl_on_input(struct bufferevent *stream, void *arg)
 {
@@ -131,7 +140,7 @@ ctl_on_input(struct bufferevent *stream, void *arg)
 	struct evbuffer *in = bufferevent_get_input(stream);
 	struct evbuffer *out = bufferevent_get_output(stream);
 
-	while (!c->closing && c->ticket == 0 && evbuffer_get_length(out) < CTL_ANSWERS_MAX) {
+	while (ctl_may_go_on(c)) {
 		char line[CTL_LINE_MAX];
 
 		if (!ctl_next_line(in, line)) {
@@ -169,6 +178,24 @@ ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const cha
 	}
 }
 
+unsigned
+ctl_server_drop_secrets(struct ctl_server *server)
+{
+	struct ctl_peer *c = LIST_FIRST(&server->peers);
+	unsigned closed = 0;
+
+	while (c != NULL) {
+		struct ctl_peer *next = LIST_NEXT(c, in_peers);
+
+		if (c->secret && c->ticket == 0) {
+			ctl_peer_free(c);
+			closed++;
+		}
+		c = next;
+	}
+	return closed;
+}
+
 /* All answers have left: go on with lines that had to wait, or end. */
 static void
 ctl_on_output_sent(struct bufferevent *stream, void *arg)
@@ -179,6 +206,7 @@ ctl_on_output_sent(struct bufferevent *stream, void *arg)
 		ctl_peer_free(c);
 		return;
 	}
+	c->secret = c->secret && c->ticket != 0;
 	if (!c->ended)
 		bufferevent_enable(stream, EV_READ);
 	ctl_on_input(stream, c);

@@ -24,8 +24,9 @@ struct ctl_request {
 
 struct ctl_command {
 	const char *name;
-	bool admin; /* for root and our own user only, whatever the socket's mode */
-	bool words; /* words may follow its name */
+	bool admin;  /* for root and our own user only, whatever the socket's mode */
+	bool words;  /* words may follow its name */
+	bool secret; /* its answer is entropy: see ctl_server_drop_secrets() */
 	/* NULL: OK, else the text after "ERROR ", or ctl_later. */
 	const char *(*run)(void *arg, const struct ctl_request *request);
 };
@@ -35,6 +36,9 @@ extern const char ctl_later[];
 
 /* Answers with `row` (NULL: none) and OK, or with `error`. A client that has gone gets nothing. */
 void ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const char *error);
+
+/* Closes the clients whose secret answers have not left yet; returns how many. */
+unsigned ctl_server_drop_secrets(struct ctl_server *server);
 
 /* `commands` ends with a NULL name and outlives the server. 0 with *ret, or -errno. */
 int ctl_server_new(struct event_base *base, const char *path, mode_t mode,

@@ -32,7 +32,10 @@ renew_sources(struct daemon *d)
 		source_renew(source);
 }
 
-/* Sources first, so that none fills the pool again with what was on its way. */
+/*
+ * Sources first, so that none fills the pool again with what was on its way. The pool before the
+ * connections: closing one serves those that waited behind it.
+ */
 static void
 renew(struct daemon *d, const char *why)
 {
@@ -42,8 +45,10 @@ renew(struct daemon *d, const char *why)
 	pool_totals(d->pool, &before);
 	tls_reseed();
 	renew_sources(d);
-	closed = renew_listens(d);
 	pool_wipe(d->pool);
+	closed = renew_listens(d);
+	if (d->control != NULL)
+		closed += ctl_server_drop_secrets(d->control);
 	if (d->kernel != NULL)
 		kernel_feed_now(d->kernel);
 	pool_totals(d->pool, &after);

@@ -120,7 +120,7 @@ start_control(struct daemon *d)
 		{.name = "HwReport", .words = true, .run = hwreport_write},
 		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
 		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
-		{.name = "Seed", .admin = true, .run = seeds_order},
+		{.name = "Seed", .admin = true, .secret = true, .run = seeds_order},
 		{.name = "Wipe", .admin = true, .run = clones_wipe},
 		{.name = "Drain", .admin = true, .run = haproxy_drain},
 		{.name = "Resume", .admin = true, .run = haproxy_resume},

@@ -32,6 +32,7 @@ struct kernel_feed {
 	struct pool_waiter *waiter; /* while STEP_WAITING */
 	/* The feed that is under way, or was the last. */
 	bool reseed;
+	bool stale; /* what the keeper has is of before a clone: another feed follows at once */
 	size_t len;
 	unsigned bits;
 	int error;
@@ -90,7 +91,7 @@ rest(struct kernel_feed *f)
 	bool listen = f->error == 0 && f->bits > 0;
 
 	f->step = STEP_RESTING;
-	add_for_ms(f->rested, listen ? KERNEL_PACE_MS : f->config.interval_ms);
+	add_for_ms(f->rested, f->stale ? 0 : listen ? KERNEL_PACE_MS : f->config.interval_ms);
 }
 
 /* Nothing is taken from the pool any more that nobody could be given. */
@@ -184,6 +185,7 @@ static void
 begin(struct kernel_feed *f, bool reseed)
 {
 	f->reseed = reseed;
+	f->stale = false;
 	if (pool_ready(f->env.pool, &f->handle) >= f->config.bytes) {
 		take_now(f);
 		return;
@@ -207,7 +209,7 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	struct kernel_feed *f = arg;
 
 	(void)fd, (void)what;
-	if (f->error < 0 || f->bits == 0) {
+	if (f->error < 0 || f->bits == 0 || f->stale) {
 		begin(f, true);
 		return;
 	}
@@ -275,6 +277,8 @@ kernel_feed_free(struct kernel_feed **feed)
 void
 kernel_feed_now(struct kernel_feed *f)
 {
+	f->stale = f->step == STEP_HANDING;
+	f->reseed = f->reseed || f->step == STEP_WAITING;
 	if (f->step != STEP_RESTING && f->step != STEP_LISTENING)
 		return;
 	event_del(f->rested);

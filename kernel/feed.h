@@ -70,7 +70,10 @@ struct kernel_feed *kernel_feed_new(const struct kernel_env *env,
  */
 void kernel_feed_free(struct kernel_feed **feed);
 
-/* Feeds now, however short a time ago it did; one that is under way is all there is. */
+/*
+ * Feeds now, however short a time ago it did, with bytes that are in the pool from now on: those
+ * that the keeper has already are followed by others.
+ */
 void kernel_feed_now(struct kernel_feed *feed);
 
 /* From the next feed on. */

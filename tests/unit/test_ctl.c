@@ -70,9 +70,14 @@ run_later(void *arg, const struct ctl_request *request)
 }
 
 static const struct ctl_command commands[] = {
-	{"Rows", false, false, run_rows}, {"Fail", false, false, run_fail},
-	{"Echo", false, true, run_echo},  {"Later", false, false, run_later},
-	{"Admin", true, true, run_echo},  {NULL, false, false, NULL},
+	{.name = "Rows", .run = run_rows},
+	{.name = "Fail", .run = run_fail},
+	{.name = "Echo", .words = true, .run = run_echo},
+	{.name = "Later", .run = run_later},
+	{.name = "Admin", .admin = true, .words = true, .run = run_echo},
+	{.name = "Secret", .secret = true, .run = run_rows},
+	{.name = "SecretLater", .secret = true, .run = run_later},
+	{.name = NULL},
 };
 
 static int
@@ -209,6 +214,34 @@ answer_that_comes_later_holds_up_the_lines_behind_it(void **state)
 	ctl_reply(p->server, p->ticket, NULL, "twice");
 	assert_string_equal(hear(p, fd, &ended), "ERROR no\n");
 	close(fd);
+}
+
+/* One turn of the loop takes the lines, and sends nothing yet. */
+static void
+secret_answers_that_have_not_left_are_dropped(void **state)
+{
+	static const char lines[] = "Rows\nSecret\nRows\n";
+	struct place *p = *state;
+	int fd = join(p), other = join(p), waiting = join(p);
+	bool ended;
+
+	say(p, waiting, "SecretLater\n");
+	assert_int_equal(send(fd, lines, strlen(lines), 0), strlen(lines));
+	assert_int_equal(send(other, "Rows\n", 5, 0), 5);
+	event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(p->asked, 3); /* and not the line behind the secret */
+	assert_int_equal(ctl_server_drop_secrets(p->server), 1);
+	assert_string_equal(hear(p, fd, &ended), GREETING);
+	assert_true(ended);
+	assert_non_null(strstr(hear(p, other, &ended), "OK\n"));
+	assert_false(ended);
+	ctl_reply(p->server, p->ticket, "row", NULL);
+	assert_string_equal(hear(p, waiting, &ended), GREETING "*\trow\nOK\n");
+	assert_int_equal(ctl_server_drop_secrets(p->server), 0);
+	check_talk(p, "Secret\nRows\n", GREETING "*\ta\t4\n*\tb\nOK\n*\ta\t5\n*\tb\nOK\n", false);
+	close(fd);
+	close(other);
+	close(waiting);
 }
 
 static void
@@ -523,6 +556,7 @@ main(void)
 		TEST(commands_are_exact_words),
 		TEST(words_follow_only_where_they_may),
 		TEST(answer_that_comes_later_holds_up_the_lines_behind_it),
+		TEST(secret_answers_that_have_not_left_are_dropped),
 		TEST(client_that_leaves_before_its_answer_harms_nobody),
 		TEST(only_root_and_our_user_may_do_what_is_for_admins),
 		TEST(bye_ends_the_talk),

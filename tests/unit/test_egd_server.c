@@ -8,10 +8,13 @@
 #include <cmocka.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/clones.h"
+#include "daemon/daemon.h"
 #include "tests/unit/egd_rig.h"
 #include "tests/unit/secret_scan.h"
 
@@ -354,6 +357,37 @@ a_clone_ends_those_who_hold_bytes_and_no_others(void **state)
 	close(waiting);
 }
 
+/* The first in turn holds bytes and waits for more than there is: it is closed, the next served. */
+static void
+what_was_in_the_pool_before_a_clone_is_served_to_nobody(void **state)
+{
+	const struct ctl_request order = {.words = ""};
+	struct daemon *d = calloc(1, sizeof(*d));
+	struct egd_rig *rig = *state;
+	uint8_t bytes[4 + 150] = {0};
+	int first, second;
+
+	egd_rig_start(rig);
+	first = egd_rig_join(rig);
+	SAY(rig, first, "\2\4\2\377");
+	second = egd_rig_join(rig);
+	SAY(rig, second, "\2\120");
+	assert_int_equal(pool_put(rig->pool, bytes, sizeof(bytes)), sizeof(bytes));
+	rig->put += sizeof(bytes);
+	assert_int_equal(egd_rig_totals(rig).level, 150);
+	d->pool = rig->pool;
+	d->listens[0] = rig->server;
+	assert_null(clones_wipe(d, &order));
+	assert_int_equal(egd_rig_totals(rig).lost, sizeof(bytes));
+	egd_rig_hears_the_end(rig, first);
+	HEARS(rig, second, "");
+	egd_rig_stream(rig->put, 80, bytes);
+	egd_rig_put(rig, 80);
+	egd_rig_hears(rig, second, bytes, 80);
+	close(second);
+	free(d);
+}
+
 static void
 what_was_sent_is_nowhere_in_our_memory(void **state)
 {
@@ -575,6 +609,7 @@ main(void)
 		PROMISE(one_who_waits_is_not_idle),
 		PROMISE(a_slow_reader_takes_no_more_than_it_can_hold),
 		PROMISE(a_clone_ends_those_who_hold_bytes_and_no_others),
+		PROMISE(what_was_in_the_pool_before_a_clone_is_served_to_nobody),
 		PROMISE(what_was_sent_is_nowhere_in_our_memory),
 		PROMISE(a_rate_holds_back_reads_and_empties_tries),
 		PROMISE(the_last_places_are_for_those_who_have_none),

@@ -228,7 +228,6 @@ feeds_at_once_when_it_is_told(void **state)
 	put(r, 128);
 	start(r, 64, 3600000);
 	assert_true(ordered(r));
-	kernel_feed_now(r->feed);
 	(void)answer(r, 0);
 	assert_false(ordered(r));
 	kernel_feed_now(r->feed);
@@ -241,6 +240,26 @@ feeds_at_once_when_it_is_told(void **state)
 	put(r, 64);
 	assert_true(ordered(r));
 	assert_int_equal(answer(r, 0).feeds, 3);
+}
+
+/* What the keeper had already may be another clone's, too. */
+static void
+feeds_again_after_what_was_under_way_when_it_is_told(void **state)
+{
+	struct rig *r = *state;
+
+	put(r, 128);
+	start(r, 64, 3600000);
+	assert_true(ordered(r));
+	kernel_feed_now(r->feed);
+	assert_false(ordered(r));
+	(void)answer(r, 0);
+	event_base_loop(r->base, EVLOOP_NONBLOCK);
+	assert_true(ordered(r));
+	assert_ordered(r, 64, 64);
+	assert_int_equal(answer(r, 0).feeds, 2);
+	event_base_loop(r->base, EVLOOP_NONBLOCK);
+	assert_false(ordered(r));
 }
 
 static void
@@ -329,6 +348,7 @@ main(void)
 		TEST(what_the_kernel_refuses_is_counted_as_lost_and_tried_again),
 		TEST(a_new_measure_holds_from_the_next_feed_on),
 		TEST(feeds_at_once_when_it_is_told),
+		TEST(feeds_again_after_what_was_under_way_when_it_is_told),
 		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
 		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
 		TEST(one_that_waits_can_be_stopped),
