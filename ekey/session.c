@@ -14,6 +14,8 @@
 static uint64_t
 patience_ms(const struct session *s)
 {
+	if (s->suspect)
+		return SESSION_SUSPECT_MS;
 	switch (s->state) {
 	case SESSION_RESETTING:
 		return SESSION_SERIAL_MS;
@@ -22,7 +24,7 @@ patience_ms(const struct session *s)
 	case SESSION_REKEYING: /* for the answer; then for a frame that proves the new key */
 		return session_unproven(s) ? SESSION_SILENCE_MS : SESSION_ANSWER_MS;
 	case SESSION_KEYED:
-		return s->suspect ? SESSION_SUSPECT_MS : SESSION_SILENCE_MS;
+		return SESSION_SILENCE_MS;
 	case SESSION_WRONG_KEY:
 	case SESSION_GENERATORS_BAD:
 		return SESSION_RETRY_MAX_MS;

@@ -34,7 +34,7 @@
 #define SESSION_REKEY_MS 5000    /* from S to the first k; the device asks about once a second */
 #define SESSION_ANSWER_MS 2000   /* from K to its answer */
 #define SESSION_SILENCE_MS 5000  /* between authenticated frames while keyed */
-#define SESSION_SUSPECT_MS 500   /* the same, after an S or k frame under the zero key */
+#define SESSION_SUSPECT_MS 500   /* the same, after a frame of another session than ours */
 #define SESSION_RETRY_MIN_MS 250 /* first wait before another reset; doubles up to... */
 #define SESSION_RETRY_MAX_MS 60000
 #define SESSION_ASK_MS 500 /* between nonces while a key has given no entropy */
@@ -97,7 +97,7 @@ struct session {
 	bool have_serial;
 	bool have_pad; /* mac_key and pad_key are of a session, not the zero key */
 	bool proven;   /* the device has sent a frame under that session's key */
-	bool suspect;  /* S or k under the zero key came since the last good frame */
+	bool suspect;  /* a frame of another session came since the last good one */
 	bool paused;
 	int last_sequence;   /* -1: none yet under this key */
 	unsigned unverified; /* bad MACs since the key last changed, none good */

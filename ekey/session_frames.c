@@ -33,20 +33,28 @@ is_wanted(const struct session *s, unsigned version)
 		memcmp(s->env->want_serial, s->serial, KEYED_SERIAL_LEN) == 0);
 }
 
-/* While no session key is in force, a serial frame always counts: the device has been reset. */
+/*
+ * While no session key is in force, a serial frame always counts: the device has been reset. With a
+ * nonce on its way that was our reset: S and k had waited since the device was powered, and the
+ * device takes the nonce after the reset. If it does not, the deadline comes.
+ */
 static bool
 identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
 {
 	struct keyed zero_key;
 	struct packet p;
+	bool same;
 
 	if (!packet_open_serial(frame, &zero_key, &p))
 		return false;
+	same = memcmp(s->serial, p.payload, sizeof(s->serial)) == 0;
 	s->counters.frames_ok++;
 	census_frame(&s->census, frame, true, now_ms);
 	s->zero_mac_key = zero_key;
 	memcpy(s->serial, p.payload, sizeof(s->serial));
 	s->have_serial = true;
+	if (same && s->state == SESSION_REKEYING)
+		return true;
 	session_keys_drop(s);
 	if (is_wanted(s, p.subcode))
 		session_look_up_key(s, now_ms);
@@ -58,17 +66,27 @@ identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
 /* ---- frames that do not verify ---- */
 
 /*
- * While keyed, S or k under the zero key may mean that the device was reset behind our back, or
- * that somebody wants us to think so. Only the silence of the real one decides, but sooner.
+ * While keyed, S or k under the zero key may mean that the device was reset without our order, or
+ * that another writer on the wire pretends so. While there is no session, E means that the device
+ * has one, of another program or after an answer that was lost.
  */
-static void
-suspect_reset(struct session *s, const uint8_t *frame, uint64_t now_ms)
+static bool
+is_of_another_session(const struct session *s, const uint8_t *frame)
 {
 	uint8_t type = frame[FRAME_TYPE_AT];
 	struct packet p;
 
-	if (s->state != SESSION_KEYED || s->suspect || (type != 'S' && type != 'k') ||
-	    packet_open(frame, &s->zero_mac_key, &p) != PACKET_OK)
+	if (!s->have_pad)
+		return type == 'E';
+	return s->state == SESSION_KEYED && (type == 'S' || type == 'k') &&
+	       packet_open(frame, &s->zero_mac_key, &p) == PACKET_OK;
+}
+
+/* Only the absence of authentic frames decides, but sooner. */
+static void
+suspect_session(struct session *s, const uint8_t *frame, uint64_t now_ms)
+{
+	if (s->suspect || !is_of_another_session(s, frame))
 		return;
 	s->suspect = true;
 	session_arm(s, now_ms);
@@ -81,7 +99,7 @@ unverified_frame(struct session *s, const uint8_t *frame, uint64_t now_ms)
 	if (session_unproven(s) && ++s->unverified == SESSION_WRONG_KEY_FRAMES)
 		give_up(s, SESSION_WRONG_KEY, now_ms);
 	else
-		suspect_reset(s, frame, now_ms);
+		suspect_session(s, frame, now_ms);
 }
 
 /* ---- frames that do ---- */
@@ -107,6 +125,7 @@ ask_for_key(struct session *s, uint64_t now_ms)
 	if (!session_keys_ask(s))
 		return; /* no randomness: the device asks again, or the deadline comes */
 	s->next_ask_ms = now_ms + SESSION_ASK_MS;
+	s->suspect = false;
 	census_nonce(&s->census, now_ms);
 	session_enter(s, SESSION_REKEYING, now_ms);
 }

@@ -46,6 +46,7 @@ adopt(struct session *s, const uint8_t key[static KEYED_SECRET_LEN])
 	keyed_prepare(&s->pad_key, KEYED_ENTROPY_PAD, s->serial, key);
 	s->have_pad = true;
 	s->proven = false;
+	s->suspect = false;
 	s->unverified = 0;
 	s->last_sequence = -1;
 	s->counters.rekeys++;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define NS_PER_S UINT64_C(1000000000)
+#define ASK_TEXT "Unable to send entropy. Please re-key session."
 #define BADNESS_LEFT '1' /* left generator not random */
 
 static uint64_t
@@ -65,7 +66,7 @@ engine_entropy(struct engine *e, const uint8_t block[static 32], uint8_t ret[sta
 static void
 engine_ask(struct engine *e, uint64_t now_ns, uint8_t ret[static FRAMES_LEN])
 {
-	frames_text(&e->keys.mac, 'k', "Unable to send entropy. Please re-key session.", ret);
+	frames_text(&e->keys.mac, 'k', ASK_TEXT, ret);
 	e->counters.asks++;
 	e->due_ns = now_ns + ask_ns(e);
 	engine_end_block(e);
@@ -109,11 +110,26 @@ engine_generate(struct engine *e, uint64_t now_ns, uint8_t ret[static FRAMES_LEN
 	}
 }
 
-/* Writes the frame that is next, if one is due. Answers first, then what belongs to a block. */
+/* Writes a frame that waits in the buffers since the device was powered. */
+static void
+engine_waiting(struct engine *e, uint8_t ret[static FRAMES_LEN])
+{
+	if (e->faults->done[FAULT_WAITING] == 1)
+		engine_serial(e, ret);
+	else
+		frames_text(&e->keys.mac, 'k', ASK_TEXT, ret);
+}
+
+/*
+ * Writes the frame that is next, if one is due. Frames that wait first, then answers, then what
+ * belongs to a block.
+ */
 static bool
 engine_next(struct engine *e, uint64_t now_ns, uint8_t ret[static FRAMES_LEN])
 {
-	if (e->replies_len > 0) {
+	if (faults_first(e->faults, FAULT_WAITING)) {
+		engine_waiting(e, ret);
+	} else if (e->replies_len > 0) {
 		memcpy(ret, e->replies[e->replies_at], FRAMES_LEN);
 		e->replies_at = (e->replies_at + 1) % ENGINE_REPLIES;
 		e->replies_len--;

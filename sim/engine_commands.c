@@ -39,8 +39,8 @@ engine_draw(struct engine *e, uint8_t ret[static 32])
 	return false;
 }
 
-static void
-engine_say_serial(struct engine *e)
+void
+engine_serial(struct engine *e, uint8_t ret[static FRAMES_LEN])
 {
 	uint8_t serial[KEYED_SERIAL_LEN];
 	static const uint8_t zero[KEYED_SECRET_LEN];
@@ -49,7 +49,7 @@ engine_say_serial(struct engine *e)
 	memcpy(serial, e->config.identity.serial, sizeof(serial));
 	serial[KEYED_SERIAL_LEN - 1] ^= faults_first(e->faults, FAULT_WRONG_SERIAL);
 	keyed_prepare(&mac, KEYED_FRAME_MAC, serial, zero);
-	frames_binary(&mac, 'S', 0, serial, sizeof(serial), engine_reply(e));
+	frames_binary(&mac, 'S', 0, serial, sizeof(serial), ret);
 }
 
 /* As when packets of the old session were still queued: genuine, and worth nothing any more. */
@@ -75,7 +75,7 @@ engine_reset(struct engine *e, uint64_t now_ns)
 	engine_say_stale(e);
 	keys_forget_session(&e->keys);
 	e->infos_left = e->block_at = 0;
-	engine_say_serial(e);
+	engine_serial(e, engine_reply(e));
 	e->due_ns = now_ns + soon;
 }
 

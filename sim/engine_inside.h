@@ -11,6 +11,9 @@
 /* How long a block takes; 0: no time at all. */
 uint64_t engine_block_ns(const struct engine *e);
 
+/* Writes the S frame, which is always under the key of zeros. */
+void engine_serial(struct engine *e, uint8_t ret[static FRAMES_LEN]);
+
 /* The generators have gone bad: there is neither entropy nor a key. */
 bool engine_failing(const struct engine *e);
 

@@ -172,6 +172,7 @@ faults_name(enum fault kind)
 		[FAULT_NO_LT_ANSWER] = "no_lt_answers",
 		[FAULT_LT_LOCKED] = "lt_locked",
 		[FAULT_STALE] = "stale_frames",
+		[FAULT_WAITING] = "waiting_frames",
 		[FAULT_USB_STALL] = "usb_stalls",
 		[FAULT_USB_EPROTO] = "usb_eprotos",
 		[FAULT_USB_OVERFLOW] = "usb_overflows",

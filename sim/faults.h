@@ -35,6 +35,8 @@ enum fault {
 	FAULT_LT_LOCKED,
 	/* Of the device; setting: so many frames of the old session after each reset. */
 	FAULT_STALE,
+	/* Of the device; setting: so many frames, S and then k, that wait since it was powered. */
+	FAULT_WAITING,
 	/* Of the USB; setting: every so many bulk IN packets. */
 	FAULT_USB_STALL, /* the endpoint is halted until the host clears it */
 	FAULT_USB_EPROTO,
@@ -51,6 +53,7 @@ enum fault {
 };
 
 #define FAULTS_STALE_MAX 16
+#define FAULTS_WAITING_MAX 1000 /* all are made before the first command is taken */
 #define FAULTS_GARBAGE_MAX 40
 #define FAULTS_HISTORY 8 /* entropy frames that a replay can choose from */
 /* What one frame can become: garbage, itself, a replay and a duplicate. */

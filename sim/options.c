@@ -47,6 +47,9 @@ static const char usage[] =
 	"  --no-lt-answer[=N]    no answer to the first N changes of the long-term key (all)\n"
 	"  --lt-locked[=N]       locked out in the first N of them (all)\n"
 	"  --stale-frames N      N frames of the old session after each reset (at most 16)\n"
+	"  --waiting-frames N    an S frame and N - 1 k frames wait when the first host comes, as "
+	"of\n"
+	"                        a key that was powered before (at most 1000)\n"
 	"  --fail-mode X         generators fail with badness letter X, one of " BADNESS_LETTERS
 	"\n"
 	"  --fail-after N        blocks before they do (0)\n"
@@ -122,6 +125,7 @@ static const struct option long_options[] = {
 	{"no-lt-answer", optional_argument, NULL, FAULT_OPTION + FAULT_NO_LT_ANSWER},
 	{"lt-locked", optional_argument, NULL, FAULT_OPTION + FAULT_LT_LOCKED},
 	{"stale-frames", required_argument, NULL, FAULT_OPTION + FAULT_STALE},
+	{"waiting-frames", required_argument, NULL, FAULT_OPTION + FAULT_WAITING},
 	{"usb-stall-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_STALL},
 	{"usb-eproto-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_EPROTO},
 	{"usb-overflow-every", required_argument, NULL, FAULT_OPTION + FAULT_USB_OVERFLOW},
@@ -151,7 +155,9 @@ options_default(struct options *o)
 static bool
 options_take_fault(struct options *o, enum fault kind, const char *arg)
 {
-	uint64_t max = kind == FAULT_STALE ? FAULTS_STALE_MAX : UINT64_MAX;
+	uint64_t max = kind == FAULT_STALE     ? FAULTS_STALE_MAX
+		       : kind == FAULT_WAITING ? FAULTS_WAITING_MAX
+					       : UINT64_MAX;
 
 	if (arg != NULL)
 		return num_parse(arg, max, &o->faults[kind]);

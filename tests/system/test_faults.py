@@ -42,6 +42,19 @@ def test_costs_the_damaged_blocks_only(start_sim, start_daemon, fault):
     assert got[-1] + 1 - BLOCKS <= cost
 
 
+@pytest.mark.parametrize("port", ["unix", "pty"])
+@pytest.mark.parametrize("waiting", [2, 5, 18, 1000])
+def test_key_that_was_powered_before_loses_no_block(place, start_sim, start_daemon, port, waiting):
+    options = ["--waiting-frames", str(waiting), "--stats"]
+    sim = start_sim(rate=2000, listen=f"{port}:{place}/sim", options=options)
+    daemon = start_daemon(sim=sim, address=sim.address.removeprefix("pty:"))
+    number = {block("seed", i): i for i in range(10000)}
+    assert [number.get(b) for b in read_blocks(daemon.device, 100)] == list(range(100))
+    assert daemon.status()["source key"]["resets"] == "1"
+    sim.stop()
+    assert f"waiting_frames={waiting} " in sim.log()
+
+
 def test_generators_that_fail_are_quarantined_and_readers_wait(start_sim, start_daemon):
     options = ["--fail-mode", "3", "--fail-after", "100"]
     daemon = start_daemon(sim=start_sim(rate=1000, options=options))

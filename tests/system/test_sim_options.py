@@ -25,6 +25,7 @@ def run(*options):
         ("--ltk", "0g" * 32),
         ("--split", "0"),
         ("--stale-frames", "17"),
+        ("--waiting-frames", "1001"),
         ("--fail-mode", "6"),
         ("--fail-mode", "11"),
         ("--seed", "s" * 65),

@@ -198,19 +198,105 @@ a_device_that_was_reset_is_noticed_soon(void **unused)
 }
 
 static void
-a_device_reset_while_it_owes_an_answer_starts_afresh(void **unused)
+a_device_reset_while_it_owes_an_answer_starts_afresh_after_the_deadline(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	host_feed_ask(&h);
+	host_pass(&h, SESSION_ANSWER_MS - 1);
+	host_feed_serial(&h); /* puts nothing off */
+	host_feed_ask(&h);
+	assert_state(SESSION_REKEYING);
+	host_pass(&h, 1);
+	assert_state(SESSION_RESETTING);
+	host_feed_handshake(&h);
+	assert_still_keyed();
+}
+
+/* ---- frames that had waited before we came ---- */
+
+static void
+the_answer_to_our_reset_keeps_the_nonce_that_older_frames_had_asked_for(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	for (int times = 0; times < 3; times++) { /* powered, and reset by others since then */
+		host_feed_serial(&h);
+		for (int i = 0; i < 1000; i++)
+			host_feed_ask(&h);
+	}
+	host_feed_serial(&h);
+	host_feed_answer(&h);
+	host_feed_entropy(&h);
+	assert_still_keyed();
+	assert_int_equal(counted()->nonces, 1);
+	assert_int_equal(counted()->resets, 1);
+}
+
+static void
+the_nonce_is_void_when_another_device_is_there(void **unused)
 {
 	(void)unused;
 	session_open(h.session, h.now_ms);
 	host_feed_serial(&h);
 	host_feed_ask(&h);
 	assert_state(SESSION_REKEYING);
+	h.device.serial[0] ^= 1;
+	device_reset(&h.device);
 	host_feed_serial(&h);
-	assert_state(SESSION_IDENTIFIED);
+	assert_state(SESSION_UNKNOWN_KEY);
+}
+
+static void
+entropy_of_a_session_that_is_not_ours_resets_the_device_soon(void **unused)
+{
+	struct device other;
+	uint8_t frame[FRAME_LEN], nonce[SESSION_NONCE_LEN] = {0};
+
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	other = h.device;
+	device_answer(&other, nonce, sizeof(nonce), frame); /* to another program */
+	for (int i = 0; i < 50; i++) {
+		assert_state(SESSION_IDENTIFIED);
+		device_entropy(&other, frame);
+		host_feed(&h, frame, sizeof(frame)); /* the first counts */
+		host_pass(&h, SESSION_SUSPECT_MS / 50);
+	}
+	assert_state(SESSION_RESETTING);
+	host_feed_handshake(&h);
+	assert_still_keyed();
+}
+
+static void
+entropy_after_an_answer_that_was_lost_resets_the_device_soon(void **unused)
+{
+	uint8_t frame[FRAME_LEN], nonce[SESSION_NONCE_LEN];
+
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
 	host_feed_ask(&h);
-	assert_state(SESSION_IDENTIFIED); /* not at once: it might do so for ever */
-	host_pass(&h, SESSION_ASK_MS);
+	host_last_nonce(&h, nonce);
+	device_answer(&h.device, nonce, sizeof(nonce), frame);
+	host_feed_entropy(&h);
+	host_pass(&h, SESSION_SUSPECT_MS - 1);
+	assert_state(SESSION_REKEYING);
+	host_pass(&h, 1);
+	assert_state(SESSION_RESETTING);
+}
+
+static void
+a_device_that_asks_again_is_in_no_other_session(void **unused)
+{
+	(void)unused;
+	session_open(h.session, h.now_ms);
+	host_feed_serial(&h);
+	feed_damaged(); /* stale */
 	host_feed_ask(&h);
+	host_pass(&h, SESSION_ANSWER_MS - 1);
 	host_feed_answer(&h);
 	host_feed_entropy(&h);
 	assert_still_keyed();
@@ -362,7 +448,12 @@ main(void)
 		TEST(stale_frames_after_a_reset_cause_nothing),
 		TEST(frames_under_the_zero_key_alone_end_nothing),
 		TEST(a_device_that_was_reset_is_noticed_soon),
-		TEST(a_device_reset_while_it_owes_an_answer_starts_afresh),
+		TEST(a_device_reset_while_it_owes_an_answer_starts_afresh_after_the_deadline),
+		TEST(the_answer_to_our_reset_keeps_the_nonce_that_older_frames_had_asked_for),
+		TEST(the_nonce_is_void_when_another_device_is_there),
+		TEST(entropy_of_a_session_that_is_not_ours_resets_the_device_soon),
+		TEST(entropy_after_an_answer_that_was_lost_resets_the_device_soon),
+		TEST(a_device_that_asks_again_is_in_no_other_session),
 		TEST(bad_generators_are_told_and_retried_slowly),
 		TEST(a_dead_key_is_reset_ever_more_seldom),
 		TEST(a_device_that_gave_entropy_and_resets_for_ever_gets_no_more_nonces),

@@ -290,6 +290,23 @@ stale_frames_of_the_old_session_come_before_the_serial(void **state)
 }
 
 static void
+serial_and_asks_wait_since_power_on_before_the_answer_to_a_reset(void **state)
+{
+	(void)state;
+	rig.settings[FAULT_WAITING] = FAULTS_WAITING_MAX;
+	simrig_start(&rig);
+	simrig_run(&rig, FAULTS_ROOM + (FAULTS_WAITING_MAX - 1) * FRAMES_LEN);
+	simrig_host(&rig, "\003K.", 3);
+	assert_int_equal(simrig_count(&rig, 'S'), 1);
+	assert_int_equal(simrig_count(&rig, 'k'), FAULTS_WAITING_MAX - 1);
+	assert_int_equal(simrig_frame(&rig, 0)[2], 'S');
+	assert_true(simrig_mac_ok(simrig_frame(&rig, FAULTS_WAITING_MAX - 1), NULL));
+	assert_int_equal(simrig_next(&rig)[2], 'S');
+	assert_int_equal(simrig_next(&rig)[2], 'K');
+	assert_int_equal(rig.faults.done[FAULT_WAITING], FAULTS_WAITING_MAX);
+}
+
+static void
 failed_generators_send_measurements_and_no_entropy(void **state)
 {
 	(void)state;
@@ -341,6 +358,7 @@ main(void)
 		TEST(unanswered_nonces_change_no_key),
 		TEST(bad_key_length_is_a_lie_about_the_nonce),
 		TEST(stale_frames_of_the_old_session_come_before_the_serial),
+		TEST(serial_and_asks_wait_since_power_on_before_the_answer_to_a_reset),
 		TEST(failed_generators_send_measurements_and_no_entropy),
 		TEST(failed_generators_stay_so_and_give_no_key),
 	};
