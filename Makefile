@@ -114,6 +114,11 @@ $(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
 		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
+# something WHAT,LIST: the list; a check that has nothing to look at fails.
+something = $(or $(strip $(2)),$(error no $(1) to look at))
+# sources ENDING: those that are here, in a clone or an exported tarball.
+sources = $(call something,*.$(1) files,$(sort $(shell find [a-z]* -name '*.$(1)')))
+
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
 	$(call link,-lcmocka -ljansson)
 
@@ -144,7 +149,8 @@ $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
 unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
 	$(Q)TMPDIR=$$(mktemp -d) && export TMPDIR && trap 'rm -rf $$TMPDIR' EXIT && trap exit INT TERM && \
-		chmod 711 $$TMPDIR && for t in $^; do $$t || exit 1; done
+		chmod 711 $$TMPDIR && for t in $(call something,unit tests,$^); do $$t || exit 1; done
+	@echo "unit: $(words $^) programs passed"
 
 # ---- fuzzing: with replay.o a target runs the files it is given, with libFuzzer it makes its own ----
 fuzzers := $(fuzz_tests:%=$(BUILD)/tests/fuzz/fuzz_%)
@@ -154,7 +160,8 @@ $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet rekey session): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
 fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
-	$(Q)for t in $(fuzz_tests); do $(BUILD)/tests/fuzz/fuzz_$$t tests/fuzz/corpus/$$t/* || exit 1; done
+	$(Q)for t in $(call something,fuzz targets,$(fuzz_tests)); do \
+		$(BUILD)/tests/fuzz/fuzz_$$t tests/fuzz/corpus/$$t/* || exit 1; done
 
 fuzz: ## clang's libFuzzer on each target for SECONDS (else a minute in all)
 	$(Q)dist/packages.sh build test-unit fuzz
@@ -173,7 +180,8 @@ docs: ## the byte of doc/design.md can be followed; each key is in its manual pa
 	$(Q)tests/check_docs.sh
 
 headers: ## every header compiles alone
-	$(Q)for h in $$(git ls-files '*.h'); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
+	$(Q)for h in $(call sources,h); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
+	@echo "headers: $(words $(call sources,h)) compile alone"
 
 # What the system and rig tests run beside the programs; small, and without the programs' libraries.
 test_tools := $(addprefix $(BUILD)/tests/system/,probe readers successions) \
@@ -235,8 +243,8 @@ run: ## simulated key, daemon and device until Ctrl-C; SECONDS=5 ends by itself;
 	$(again) all
 	$(Q)dist/demo.sh $(BUILD) "$(SECONDS)" "$(CONFIG)"
 
-check: ## build, unit tests, floors, headers, fuzz corpus: under a minute, no root
-	$(Q)dist/packages.sh build test-unit
+check: ## build, unit tests, floors, headers, fuzz corpus: under a minute; no root, network or git
+	$(Q)tests/check_tools.sh $(firstword $(CC)) $(packages) cmocka jansson
 	$(again) all unit $(checks)
 
 test: ## everything: check, system tests, the device in user-mode Linux, keys on USB and Xen in QEMU
@@ -276,18 +284,17 @@ soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under rea
 test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
 
-sources = $$(git ls-files '*.[ch]')
 fmt: ## formats the sources
 	$(Q)dist/packages.sh analyze
-	$(Q)clang-format-14 -i $(sources)
+	$(Q)clang-format-14 -i $(call sources,[ch])
 
 fmt-check: ## says what make fmt would change
 	$(Q)dist/packages.sh analyze
-	$(Q)clang-format-14 --dry-run -Werror $(sources)
+	$(Q)clang-format-14 --dry-run -Werror $(call sources,[ch])
 
 analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-tidy
 	$(Q)dist/packages.sh build test-unit analyze
-	$(Q)clang-tidy-14 --quiet $$(git ls-files '*.c' | grep -Ev '^(tests/(unit|fuzz)|bench)/') -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
+	$(Q)clang-tidy-14 --quiet $(filter-out tests/unit/% tests/fuzz/% bench/%,$(call sources,c)) -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
 
 # ---- install ----
 # systemd and udev look below /usr and /usr/local; for another PREFIX say where they do.

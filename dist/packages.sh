@@ -8,7 +8,7 @@ packages_of() {
 	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev \
 		libusb-1.0-0-dev libsystemd-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
-	test-unit) echo git libcmocka-dev libjansson-dev ;;
+	test-unit) echo libcmocka-dev libjansson-dev ;;
 	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived \
 		stunnel4 user-mode-linux openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
 		podman crun lxc systemd-container ;;
@@ -16,7 +16,7 @@ packages_of() {
 		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
 	bench) echo python3 ekeyd fuse3 user-mode-linux ;;
-	analyze) echo clang-tidy-14 clang-format-14 git ;;
+	analyze) echo clang-tidy-14 clang-format-14 ;;
 	*) return 1 ;;
 	esac
 }

@@ -2,10 +2,7 @@
 # Holds every #include "folder/file.h" against tests/floors, and floors 2 and 3 against clocks and I/O.
 set -eu
 cd "$(dirname "$0")/.."
-list=$(mktemp)
-trap 'rm -f "$list"' EXIT
-{ git ls-files -co --exclude-standard "*.c" "*.h" 2>/dev/null || find [a-z]* -name "*.[ch]"; } | sort >"$list"
-xargs awk '
+find [a-z]* -name "*.[ch]" | sort | xargs awk '
 function folder_of(file) { sub("/.*", "", file); return file }
 function module_of(file) { sub("[.][ch]$", "", file); return file }
 function floor_of(file) { return module_of(file) in floor ? floor[module_of(file)] : floor[folder_of(file)] }
@@ -14,10 +11,10 @@ FILENAME == "tests/floors" {
 	else if ($1 ~ /^[0-9]+$/) for (i = 2; i <= NF; i++) floor[$i] = $1
 	next
 }
-FNR == 1 { from = folder_of(FILENAME); at = floor_of(FILENAME)
+FNR == 1 { from = folder_of(FILENAME); at = floor_of(FILENAME); files++; seen[from]; seen[module_of(FILENAME)]
 	if (!at && !(from in beside)) { print FILENAME ": folder " from " is on no floor (tests/floors)"; bad = 1 } }
 /^[ \t]*#[ \t]*include[ \t]*"/ {
-	split($0, q, "\""); to = folder_of(q[2]); down = floor_of(q[2])
+	includes++; split($0, q, "\""); to = folder_of(q[2]); down = floor_of(q[2])
 	if (from in beside) ok = from == to || (from, to) in may || (from, module_of(q[2])) in may
 	else ok = down && (down < at || (from == to && down == at))
 	if (!ok) { print FILENAME ":" FNR ": " from " must not include " q[2]; bad = 1 }
@@ -25,5 +22,10 @@ FNR == 1 { from = folder_of(FILENAME); at = floor_of(FILENAME)
 (at == 3 || at == 2) && from != "priv" && /[^a-z_](clock_gettime|time|getrandom|read|write|open|socket|malloc|calloc|fopen)\(/ && !/^[ \t]*(\/\*|\*)/ {
 	print FILENAME ":" FNR ": no clock, I/O or allocation on this floor: " $0; bad = 1
 }
-END { exit bad }
-' tests/floors <"$list"
+END {
+	for (name in floor) if (!(name in seen)) { print name ": on a floor (tests/floors), and not here"; bad = 1 }
+	for (name in beside) if (!(name in seen)) { print name ": beside the floors (tests/floors), and not here"; bad = 1 }
+	print "floors: " files + 0 " files, " includes + 0 " includes"
+	exit bad || !includes
+}
+' tests/floors

@@ -1,0 +1,75 @@
+"""`make check` in an exported tree: no repository, no git, no apt; and no check passes on nothing."""
+
+import os
+import shutil
+
+import pytest
+
+from processes import BUILD, TOP, run
+
+# A check, and the files without which it has nothing to look at.
+NOTHING = [
+    ("headers", "**/*.h"),
+    ("floors", "tests/floors"),
+    ("floors", "pool/*"),
+    ("floors", "**/*.[ch]"),
+    ("docs", "guest/exit.h"),
+    ("docs", "tool/tool.h"),
+    ("fuzz-replay", "tests/fuzz/corpus/frame/*"),
+    ("fuzz-replay fuzz_tests=", None),
+    ("unit unit_tests=", None),
+    ("fmt-check", "**/*.[ch]"),
+    ("analyze", "**/*.c"),
+]
+
+
+class Tree:
+    """A copy of the sources; whatever calls git or apt there fails, and is told of."""
+
+    def __init__(self, place):
+        self.place, self.called, self.tools = place / "tree", place / "called", place / "bin"
+        shutil.copytree(TOP, self.place, ignore=shutil.ignore_patterns(".git", "build*", "__pycache__"))
+        self.tools.mkdir()
+        for name in ("git", "apt-get"):
+            (self.tools / name).write_text(f"#!/bin/sh\necho {name} $* >>{self.called}\nexit 127\n")
+            (self.tools / name).chmod(0o755)
+
+    def copy_build(self):
+        """As of the same age: nothing is built again."""
+        shutil.copytree(BUILD, self.place / "build")
+
+    def make(self, *words):
+        env = {**os.environ, "PATH": f"{self.tools}:{os.environ['PATH']}"}
+        return run("make", "-C", str(self.place), "BUILD=build", *words, env=env, timeout=300)
+
+
+@pytest.fixture
+def tree(place):
+    return Tree(place)
+
+
+def test_check_passes_in_an_exported_tree_and_calls_neither_git_nor_apt(tree):
+    tree.copy_build()
+    result = tree.make("check")
+    assert result.returncode == 0, result.stdout
+    assert not tree.called.exists(), tree.called.read_text()
+    for count in ("floors: ", "docs: ", "headers: ", "unit: ", "fuzz_frame: "):
+        assert count in result.stdout
+
+
+@pytest.mark.parametrize("check, files", NOTHING)
+def test_check_fails_that_has_nothing_to_look_at(tree, check, files):
+    if check == "fuzz-replay":
+        tree.copy_build()
+    for path in list(tree.place.glob(files)) if files else []:
+        path.unlink()
+    result = tree.make(*check.split())
+    assert result.returncode != 0, result.stdout
+
+
+def test_check_names_in_one_line_what_is_missing(tree):
+    result = tree.make("check", "CC=no-such-compiler", "PKG_CONFIG_LIBDIR=/nowhere")
+    assert result.returncode != 0
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("check: ")]
+    for name in (" no-such-compiler ", " fuse3 ", " cmocka ", "dist/packages.sh build test-unit"):
+        assert name in line
