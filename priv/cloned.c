@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -16,9 +15,13 @@
 #define LOG_RECORD_MAX 8192 /* a shorter buffer gets EINVAL for a longer record */
 #define LOG_TURN 64         /* records of one call: whoever floods the log does not hold us */
 
-/* "priority,number,time,flags;text": the kernel's own facility is 0, which programs cannot have. */
-#define LOG_FACILITY 8
-#define LOG_CLONED "crng reseeded due to virtual machine fork"
+/*
+ * "priority,number,time,flags;text\n". Programs cannot write with the kernel's own facility, 0, but
+ * any user can have the kernel quote text of his in a message of its own: the whole record must be
+ * that of the random generator, with its level, KERN_NOTICE.
+ */
+#define LOG_PRIORITY "5,"
+#define LOG_CLONED ";random: crng reseeded due to virtual machine fork\n"
 
 /* Where the kernel's driver is bound to the device that the hypervisor gives, by kernel. */
 static const char *const drivers[] = {"/sys/bus/acpi/drivers/vmgenid",
@@ -106,10 +109,13 @@ open_log(void)
 static bool
 tells_of_clone(const char *record)
 {
-	return strtoul(record, NULL, 10) < LOG_FACILITY && strstr(record, LOG_CLONED) != NULL;
+	const char *text = strchr(record, ';');
+
+	return strncmp(record, LOG_PRIORITY, strlen(LOG_PRIORITY)) == 0 && text != NULL &&
+	       strcmp(text, LOG_CLONED) == 0;
 }
 
-/* A record that was overwritten before we read it may have been the one. */
+/* Records that were overwritten before we read them are no news: any user can flood the log. */
 static const char *
 read_log(int log)
 {
@@ -119,10 +125,8 @@ read_log(int log)
 	for (int i = 0; i < LOG_TURN; i++) {
 		ssize_t n = read(log, record, sizeof(record) - 1);
 
-		if (n < 0 && errno == EPIPE) {
-			news = "may have been cloned: messages of its kernel were lost";
+		if (n < 0 && errno == EPIPE)
 			continue;
-		}
 		if (n <= 0)
 			break;
 		record[n] = '\0';
