@@ -4,11 +4,18 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "crypto/tls.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/row.h"
+
+/*
+ * Between two renewals by news: should others than the kernel find a way to cause some, it is no
+ * way to keep the pool empty. News that comes before waits for it.
+ */
+#define FLOOR_S 2
 
 /* ---- what others may have ---- */
 
@@ -37,7 +44,7 @@ renew_sources(struct daemon *d)
  * connections: closing one serves those that waited behind it.
  */
 static void
-renew(struct daemon *d, const char *why)
+renew(struct daemon *d, const char *why, bool quiet)
 {
 	struct pool_totals before, after;
 	unsigned closed;
@@ -53,31 +60,46 @@ renew(struct daemon *d, const char *why)
 		kernel_feed_now(d->kernel);
 	pool_totals(d->pool, &after);
 	d->renewals++;
-	log_warn("%s: wiped %" PRIu64 " bytes, closed %u connections; all sources begin anew", why,
-		 after.lost - before.lost, closed);
+	if (!quiet)
+		log_warn("%s: wiped %" PRIu64
+			 " bytes, closed %u connections; all sources begin anew",
+			 why, after.lost - before.lost, closed);
 }
 
 /* ---- when ---- */
 
 static void
+renew_by_news(struct daemon *d)
+{
+	const struct timeval floor = {.tv_sec = FLOOR_S};
+	char why[128];
+	unsigned more;
+
+	snprintf(why, sizeof(why), "this machine %s", d->clone_text);
+	d->clone_text = NULL;
+	renew(d, why, !log_limit_pass(&d->clone_limit, clock_now_ms(), &more));
+	event_add(d->clone_floor, &floor);
+}
+
+/* There may be news, or the floor is over. */
+static void
 on_news(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
 	const char *news = cloned_take(&d->cloned);
-	char why[128];
 
 	(void)fd, (void)what;
-	if (news == NULL)
-		return;
-	snprintf(why, sizeof(why), "this machine %s", news);
-	renew(d, why);
+	if (news != NULL)
+		d->clone_text = news;
+	if (d->clone_text != NULL && !event_pending(d->clone_floor, EV_TIMEOUT, NULL))
+		renew_by_news(d);
 }
 
 const char *
 clones_wipe(void *arg, const struct ctl_request *request)
 {
 	(void)request;
-	renew(arg, "by order");
+	renew(arg, "by order", false);
 	return NULL;
 }
 
@@ -99,7 +121,9 @@ clones_start(struct daemon *d)
 	if (cloned_fd(&d->cloned) < 0)
 		return true;
 	d->clone_news = event_new(d->base, cloned_fd(&d->cloned), EV_READ | EV_PERSIST, on_news, d);
-	return d->clone_news != NULL && event_add(d->clone_news, NULL) == 0;
+	d->clone_floor = evtimer_new(d->base, on_news, d);
+	return d->clone_news != NULL && d->clone_floor != NULL &&
+	       event_add(d->clone_news, NULL) == 0;
 }
 
 void
@@ -107,7 +131,9 @@ clones_stop(struct daemon *d)
 {
 	if (d->clone_news != NULL)
 		event_free(d->clone_news);
-	d->clone_news = NULL;
+	if (d->clone_floor != NULL)
+		event_free(d->clone_floor);
+	d->clone_news = d->clone_floor = NULL;
 	cloned_close(&d->cloned);
 }
 

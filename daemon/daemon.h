@@ -9,6 +9,7 @@
 
 #include "backend/sources.h"
 #include "backend/usb.h"
+#include "base/log.h"
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
@@ -50,7 +51,10 @@ struct daemon {
 	struct pool_account seeds;                   /* see daemon/seeds.h */
 	struct connector connectors[CONFIG_LISTENS_MAX];
 	struct cloned cloned;
-	struct event *clone_news;                       /* of it */
+	struct event *clone_news;  /* of it */
+	struct event *clone_floor; /* pending after a renewal by news */
+	const char *clone_text;    /* news that waits for it; NULL: none */
+	struct log_limit clone_limit;
 	uint64_t renewals;                              /* see daemon/clones.h */
 	int keeper;                                     /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                     /* NULL: not fed */

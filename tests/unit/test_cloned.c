@@ -10,12 +10,14 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "priv/cloned.h"
+#include "daemon/clones.h"
+#include "daemon/daemon.h"
 
 #define PATIENCE_MS 20000
 
@@ -175,6 +177,40 @@ flood_of_messages_hides_nothing(void **state)
 	assert_true(turns > 1);
 }
 
+/* The second waits for the floor, the third is one with it. */
+static void
+daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
+{
+	const struct pool_config config = {
+		.size = POOL_SIZE_MIN, .max_handles = 1, .max_waiters = 1};
+	struct daemon *d = calloc(1, sizeof(*d));
+	struct rig *rig = *state;
+
+	d->base = event_base_new();
+	d->pool = pool_new(&config);
+	d->cloned = rig->cloned;
+	rig->cloned = (struct cloned){0};
+	assert_true(clones_start(d));
+	for (int i = 0; i < 3; i++) {
+		say(rig, CLONED);
+		event_base_loop(d->base, EVLOOP_NONBLOCK);
+		assert_int_equal(d->renewals, 1);
+	}
+	event_del(d->clone_floor); /* is over */
+	event_active(d->clone_floor, EV_TIMEOUT, 0);
+	event_base_loop(d->base, EVLOOP_NONBLOCK);
+	assert_int_equal(d->renewals, 2);
+	assert_true(event_pending(d->clone_floor, EV_TIMEOUT, NULL));
+	event_active(d->clone_floor, EV_TIMEOUT, 0);
+	event_base_loop(d->base, EVLOOP_NONBLOCK);
+	assert_int_equal(d->renewals, 2);
+	assert_int_equal(d->clone_limit.suppressed, 1); /* its line in the log */
+	clones_stop(d);
+	pool_free(&d->pool);
+	event_base_free(d->base);
+	free(d);
+}
+
 static void
 log_that_ends_is_no_news(void **state)
 {
@@ -213,6 +249,9 @@ main(void)
 		cmocka_unit_test_setup_teardown(lost_messages_alone_are_no_clone, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(flood_of_messages_hides_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			daemon_begins_anew_once_in_a_floor_however_much_news_there_is, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(log_that_ends_is_no_news, set_up, tear_down),
 		cmocka_unit_test(log_that_cannot_be_had_is_lacking),
 	};
