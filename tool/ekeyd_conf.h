@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads what configured ekeyd: ekeyd.conf, which is Lua, of which people use one call a line, and
- * /etc/default/ekeyd*, which is shell, of which they use assignments. Nothing is run: a line that
- * is neither is told as such. PROTOCOL 7.
+ * Reads what configured ekeyd: ekeyd.conf, which is Lua, and the shell's files that configured its
+ * daemons (/etc/default/ekeyd*). Of Lua the calls are read, of the shell the assignments, where
+ * their arguments stand in the text itself and no condition or loop is around them. Nothing is
+ * run: every other statement is reported by its lines. PROTOCOL 7.
  */
 #ifndef TOOL_EKEYD_CONF_H
 #define TOOL_EKEYD_CONF_H
@@ -15,7 +16,7 @@
 /* `Name "A"`, `Name(A, B)` or `Name=A`: strings without their quotes, numbers and words as written.
  */
 struct ekeyd_line {
-	unsigned number; /* from 1 */
+	unsigned number, last; /* the lines of the statement, from 1 */
 	char name[EKEYD_ARG_MAX];
 	size_t count;
 	char args[EKEYD_ARGS_MAX][EKEYD_ARG_MAX];
@@ -23,18 +24,18 @@ struct ekeyd_line {
 
 enum ekeyd_found {
 	EKEYD_LINE,
-	EKEYD_STRANGE, /* the line is something else; only `number` is set */
+	EKEYD_STRANGE, /* the statement is something else; only its lines are set */
 	EKEYD_END,
 };
 
 struct ekeyd_reader {
 	const char *at, *end;
-	unsigned number; /* of the line before `at` */
+	unsigned number; /* of the line that `at` is in */
 };
 
 void ekeyd_reader_init(struct ekeyd_reader *r, const char *text, size_t len);
 
-/* The next line that is neither empty nor a comment. */
+/* The next statement; comments are passed over. */
 enum ekeyd_found ekeyd_next_call(struct ekeyd_reader *r, struct ekeyd_line *ret);
 enum ekeyd_found ekeyd_next_assignment(struct ekeyd_reader *r, struct ekeyd_line *ret);
 

@@ -4,6 +4,7 @@
  * line of theirs, to be read before it is used. Nothing is changed.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,29 +15,107 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "ctl/protocol.h"
+#include "daemon/config.h"
+#include "egd/listener.h"
+#include "ekey/keyring.h"
 #include "tool/ekeyd_conf.h"
 #include "tool/tool.h"
 
 #define FILE_MAX 65536
+#define KERNEL_CREDIT_DEFAULT 4 /* of SetOutputToKernel() without a number */
+
+/* What systemd leaves as it is in a quoted value of a file of assignments. */
+#define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:%_-"
 
 /* In the order in which they are read; those that are missing were not configured. */
-static char *usual[] = {(char[]){"/etc/entropykey/ekeyd.conf"}, (char[]){"/etc/default/ekeyd"},
-			(char[]){"/etc/default/ekeyd-egd-linux"}, NULL};
+static char *usual[] = {(char[]){"/etc/entropykey/ekeyd.conf"},
+			(char[]){"/etc/default/ekeyd"},
+			(char[]){"/etc/default/ekeyd-egd-linux"},
+			(char[]){"/etc/sysconfig/egd-linux"},   /* Fedora, CentOS */
+			(char[]){"/etc/conf.d/ekey-egd-linux"}, /* Gentoo */
+			NULL};
+
+static const char not_known[] = "not known, and left out: what did it do?";
 
 /* What has been said, for what is said once or at the end. */
 struct import {
-	unsigned listens, sources;
+	unsigned listens, keys;
 	bool usb, kernel;
 	bool daemon;     /* a configuration of ekeyd was read */
+	bool client;     /* and one of its EGD client */
 	uint64_t credit; /* of SetOutputToKernel, bits per byte */
 	char start[EKEYD_ARG_MAX], host[EKEYD_ARG_MAX], port[EKEYD_ARG_MAX];
 	char shannons[EKEYD_ARG_MAX];
+	char text[CONFIG_FILE_MAX]; /* the sections written so far */
+	size_t len;
+	size_t section_len; /* of the one behind them that is being made */
 };
+
+/* ---- lines ---- */
+
+/* Writes one line that the daemon's parser takes: cut to its length, nothing in it but text. */
+static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
+{
+	char line[CONFIG_LINE_MAX + 1];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	for (char *c = line; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	puts(line);
+}
 
 static void
 comment(const char *text)
 {
-	printf(";   %s\n", text);
+	say(";   %s", text);
+}
+
+/* ---- sections ---- */
+
+/* Adds to the section that is being made; what is too much for it is missing when it is tried. */
+static void __attribute__((format(printf, 2, 3))) add(struct import *im, const char *format, ...)
+{
+	size_t used = im->len + im->section_len;
+	va_list args;
+	int n;
+
+	va_start(args, format);
+	n = vsnprintf(im->text + used, sizeof(im->text) - used, format, args);
+	va_end(args);
+	if (n > 0 && (size_t)n < sizeof(im->text) - used)
+		im->section_len += (size_t)n;
+}
+
+static void
+print_section(const struct import *im, const char *before)
+{
+	const char *at = im->text + im->len, *end = at + im->section_len;
+
+	for (const char *newline; at < end; at = newline + 1) {
+		newline = memchr(at, '\n', (size_t)(end - at));
+		say("%s%.*s", before, (int)(newline - at), at);
+	}
+}
+
+/* Writes the section that was made: as a comment when the daemon would refuse it. */
+static void
+finish_section(struct import *im)
+{
+	const char *problem = NULL;
+	struct config_errors errors;
+	struct config config;
+
+	if (!config_parse(im->text, im->len + im->section_len, &config, &errors))
+		problem = errors.at[0].text;
+	if (problem != NULL)
+		say(";   off: %s", problem);
+	print_section(im, problem != NULL ? "; " : "");
+	im->len += problem != NULL ? 0 : im->section_len;
+	im->section_len = 0;
 }
 
 static const char *
@@ -65,9 +144,8 @@ static void
 import_keyring(struct import *im, const struct ekeyd_line *line)
 {
 	(void)im;
-	printf(";   copy it, since removing ekeyd deletes it:\n"
-	       ";       install -m 0640 -g ekey-random %s " TOOL_KEYRING_PATH "\n",
-	       arg(line, 0));
+	comment("copy it, since removing ekeyd deletes it:");
+	say(";       install -m 0640 -g ekey-random %s " TOOL_KEYRING_PATH, arg(line, 0));
 }
 
 static void
@@ -78,16 +156,37 @@ import_daemonise(struct import *im, const struct ekeyd_line *line)
 }
 
 static void
+import_order(struct import *im, const struct ekeyd_line *line)
+{
+	(void)im, (void)line;
+	comment("no counterpart: it is an order to a running ekeyd, and no setting");
+}
+
+/* The credit of SetOutputToKernel() is a source's with us, and the sources may stand before it. */
+static void
+find_credit(struct import *im, const struct ekeyd_line *line)
+{
+	if (strcmp(line->name, "SetOutputToKernel") != 0)
+		return;
+	if (arg(line, 0)[0] == '\0')
+		im->credit = KERNEL_CREDIT_DEFAULT;
+	else
+		(void)num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &im->credit);
+}
+
+static void
 import_kernel(struct import *im, const struct ekeyd_line *line)
 {
+	uint64_t credit;
+
 	comment("as many bytes as do good, when the kernel asks and by the clock;");
 	comment("the service needs kernel.conf for it: see ekey-randomd(8)");
-	if (line->count > 0 && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &im->credit))
+	if (arg(line, 0)[0] != '\0' && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &credit))
 		comment("each byte is credited with 7 bits, not as many as here");
-	else if (im->credit != SOURCE_CREDIT_DEFAULT && (im->usb || im->sources > 0))
-		printf(";   in each [source] above say: credit = %u\n", (unsigned)im->credit);
-	if (!im->kernel)
-		printf("[kernel]\nbytes = 64\ninterval = 60s\n");
+	if (!im->kernel) {
+		add(im, "[kernel]\nbytes = 64\ninterval = 60s\n");
+		finish_section(im);
+	}
 	im->kernel = true;
 }
 
@@ -95,81 +194,124 @@ static void
 import_file(struct import *im, const struct ekeyd_line *line)
 {
 	(void)im;
-	printf(";   no counterpart: take as much as you need, when you need it:\n"
-	       ";       head -c 1000000 /dev/ekey-random >%s\n",
-	       arg(line, 0));
+	comment("no counterpart: take as much as you need, when you need it:");
+	say(";       head -c 1000000 /dev/ekey-random >%s", arg(line, 0));
 }
 
-/* Who serves others than this machine says whom. */
+/* Returns what LuaSocket takes for a name as we write it. */
+static const char *
+listen_ip(const char *ip)
+{
+	if (ip[0] == '\0' || strcmp(ip, "localhost") == 0)
+		return "127.0.0.1";
+	return strcmp(ip, "*") == 0 ? "0.0.0.0" : ip;
+}
+
 static void
 import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 {
-	const char *ip = line->count > 1 ? arg(line, 1) : "127.0.0.1";
+	const char *ip = listen_ip(arg(line, 1));
+	bool brackets = strchr(ip, ':') != NULL;
 	struct address address;
-	uint64_t port;
-	const char *off = "";
 
-	if (!num_parse(arg(line, 0), UINT16_MAX, &port) || port == 0 ||
-	    !address_from_ip(ip, (uint16_t)port, &address)) {
-		comment("not understood: a port and an address in numbers are needed");
-		return;
-	}
-	if (!address_is_loopback(&address)) {
-		comment("others than this machine are served only when they are named: say which");
-		comment("networks, and take the semicolons away. Better still is tls:, "
-			"which nobody on the way can read:");
-		off = "; ";
-	}
 	comment("the service needs network.conf for it: see ekey-randomd(8)");
-	printf("%s[listen egd-%u]\n%saddress = tcp:%s%s%s:%u\n%sclass = direct\n", off,
-	       ++im->listens, off, strchr(ip, ':') != NULL ? "[" : "", ip,
-	       strchr(ip, ':') != NULL ? "]" : "", (unsigned)port, off);
-	if (*off != '\0')
-		printf("; allow = NETWORK\n");
+	add(im, "[listen egd-%u]\naddress = tcp:%s%s%s:%s\nclass = direct\n", ++im->listens,
+	    brackets ? "[" : "", ip, brackets ? "]" : "", arg(line, 0));
+	finish_section(im);
+	if (!address_from_ip(ip, 0, &address) || address_is_loopback(&address))
+		return;
+	say("; allow = NETWORK");
+	comment("Better still is tls:, which nobody on the way can read.");
+}
+
+/* The bits that mean something for a socket: ekeyd takes others too. */
+static void
+add_mode(struct import *im, const char *text)
+{
+	char *end;
+	unsigned long mode = strtoul(text, &end, 8);
+
+	if (*text == '\0' || *end != '\0')
+		add(im, "mode = %s\n", *text == '\0' ? "0600" : text);
+	else
+		add(im, "mode = %04lo\n", mode & 0666);
 }
 
 static void
 import_egd_unix(struct import *im, const struct ekeyd_line *line)
 {
+	char owner[2 * EKEYD_ARG_MAX];
+
 	comment("the service can make it in /run/ekey-random only; guests.conf is for an owner");
-	printf("[listen egd-%u]\naddress = unix:%s\nclass = direct\nmode = %s\n", ++im->listens,
-	       arg(line, 0), line->count > 1 ? arg(line, 1) : "0600");
-	if (arg(line, 2)[0] != '\0' || arg(line, 3)[0] != '\0')
-		printf("owner = %s%s%s\n", arg(line, 2), arg(line, 3)[0] != '\0' ? ":" : "",
-		       arg(line, 3));
+	snprintf(owner, sizeof(owner), "%s%s%s", arg(line, 2), arg(line, 3)[0] != '\0' ? ":" : "",
+		 arg(line, 3));
+	add(im, "[listen egd-%u]\naddress = unix:%s\nclass = direct\n", ++im->listens,
+	    arg(line, 0));
+	add_mode(im, arg(line, 1));
+	if (owner[0] != '\0')
+		add(im, "owner = %s\n", owner);
+	finish_section(im);
 }
 
-/* The credit is a source's with us. */
 static void
-write_source(const struct import *im, const char *name, const char *address)
+write_source(struct import *im, const char *name, const char *kind, const char *address)
 {
-	printf("[source %s]\ntype = ekey\naddress = %s\n", name, address);
+	add(im, "[source %s]\ntype = ekey\naddress = %s%s\n", name, kind, address);
 	if (im->credit != SOURCE_CREDIT_DEFAULT)
-		printf("credit = %u\n", (unsigned)im->credit);
+		add(im, "credit = %u\n", (unsigned)im->credit);
+	finish_section(im);
 }
 
 static void
 import_usb(struct import *im, const struct ekeyd_line *line)
 {
 	(void)line;
+	if (im->usb) {
+		comment("address = usb, above, has it already: one source for a key");
+		return;
+	}
 	comment("every Entropy Key that is plugged in is found by itself");
-	if (!im->usb)
-		write_source(im, "keys", "usb");
+	write_source(im, "keys", "", "usb");
 	im->usb = true;
 }
 
+/* Where the kernel, udev and ekey-ulusbd put what is plugged in. */
+static bool
+is_on_usb(const char *path)
+{
+	static const char *const places[] = {"/dev/ttyACM", "/dev/entropykey/",
+					     "/dev/serial/by-id/", "/var/run/entropykeys/",
+					     "/run/entropykeys/"};
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+		if (strncmp(path, places[i], strlen(places[i])) == 0)
+			return true;
+	return false;
+}
+
+/* A key on USB with its serial number is a source of its own beside "usb", which leaves it alone.
+ */
 static void
 import_key(struct import *im, const struct ekeyd_line *line)
 {
+	const char *path = arg(line, 0), *serial = arg(line, 1);
+	uint8_t parsed[KEYED_SERIAL_LEN];
 	char name[sizeof("key-4294967295")];
+	bool known = keyring_serial_parse(serial, parsed);
 
-	if (strncmp(arg(line, 0), "/dev/", 5) != 0) {
-		comment("a socket of ekey-ulusbd, which is not needed any more");
+	if (serial[0] != '\0' && !known)
+		comment("a serial number has 16 characters: this one is left out");
+	else if (known && !is_on_usb(path))
+		comment("the key says its serial number itself: it is left out");
+	if (is_on_usb(path) && !known) {
 		import_usb(im, line);
 		return;
 	}
-	snprintf(name, sizeof(name), "key-%u", ++im->sources);
-	write_source(im, name, arg(line, 0));
+	snprintf(name, sizeof(name), "key-%u", ++im->keys);
+	if (is_on_usb(path))
+		write_source(im, name, "usb:", serial);
+	else
+		write_source(im, name, strncmp(path, "/dev/", 5) == 0 ? "" : "unix:", path);
 }
 
 static const struct {
@@ -187,16 +329,15 @@ static const struct {
 	{"EGDUnixSocket", 1, import_egd_unix},
 	{"AddEntropyKey", 1, import_key},
 	{"AddEntropyKeys", 1, import_usb},
+	{"RemoveEntropyKey", 0, import_order},
+	{"ListEntropyKeys", 0, import_order},
+	{"StatEntropyKey", 0, import_order},
+	{"Shutdown", 0, import_order},
+	{"Bye", 0, import_order},
+	{"Print", 0, import_order},
+	{"MLPrint", 0, import_order},
+	{"KVPrint", 0, import_order},
 };
-
-static void
-show(const char *path, const struct ekeyd_line *line)
-{
-	printf("\n; %s, line %u: %s", path, line->number, line->name);
-	for (size_t i = 0; i < line->count; i++)
-		printf("%s %s", i > 0 ? "," : "", line->args[i]);
-	printf("\n");
-}
 
 static void
 import_call(struct import *im, const struct ekeyd_line *line)
@@ -210,43 +351,65 @@ import_call(struct import *im, const struct ekeyd_line *line)
 			calls[i].import(im, line);
 		return;
 	}
-	comment("not known, and left out: what did it do?");
+	comment(not_known);
 }
 
-/* ---- /etc/default ---- */
+/* ---- the shell's files ---- */
+
+static const struct {
+	const char *name; /* on Fedora with DAEMON_ before it */
+	size_t kept;      /* where in struct import; 0: nowhere */
+	const char *comment;
+} settings[] = {
+	{"START_EKEYD_EGD_LINUX", offsetof(struct import, start), "see the end"},
+	{"HOST", offsetof(struct import, host), "see the end"},
+	{"PORT", offsetof(struct import, port), "see the end"},
+	{"SHANNONS", offsetof(struct import, shannons), "see the end"},
+	{"WATERMARK", 0,
+	 "no counterpart: it is the kernel's own, and means nothing since Linux 5.18"},
+	{"BLOCKS", 0, "no counterpart: 64 bytes a minute reseed it; --bytes is for more"},
+	{"RETRYTIME", 0,
+	 "no counterpart: it tries again after 1, 2, 4... seconds, up to --interval"},
+	{"RECONNECTINTERVAL", 0,
+	 "no counterpart: it tries again after 1, 2, 4... seconds, up to --interval"},
+};
 
 static void
 import_setting(struct import *im, const struct ekeyd_line *line)
 {
-	struct {
-		const char *name;
-		char *to;
-	} kept[] = {{"START_EKEYD_EGD_LINUX", im->start},
-		    {"HOST", im->host},
-		    {"PORT", im->port},
-		    {"SHANNONS", im->shannons}};
+	const char *name = line->name;
 
-	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
-		if (strcmp(line->name, kept[i].name) == 0) {
-			memcpy(kept[i].to, line->args[0], EKEYD_ARG_MAX);
-			comment("see the end");
-			return;
-		}
-	if (strcmp(line->name, "START_EKEYD") == 0)
-		comment(strcmp(arg(line, 0), "YES") == 0 ? "a key that is plugged in starts it; "
-							   "systemctl enable ekey-randomd"
-							 : "a key that is plugged in starts it; "
-							   "systemctl mask ekey-randomd");
-	else if (strcmp(line->name, "WATERMARK") == 0)
-		comment("no counterpart: it is the kernel's own, and means nothing since Linux "
-			"5.18");
-	else if (strcmp(line->name, "BLOCKS") == 0)
-		comment("no counterpart: 64 bytes a minute reseed it; --bytes is for more");
-	else if (strcmp(line->name, "RETRYTIME") == 0)
-		comment("no counterpart: it tries again after 1, 2, 4... seconds, up to "
-			"--interval");
-	else
-		comment("not known, and left out: what did it do?");
+	if (strcmp(name, "START_EKEYD") == 0) {
+		say(";   a key that is plugged in starts it; systemctl %s ekey-randomd",
+		    strcmp(arg(line, 0), "YES") == 0 ? "enable" : "mask");
+		return;
+	}
+	if (strncmp(name, "DAEMON_", 7) == 0)
+		name += 7;
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		if (strcmp(name, settings[i].name) != 0)
+			continue;
+		if (settings[i].kept != 0)
+			memcpy((char *)im + settings[i].kept, line->args[0], EKEYD_ARG_MAX);
+		im->client = true;
+		comment(settings[i].comment);
+		return;
+	}
+	comment(not_known);
+}
+
+/* NULL, or what ekey-feed or systemd would find wrong. */
+static const char *
+client_error(const struct import *im, const char *address)
+{
+	struct address_host parsed;
+	uint64_t credit;
+
+	if (address[strspn(address, HOST_CHARS "[]")] != '\0')
+		return "HOST and PORT are not of an address";
+	if (im->shannons[0] != '\0' && !num_parse(im->shannons, SOURCE_CREDIT_MAX, &credit))
+		return "SHANNONS is not a number from 0 to 8";
+	return address_parse_host(address, &parsed);
 }
 
 /* The client: what ekeyd-egd-linux did, or was meant to do. */
@@ -255,82 +418,138 @@ write_client(const struct import *im)
 {
 	const char *host = im->host[0] != '\0' ? im->host : "127.0.0.1";
 	const char *port = im->port[0] != '\0' ? im->port : "8888";
-	bool own = strcmp(host, "127.0.0.1") == 0 || strcmp(host, "localhost") == 0;
+	bool brackets = strchr(host, ':') != NULL;
+	char text[2 * EKEYD_ARG_MAX + 4];
+	struct address ip;
+	const char *error;
+	bool own = strcmp(host, "localhost") == 0 ||
+		   (address_from_ip(host, 0, &ip) && address_is_loopback(&ip));
 
-	printf("\n; ekeyd-egd-linux, which %s started, asks for nothing on Linux 5.18 and later.\n",
-	       strcmp(im->start, "YES") == 0 ? "was" : "was not");
-	if (own)
+	snprintf(text, sizeof(text), "%s%s%s:%s", brackets ? "[" : "", host, brackets ? "]" : "",
+		 port);
+	error = client_error(im, text);
+	say("%s", "");
+	say("; ekeyd-egd-linux%s asks for nothing on Linux 5.18 and later.",
+	    im->start[0] == '\0'            ? ""
+	    : strcmp(im->start, "YES") == 0 ? ", which was started,"
+					    : ", which was not started,");
+	if (error != NULL) {
+		say(";   not understood, so that there is no ekey-feed: %s", error);
+		return;
+	}
+	if (own) {
 		comment("The server is this machine: where that is our daemon, [kernel] does it.");
-	else
-		comment("A link that others can listen to deserves no credit: say --trusted only "
-			"where it\n"
-			";   is private, or better have the server speak tls:.");
+	} else {
+		comment("A link that others can listen to deserves no credit: say --trusted only");
+		comment("where it is private, or better have the server speak tls:.");
+	}
 	comment("As /etc/default/ekey-feed, for ekey-feed.service:");
-	printf("; EKEY_FEED_OPTIONS=\"--from tcp:%s:%s%s%s%s\"\n", host, port,
-	       own ? " --trusted" : "", im->shannons[0] != '\0' ? " --credit " : "", im->shannons);
+	say("; EKEY_FEED_OPTIONS=\"--from tcp:%s%s%s%s\"", text, own ? " --trusted" : "",
+	    im->shannons[0] != '\0' ? " --credit " : "", im->shannons);
 }
 
 /* ---- files ---- */
 
+/* "ekeyd.conf", and copies such as "ekeyd.conf.dpkg-old". */
 static bool
 is_lua(const char *path)
 {
-	const char *dot = strrchr(path, '.');
+	const char *slash = strrchr(path, '/');
 
-	return dot != NULL && strcmp(dot, ".conf") == 0;
+	return strstr(slash != NULL ? slash : path, ".conf") != NULL;
 }
 
 static void
-import_text(struct import *im, const char *path, const char *text, size_t len)
+show(const char *path, const struct ekeyd_line *line)
 {
-	bool lua = is_lua(path);
+	char args[EKEYD_ARGS_MAX * (EKEYD_ARG_MAX + 2)] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < line->count; i++)
+		len += (size_t)snprintf(args + len, sizeof(args) - len, "%s%s", i > 0 ? ", " : " ",
+					line->args[i]);
+	say("%s", "");
+	say("; %s, line %u: %s%s", path, line->number, line->name, args);
+}
+
+static void
+show_strange(const char *path, const struct ekeyd_line *line)
+{
+	say("%s", "");
+	if (line->last > line->number)
+		say("; %s, lines %u to %u: not understood, and left out: look at them", path,
+		    line->number, line->last);
+	else
+		say("; %s, line %u: not understood, and left out: look at it", path, line->number);
+}
+
+/* ";" behind a blank begins a comment with us, and blanks at the ends are not a value's. */
+static bool
+is_plain(const char *text)
+{
+	size_t len = strlen(text);
+
+	return strstr(text, " ;") == NULL && (len == 0 || (text[0] != ' ' && text[len - 1] != ' '));
+}
+
+static void
+import_line(struct import *im, const char *path, const struct ekeyd_line *line)
+{
+	bool plain = true;
+
+	show(path, line);
+	for (size_t i = 0; i < line->count; i++)
+		plain = plain && is_plain(line->args[i]);
+	if (!plain)
+		comment("not understood: a blank in it stands where none can");
+	else if (is_lua(path))
+		import_call(im, line);
+	else
+		import_setting(im, line);
+}
+
+static void
+import_text(struct import *im, const char *path, const char *text, size_t len, bool write)
+{
 	struct ekeyd_reader reader;
 	struct ekeyd_line line;
 	enum ekeyd_found found;
 
-	im->daemon |= lua;
 	ekeyd_reader_init(&reader, text, len);
-	while ((found = lua ? ekeyd_next_call(&reader, &line)
-			    : ekeyd_next_assignment(&reader, &line)) != EKEYD_END) {
-		if (found == EKEYD_STRANGE) {
-			printf("\n; %s, line %u: not understood, and left out: look at it\n", path,
-			       line.number);
-			continue;
-		}
-		show(path, &line);
-		if (lua)
-			import_call(im, &line);
+	while ((found = is_lua(path) ? ekeyd_next_call(&reader, &line)
+				     : ekeyd_next_assignment(&reader, &line)) != EKEYD_END) {
+		if (!write)
+			find_credit(im, &line);
+		else if (found == EKEYD_STRANGE)
+			show_strange(path, &line);
 		else
-			import_setting(im, &line);
+			import_line(im, path, &line);
 	}
+	im->daemon |= is_lua(path);
 }
 
 /* 0 or -errno. */
 static int
-import_path(struct import *im, const char *path)
+import_path(struct import *im, const char *path, bool write)
 {
 	struct file_text file;
 	int result = file_read(path, FILE_MAX, &file);
 
 	if (result < 0)
 		return result;
-	import_text(im, path, file.text, file.len);
+	import_text(im, path, file.text, file.len, write);
 	file_finish(&file);
 	return 0;
 }
 
-enum exit_code
-tool_import_ekeyd(const struct tool_options *options, char **words)
+/* Reads all files, and again to write what they say: a later line can change an earlier one's. */
+static enum exit_code
+import_all(struct import *im, char **paths, bool named, bool write)
 {
-	bool named = words[0] != NULL;
-	struct import im = {.credit = SOURCE_CREDIT_DEFAULT};
 	unsigned read = 0;
 
-	(void)options;
-	printf("; What configured ekeyd, for /etc/ekey-random/ekey-random.conf. Read it before you "
-	       "use it.\n");
-	for (char **path = named ? words : usual; *path != NULL; path++) {
-		int result = import_path(&im, *path);
+	for (char **path = paths; *path != NULL; path++) {
+		int result = import_path(im, *path, write);
 
 		read += result == 0;
 		if (result == 0 || (!named && result == -ENOENT))
@@ -338,13 +557,33 @@ tool_import_ekeyd(const struct tool_options *options, char **words)
 		fprintf(stderr, "ekeyctl: %s: %s\n", *path, strerror(-result));
 		return EXIT_CANNOT_READ;
 	}
-	if (read == 0) {
-		fprintf(stderr, "ekeyctl: ekeyd was not configured here\n");
-		return EXIT_CANNOT_READ;
+	if (read > 0)
+		return EXIT_OK;
+	fprintf(stderr, "ekeyctl: ekeyd was not configured here\n");
+	return EXIT_CANNOT_READ;
+}
+
+enum exit_code
+tool_import_ekeyd(const struct tool_options *options, char **words)
+{
+	bool named = words[0] != NULL;
+	char **paths = named ? words : usual;
+	struct import im = {.credit = SOURCE_CREDIT_DEFAULT};
+	enum exit_code code = import_all(&im, paths, named, false);
+
+	(void)options;
+	if (code != EXIT_OK)
+		return code;
+	say("; What configured ekeyd, for /etc/ekey-random/ekey-random.conf. Read it before you "
+	    "use it.");
+	code = import_all(&im, paths, named, true);
+	if (im.daemon) {
+		say("%s", "");
+		say("; What ekeyd has not.");
+		add(&im, "[device random]\npath = /dev/ekey-random\n");
+		finish_section(&im);
 	}
-	if (im.daemon)
-		printf("\n; What ekeyd has not.\n[device random]\npath = /dev/ekey-random\n");
-	if (im.host[0] != '\0' || im.start[0] != '\0')
+	if (im.client)
 		write_client(&im);
-	return EXIT_OK;
+	return code;
 }

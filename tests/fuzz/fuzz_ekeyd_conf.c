@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The same text as Lua and as shell: every line is told once, and what is told is clean. */
+/* The same text as Lua and as shell: every statement is told once, and what is told is clean. */
 #include <string.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -11,7 +11,8 @@ static void
 check_text(const char *text)
 {
 	for (; *text != '\0'; text++)
-		promise((unsigned char)*text >= ' ', "nothing told can drive a terminal");
+		promise((unsigned char)*text >= ' ' && *text != 0x7f,
+			"nothing told can drive a terminal");
 }
 
 static void
@@ -29,16 +30,20 @@ check_all(const char *text, size_t len, next_fn *next)
 	struct ekeyd_reader reader;
 	struct ekeyd_line line;
 	enum ekeyd_found found;
+	const char *before = text;
 	unsigned last = 0;
 
 	ekeyd_reader_init(&reader, text, len);
 	while ((found = next(&reader, &line)) != EKEYD_END) {
-		promise(line.number > last, "lines come in their order");
-		last = line.number;
+		promise(line.number >= last && line.last >= line.number,
+			"statements come in their order");
+		promise(reader.at > before, "each has its own place");
+		before = reader.at;
+		last = line.last;
 		if (found == EKEYD_LINE)
 			check_line(&line);
 	}
-	promise(last <= len, "there are no more lines than bytes");
+	promise(last <= len + 1, "there is one line more than ends of lines");
 }
 
 int
