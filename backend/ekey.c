@@ -70,7 +70,6 @@ ekey_on_gone(void *arg, int error)
 
 	rekeying_end(&k->rekeying);
 	ekey_end_session(k);
-	k->log.state = SESSION_CLOSED;
 	ekey_tell_presence(k);
 	ekey_judge_gone(k, error);
 }

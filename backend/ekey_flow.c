@@ -173,6 +173,7 @@ void
 ekey_end_session(struct ekey *k)
 {
 	session_close(&k->session);
+	k->log.state = SESSION_CLOSED; /* that the next session begins with a reset is no news */
 	intake_restart(&k->intake);
 	k->keyed = false;
 	k->paused = false;

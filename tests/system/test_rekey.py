@@ -72,6 +72,15 @@ def test_guides_a_first_run(start_key, start_daemon, rekey):
     assert run(program("ekeyctl"), "-s", daemon.control, "keyring").stdout == SERIAL + "\n"
 
 
+def test_order_is_no_fault_of_the_key(start_key, start_daemon, rekey):
+    daemon = start_daemon(sim=start_key())
+    wait_until(lambda: daemon.status()["source key"]["state"] == "keyed", "the first session")
+    assert rekey("--socket", daemon.control, SERIAL)[0] == OK
+    assert daemon.log().count(f"source key: key {SERIAL}: in session, entropy flows\n") == 2
+    assert "nothing authentic" not in daemon.log()
+    assert "key :" not in daemon.log()
+
+
 def test_repairs_a_wrong_long_term_key(start_key, start_daemon, rekey):
     sim = start_key()
     sim.keyring.write_text(ltk(sim)[:17] + "YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYU=\n")

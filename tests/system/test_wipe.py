@@ -56,6 +56,19 @@ def test_what_was_there_is_served_to_nobody(place, houses):
     assert number(house, "daemon -", "renewals") == 1
 
 
+def test_wipe_is_no_fault_of_the_key(place, houses):
+    house = new_house(houses, place, "one")
+    house.start_sim()
+    house.write_config(house.source())
+    house.start_daemon()
+    in_session = "source key: key SIMULATEDKEY0001: in session, entropy flows\n"
+    for times in (1, 2, 3):
+        wait_until(lambda: house.count(in_session) == times, "the key is in session")
+        assert wipe(house).returncode == 0
+    assert house.count("nothing authentic") == 0, house.log()
+    assert house.count("key :") == 0, house.log()
+
+
 def test_who_waits_goes_on_waiting_and_is_served(place, houses):
     house = new_house(houses, place, "one")
     sim = house.start_sim()
