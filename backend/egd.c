@@ -132,6 +132,8 @@ egd_on_timer(evutil_socket_t fd, short what, void *arg)
 		egd_ask(e, now_ms);
 	else if (egd_client_is_owed(&e->client))
 		egd_on_late(e);
+	else if (egd_client_prove(&e->client, now_ms))
+		egd_on_proven(e, now_ms);
 	else
 		egd_ask_single(e, EGD_LEVEL, now_ms);
 }

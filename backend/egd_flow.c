@@ -110,12 +110,24 @@ static void
 egd_on_level(struct egd *e, uint32_t bits)
 {
 	e->figures.level_bits = bits;
+	if (!e->answers)
+		return; /* not proven yet */
 	if (bits >= 8 * EGD_CLIENT_ROUND_MIN)
 		e->starves = false;
-	e->figures.answers += !e->answers;
-	e->answers = true;
 	if (!e->starves)
 		egd_say_answers(e);
+}
+
+void
+egd_on_proven(struct egd *e, uint64_t now_ms)
+{
+	bool served = egd_serves(e);
+
+	e->figures.answers++;
+	e->answers = true;
+	egd_on_level(e, (uint32_t)e->figures.level_bits);
+	egd_tell_change(e, served);
+	egd_ask(e, now_ms);
 }
 
 static void
@@ -130,11 +142,14 @@ egd_on_pid(struct egd *e, const struct egd_reply *pid, uint64_t now_ms)
 		egd_ask_single(e, EGD_LEVEL, now_ms);
 }
 
+/* Bytes of it that are still held may be no entropy either. */
 static void
 egd_on_violation(struct egd *e)
 {
 	e->figures.violations++;
-	link_drop(&e->link, "it sent bytes that were not asked for: is it an EGD server?");
+	if (e->intake.held_len > 0)
+		intake_restart(&e->intake);
+	link_drop(&e->link, EGD_TEXT_NOT_ASKED);
 }
 
 static void

@@ -21,7 +21,7 @@ struct egd {
 	struct trust trust;
 	struct event *timer;
 	uint64_t timer_ms; /* when it fires; UINT64_MAX: not armed */
-	bool answers;      /* on this connection; it is not ourselves */
+	bool answers;      /* on this connection: it is proven, and not ourselves */
 	bool starves;      /* it was too late with entropy, and has sent none since */
 	bool stands_by;
 	bool paused;     /* bytes have come, and the pool is full */
@@ -45,6 +45,9 @@ void egd_arm(struct egd *e, uint64_t now_ms);
 
 /* Asks for entropy, if there is use for more. */
 void egd_ask(struct egd *e, uint64_t now_ms);
+
+/* The server has proven to be one: from now on it is asked for entropy. */
+void egd_on_proven(struct egd *e, uint64_t now_ms);
 
 /* Asks for its level or process id. */
 void egd_ask_single(struct egd *e, enum egd_op op, uint64_t now_ms);

@@ -29,7 +29,18 @@ egd_client_deadline(const struct egd_client *c)
 {
 	if (!c->open)
 		return UINT64_MAX;
-	return c->since_ms + (egd_client_is_owed(c) ? c->patience_ms : EGD_CLIENT_PROBE_MS);
+	if (egd_client_is_owed(c))
+		return c->since_ms + c->patience_ms;
+	return c->since_ms + (c->told && !c->proven ? EGD_QUIET_MS : EGD_CLIENT_PROBE_MS);
+}
+
+bool
+egd_client_prove(struct egd_client *c, uint64_t now_ms)
+{
+	if (!c->told || c->proven || egd_client_is_owed(c) || now_ms < egd_client_deadline(c))
+		return false;
+	c->proven = true;
+	return true;
 }
 
 void
@@ -60,7 +71,7 @@ egd_client_ask(struct egd_client *c, size_t want, uint64_t now_ms,
 {
 	size_t len = 0, left;
 
-	if (!c->open || c->owed > 0)
+	if (!c->open || !c->proven || c->owed > 0)
 		return 0;
 	c->asked = c->owed = want < c->round ? want : c->round;
 	for (left = c->asked; left > 0;) {
@@ -115,13 +126,18 @@ client_take_single(struct egd_client *c, struct cursor *in, struct egd_reply *re
 	const uint8_t *byte;
 
 	while (c->partial_len < sizeof(c->partial) && cursor_take(in, 1, &byte)) {
+		enum egd_found found;
 		struct cursor reply;
 
 		c->partial[c->partial_len++] = *byte;
 		reply = cursor_over(c->partial, c->partial_len);
-		if (egd_wire_reply(c->single, &reply, ret) != EGD_WHOLE)
+		found = egd_wire_reply(c->single, &reply, ret);
+		if (found == EGD_PARTIAL)
 			continue;
 		c->has_single = false;
+		if (found == EGD_BAD)
+			return EGD_CLIENT_BAD;
+		c->told = c->told || c->single.op == EGD_LEVEL;
 		return c->single.op == EGD_PID ? EGD_CLIENT_PID : EGD_CLIENT_LEVEL;
 	}
 	return EGD_CLIENT_MORE;

@@ -6,6 +6,8 @@
  * the answers come quickly and shrinks when they do not: a plentiful server is asked for much at
  * once, and of one that is short of entropy nothing is kept waiting in our name that others need.
  *
+ * No entropy is asked for before the server has proven to be one: egd_wire.h, EGD_QUIET_MS.
+ *
  * Replies come in the order of the requests, so that what is owed is only counted. A byte more than
  * that can be of no use to anybody, and ends the connection; a reply that never comes does so too,
  * and is asked for again on another one: it cannot be taken for what was asked there.
@@ -34,12 +36,14 @@ enum egd_client_event {
 	EGD_CLIENT_BYTES, /* entropy: `len` bytes at `bytes` */
 	EGD_CLIENT_LEVEL, /* `bits` are with the server */
 	EGD_CLIENT_PID,   /* the server's process id: `len` characters at `bytes` */
-	EGD_CLIENT_BAD,   /* what nobody asked for: end the connection */
+	EGD_CLIENT_BAD,   /* bytes that were not asked for: end the connection */
 };
 
 /* All zero: not connected. Fields are its own. */
 struct egd_client {
 	bool open;
+	bool told;   /* the server has told its level */
+	bool proven; /* ... and was quiet then */
 	uint64_t patience_ms;
 	uint64_t since_ms; /* of the last request, or of the last byte heard */
 	size_t round;      /* bytes that the next one may ask for */
@@ -58,7 +62,8 @@ void egd_client_close(struct egd_client *c);
 
 /*
  * These write requests to `ret` and return their bytes: 0 while they cannot be asked. One level or
- * pid at a time, when nothing else is owed; a round of at most `want` bytes when no other is.
+ * pid at a time, when nothing else is owed; a round of at most `want` bytes when no other is, of a
+ * server that is proven.
  */
 size_t egd_client_ask_single(struct egd_client *c, enum egd_op op, uint64_t now_ms,
 			     uint8_t ret[static EGD_ASK_LEN]);
@@ -73,8 +78,14 @@ enum egd_client_event egd_client_next(struct egd_client *c, struct cursor *in, u
 bool egd_client_is_owed(const struct egd_client *c);
 
 /*
- * When its patience is at an end, or when an idle server should be asked for its level; UINT64_MAX
- * while it is closed.
+ * Proves the server when its deadline has come, nothing is owed and it is not proven yet. True when
+ * it does: from now on the server can be asked for entropy.
+ */
+bool egd_client_prove(struct egd_client *c, uint64_t now_ms);
+
+/*
+ * When its patience is at an end, when the server is proven, or when an idle server should be asked
+ * for its level; UINT64_MAX while it is closed.
  */
 uint64_t egd_client_deadline(const struct egd_client *c);
 

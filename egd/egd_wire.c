@@ -114,7 +114,7 @@ egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *re
 	if (counted) {
 		if (!cursor_take(&c, 1, &count))
 			return EGD_PARTIAL;
-		if (asked.op == EGD_TRY && *count > asked.len)
+		if (*count > (asked.op == EGD_TRY ? asked.len : EGD_PID_MAX - 1))
 			return EGD_BAD;
 		reply.len = *count;
 	}

@@ -25,6 +25,14 @@
 #define EGD_LEVEL_LEN 4 /* bytes of the reply to 00 */
 #define EGD_PID_MAX 21  /* bytes of the reply to 04: 20 digits hold any number */
 
+/*
+ * What is not an EGD server may send text when it is connected to, and any text can be taken for
+ * entropy. So 00 is asked first: the reply is exactly four bytes, and then no byte comes for
+ * EGD_QUIET_MS. Else the client ends the connection and says EGD_TEXT_NOT_ASKED.
+ */
+#define EGD_QUIET_MS 200
+#define EGD_TEXT_NOT_ASKED "it sent bytes that were not asked for: is it an EGD server?"
+
 enum egd_op { EGD_LEVEL = 0, EGD_TRY = 1, EGD_READ = 2, EGD_ADD = 3, EGD_PID = 4 };
 
 struct egd_request {
@@ -61,7 +69,7 @@ struct egd_reply {
 	size_t len;
 };
 
-/* The reply to `asked`. Bad: a try that was answered with more than it wanted. */
+/* The reply to `asked`. Bad: a try that was answered with more than it wanted, a pid too long. */
 enum egd_found egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *ret);
 
 #endif

@@ -93,7 +93,7 @@ feed(struct agent *a, bool reseed)
 
 	if (from == NULL) {
 		count(a, NULL, -EAGAIN);
-		return FEED_EXIT_UPSTREAM;
+		return a->upstreams->refused ? FEED_EXIT_REFUSED : FEED_EXIT_UPSTREAM;
 	}
 	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
 	result = keeper_feed_and_wait(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);

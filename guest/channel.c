@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "guest/connect.h"
 
 /* After a step that could not go on: 0 when it may be tried again, else what to fail with. */
@@ -134,8 +135,8 @@ read_some(struct channel *c, uint8_t *ret, size_t len)
 	return n < 0 ? -errno : n;
 }
 
-int
-channel_send(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms)
+static int
+send_all(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms)
 {
 	while (len > 0) {
 		ssize_t n = write_some(c, bytes, len);
@@ -151,8 +152,8 @@ channel_send(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_m
 	return 0;
 }
 
-int
-channel_receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
+static int
+receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 {
 	while (len > 0) {
 		ssize_t n = read_some(c, ret, len);
@@ -170,10 +171,33 @@ channel_receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 	return 0;
 }
 
+/* A byte that nobody asked for is of no EGD server. The end of the connection is not such. */
+static int
+expect_quiet(struct channel *c, uint64_t ms)
+{
+	uint8_t byte;
+
+	return receive(c, &byte, sizeof(byte), clock_now_ms() + ms) == 0 ? CONNECT_NOT_EGD : 0;
+}
+
+int
+channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t len,
+	    uint64_t end_ms)
+{
+	uint8_t bytes[EGD_ASK_LEN];
+	int result = expect_quiet(c, 0);
+
+	if (result == 0)
+		result = send_all(c, bytes, egd_wire_put_request(request, bytes), end_ms);
+	if (result == 0)
+		result = receive(c, ret, len, end_ms);
+	return result == 0 ? expect_quiet(c, EGD_QUIET_MS) : result;
+}
+
 const char *
 channel_why(const struct channel *c, int error)
 {
-	if (c->tls != NULL && error != -ETIMEDOUT)
+	if (c->tls != NULL && error != -ETIMEDOUT && error != CONNECT_NOT_EGD)
 		return tls_error_text(c->tls);
 	return connect_why(error);
 }

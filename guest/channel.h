@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "crypto/tls.h"
+#include "egd/egd_wire.h"
 #include "guest/options.h"
 
 struct channel_kind;
@@ -42,11 +43,13 @@ bool channel_prepare(struct channel_to *to, const char *address, const struct op
 int channel_open(struct channel *c, const struct channel_to *to, uint64_t end_ms);
 void channel_close(struct channel *c);
 
-/* All of them. 0 or -errno. */
-int channel_send(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms);
-
-/* Exactly `len`, or -errno; -ECONNRESET when the server ends it before. */
-int channel_receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms);
+/*
+ * Asks a level or read request and receives its whole reply, of `len` bytes. 0 or -errno;
+ * -ECONNRESET when the server ends the connection before, CONNECT_NOT_EGD when a byte came before
+ * the question, or within EGD_QUIET_MS after the reply.
+ */
+int channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t len,
+		uint64_t end_ms);
 
 /* After a failure: why, in words. Before it is closed. */
 const char *channel_why(const struct channel *c, int error);

@@ -6,20 +6,19 @@
 
 #include "base/clock.h"
 #include "egd/egd_wire.h"
+#include "guest/connect.h"
 #include "guest/exit.h"
 
-/* On an open channel. 0 or -errno. */
+/* On an open channel. 0, or as channel_ask(). */
 static int
 ask_level(struct channel *c, uint32_t *ret_bits, uint64_t end_ms)
 {
 	const struct egd_request request = {.op = EGD_LEVEL};
-	uint8_t asked[EGD_ASK_LEN], answer[EGD_LEVEL_LEN];
+	uint8_t answer[EGD_LEVEL_LEN];
 	struct cursor in = cursor_over(answer, sizeof(answer));
 	struct egd_reply reply;
-	int result = channel_send(c, asked, egd_wire_put_request(request, asked), end_ms);
+	int result = channel_ask(c, request, answer, sizeof(answer), end_ms);
 
-	if (result == 0)
-		result = channel_receive(c, answer, sizeof(answer), end_ms);
 	if (result < 0)
 		return result;
 	(void)egd_wire_reply(request, &in, &reply); /* any four bytes are a level */
@@ -27,8 +26,9 @@ ask_level(struct channel *c, uint32_t *ret_bits, uint64_t end_ms)
 	return 0;
 }
 
-static bool
-answers(const struct channel_to *to, uint64_t end_ms)
+/* 0, or as channel_ask(), after a line about it. */
+static int
+check(const struct channel_to *to, uint64_t end_ms)
 {
 	struct channel c;
 	uint32_t bits = 0;
@@ -41,14 +41,21 @@ answers(const struct channel_to *to, uint64_t end_ms)
 	else
 		fprintf(stderr, "ekey-feed: %s: %s\n", to->address, channel_why(&c, result));
 	channel_close(&c);
-	return result == 0;
+	return result;
 }
 
 int
 check_run(const struct upstreams *u)
 {
-	for (size_t i = 0; i < u->count; i++)
-		if (answers(&u->to[i], clock_now_ms() + u->timeout_ms))
+	int status = FEED_EXIT_UPSTREAM;
+
+	for (size_t i = 0; i < u->count; i++) {
+		int result = check(&u->to[i], clock_now_ms() + u->timeout_ms);
+
+		if (result == 0)
 			return FEED_EXIT_OK;
-	return FEED_EXIT_UPSTREAM;
+		if (result == CONNECT_NOT_EGD)
+			status = FEED_EXIT_REFUSED;
+	}
+	return status;
 }

@@ -2,18 +2,16 @@
 #include "guest/connect.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/xen_channel.h"
+#include "egd/egd_wire.h"
 
 /* ---- waiting ---- */
 
@@ -47,7 +45,9 @@ connect_why(int error)
 	case CONNECT_NO_CHANNEL:
 		return xen_channel_error_text(ENODEV);
 	case CONNECT_NO_ANSWER:
-		return "nobody answers: does the host's daemon have a [listen] at xen:?";
+		return "no answer: the daemon at the other end needs a [listen] for this line";
+	case CONNECT_NOT_EGD:
+		return EGD_TEXT_NOT_ASKED;
 	default:
 		return strerror(-error);
 	}
@@ -66,39 +66,6 @@ connect_unix(const char *path, uint64_t end_ms)
 {
 	(void)end_ms; /* it is there at once, or its backlog is full: -EAGAIN */
 	return net_unix_connect(path);
-}
-
-static int
-make_raw(int fd)
-{
-	struct termios settings;
-
-	if (tcgetattr(fd, &settings) != 0)
-		return -errno;
-	cfmakeraw(&settings);
-	settings.c_cflag |= CLOCAL | CREAD;
-	if (tcsetattr(fd, TCSANOW, &settings) != 0 || tcflush(fd, TCIOFLUSH) != 0)
-		return -errno;
-	return 0;
-}
-
-int
-connect_tty(const char *path, uint64_t end_ms)
-{
-	int fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC), result = 0;
-	struct stat st;
-
-	(void)end_ms;
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) != 0 || !S_ISCHR(st.st_mode))
-		result = -ENOTTY;
-	else if (isatty(fd))
-		result = make_raw(fd);
-	if (result == 0)
-		return fd;
-	close(fd);
-	return result;
 }
 
 /* ---- sockets ---- */

@@ -14,7 +14,8 @@
 #define CONNECT_NO_HOST (-100000)    /* a name that no name server knows */
 #define CONNECT_NO_XEN (-100001)     /* this is no guest of Xen */
 #define CONNECT_NO_CHANNEL (-100002) /* it has not the channel */
-#define CONNECT_NO_ANSWER (-100003)  /* nobody is at its other end */
+#define CONNECT_NO_ANSWER (-100003)  /* nothing came from its other end */
+#define CONNECT_NOT_EGD (-100004)    /* what came is not what an EGD server sends */
 
 /* NULL, or what is wrong with the form of what stands behind the prefix. */
 const char *check_path(const char *where);
@@ -28,12 +29,11 @@ int connect_host(const char *where, uint64_t end_ms);
 
 /*
  * A serial or hypervisor console, made raw, or any other character device, such as a port of
- * virtio-serial. What came before we ask is thrown away: it was the answer to somebody's question
- * who has given up, perhaps us.
+ * virtio-serial; open when a server at its other end has told its level and was quiet then.
  */
 int connect_tty(const char *path, uint64_t end_ms);
 
-/* The channel of a guest of Xen, when somebody has answered at its other end. */
+/* The same at the channel of a guest of Xen. */
 int connect_xen(const char *where, uint64_t end_ms);
 
 /* An error of these in words. */

@@ -12,6 +12,7 @@ enum feed_exit {
 	FEED_EXIT_STALE = 4,     /* --status: nothing was fed lately */
 	FEED_EXIT_NO_STATUS = 5, /* --status: nothing runs here that writes one */
 	FEED_EXIT_TIMED_OUT = 7, /* --wait-seeded, as ekeyctl's */
+	FEED_EXIT_REFUSED = 8,   /* as UPSTREAM, and what one sent deserves no credit */
 };
 
 #endif

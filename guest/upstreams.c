@@ -5,7 +5,14 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/secret.h"
 #include "egd/egd_wire.h"
+#include "guest/connect.h"
+#include "priv/random.h"
+
+#define SICK (-200000) /* no errno: what a server sent failed the health tests */
+
+_Static_assert(PRIV_RANDOM_CREDIT_MAX == HEALTH_H_MAX, "what is credited is what is claimed");
 
 bool
 upstreams_init(struct upstreams *u, const struct options *options)
@@ -16,6 +23,7 @@ upstreams_init(struct upstreams *u, const struct options *options)
 	for (size_t i = 0; i < u->count; i++) {
 		const char *warning;
 
+		health_init(&u->health[i], options->credit > 0 ? options->credit : HEALTH_H_MIN);
 		if (!channel_prepare(&u->to[i], options->from[i], options, error, sizeof(error))) {
 			fprintf(stderr, "ekey-feed: --from %s: %s\n", options->from[i], error);
 			return false;
@@ -38,40 +46,54 @@ upstreams_finish(struct upstreams *u)
 		tls_context_free(&u->to[i].tls);
 }
 
-/* Asks on an open channel for bytes that the server gives when it has them all. */
+/*
+ * A server that is none may still have sent text: it is asked first for what can only be answered
+ * in one way.
+ */
 static int
-ask(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
+ask(const struct channel_to *to, struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 {
 	const struct egd_request request = {.op = EGD_READ, .len = (uint8_t)len};
-	uint8_t bytes[EGD_ASK_LEN];
-	int result = channel_send(c, bytes, egd_wire_put_request(request, bytes), end_ms);
+	uint8_t level[EGD_LEVEL_LEN];
+	int result = channel_open(c, to, end_ms);
 
-	return result < 0 ? result : channel_receive(c, ret, len, end_ms);
+	if (result == 0)
+		result = channel_ask(c, (struct egd_request){.op = EGD_LEVEL}, level, sizeof(level),
+				     end_ms);
+	return result == 0 ? channel_ask(c, request, ret, len, end_ms) : result;
 }
 
 /* A line when it begins to fail. */
-static bool
-fetch(const struct channel_to *to, uint64_t end_ms, uint8_t *ret, size_t len, bool *failing)
+static int
+fetch(struct upstreams *u, size_t i, uint8_t *ret, size_t len)
 {
+	const struct channel_to *to = &u->to[i];
 	struct channel c;
-	int result = channel_open(&c, to, end_ms);
+	int result = ask(to, &c, ret, len, clock_now_ms() + u->timeout_ms);
 
-	if (result == 0)
-		result = ask(&c, ret, len, end_ms);
-	if (result < 0 && !*failing)
-		log_warn("%s: %s", to->address, channel_why(&c, result));
-	*failing = result < 0;
+	if (result == 0 && health_test(&u->health[i], ret, len) != HEALTH_OK)
+		result = SICK;
+	if (result < 0 && !u->failing[i])
+		log_warn("%s: %s", to->address,
+			 result == SICK
+				 ? "what it sent repeats too much to be entropy: none of it is used"
+				 : channel_why(&c, result));
+	if (result < 0)
+		secret_wipe(ret, len);
+	u->failing[i] = result < 0;
+	u->refused = u->refused || result == SICK || result == CONNECT_NOT_EGD;
 	channel_close(&c);
-	return result == 0;
+	return result;
 }
 
 const struct channel_to *
 upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len)
 {
+	u->refused = false;
 	for (size_t i = 0; i < u->count; i++) {
 		bool failed = u->failing[i];
 
-		if (!fetch(&u->to[i], clock_now_ms() + u->timeout_ms, ret, len, &u->failing[i]))
+		if (fetch(u, i, ret, len) < 0)
 			continue;
 		if (u->last != &u->to[i] || failed)
 			log_info("%s: delivers", u->to[i].address);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The servers that were named, in order of preference: the first that delivers is the one. */
+/*
+ * The servers that were named, in order of preference: the first that delivers is the one. Only
+ * what passes the health tests is delivered.
+ */
 #ifndef GUEST_UPSTREAMS_H
 #define GUEST_UPSTREAMS_H
 
@@ -9,12 +12,15 @@
 
 #include "guest/channel.h"
 #include "guest/options.h"
+#include "pool/health.h"
 
 struct upstreams {
 	struct channel_to to[FEED_UPSTREAMS_MAX];
 	size_t count;
 	uint64_t timeout_ms;
+	struct health health[FEED_UPSTREAMS_MAX];
 	bool failing[FEED_UPSTREAMS_MAX]; /* at the last try: the log has it */
+	bool refused;                     /* at the last fetch: what a server sent */
 	const struct channel_to *last;    /* that delivered; NULL: none yet */
 };
 

@@ -29,6 +29,7 @@ ask(struct run *r, size_t want)
 	struct cursor in = cursor_over(requests, len);
 
 	promise(len == 0 || r->owed == 0, "one round at a time");
+	promise(len == 0 || r->client.proven, "an unknown server is not asked for entropy");
 	while (egd_wire_request(&in, &request) == EGD_WHOLE) {
 		promise(request.op == EGD_READ, "only reads bring entropy");
 		bytes += request.len;
@@ -85,6 +86,7 @@ step(struct run *r, struct cursor *in)
 			ask(r, (size_t)(at[0] << 8 | at[1]));
 		else
 			r->now_ms += (uint64_t)(at[0] << 8 | at[1]);
+		(void)egd_client_prove(&r->client, r->now_ms);
 	} else {
 		heard = cursor_over(NULL, *at < in->left ? *at : in->left);
 		(void)cursor_take(in, heard.left, &heard.at);

@@ -17,7 +17,7 @@ from house import House
 from processes import PATIENCE_S, TOP, Process, program, run, wait_until
 from relay import LISTEN, free_port, start_with_key
 
-OK, USAGE, UPSTREAM, KERNEL, STALE, NO_STATUS, TIMED_OUT = 0, 1, 2, 3, 4, 5, 7
+OK, USAGE, UPSTREAM, KERNEL, STALE, NO_STATUS, TIMED_OUT, REFUSED = 0, 1, 2, 3, 4, 5, 7, 8
 PSK = "guest:" + "5a" * 32 + "\n"
 OTHER_PSK = "guest:" + "a5" * 32 + "\n"
 
@@ -50,14 +50,14 @@ def server(house):
 
 
 class Stub:
-    """A server that is not a good one: `behave(connection)` for each that comes."""
+    """A server that does as it is told: `behave(connection)` for each that comes."""
 
     def __init__(self, path, behave):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.bind(str(path))
+        self.socket = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.socket.bind(str(path) if path else ("127.0.0.1", 0))
         self.socket.listen()
         self.kept = []
-        self.address = f"unix:{path}"
+        self.address = f"unix:{path}" if path else f"tcp:127.0.0.1:{self.socket.getsockname()[1]}"
         self.thread = threading.Thread(target=self.serve, args=(behave,), daemon=True)
         self.thread.start()
 
@@ -68,7 +68,10 @@ class Stub:
             except OSError:
                 return
             self.kept.append(connection)
-            behave(connection)
+            try:
+                behave(connection)
+            except OSError:
+                pass  # the client has ended the connection
 
     def close(self):
         self.socket.shutdown(socket.SHUT_RDWR)
@@ -80,8 +83,8 @@ class Stub:
 def stub(place):
     stubs = []
 
-    def start(behave):
-        stubs.append(Stub(place / f"stub{len(stubs)}", behave))
+    def start(behave, plain_tcp=False):
+        stubs.append(Stub(None if plain_tcp else place / f"stub{len(stubs)}", behave))
         return stubs[-1].address
 
     yield start
@@ -107,7 +110,8 @@ def test_the_next_server_is_asked_when_one_fails(house, server):
 @pytest.mark.parametrize("behave, why", [
     (lambda connection: None, "timed out"),
     (lambda connection: connection.close(), "reset|Broken pipe"),
-    (lambda connection: (connection.sendall(b"short"), connection.shutdown(socket.SHUT_WR)), "reset"),
+    (lambda connection: (connection.recv(1), connection.sendall(b"sho"), connection.shutdown(socket.SHUT_WR)),
+     "reset"),
 ], ids=["silent", "closes", "short"])
 def test_a_bad_server_costs_one_line_and_the_time_that_was_given(stub, behave, why):
     address = stub(behave)
@@ -188,28 +192,211 @@ def test_tls_without_a_key_or_certificate_is_refused_at_once():
     assert result.returncode == USAGE and "--from tls:localhost:1: " in result.stdout
 
 
+# ---- servers that are none ----
+
+ENTROPY = bytes(range(255))  # varied enough for the health tests
+
+
+def egd(recv, send, entropy=ENTROPY, level=4096, late_s=0, more=b""):
+    """One conversation with a client of EGD."""
+    while request := recv(1):
+        time.sleep(late_s)
+        if request == b"\0":
+            send(level.to_bytes(4, "big"))
+        elif request == b"\2":
+            length = recv(1)[0]
+            send(entropy[:length] + more)
+
+
+def serve_egd(**how):
+    return lambda connection: egd(connection.recv, connection.sendall, **how)
+
+
+def says(*pieces, pause_s=0.05):
+    """Another service: what it says when it is connected to, and then what it says to any byte."""
+
+    def behave(connection):
+        for piece in pieces:
+            connection.sendall(piece)
+            time.sleep(pause_s)
+        while connection.recv(64):
+            connection.sendall(b"Invalid SSH identification string, or unknown command. " * 4)
+
+    return behave
+
+
+BANNERS = {
+    "ssh": says(b"SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n"),
+    "imap": says(b"* OK [CAPABILITY IMAP4rev1 SASL-IR LOGIN-REFERRALS ID ENABLE] Dovecot (Debian) ready.\r\n"),
+    "in_pieces": says(b"* OK", b" [CAPABILITY IMAP4rev1] ready.\r\n", pause_s=0.15),
+    "shell": says(),
+}
+
+
+@pytest.mark.parametrize("mode", ["--once", "--check"])
+@pytest.mark.parametrize("banner", BANNERS)
+def test_a_banner_or_an_error_message_is_no_entropy(stub, banner, mode):
+    address = stub(BANNERS[banner])
+    result = feed(mode, *MIX, "--timeout", "5s", "--from", address)
+    assert result.returncode == REFUSED, result.stdout
+    assert result.stdout.removeprefix("ekey-feed: ") == (
+        f"{address}: it sent bytes that were not asked for: is it an EGD server?\n")
+
+
+def test_a_service_that_greets_late_is_no_server(stub):
+    address = stub(lambda connection: (time.sleep(1), connection.sendall(b"220 mail.example.com ESMTP\r\n")))
+    assert feed_once(address).returncode == REFUSED
+    assert feed("--check", "--timeout", "2s", "--from", address).returncode == REFUSED
+
+
+def test_a_server_behind_one_that_is_none_is_asked(house, stub, server):
+    result = feed_once(stub(BANNERS["ssh"]), server)
+    assert result.returncode == OK and f"{server}: delivers" in result.stdout
+
+
+def test_a_server_that_sends_more_than_was_asked_for_delivers_nothing(stub):
+    result = feed_once(stub(serve_egd(more=b"?")))
+    assert result.returncode == REFUSED and "not asked for" in result.stdout
+    assert "fed the kernel" not in result.stdout
+
+
+# Plain TCP: it is judged as what is credited, and not credited should it pass.
+JUDGED = ["--credit", "7"]
+
+
+def test_bytes_that_repeat_are_not_used(stub):
+    stuck = stub(serve_egd(entropy=bytes(range(57)) + b"U" * 7), plain_tcp=True)
+    one_too_often = stub(serve_egd(entropy=b"\1\2" * 26), plain_tcp=True)
+    for address in (stuck, one_too_often):
+        result = feed_once(address, more=[*JUDGED, "--bytes", "52" if address == one_too_often else "64"])
+        assert result.returncode == REFUSED, result.stdout
+        assert f"{address}: what it sent repeats too much" in result.stdout
+        assert "fed the kernel" not in result.stdout
+
+
+def test_health_is_judged_over_many_feeds(stub, place, started):
+    """No feed alone has as many of one byte as the adaptive proportion test refuses."""
+    address = stub(serve_egd(entropy=b"\0\1" * 9 + bytes(range(1, 47))), plain_tcp=True)
+    argv = [program("ekey-feed"), "--from", address, *JUDGED, "--interval", "1s"]
+    agent = Process(argv, place / "feed.log")
+    started.append(agent)
+    wait_until(lambda: "repeats too much" in agent.log(), "the test refuses")
+    assert agent.log().index("delivers") < agent.log().index("repeats too much")
+    agent.kill()
+
+
+def test_a_server_far_away_has_its_time(stub):
+    address = stub(serve_egd(late_s=1))
+    result = feed("--once", *MIX, "--timeout", "10s", "--from", address)
+    assert result.returncode == OK, result.stdout
+    assert feed("--check", "--timeout", "10s", "--from", address).stdout == f"{address}: 4096 bits\n"
+
+
+def test_an_empty_server_costs_the_time_that_was_given_and_the_next_one_is_asked(stub, server):
+    empty = stub(serve_egd(entropy=b"", level=0))
+    result = feed_once(empty, server)
+    assert result.returncode == OK
+    assert f"{empty}: Connection timed out" in result.stdout and f"{server}: delivers" in result.stdout
+
+
 # ---- a serial line ----
 
 
-def test_a_line_is_made_raw_and_what_came_before_is_thrown_away():
-    master, slave = pty.openpty()
-    settings = termios.tcgetattr(slave)
-    settings[3] &= ~termios.ECHO  # else the server hears itself, until we come
-    termios.tcsetattr(slave, termios.TCSANOW, settings)
-    os.write(master, b"stale\n" * 3)
-    answers = []
+class Line:
+    """A pty; what is at its other end does `behave(recv, send)`."""
 
-    def serve():
-        answers.append(os.read(master, 2))
-        os.write(master, b"\n\x03\x11\x13" * 16)
+    def __init__(self, behave, before=b""):
+        self.master, self.slave = pty.openpty()
+        settings = termios.tcgetattr(self.slave)
+        settings[3] &= ~termios.ECHO  # else the server hears itself, until we come
+        termios.tcsetattr(self.slave, termios.TCSANOW, settings)
+        os.write(self.master, before)
+        self.address = f"tty:{os.ttyname(self.slave)}"
+        self.asked = b""
+        self.thread = threading.Thread(target=self.serve, args=(behave,), daemon=True)
+        self.thread.start()
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    result = feed_once(f"tty:{os.ttyname(slave)}", more=["--timeout", "10s"])
-    thread.join(PATIENCE_S)
-    assert (result.returncode, answers) == (OK, [b"\x02\x40"]), result.stdout
-    os.close(master)
-    os.close(slave)
+    def recv(self, length):
+        if self.closed:
+            return b""
+        data = os.read(self.master, length)
+        self.asked += data
+        return data
+
+    def send(self, data):
+        os.write(self.master, data)
+
+    closed = False
+
+    def serve(self, behave):
+        try:
+            behave(self.recv, self.send)
+        except OSError:
+            pass
+
+    def close(self):
+        self.closed = True
+        os.write(self.slave, b"\0")
+        self.thread.join(PATIENCE_S)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@pytest.fixture
+def line():
+    lines = []
+
+    def start(behave, **options):
+        lines.append(Line(behave, **options))
+        return lines[-1]
+
+    yield start
+    for one in lines:
+        one.close()
+
+
+def test_a_line_is_made_raw_and_what_came_before_is_thrown_away(line):
+    end = line(lambda recv, send: egd(recv, send, entropy=b"\n\x03\x11\x13" * 16), before=b"stale\n" * 3)
+    result = feed_once(end.address, more=["--timeout", "10s"])
+    assert (result.returncode, end.asked) == (OK, b"\0\0\x02\x40"), result.stdout
+
+
+def test_what_others_have_asked_for_on_a_line_is_not_taken_for_our_reply(line):
+    def behave(recv, send):
+        recv(1)
+        send(b"\0\0\1\0" + b"stale" * 40)  # the reply to our question came behind another's
+        send(b"\0\0\1\0")
+        egd(recv, send)
+
+    end = line(behave)
+    result = feed_once(end.address, more=["--timeout", "10s"])
+    assert (result.returncode, end.asked) == (OK, b"\0\0\0\x02\x40"), result.stdout
+
+
+@pytest.mark.parametrize("mode", ["--once", "--check"])
+def test_a_login_prompt_is_no_entropy(line, mode):
+    def login(recv, send):
+        send(b"\r\nDebian GNU/Linux 12 host ttyS0\r\n\r\nhost login: ")
+        while recv(1):
+            send(b"\r\nLogin incorrect\r\nDebian GNU/Linux 12 host ttyS0\r\n\r\nhost login: ")
+
+    address = line(login).address
+    result = feed(mode, *MIX, "--timeout", "3s", "--from", address)
+    assert result.returncode == REFUSED, result.stdout
+    assert "is it an EGD server?" in result.stdout
+
+
+def test_a_line_that_echoes_is_no_server(line):
+    def echo(recv, send):
+        while data := recv(64):
+            send(data)
+
+    assert feed_once(line(echo).address).returncode == REFUSED
+
+
+def test_a_line_at_which_nothing_answers_says_so(line):
+    result = feed_once(line(lambda recv, send: recv(1)).address)
+    assert result.returncode == UPSTREAM and "no answer" in result.stdout
 
 
 # ---- figures ----

@@ -16,12 +16,28 @@ static struct egd_client client;
 static uint8_t requests[EGD_CLIENT_SEND_MAX];
 static uint64_t now_ms;
 
+/* A connection on which the server has proven to be one. */
+static void
+open_proven(void)
+{
+	static const uint8_t level[EGD_LEVEL_LEN];
+	struct cursor in = cursor_over(level, sizeof(level));
+	struct egd_reply reply;
+
+	egd_client_open(&client, PATIENCE_MS, now_ms);
+	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 1);
+	assert_int_equal(egd_client_next(&client, &in, now_ms, &reply), EGD_CLIENT_LEVEL);
+	now_ms += EGD_QUIET_MS;
+	assert_true(egd_client_prove(&client, now_ms));
+	egd_client_listens(&client, now_ms);
+}
+
 static int
 set_up(void **state)
 {
 	(void)state;
 	now_ms = 1000;
-	egd_client_open(&client, PATIENCE_MS, now_ms);
+	open_proven();
 	return 0;
 }
 
@@ -227,8 +243,62 @@ closed_connection_owes_and_asks_nothing(void **unused)
 	assert_false(egd_client_is_owed(&client));
 	assert_int_equal(ask(MANY), 0);
 	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 0);
-	egd_client_open(&client, PATIENCE_MS, now_ms);
+	open_proven();
 	assert_int_equal(ask(MANY), EGD_CLIENT_ROUND_MIN);
+}
+
+/* ---- it is an EGD server ---- */
+
+static enum egd_client_event
+hear_one(uint8_t byte)
+{
+	struct cursor in = cursor_over(&byte, 1);
+	struct egd_reply reply;
+
+	return egd_client_next(&client, &in, now_ms, &reply);
+}
+
+static void
+server_is_proven_by_four_bytes_and_silence_and_by_nothing_less(void **unused)
+{
+	(void)unused;
+	egd_client_open(&client, PATIENCE_MS, now_ms);
+	assert_false(egd_client_prove(&client, now_ms + 10 * EGD_CLIENT_PROBE_MS));
+	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	for (int i = 0; i < EGD_LEVEL_LEN; i++) {
+		assert_false(egd_client_prove(&client, now_ms + 10 * PATIENCE_MS));
+		assert_int_equal(ask(MANY), 0);
+		assert_int_equal(hear_one('S'), i < 3 ? EGD_CLIENT_MORE : EGD_CLIENT_LEVEL);
+		now_ms += EGD_QUIET_MS; /* pieces may be late */
+	}
+	now_ms--;
+	assert_int_equal(egd_client_deadline(&client), now_ms + 1);
+	assert_false(egd_client_prove(&client, now_ms));
+	assert_int_equal(ask(MANY), 0);
+	assert_true(egd_client_prove(&client, ++now_ms));
+	assert_false(egd_client_prove(&client, now_ms));
+	assert_int_equal(ask(MANY), EGD_CLIENT_ROUND_MIN);
+}
+
+static void
+fifth_byte_is_bad_as_is_one_before_the_question(void **unused)
+{
+	(void)unused;
+	egd_client_open(&client, PATIENCE_MS, now_ms);
+	assert_int_equal(hear_one('2'), EGD_CLIENT_BAD);
+	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	for (int i = 0; i < EGD_LEVEL_LEN; i++)
+		(void)hear_one('2');
+	now_ms += EGD_QUIET_MS - 1;
+	assert_int_equal(hear_one('2'), EGD_CLIENT_BAD);
+}
+
+static void
+process_id_has_no_more_digits_than_a_number(void **unused)
+{
+	(void)unused;
+	assert_int_equal(egd_client_ask_single(&client, EGD_PID, now_ms, requests), 1);
+	assert_int_equal(hear_one(EGD_PID_MAX), EGD_CLIENT_BAD);
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, set_up)
@@ -245,6 +315,9 @@ main(void)
 		TEST(level_comes_before_the_entropy_asked_for_behind_it),
 		TEST(pid_is_given_as_it_was_sent),
 		TEST(patience_ends_after_a_silence_and_not_while_bytes_come),
+		TEST(server_is_proven_by_four_bytes_and_silence_and_by_nothing_less),
+		TEST(fifth_byte_is_bad_as_is_one_before_the_question),
+		TEST(process_id_has_no_more_digits_than_a_number),
 		TEST(closed_connection_owes_and_asks_nothing),
 	};
 

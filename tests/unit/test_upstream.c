@@ -62,6 +62,7 @@ struct server {
 	bool empty;     /* answers what is no request for entropy, and reads when it is refilled */
 	bool stuck;     /* its entropy is always the same byte */
 	uint32_t level; /* bits, as it says */
+	const char *greeting; /* NULL, or what it sends when it is connected to */
 	const char *pid;
 	uint64_t owed;   /* bytes of entropy that were asked for and are not sent */
 	uint64_t asked;  /* ever */
@@ -124,7 +125,8 @@ server_obey(struct server *s, struct egd_request request)
 	} else if (request.op == EGD_PID) {
 		reply[0] = (uint8_t)strlen(s->pid);
 		memcpy(reply + 1, s->pid, reply[0]);
-		server_send(s, reply, 1U + reply[0]);
+		if (!s->silent)
+			server_send(s, reply, 1U + reply[0]);
 	} else {
 		assert_int_equal(request.op, EGD_READ);
 		s->owed += request.len;
@@ -180,6 +182,8 @@ server_turn(struct server *s)
 		s->fd = accept4(s->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (s->fd >= 0 && s->connections < 64)
 			s->accepted_ms[s->connections++] = now_ms;
+		if (s->fd >= 0 && s->greeting != NULL)
+			server_send(s, s->greeting, strlen(s->greeting));
 	}
 	if (s->fd >= 0)
 		server_hear(s);
@@ -285,6 +289,15 @@ start(struct bench *b)
 	assert_non_null(b->sources);
 }
 
+/* A server that is there has proven to be one when this returns. */
+static void
+start_and_prove(struct bench *b)
+{
+	start(b);
+	settle(b);
+	wait_ms(b, EGD_QUIET_MS);
+}
+
 static void
 start_both(struct bench *b, enum source_policy policy)
 {
@@ -361,6 +374,7 @@ set_up(void **state)
 		sprintf(b->servers[i].path, "%s/%c", b->dir, 'a' + i);
 		b->servers[i].listener = b->servers[i].fd = -1;
 		b->servers[i].level = 8000;
+		b->servers[i].pid = "-1"; /* as ekeyd says */
 	}
 	b->base = event_base_new();
 	b->pool = pool_new(&config);
@@ -404,7 +418,7 @@ bytes_arrive_in_the_pool_whole_and_in_order(void **state)
 	struct bench *b = *state;
 
 	server_listen(&b->servers[0]);
-	start(b);
+	start_and_prove(b);
 	while (b->taken < 100000) {
 		turn(b);
 		take_in_order(b);
@@ -432,8 +446,7 @@ reader_who_does_not_wait_finds_it_refilled(void **state)
 	struct bench *b = *state;
 
 	server_listen(&b->servers[0]);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	for (int i = 0; i < 100; i++) {
 		uint8_t bytes[256];
 
@@ -451,8 +464,7 @@ who_waits_is_asked_for_at_once(void **state)
 	struct pool_waiter *ready;
 
 	server_listen(&b->servers[0]);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	take_in_order(b);
 	b->servers[0].empty = true;
 	wait_ms(b, 1000);
@@ -476,6 +488,8 @@ what_several_were_asked_for_is_not_lost_in_a_full_pool(void **state)
 
 	b->config.read_ahead = SOURCE_READ_AHEAD_MAX;
 	start_both(b, SOURCE_POLICY_ALL);
+	settle(b);
+	now_ms += EGD_QUIET_MS;
 	while (!status_of(b, 0).paused && !status_of(b, 1).paused)
 		turn(b);
 	settle(b);
@@ -500,8 +514,7 @@ absent_server_is_waited_for_and_taken_when_it_comes(void **state)
 {
 	struct bench *b = *state;
 
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	assert_non_null(strstr(status(b).state, "No such file or directory"));
 	server_listen(&b->servers[0]);
 	wait_ms(b, 1000);
@@ -517,8 +530,7 @@ reader_is_served_when_the_server_comes_back_and_gets_no_wrong_byte(void **state)
 	size_t len;
 
 	server_listen(s);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	take_in_order(b);
 	s->empty = true;
 	wait_ms(b, 1000);
@@ -552,8 +564,7 @@ reply_that_does_not_come_is_asked_for_on_another_connection(void **state)
 	struct pool_waiter *ready;
 
 	server_listen(s);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	take_in_order(b);
 	s->empty = true;
 	wait_ms(b, 1000);
@@ -644,8 +655,7 @@ byte_that_was_not_asked_for_ends_the_connection(void **state)
 	struct server *s = &b->servers[0];
 
 	server_listen(s);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	take_in_order(b);
 	wait_ms(b, 1000);
 	take_in_order(b);
@@ -692,13 +702,93 @@ neighbour_is_asked_who_it_is_and_taken(void **state)
 	struct bench *b = *state;
 
 	peer = PEER_NEAR;
-	b->servers[0].pid = "-1"; /* as ekeyd says */
 	server_listen(&b->servers[0]);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	assert_true(status(b).serves);
 	take_in_order(b);
 	assert_true(b->taken > 0);
+}
+
+/* ---- promises: it is an EGD server ---- */
+
+/* What the server says when it is connected to, and then in answer to the question. */
+static void
+expect_refused(struct bench *b, const char *greeting, const char *rest)
+{
+	struct server *s = &b->servers[0];
+
+	s->silent = s->empty = true;
+	s->greeting = greeting;
+	server_listen(s);
+	start(b);
+	settle(b);
+	if (rest != NULL) {
+		wait_ms(b, EGD_QUIET_MS - 1);
+		server_send(s, rest, strlen(rest));
+		settle(b);
+	}
+	assert_int_equal(status(b).egd.violations, 1);
+	assert_non_null(strstr(status(b).state, EGD_TEXT_NOT_ASKED));
+	assert_int_equal(status(b).egd.answers, 0);
+	assert_false(status(b).serves);
+	assert_int_equal(s->asked, 0);
+	assert_int_equal(status(b).egd.bytes, 0);
+}
+
+static void
+banner_of_another_service_is_no_entropy(void **state)
+{
+	expect_refused(*state, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", NULL);
+}
+
+static void
+banner_whose_first_four_bytes_come_alone_is_no_level(void **state)
+{
+	expect_refused(*state, "* OK", " [CAPABILITY IMAP4rev1] ready.\r\n");
+}
+
+/* Its first byte is taken for the length of a process id. */
+static void
+banner_is_no_process_id(void **state)
+{
+	struct bench *b = *state;
+
+	peer = PEER_NEAR;
+	expect_refused(b, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", NULL);
+}
+
+static void
+server_is_asked_for_entropy_when_it_was_quiet_for_a_while(void **state)
+{
+	struct bench *b = *state;
+
+	server_listen(&b->servers[0]);
+	start(b);
+	settle(b);
+	wait_ms(b, EGD_QUIET_MS - 1);
+	assert_int_equal(b->servers[0].asked, 0);
+	assert_string_equal(status(b).state, "connected, has not answered yet");
+	wait_ms(b, 1);
+	assert_true(b->servers[0].asked > 0);
+	assert_string_equal(status(b).state, "serves");
+}
+
+/* They may be text, as what came behind them is no reply. */
+static void
+bytes_that_are_held_go_when_more_come_than_were_asked_for(void **state)
+{
+	struct bench *b = *state;
+	struct server *s = &b->servers[0];
+
+	s->empty = true;
+	server_listen(s);
+	start_and_prove(b);
+	server_give(s, s->owed);
+	server_send(s, "?", 1);
+	settle(b);
+	assert_int_equal(status(b).egd.violations, 1);
+	assert_int_equal(status(b).intake.held, 0);
+	assert_int_equal(pool_level(b->pool), 0);
 }
 
 /* ---- promises: trust ---- */
@@ -713,8 +803,7 @@ untrusted_bytes_go_to_the_kernel_only_and_few(void **state)
 	b->env.mix_arg = b;
 	b->config.trust = SOURCE_TRUST_NO;
 	server_listen(&b->servers[0]);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	want(b, 1, &ready);
 	wait_ms(b, 599000);
 	assert_null(ready);
@@ -736,8 +825,7 @@ bytes_of_no_use_are_not_asked_for(void **state)
 
 	b->config.expanded = true;
 	server_listen(&b->servers[0]);
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	want(b, 1, &ready);
 	wait_ms(b, 600000);
 	assert_true(status(b).connected);
@@ -751,8 +839,7 @@ credit_is_the_lowest_of_all_that_fed_the_pool(void **state)
 	struct bench *b = *state;
 
 	b->config.credit = 3;
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	assert_int_equal(b->credit, SOURCE_CREDIT_MAX);
 	server_listen(&b->servers[0]);
 	wait_ms(b, 1000);
@@ -878,6 +965,7 @@ clone_uses_nothing_that_was_on_its_way(void **state)
 	start(b);
 	want(b, 32, &ready);
 	settle(b);
+	wait_ms(b, EGD_QUIET_MS);
 	pool_waiter_done(b->pool, ready, true);
 	drain(b);
 	b->servers[0].empty = true;
@@ -914,6 +1002,7 @@ clone_wipes_what_the_start_up_test_holds(void **state)
 	start(b);
 	want(b, 32, &ready);
 	settle(b);
+	wait_ms(b, EGD_QUIET_MS);
 	server_give(&b->servers[0], 32);
 	settle(b);
 	assert_int_equal(status(b).intake.held, 32);
@@ -933,8 +1022,7 @@ server_that_is_not_there_is_waited_for_after_as_before(void **state)
 {
 	struct bench *b = *state;
 
-	start(b);
-	settle(b);
+	start_and_prove(b);
 	source_renew(sources_at(b->sources, 0));
 	settle(b);
 	server_listen(&b->servers[0]);
@@ -962,6 +1050,11 @@ main(void)
 		TEST(byte_that_was_not_asked_for_ends_the_connection),
 		TEST(listener_of_our_own_is_refused),
 		TEST(neighbour_is_asked_who_it_is_and_taken),
+		TEST(banner_of_another_service_is_no_entropy),
+		TEST(banner_whose_first_four_bytes_come_alone_is_no_level),
+		TEST(banner_is_no_process_id),
+		TEST(server_is_asked_for_entropy_when_it_was_quiet_for_a_while),
+		TEST(bytes_that_are_held_go_when_more_come_than_were_asked_for),
 		TEST(untrusted_bytes_go_to_the_kernel_only_and_few),
 		TEST(bytes_of_no_use_are_not_asked_for),
 		TEST(credit_is_the_lowest_of_all_that_fed_the_pool),
