@@ -10,6 +10,7 @@
 #include "backend/usb_describe.h"
 #include "backend/usb_inside.h"
 #include "base/secret.h"
+#include "ekey/keyring.h"
 
 #define USB_PROBE_MS 1000    /* for the key to answer a request of USB itself: it takes one */
 #define USB_CANCEL_TRIES 100 /* of USB_CANCEL_MS each: the kernel ends a transfer at once */
@@ -228,12 +229,9 @@ usb_describe_key(const struct transport *transport, char *ret, size_t cap)
 static const char *
 usb_check(const char *where)
 {
-	size_t len = strlen(where);
+	uint8_t serial[KEYED_SERIAL_LEN];
 
-	for (const char *at = where; *at != '\0'; at++)
-		if (*at <= ' ' || *at > '~')
-			return "a serial number has no blanks";
-	return len > 0 && len <= USB_SERIAL_MAX ? NULL : "usb:SERIAL needs a key's serial number";
+	return keyring_serial_parse(where, serial) ? NULL : KEYRING_SERIAL_HINT;
 }
 
 static void *

@@ -273,9 +273,13 @@ device_open(struct device *d, const char *address)
 	const struct transport_events events = {
 		.bytes = device_on_bytes, .gone = device_on_gone, .arg = d};
 	const struct transport_kind *kind;
-	const char *where = device_find(d, address, &kind);
+	const char *where = device_find(d, address, &kind), *wrong = kind->check(where);
 	int result = -ENOMEM;
 
+	if (wrong != NULL) {
+		fprintf(stderr, "ekeyctl: --device %s: %s\n", address, wrong);
+		return EXIT_USAGE;
+	}
 	d->base = event_base_new();
 	d->timer = d->base != NULL ? evtimer_new(d->base, device_on_timer, d) : NULL;
 	if (d->timer != NULL)

@@ -3,10 +3,9 @@
 #include <sys/utsname.h>
 
 #include "base/version.h"
+#include "ekey/keyring.h"
 #include "tool/ask.h"
 #include "tool/listen.h"
-
-#define WORD_MAX 64 /* a serial number has 16; the daemon says what is wrong with others */
 
 static void
 print_line(void *arg, char *row)
@@ -30,7 +29,7 @@ print_head(void)
 static enum exit_code
 report_of_daemon(const struct tool_options *options, const char *serial)
 {
-	char command[sizeof("HwReport ") + WORD_MAX] = "HwReport";
+	char command[sizeof("HwReport ") + KEYRING_SERIAL_TEXT_LEN] = "HwReport";
 	struct ctl_connection c;
 	enum exit_code code;
 
@@ -66,6 +65,12 @@ report_of_device(const struct tool_options *options, const char *serial)
 enum exit_code
 tool_hwreport(const struct tool_options *options, char **words)
 {
+	uint8_t serial[KEYED_SERIAL_LEN];
+
+	if (words[0] != NULL && !keyring_serial_parse(words[0], serial)) {
+		fprintf(stderr, "ekeyctl: %s: %s\n", words[0], KEYRING_SERIAL_HINT);
+		return EXIT_USAGE;
+	}
 	return options->device != NULL ? report_of_device(options, words[0])
 				       : report_of_daemon(options, words[0]);
 }

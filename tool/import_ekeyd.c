@@ -300,7 +300,7 @@ import_key(struct import *im, const struct ekeyd_line *line)
 	bool known = keyring_serial_parse(serial, parsed);
 
 	if (serial[0] != '\0' && !known)
-		comment("a serial number has 16 characters: this one is left out");
+		comment("left out: " KEYRING_SERIAL_HINT);
 	else if (known && !is_on_usb(path))
 		comment("the key says its serial number itself: it is left out");
 	if (is_on_usb(path) && !known) {

@@ -198,8 +198,7 @@ static enum exit_code
 find_key(const struct tool_options *options, const char *serial, struct rekey_job *job)
 {
 	if (!keyring_serial_parse(serial, job->serial)) {
-		fprintf(stderr, "ekeyctl: '%s' is no serial number: it has 16 characters\n",
-			serial);
+		fprintf(stderr, "ekeyctl: %s: %s\n", serial, KEYRING_SERIAL_HINT);
 		return EXIT_USAGE;
 	}
 	return options->device != NULL ? device_reach(options->device, job->serial, &job->reach)

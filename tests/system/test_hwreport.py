@@ -173,6 +173,13 @@ def test_key_that_the_daemon_has_is_reported_through_it(place, start_sim, start_
     assert "ekey-randomd runs, and may have it: leave --device out" in result.stdout
 
 
+@pytest.mark.parametrize("word", ["20090103", "M_tBF1IwMQA+AAAA"])
+def test_text_that_is_no_serial_number_is_not_waited_for(word):
+    for result in (listen("--device", f"usb:{word}"), listen("--device", "usb", word), listen(word)):
+        assert result.returncode == 1
+        assert f"{word}: a key's serial number has 16 characters" in result.stdout
+
+
 def test_what_is_wrong_with_the_words(place):
     result = run(program("ekeyctl"), "-d", "ttyACM0", "hwreport")
     assert result.returncode == 1

@@ -136,7 +136,7 @@ def test_wrong_serial(way, rekey):
     typed = MASTER if "--device" in words else None
     says = "another key answered" if typed else f"plugged in: {SERIAL}"
     refused(sim, rekey, words, NO_KEY, says, serial="AAECAxAREhOrrK2u", typed=typed)
-    refused(sim, rekey, words, USAGE, "no serial number", serial="short", typed=None)
+    refused(sim, rekey, words, USAGE, "has 16 characters", serial="short", typed=None)
 
 
 def test_locked_out_device(way, rekey):
@@ -217,6 +217,13 @@ def test_key_that_is_not_on_usb(place, on_terminal, address):
     terminal = on_terminal("--device", address, "--keyring", place / "keyring", "rekey", SERIAL)
     assert terminal.wait() == NO_KEY
     assert f"ekeyctl: {address}: not plugged in" in terminal.output
+
+
+@pytest.mark.parametrize("address", ["usb:20090103", "usb:M_tBF1IwMQA+AAAA"])
+def test_address_that_no_key_can_have(place, on_terminal, address):
+    terminal = on_terminal("--device", address, "--keyring", place / "keyring", "rekey", SERIAL)
+    assert terminal.wait() == USAGE
+    assert f"ekeyctl: --device {address}: a key's serial number has 16 characters" in terminal.output
 
 
 def test_one_change_at_a_time(start_key, start_daemon, on_terminal, rekey):
