@@ -20,6 +20,7 @@ struct ctl_peer {
 	bool admin;      /* root, or our own user */
 	bool secret;     /* its last command's answer is, and has not left yet */
 	uint64_t ticket; /* of the command whose answer comes later; 0: none */
+	void (*gone)(void *arg, uint64_t ticket); /* that command's, or NULL */
 	LIST_ENTRY(ctl_peer) in_peers;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* One client of the control socket: its lines and our answers. */
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@ ctl_peer_free(struct ctl_peer *c)
 {
 	LIST_REMOVE(c, in_peers);
 	c->server->peer_count--;
+	if (c->ticket != 0 && c->gone != NULL)
+		c->gone(c->server->arg, c->ticket);
 	bufferevent_free(c->stream);
 	free(c);
 }
@@ -65,6 +68,7 @@ ctl_run(struct ctl_peer *c, const char *line, struct evbuffer *out)
 		server->tickets++;
 		c->ticket = request.ticket;
 		c->secret = command->secret;
+		c->gone = command->gone;
 		return command->run(server->arg, &request);
 	}
 	return "unknown command";
@@ -212,15 +216,26 @@ ctl_on_output_sent(struct bufferevent *stream, void *arg)
 	ctl_on_input(stream, c);
 }
 
+/* True when it has closed, and not only sends no more. */
+static bool
+ctl_has_hung_up(const struct ctl_peer *c)
+{
+	struct pollfd end = {.fd = bufferevent_getfd(c->stream)};
+
+	return poll(&end, 1, 0) == 1 && (end.revents & POLLHUP) != 0;
+}
+
 static void
 ctl_on_end(struct bufferevent *stream, short what, void *arg)
 {
 	struct ctl_peer *c = arg;
 
-	if (what & BEV_EVENT_EOF) {
+	if ((what & BEV_EVENT_EOF) && (c->ticket == 0 || !ctl_has_hung_up(c))) {
 		/* A half-closed client still gets the answers to all that it asked. */
 		c->ended = true;
 		ctl_on_input(stream, c);
+	} else if ((what & BEV_EVENT_TIMEOUT) && (what & BEV_EVENT_READING) && c->ticket != 0) {
+		bufferevent_enable(stream, EV_READ); /* our answer is late, not the client */
 	} else {
 		ctl_peer_free(c);
 	}

@@ -29,6 +29,8 @@ struct ctl_command {
 	bool secret; /* its answer is entropy: see ctl_server_drop_secrets() */
 	/* NULL: OK, else the text after "ERROR ", or ctl_later. */
 	const char *(*run)(void *arg, const struct ctl_request *request);
+	/* The client left before ctl_reply(). NULL: that changes nothing. */
+	void (*gone)(void *arg, uint64_t ticket);
 };
 
 /* The answer comes with ctl_reply(); until then the client's further lines wait. */

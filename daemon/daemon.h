@@ -6,6 +6,7 @@
 #include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "backend/sources.h"
 #include "backend/usb.h"
@@ -49,6 +50,7 @@ struct daemon {
 	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
 	bool drained;                                /* by order: HAProxy is told to send nobody */
 	struct pool_account seeds;                   /* see daemon/seeds.h */
+	LIST_HEAD(, seed) seeds_waiting;
 	struct connector connectors[CONFIG_LISTENS_MAX];
 	struct cloned cloned;
 	struct event *clone_news;  /* of it */

@@ -14,7 +14,8 @@ enum identity_kind {
 	IDENTITY_VSOCK,  /* the peer's CID */
 	IDENTITY_TLS,    /* a hash of the authenticated name */
 	IDENTITY_DOMAIN, /* Xen */
-	IDENTITY_KERNEL  /* our own kernel's feed; number 0 */
+	IDENTITY_KERNEL, /* our own kernel's feed; number 0 */
+	IDENTITY_SEEDS   /* seeds for guests, by order; number 0 */
 };
 
 struct pool_client {

@@ -12,7 +12,7 @@ enum exit_code {
 	EXIT_NO_SOCKET = 3,
 	EXIT_ERROR_REPLY = 4,
 	EXIT_CANNOT_CONNECT = 5, /* also: connected, but got no whole answer */
-	EXIT_TIMED_OUT = 7,      /* wait-seeded */
+	EXIT_TIMED_OUT = 7,      /* wait-seeded, xen-seed */
 	EXIT_REFUSED = 8,        /* by the key: wrong master key, or locked out */
 	EXIT_NO_KEY = 9,         /* not plugged in, another, or it does not answer */
 	EXIT_MASTER_KEY = 10,    /* what was typed is none, or there is nobody to ask */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Leaves a seed for a guest of Xen in xenstore. In dom0, by root. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,7 +18,6 @@
 #define ROW_LEN 256 /* bytes, of daemon/seeds.h */
 #define TIMEOUT_MS 30000
 #define TIMEOUT_MAX_MS 3600000
-#define AGAIN_MS 200
 
 struct seed {
 	size_t len;
@@ -36,37 +35,47 @@ on_row(void *arg, char *row)
 	secret_wipe(row, strlen(row));
 }
 
-/* Once. EXIT_ERROR_REPLY: it may be had later. */
+/* One row. The daemon answers when the pool has had its bytes for us. */
 static enum exit_code
-ask_for_seed(struct ctl_connection *c, struct seed *ret)
+ask_for_row(struct ctl_connection *c, uint64_t end_ms, struct seed *seed)
 {
-	enum exit_code code;
+	struct pollfd answer = {.fd = fileno(c->stream), .events = POLLIN};
+	uint64_t now_ms = clock_now_ms();
+	enum ctl_reply reply;
 
-	ret->len = 0;
-	code = ask_quietly(c, "Seed", on_row, ret);
-	if (code != EXIT_OK || ret->len == sizeof(ret->bytes))
-		return code;
-	fprintf(stderr, "ekeyctl: this is no seed that the daemon sent\n");
-	return EXIT_CANNOT_CONNECT;
+	if (ctl_send(c, "Seed") != 0) {
+		fprintf(stderr, "ekeyctl: the daemon hung up\n");
+		return EXIT_CANNOT_CONNECT;
+	}
+	if (poll(&answer, 1, now_ms < end_ms ? (int)(end_ms - now_ms) : 0) == 0) {
+		fprintf(stderr, "ekeyctl: no seed in time: do the daemon's sources bring bytes?\n");
+		return EXIT_TIMED_OUT;
+	}
+	while ((reply = ctl_next(c)) == CTL_REPLY_ROW)
+		on_row(seed, ctl_row(c));
+	if (reply == CTL_REPLY_OK)
+		return EXIT_OK;
+	fprintf(stderr, "ekeyctl: %s\n",
+		reply == CTL_REPLY_ERROR ? ctl_error(c) : "the daemon's answer was cut off");
+	return reply == CTL_REPLY_ERROR ? EXIT_ERROR_REPLY : EXIT_CANNOT_CONNECT;
 }
 
-/* Until the pool has as much. */
 static enum exit_code
 get_seed(const struct tool_options *options, uint64_t timeout_ms, struct seed *ret)
 {
-	const struct timespec pause = {.tv_nsec = AGAIN_MS * 1000000L};
 	uint64_t end_ms = clock_now_ms() + timeout_ms;
 	struct ctl_connection c;
 	enum exit_code code = ask_open(&c, options->socket);
 
 	if (code != EXIT_OK)
 		return code;
-	while ((code = ask_for_seed(&c, ret)) == EXIT_ERROR_REPLY && clock_now_ms() < end_ms)
-		nanosleep(&pause, NULL);
-	if (code == EXIT_ERROR_REPLY)
-		fprintf(stderr, "ekeyctl: %s\n", ctl_error(&c));
+	for (size_t asked = 0; asked < XEN_SEED_LEN && code == EXIT_OK; asked += ROW_LEN)
+		code = ask_for_row(&c, end_ms, ret);
 	ctl_close(&c);
-	return code;
+	if (code != EXIT_OK || ret->len == XEN_SEED_LEN)
+		return code;
+	fprintf(stderr, "ekeyctl: this is no seed that the daemon sent\n");
+	return EXIT_CANNOT_CONNECT;
 }
 
 static enum exit_code
@@ -85,7 +94,7 @@ static enum exit_code
 seed_guest(const struct tool_options *options, uint64_t timeout_ms, int store, const char *name)
 {
 	int result = xen_seed_domain(store, name);
-	struct seed seed;
+	struct seed seed = {0};
 	enum exit_code code;
 
 	if (result < 0)

@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -194,3 +195,34 @@ def test_one_user_cannot_shut_the_others_out_of_the_device(house):
         assert len(house.read(32)) == 32
         held.stdin.close()
     assert house.count("too many open files, one of uid 65534 was refused") == 1
+
+
+# ---- seeds for guests: of the control socket, by root ----
+
+
+def test_a_seed_comes_though_readers_take_all_that_there_is(house):
+    house.start_sim(rate=4000)
+    house.write_config(house.source(), house.device_section())
+    house.start_daemon()
+    house.wait_state("keyed")
+    for _ in range(4):
+        house.start("cat", house.device, log="null")
+    wait_until(lambda: int(house.status()["pool -"]["waiters"]) >= 4, "the readers wait")
+    for _ in range(3):
+        row, end = house.ask("Seed\n").splitlines()[1:]
+        assert expected(SEED, 0, 1 << 20).find(bytes.fromhex(row.removeprefix("*\t"))) >= 0
+        assert len(row) == 2 + 2 * 256 and end == "OK"
+
+
+def test_a_seed_whose_client_has_gone_takes_no_bytes(house):
+    house.start_sim().kill()  # the keyring stays
+    house.write_config(house.source(), house.device_section())
+    house.start_daemon()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(house.control))
+        client.sendall(b"Seed\n")
+        wait_until(lambda: house.status()["pool -"]["waiters"] == "1", "the order waits")
+    wait_until(lambda: house.status()["pool -"]["waiters"] == "0", "the order has gone")
+    house.start_sim()
+    house.wait_full()
+    assert house.status()["pool -"]["delivered"] == "0"

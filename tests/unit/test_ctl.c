@@ -20,7 +20,7 @@
 
 #include "base/net.h"
 #include "ctl/client.h"
-#include "ctl/server.h"
+#include "ctl/inside.h"
 #include "tests/unit/folder.h"
 
 #define GREETING "PROTOCOL EKEYD/1\n"
@@ -33,6 +33,7 @@ struct place {
 	struct ctl_server *server;
 	unsigned asked;  /* times that "Rows" ran */
 	uint64_t ticket; /* of the last "Later" */
+	uint64_t gone;   /* the last ticket whose client left */
 };
 
 static const char *
@@ -69,11 +70,19 @@ run_later(void *arg, const struct ctl_request *request)
 	return ctl_later;
 }
 
+static void
+note_gone(void *arg, uint64_t ticket)
+{
+	struct place *p = arg;
+
+	p->gone = ticket;
+}
+
 static const struct ctl_command commands[] = {
 	{.name = "Rows", .run = run_rows},
 	{.name = "Fail", .run = run_fail},
 	{.name = "Echo", .words = true, .run = run_echo},
-	{.name = "Later", .run = run_later},
+	{.name = "Later", .run = run_later, .gone = note_gone},
 	{.name = "Admin", .admin = true, .words = true, .run = run_echo},
 	{.name = "Secret", .secret = true, .run = run_rows},
 	{.name = "SecretLater", .secret = true, .run = run_later},
@@ -254,6 +263,7 @@ client_that_leaves_before_its_answer_harms_nobody(void **state)
 	say(p, fd, "Later\n");
 	shutdown(fd, SHUT_WR);
 	turn(p);
+	assert_int_equal(p->gone, 0);
 	ctl_reply(p->server, p->ticket, NULL, NULL);
 	assert_string_equal(hear(p, fd, &ended), GREETING "OK\n"); /* half-closed: it waits */
 	assert_true(ended);
@@ -262,8 +272,32 @@ client_that_leaves_before_its_answer_harms_nobody(void **state)
 	say(p, fd, "Later\n");
 	close(fd);
 	turn(p);
+	assert_int_equal(p->gone, p->ticket);
 	ctl_reply(p->server, p->ticket, NULL, NULL);
 	check_talk(p, "Fail\n", GREETING "ERROR no luck\n", false);
+}
+
+/* Its limit of time is for a client that asks nothing. */
+static void
+client_is_not_idle_while_its_answer_is_late(void **state)
+{
+	struct place *p = *state;
+	struct bufferevent *stream;
+	int fd = join(p);
+	bool ended;
+
+	stream = LIST_FIRST(&p->server->peers)->stream;
+	say(p, fd, "Later\n");
+	bufferevent_trigger_event(stream, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+	turn(p);
+	ctl_reply(p->server, p->ticket, NULL, NULL);
+	assert_string_equal(hear(p, fd, &ended), GREETING "OK\n");
+	say(p, fd, "Fail\n");
+	assert_string_equal(hear(p, fd, &ended), "ERROR no luck\n");
+	bufferevent_trigger_event(stream, BEV_EVENT_TIMEOUT | BEV_EVENT_READING, 0);
+	assert_string_equal(hear(p, fd, &ended), "");
+	assert_true(ended);
+	close(fd);
 }
 
 static void
@@ -558,6 +592,7 @@ main(void)
 		TEST(answer_that_comes_later_holds_up_the_lines_behind_it),
 		TEST(secret_answers_that_have_not_left_are_dropped),
 		TEST(client_that_leaves_before_its_answer_harms_nobody),
+		TEST(client_is_not_idle_while_its_answer_is_late),
 		TEST(only_root_and_our_user_may_do_what_is_for_admins),
 		TEST(bye_ends_the_talk),
 		TEST(line_ends_may_have_a_carriage_return),
