@@ -32,6 +32,13 @@ source_address_is_usb(const char *address)
 }
 
 bool
+source_address_can_be_key(const char *address)
+{
+	return source_address_is_usb(address) || address[0] == '/' ||
+	       strncmp(address, "unix:", strlen("unix:")) == 0;
+}
+
+bool
 source_address_is_list(const char *address)
 {
 	return strstr(address, BETWEEN) != NULL;

@@ -110,6 +110,20 @@ address_from_ip(const char *ip, uint16_t port, struct address *ret)
 	return address_from_ip4(ip, port, ret) || address_from_ip6(ip, port, ret);
 }
 
+/* Why address_from_ip() takes no such host. */
+static const char *
+address_ip_error(const char *host)
+{
+	size_t len = strcspn(host, "%");
+	char bare[ADDRESS_HOST_MAX];
+	struct address address;
+
+	snprintf(bare, sizeof(bare), "%.*s", (int)len, host);
+	return host[len] == '%' && address_from_ip6(bare, 0, &address)
+		       ? "this machine has no interface of the name behind %"
+		       : "an address in numbers is needed, not a name";
+}
+
 const char *
 address_parse_inet(const char *text, struct address *ret)
 {
@@ -117,7 +131,7 @@ address_parse_inet(const char *text, struct address *ret)
 	const char *problem = address_parse_host(text, &host);
 
 	if (problem == NULL && !address_from_ip(host.host, host.port, ret))
-		problem = "an address in numbers is needed, not a name";
+		problem = address_ip_error(host.host);
 	return problem;
 }
 

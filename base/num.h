@@ -15,4 +15,8 @@ bool num_parse_size(const char *text, uint64_t max, uint64_t *ret_bytes);
 /* Milliseconds: the unit is required, one of "ms", "s", "min", "h". */
 bool num_parse_duration(const char *text, uint64_t max_ms, uint64_t *ret_ms);
 
+/* NULL, or what is wrong with the unit behind the digits of a size or a duration. */
+const char *num_size_unit_error(const char *text);
+const char *num_duration_unit_error(const char *text);
+
 #endif

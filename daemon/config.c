@@ -11,6 +11,7 @@
 #include "daemon/config_keys.h"
 
 #define BLANKS " \t\r"
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* before what some editors save as UTF-8 */
 
 void
 config_error(struct config_parser *p, unsigned line, const char *format, ...)
@@ -182,13 +183,15 @@ config_on_key(void *arg, const char *ini_section, const char *name, const char *
 /*
  * libinih splits "name = value ; comment". It is given one line at a time because it tells neither
  * the line of a key nor a section without keys, and would take an indented line for the
- * continuation of the one before.
+ * continuation of the one before. It must see no section: that would be forgotten with its line.
  */
 static void
 config_line(struct config_parser *p, char *line)
 {
 	line += strspn(line, BLANKS);
-	if (line[0] == '[')
+	if (strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
+		config_error(p, p->line, "a byte-order mark can begin the file, but no line in it");
+	else if (line[0] == '[')
 		config_header_line(p, line);
 	else if (ini_parse_string(line, config_on_key, p) != 0)
 		config_error(p, p->line, "neither a [section], a 'key = value' nor a # comment");
@@ -224,9 +227,14 @@ config_parse(const char *text, size_t len, struct config *ret, struct config_err
 	struct config config;
 	struct config_parser p = {
 		.config = &config, .errors = ret_errors, .before_first_section = true};
+	size_t mark = strlen(BYTE_ORDER_MARK);
 
 	config_defaults(&config);
 	ret_errors->count = 0;
+	if (len >= mark && memcmp(text, BYTE_ORDER_MARK, mark) == 0) {
+		text += mark;
+		len -= mark;
+	}
 	while (len > 0) {
 		const char *end = memchr(text, '\n', len);
 		size_t line_len = end != NULL ? (size_t)(end - text) : len;

@@ -96,52 +96,77 @@ parse_device_mode(void *field, size_t size, const char *value)
 			  "an octal mode within 0444 is needed: none may write");
 }
 
+/* A size from `min` to `max` bytes; else `error`, or what is wrong with its unit. */
 static const char *
-parse_pool_size(void *field, size_t size, const char *value)
+parse_size(uint64_t *field, uint64_t min, uint64_t max, const char *value, const char *error)
+{
+	const char *unit_error = num_size_unit_error(value);
+	uint64_t bytes;
+
+	if (unit_error != NULL)
+		return unit_error;
+	if (!num_parse_size(value, max, &bytes) || bytes < min)
+		return error;
+	*field = bytes;
+	return NULL;
+}
+
+static const char *
+parse_duration(uint64_t *field, uint64_t min_ms, uint64_t max_ms, const char *value,
+	       const char *error)
+{
+	const char *unit_error = num_duration_unit_error(value);
+	uint64_t ms;
+
+	if (unit_error != NULL)
+		return unit_error;
+	if (!num_parse_duration(value, max_ms, &ms) || ms < min_ms)
+		return error;
+	*field = ms;
+	return NULL;
+}
+
+static const char *
+parse_memory(void *field, uint64_t min, uint64_t max, const char *value, const char *error)
 {
 	uint64_t bytes;
 
+	error = parse_size(&bytes, min, max, value, error);
+	if (error == NULL)
+		*(size_t *)field = bytes;
+	return error;
+}
+
+static const char *
+parse_pool_size(void *field, size_t size, const char *value)
+{
 	(void)size;
-	if (!num_parse_size(value, POOL_SIZE_MAX, &bytes) || bytes < POOL_SIZE_MIN)
-		return "a size from 8KiB to 1GiB is needed";
-	*(size_t *)field = bytes;
-	return NULL;
+	return parse_memory(field, POOL_SIZE_MIN, POOL_SIZE_MAX, value,
+			    "a size from 8KiB to 1GiB is needed");
 }
 
 static const char *
 parse_pool_reserve(void *field, size_t size, const char *value)
 {
-	uint64_t bytes;
-
 	(void)size;
-	if (!num_parse_size(value, POOL_RESERVE_MAX, &bytes) || bytes < POOL_GATHER_MAX)
-		return "a size from 256 bytes to 1MiB is needed";
-	*(size_t *)field = bytes;
-	return NULL;
+	return parse_memory(field, POOL_GATHER_MAX, POOL_RESERVE_MAX, value,
+			    "a size from 256 bytes to 1MiB is needed");
 }
 
 static const char *
 parse_kernel_bytes(void *field, size_t size, const char *value)
 {
-	uint64_t bytes;
-
 	(void)size;
-	if (!num_parse_size(value, KERNEL_BYTES_MAX, &bytes) || bytes < KERNEL_BYTES_MIN)
-		return "16 to 256 bytes are possible";
-	*(size_t *)field = bytes;
-	return NULL;
+	return parse_memory(field, KERNEL_BYTES_MIN, KERNEL_BYTES_MAX, value,
+			    "16 to 256 bytes are possible");
 }
 
 static const char *
 parse_kernel_interval(void *field, size_t size, const char *value)
 {
-	uint64_t ms;
-
 	(void)size;
-	if (!num_parse_duration(value, KERNEL_INTERVAL_MAX_MS, &ms) || ms < KERNEL_INTERVAL_MIN_MS)
-		return "a time from 1s to 24h is needed";
-	*(uint64_t *)field = ms;
-	return NULL;
+	return parse_duration(field, KERNEL_INTERVAL_MIN_MS, KERNEL_INTERVAL_MAX_MS, value,
+			      "a time from 1s to 24h is needed");
 }
 
 static const char *
@@ -191,21 +216,15 @@ static const char *
 parse_rate(void *field, size_t size, const char *value)
 {
 	(void)size;
-	return num_parse_size(value, BUCKET_RATE_MAX, field) && *(uint64_t *)field > 0
-		       ? NULL
-		       : "bytes per second are needed: 64KiB";
+	return parse_size(field, 1, BUCKET_RATE_MAX, value, "bytes per second are needed: 64KiB");
 }
 
 static const char *
 parse_burst(void *field, size_t size, const char *value)
 {
-	uint64_t bytes;
-
 	(void)size;
-	if (!num_parse_size(value, BUCKET_BURST_MAX, &bytes) || bytes < EGD_BURST_MIN)
-		return "at least 255 bytes are needed: one request may ask for as many";
-	*(uint64_t *)field = bytes;
-	return NULL;
+	return parse_size(field, EGD_BURST_MIN, BUCKET_BURST_MAX, value,
+			  "at least 255 bytes are needed: one request may ask for as many");
 }
 
 static const char *
@@ -215,7 +234,7 @@ parse_weight(void *field, size_t size, const char *value)
 
 	(void)size;
 	if (!num_parse(value, POOL_WEIGHT_MAX, &weight) || weight == 0)
-		return "1 to 1000 are possible";
+		return "it must be 1 to 100";
 	*(unsigned *)field = (unsigned)weight;
 	return NULL;
 }
@@ -235,13 +254,8 @@ parse_clients(void *field, size_t size, const char *value)
 static const char *
 parse_idle(void *field, size_t size, const char *value)
 {
-	uint64_t ms;
-
 	(void)size;
-	if (!num_parse_duration(value, LISTEN_IDLE_MAX_MS, &ms) || ms == 0)
-		return "a time is needed: 60s, 24h";
-	*(uint64_t *)field = ms;
-	return NULL;
+	return parse_duration(field, 1, LISTEN_IDLE_MAX_MS, value, "a time is needed: 60s, 24h");
 }
 
 static const char *
@@ -337,7 +351,7 @@ const struct config_key config_keys[] = {
 	{"listen", "burst", parse_burst, IN(egd_listen_config, burst), OPTIONAL,
 	 "bytes that one identity may have at once; default a second's worth"},
 	{"listen", "weight", parse_weight, IN(egd_listen_config, weight), OPTIONAL,
-	 "how much each identity here gets when bytes are scarce, beside 1; default 1"},
+	 "how much each identity here gets when bytes are scarce, 1 to 100; default 1"},
 	{"listen", "max-clients", parse_clients, IN(egd_listen_config, max_clients), OPTIONAL,
 	 "connections at once, 1 to 65536; default 512"},
 	{"listen", "idle", parse_idle, IN(egd_listen_config, idle_ms), OPTIONAL,

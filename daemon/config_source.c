@@ -124,9 +124,12 @@ config_source_parse_policy(void *field, size_t size, const char *value)
 const char *
 config_source_parse_read_ahead(void *field, size_t size, const char *value)
 {
+	const char *error = num_size_unit_error(value);
 	uint64_t bytes;
 
 	(void)size;
+	if (error != NULL)
+		return error;
 	if (!num_parse_size(value, SOURCE_READ_AHEAD_MAX, &bytes) || bytes < SOURCE_READ_AHEAD_MIN)
 		return "a size from 256B to 1MiB is needed";
 	*(size_t *)field = bytes;
@@ -136,9 +139,12 @@ config_source_parse_read_ahead(void *field, size_t size, const char *value)
 const char *
 config_source_parse_timeout(void *field, size_t size, const char *value)
 {
+	const char *error = num_duration_unit_error(value);
 	uint64_t wait_ms;
 
 	(void)size;
+	if (error != NULL)
+		return error;
 	if (!num_parse_duration(value, SOURCE_TIMEOUT_MAX_MS, &wait_ms) ||
 	    wait_ms < SOURCE_TIMEOUT_MIN_MS)
 		return "a time from 1s to 1h is needed";
@@ -157,6 +163,8 @@ config_source_ekey_error(const struct source_config *s)
 		return "class, trusted, policy, read-ahead and timeout are for type = egd";
 	if (source_address_is_list(s->address))
 		return "one Entropy Key has one address";
+	if (!source_address_can_be_key(s->address))
+		return "an Entropy Key is at usb, usb:SERIAL, the path of a tty, or unix:PATH";
 	if (s->expect > 1 && !source_address_is_any(s->address))
 		return "one address is one key: expect is for address = usb";
 	return NULL;

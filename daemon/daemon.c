@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -77,14 +78,22 @@ on_status(void *arg, const struct ctl_request *request)
 	return NULL;
 }
 
+/* The directory that a path is in, without the last slash but for "/". */
+static void
+directory_of(const char *path, char *ret, size_t size)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	snprintf(ret, size, "%.*s", len > 0 ? (int)len : 1, path);
+}
+
 /* /run is empty after a boot, and who starts us by hand has made no directory there. */
 static void
 make_control_dir(const char *control)
 {
 	char dir[CONFIG_SOCKET_MAX];
-	const char *slash = strrchr(control, '/');
 
-	snprintf(dir, sizeof(dir), "%.*s", (int)(slash - control), control);
+	directory_of(control, dir, sizeof(dir));
 	if (mkdir(dir, 0755) == 0)
 		log_info("made %s", dir);
 }
@@ -386,17 +395,80 @@ daemon_run(const char *config_path, int parent)
 	return started ? 0 : 1;
 }
 
+/* ---- the check ---- */
+
+static int
+look_for_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
+
+/* What make_control_dir() can make needs the one above it. */
+static bool
+check_control(const char *control)
+{
+	char dir[CONFIG_SOCKET_MAX], above[CONFIG_SOCKET_MAX];
+	int result;
+
+	directory_of(control, dir, sizeof(dir));
+	directory_of(dir, above, sizeof(above));
+	result = look_for_directory(dir);
+	if (result == -ENOENT)
+		result = look_for_directory(above);
+	if (result < 0)
+		log_err("control socket %s: %s: %s%s", control, dir, strerror(-result),
+			control_cure(-result));
+	return result == 0;
+}
+
+static bool
+check_user(const char *user)
+{
+	bool good = user[0] == '\0' || getpwnam(user) != NULL;
+
+	if (!good)
+		log_err("user = %s: no such user", user);
+	return good;
+}
+
+/* Whether the machine has what the configuration names: each thing that is missing is a line. */
+static bool
+check_machine(const struct config *config)
+{
+	bool good = check_user(config->user) & check_control(config->control) &
+		    devices_check(config) & inputs_check(config);
+
+	for (size_t i = 0; i < config->listen_count; i++)
+		good &= egd_server_check(&config->listens[i]);
+	return good;
+}
+
+static void
+warn_if_empty(const char *path, const struct config *config)
+{
+	if (config->source_count == 0 && config->device_count == 0 && config->listen_count == 0 &&
+	    !config->kernel_on)
+		log_warn("%s: no [source], [device], [listen] or [kernel]: the daemon would read "
+			 "nothing and serve nothing",
+			 path);
+}
+
 bool
 daemon_check(const char *config_path)
 {
 	struct config config;
 	struct keyring *ring;
+	bool good;
 
 	if (!files_read_config(config_path, &config))
 		return false;
+	warn_if_empty(config_path, &config);
 	ring = files_read_keyring(&config);
-	if (ring == NULL)
-		return false;
+	good = check_machine(&config) && ring != NULL;
 	files_free_keyring(&ring);
-	return true;
+	return good;
 }

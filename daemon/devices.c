@@ -5,8 +5,33 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "cuse/claim.h"
 #include "daemon/daemon.h"
 #include "daemon/row.h"
+
+/* Whether the path is beside the control socket, whose directory we make. */
+static bool
+is_beside_control(const char *path, const char *control)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path) + 1;
+
+	return strncmp(path, control, len) == 0 && strchr(control + len, '/') == NULL;
+}
+
+bool
+devices_check(const struct config *config)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < config->device_count; i++) {
+		const char *path = config->devices[i].path;
+		char resolved[DEVICE_PATH_MAX];
+
+		if (!is_beside_control(path, config->control))
+			good &= claim_resolve(path, resolved, sizeof(resolved)) == 0;
+	}
+	return good;
+}
 
 bool
 devices_start(struct daemon *d)

@@ -12,6 +12,9 @@
 struct config;
 struct daemon;
 
+/* Whether they can be where they are to be: false after a line in the log for each that cannot. */
+bool devices_check(const struct config *config);
+
 /*
  * Publishes what d->config has and what is not there yet. False when one could not be, after its
  * line in the log; the others are. A kernel that cannot carry a device is no failure.

@@ -67,29 +67,47 @@ inputs_begin(struct daemon *d)
 	return d->usb != NULL;
 }
 
-/* Said once. What is wrong with a file is told by who waits for it to become right. */
-static void
-inputs_warn_of_keys(const struct source_config *config)
+/* Warns of its keys for TLS; false, and why in `error`, when they cannot be read. */
+static bool
+inputs_read_keys(const struct source_config *config, char error[static TLS_ERROR_MAX])
 {
 	struct tls_config files = source_tls_config(&config->tls);
 	struct tls_context *context;
-	char error[TLS_ERROR_MAX];
+	bool good;
 
 	if (source_tls_is_empty(&config->tls))
-		return;
+		return true;
 	files.peer_name = config->name; /* any: nobody is called */
-	context = tls_context_new(&files, error, sizeof(error));
-	if (context != NULL && tls_context_warning(context) != NULL)
+	context = tls_context_new(&files, error, TLS_ERROR_MAX);
+	good = context != NULL;
+	if (good && tls_context_warning(context) != NULL)
 		log_warn("source %s: %s", config->name, tls_context_warning(context));
 	tls_context_free(&context);
+	return good;
+}
+
+bool
+inputs_check(const struct config *config)
+{
+	char error[TLS_ERROR_MAX];
+	bool good = true;
+
+	for (size_t i = 0; i < config->source_count; i++) {
+		if (inputs_read_keys(&config->sources[i], error))
+			continue;
+		log_err("source %s: %s", config->sources[i].name, error);
+		good = false;
+	}
+	return good;
 }
 
 static bool
 inputs_start_one(struct daemon *d, size_t i)
 {
 	const struct source_config *config = &d->config.sources[i];
+	char error[TLS_ERROR_MAX];
 
-	inputs_warn_of_keys(config);
+	(void)inputs_read_keys(config, error); /* the link waits for good ones, and says so */
 	d->sources[i] = sources_new(&d->source_env, config);
 	if (d->sources[i] == NULL)
 		log_err("source %s: no memory", config->name);

@@ -102,6 +102,19 @@ read_tls(const struct egd_listen_config *config)
 	return context;
 }
 
+bool
+egd_server_check(const struct egd_listen_config *config)
+{
+	const char *missing = egd_listener_missing(config);
+	struct tls_context *tls = egd_listener_is_tls(config) ? read_tls(config) : NULL;
+	bool good = tls != NULL || !egd_listener_is_tls(config);
+
+	if (missing != NULL)
+		log_err("listen %s: owner = %s: %s", config->name, config->owner, missing);
+	tls_context_free(&tls);
+	return good && missing == NULL;
+}
+
 /*
  * Opens what clients come by, or takes over `former`'s fd. 0, or -errno after a line in the log, of
  * ours or who gives.

@@ -60,6 +60,9 @@ struct egd_server_status {
 	struct pool_account account;
 };
 
+/* Looks, without listening, whether its files and names are there: false after a line in the log. */
+bool egd_server_check(const struct egd_listen_config *config);
+
 /*
  * Listens and serves from `base`, and goes on with what `estate` has of a former one at the
  * same address. `given` stays the caller's: for systemd:NAME a socket that listens already, for

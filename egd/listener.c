@@ -141,15 +141,15 @@ egd_listener_error(const struct egd_listen_config *config)
 
 /* ---- the socket ---- */
 
-/* "USER", "USER:GROUP" or ":GROUP". */
+/* Looks up "USER", "USER:GROUP" or ":GROUP"; what is not named is -1. */
 static int
-set_owner(const char *path, const char *owner)
+find_owner(const char *owner, uid_t *ret_uid, gid_t *ret_gid)
 {
 	char user[EGD_OWNER_MAX];
 	char *group = user;
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
 
+	*ret_uid = (uid_t)-1;
+	*ret_gid = (gid_t)-1;
 	memcpy(user, owner, sizeof(user));
 	strsep(&group, ":");
 	if (user[0] != '\0') {
@@ -157,16 +157,28 @@ set_owner(const char *path, const char *owner)
 
 		if (pw == NULL)
 			return -EINVAL;
-		uid = pw->pw_uid;
+		*ret_uid = pw->pw_uid;
 	}
 	if (group != NULL) {
 		const struct group *gr = getgrnam(group);
 
 		if (gr == NULL)
 			return -EINVAL;
-		gid = gr->gr_gid;
+		*ret_gid = gr->gr_gid;
 	}
-	return chown(path, uid, gid) == 0 ? 0 : -errno;
+	return 0;
+}
+
+static int
+set_owner(const char *path, const char *owner)
+{
+	uid_t uid;
+	gid_t gid;
+	int result = find_owner(owner, &uid, &gid);
+
+	if (result == 0 && chown(path, uid, gid) != 0)
+		result = -errno;
+	return result;
 }
 
 static const char *
@@ -180,6 +192,16 @@ owner_error(int error)
 	default:
 		return strerror(-error);
 	}
+}
+
+const char *
+egd_listener_missing(const struct egd_listen_config *config)
+{
+	uid_t uid;
+	gid_t gid;
+	int result = config->owner[0] != '\0' ? find_owner(config->owner, &uid, &gid) : 0;
+
+	return result < 0 ? owner_error(result) : NULL;
 }
 
 /* Its mode may be another now; who removed its path wants to be served there all the same. */

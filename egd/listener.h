@@ -18,6 +18,9 @@ const char *egd_listener_address_error(const char *address);
 /* NULL, or what a whole section lacks, or has too much. */
 const char *egd_listener_error(const struct egd_listen_config *config);
 
+/* NULL, or what this machine does not have of what the section names. */
+const char *egd_listener_missing(const struct egd_listen_config *config);
+
 /* The NAME of systemd:NAME, whose socket somebody has to give; NULL for all others. */
 const char *egd_listener_given_name(const char *address);
 

@@ -101,6 +101,17 @@ print_section(const struct import *im, const char *before)
 	}
 }
 
+/* What this machine lacks for one of the listeners; NULL: nothing. */
+static const char *
+missing(const struct config *config)
+{
+	const char *error = NULL;
+
+	for (size_t i = 0; i < config->listen_count && error == NULL; i++)
+		error = egd_listener_missing(&config->listens[i]);
+	return error;
+}
+
 /* Writes the section that was made: as a comment when the daemon would refuse it. */
 static void
 finish_section(struct import *im)
@@ -111,6 +122,8 @@ finish_section(struct import *im)
 
 	if (!config_parse(im->text, im->len + im->section_len, &config, &errors))
 		problem = errors.at[0].text;
+	else
+		problem = missing(&config);
 	if (problem != NULL)
 		say(";   off: %s", problem);
 	print_section(im, problem != NULL ? "; " : "");

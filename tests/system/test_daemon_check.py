@@ -3,6 +3,8 @@
 import pathlib
 import subprocess
 
+import pytest
+
 from processes import BUILD, PATIENCE_S
 
 
@@ -16,6 +18,56 @@ def test_check_calls_a_good_file_good(house):
     house.keyring.touch(0o600)
     result = check(house)
     assert (result.returncode, result.stdout) == (0, f"{house.config} is good\n")
+
+
+# What a file can name and a machine can lack, and what is said of it.
+MISSING = {
+    "[source a]\ntype = egd\naddress = tls:h:1\npsk = /none/psk\n": "source a: ",
+    "[source a]\ntype = egd\naddress = tls:h:1\nca = /none/ca\n": "source a: ",
+    "[listen a]\naddress = tls:127.0.0.1:1\npsk = /none/psk\n": "listen a: ",
+    "[listen a]\naddress = tls:127.0.0.1:1\ncert = /none/cert\n": "listen a: ",
+    "[listen a]\naddress = systemd:a\ncert = /etc/passwd\n": "listen a: ",
+    "[listen a]\naddress = unix:/run/a\nowner = no-user\n": "listen a: owner = no-user: ",
+    "[listen a]\naddress = unix:/run/a\nowner = root:no-group\n": "owner = root:no-group: ",
+    "[listen a]\naddress = unix:/run/a\nowner = :no-group\n": "owner = :no-group: ",
+    "[device a]\npath = /none/random\n": "/none/random: its directory /none/: ",
+    "[device a]\npath = /etc/passwd/random\n": "Not a directory",
+    "[daemon]\nuser = no-user\n": "user = no-user: no such user",
+    "[daemon]\ncontrol = /none/run/control\n": "control socket /none/run/control: /none/run: ",
+    "[daemon]\ncontrol = /etc/passwd/control\n": "/etc/passwd: Not a directory",
+}
+
+
+@pytest.mark.parametrize("text", MISSING)
+def test_check_names_what_the_machine_does_not_have(house, text):
+    house.config.write_text(text + ("" if "[daemon]" in text else "[daemon]\n")
+                            + f"keyring = {house.keyring}\n")
+    result = check(house)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert MISSING[text] in result.stderr and result.stderr.count("\n") == 1 + (
+        "[daemon]" in text), result.stderr
+
+
+def test_check_names_all_that_is_missing_at_once(house):
+    house.config.write_text("[daemon]\nuser = no-user\n[device a]\npath = /none/random\n")
+    result = check(house)
+    assert result.returncode == 1
+    assert "user = no-user" in result.stderr and "/none/random" in result.stderr
+
+
+def test_check_knows_that_the_daemon_makes_the_directory_of_its_socket(house):
+    house.control = house.path / "run" / "control"
+    house.write_config(house.device_section(path=house.path / "run" / "random"))
+    result = check(house)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_check_warns_of_a_file_that_asks_for_nothing(house):
+    for text, warns in ("", True), ("[pool]\nsize = 8KiB\n", True), ("[kernel]\n", False):
+        house.config.write_text(text)
+        result = check(house)
+        assert result.returncode == 0
+        assert ("would read nothing and serve nothing" in result.stderr) == warns, text
 
 
 def test_check_accepts_a_keyring_that_is_not_there_yet(house):

@@ -134,6 +134,7 @@ CALLS = {
         listener("unix:/run/e", "mode = 0660", "owner = :root"),
     "EGDUnixSocket('/run/e', '0660', 'root')":
         listener("unix:/run/e", "mode = 0660", "owner = root"),
+    "EGDUnixSocket('/run/e', '0660', 'root', 'no-group')EGDUnixSocket('/e', '1', 'no-user')": [],
     "EGDUnixSocket('/run/e', 'u+rw')EGDUnixSocket('e')EGDUnixSocket('/run/e ;x')": [],
     "EGDUnixSocket('/run/e', '0660', ' ', 'a b')": [],
     f"EGDUnixSocket('/{'e' * 180}')EGDUnixSocket('/run/{'é' * 60}')": [],

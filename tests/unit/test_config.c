@@ -48,7 +48,7 @@ static const char whole[] = "# a comment\n"
 			    "ca = /etc/ca\n"
 			    "rate = 64KiB\n"
 			    "burst = 1KiB\n"
-			    "weight = 3\n"
+			    "weight = 100\n"
 			    "max-clients = 9\n"
 			    "idle = 60s\n"
 			    "[listen guests]\n"
@@ -112,7 +112,7 @@ every_key_of_a_listener_too(void **state)
 	assert_string_equal(hosts->ca, "/etc/ca");
 	assert_int_equal(hosts->rate, 65536);
 	assert_int_equal(hosts->burst, 1024);
-	assert_int_equal(hosts->weight, 3);
+	assert_int_equal(hosts->weight, 100);
 	assert_int_equal(hosts->max_clients, 9);
 	assert_int_equal(hosts->idle_ms, 60000);
 	assert_int_equal(guests->mode, 0600);
@@ -174,7 +174,10 @@ static const struct {
 	{"[pool]\nsize = 8KiB\n\nsize = 8KiB\n", 4, "size = 8KiB: it is given twice"},
 	{"[pool]\nsize =\n", 2, "size = : a value is needed"},
 	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value starts with ;"},
-	{"[pool]\nsize = 8KB\n", 2, "a size from 8KiB to 1GiB is needed"},
+	{"[pool]\nsize = 8KB\n", 2, "unknown unit: use B, KiB, MiB or GiB"},
+	{"[pool]\nsize = 8kib\n", 2, "unknown unit: use B, KiB, MiB or GiB"},
+	{"[pool]\nsize = 8KiB/s\n", 2, "the unit is written without /s"},
+	{"[pool]\nsize = KiB\n", 2, "a size from 8KiB to 1GiB is needed"},
 	{"[pool]\nreserve = 255\n", 2, "a size from 256 bytes to 1MiB is needed"},
 	{"[pool]\nreserve = 2MiB\n", 2, "a size from 256 bytes to 1MiB is needed"},
 	{"[pool]\nsize = 8191\n", 2, "a size from 8KiB to 1GiB is needed"},
@@ -220,10 +223,15 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x\ncredit=9\n", 4, "0 to 8 bits per byte"},
 	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=255\n", 4, "from 256B to 1MiB"},
 	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "a time from 1s to 1h"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=1MB\n", 4, "unknown unit"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "use ms, s, min or h"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=2h\n", 4, "a time from 1s to 1h"},
 	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
 	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
+	{"[source a]\ntype=ekey\naddress=tcp:h:1\n", 1, "an Entropy Key is at usb"},
+	{"[source a]\ntype=ekey\naddress=vsock:3:1\n", 1, "an Entropy Key is at usb"},
+	{"[source a]\ntype=ekey\naddress=xen\n", 1, "an Entropy Key is at usb"},
 	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\n[source b]\ntype=egd\n"
 	 "address=unix:/z,unix:/y\n",
 	 4, "[source a] already has unix:/y"},
@@ -278,16 +286,24 @@ static const struct {
 	{LISTEN("tcp:[::]:80") "allow = 10.0.0.1/8\n", 4, "allow = 10.0.0.1/8: "},
 	{LISTEN("unix:/x") "psk = p\n", 4, "an absolute path is needed"},
 	{LISTEN("unix:/x") "rate = 0\n", 4, "bytes per second are needed"},
+	{LISTEN("unix:/x") "rate = 1KiB/s\n", 4, "the unit is written without /s"},
+	{LISTEN("unix:/x") "rate = 1KB/s\n", 4, "unknown unit: use B, KiB, MiB or GiB"},
+	{LISTEN("unix:/x") "rate = 1KiB\nburst = 1K\n", 5, "unknown unit"},
 	{LISTEN("unix:/x") "rate = 1\nburst = 254\n", 5, "at least 255 bytes"},
 	{LISTEN("unix:/x") "burst = 255\n", 1, "burst goes with rate"},
-	{LISTEN("unix:/x") "weight = 1001\n", 4, "1 to 1000"},
+	{LISTEN("unix:/x") "weight = 101\n", 4, "it must be 1 to 100"},
+	{LISTEN("unix:/x") "weight = 0\n", 4, "it must be 1 to 100"},
 	{LISTEN("unix:/x") "max-clients = 0\n", 4, "1 to 65536"},
 	{LISTEN("unix:/x") "idle = 0s\n", 4, "a time is needed"},
+	{LISTEN("unix:/x") "idle = 1d\n", 4, "use ms, s, min or h"},
+	{"[kernel]\ninterval = 60\n", 2, "use ms, s, min or h"},
 	{LISTEN("unix:/x") "[listen b]\nclass = direct\naddress = unix:/x\n", 4,
 	 "[listen a] already has unix:/x"},
 	{LISTEN("unix:/x") "[device a]\npath=/x\n", 4, "is also of a [listen] section"},
 	{"[device a]\npath = /x\ty\n", 2, "a tab is not possible"},
 	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
+	{"[pool]\n\xef\xbb\xbf[kernel]\n", 2, "a byte-order mark can begin the file"},
+	{"[pool]\n \xef\xbb\xbfsize = 8KiB\n", 2, "a byte-order mark can begin the file"},
 	{"\x7f[pool]\n", 1, "control character 0x7f"},
 	{"[pool]\rsize = 8KiB\n", 1, "control character 0x0d"},
 };
@@ -309,6 +325,20 @@ each_error_is_found_in_its_line_and_changes_nothing(void **state)
 				 bad[i].line, bad[i].error);
 		assert_int_equal(c.pool_size, 4711);
 	}
+}
+
+static void
+a_byte_order_mark_before_the_first_section_is_passed_over(void **state)
+{
+	static const char text[] = "\xef\xbb\xbf[pool]\r\nsize = 8KiB\r\n";
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse(text, strlen(text), &c, &errors));
+	assert_int_equal(c.pool_size, 8192);
+	assert_true(config_parse(text, 3, &c, &errors));
+	assert_false(config_parse(text, 2, &c, &errors));
 }
 
 static void
@@ -511,6 +541,7 @@ main(void)
 		cmocka_unit_test(every_key_of_a_listener_too),
 		cmocka_unit_test(empty_file_has_defaults_and_publishes_nothing),
 		cmocka_unit_test(each_error_is_found_in_its_line_and_changes_nothing),
+		cmocka_unit_test(a_byte_order_mark_before_the_first_section_is_passed_over),
 		cmocka_unit_test(nul_byte_is_an_error),
 		cmocka_unit_test(all_errors_are_collected_in_order),
 		cmocka_unit_test(more_errors_than_fit_are_counted),
