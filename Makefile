@@ -50,7 +50,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_handover egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
+               device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
                intake keeper kept kernel keyring ladder ledger masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
@@ -137,7 +137,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_stream transports): $(
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits kernel): $(BUILD)/tests/unit/stopped_clock.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)
@@ -261,6 +262,10 @@ check-san: ## unit and system tests under ASan and UBSan
 test-san:
 	$(Q)$(suites) unit system
 
+mutants: ## does a test fail for each of N changes of the product, drawn by SEED? hours, for the night
+	$(Q)dist/packages.sh build test-unit test
+	$(Q)$(PYTHON) -B tests/tools/mutate.py --cc "$(CC)" $(or $(SEED),1) $(or $(N),100)
+
 soak: ## a hundred million 16-byte blocks through killed readers of a device, as many through all outlets
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
@@ -360,6 +365,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san mutants soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
