@@ -486,7 +486,8 @@ def test_an_order_feeds_at_once(house, server, started):
 def test_the_line_is_strict(place):
     for words in (["--from"], [], ["--from", "egd"], ["--from", "unix:relative"], ["--frobnicate"],
                   ["--from", "unix:/x", "--bytes", "256"], ["--from", "unix:/x", "--credit", "9"],
-                  ["--from", "unix:/x", "--interval", "60"], ["--from", "vsock:x:1"], ["word"]):
+                  ["--from", "unix:/x", "--interval", "60"], ["--from", "vsock:x:1"], ["word"],
+                  9 * ["--from", "unix:/x"]):
         result = feed(*words)
         assert result.returncode == USAGE, words
         assert "ekey-feed:" in result.stdout, words

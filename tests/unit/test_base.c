@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,6 +164,98 @@ a_child_does_not_inherit_secrets(void **unused)
 	secret_free(secret, 1);
 }
 
+/* The flags of the mapping that `at` is in, as in "rd wr mr mw me ac ": smaps, proc(5). */
+static void
+flags_of(const void *at, char ret[static 200])
+{
+	FILE *smaps = fopen("/proc/self/smaps", "re");
+	uintptr_t from = 1, to = 0, start, end;
+	char line[512];
+
+	assert_non_null(smaps);
+	while (fgets(line, sizeof(line), smaps) != NULL) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			from = start;
+			to = end;
+		}
+		if (from <= (uintptr_t)at && (uintptr_t)at < to &&
+		    sscanf(line, "VmFlags: %199[^\n]", ret) == 1)
+			break;
+	}
+	fclose(smaps);
+}
+
+static void
+secret_memory_is_locked_and_in_no_dump(void **unused)
+{
+	uint8_t *bytes = secret_new(5000);
+	char flags[200] = "";
+
+	(void)unused;
+	assert_non_null(bytes);
+	flags_of(bytes + 4999, flags);
+	assert_non_null(strstr(flags, "lo "));
+	assert_non_null(strstr(flags, "dd "));
+	assert_int_equal(secret_unlocked_bytes(), 0);
+	secret_free(bytes, 5000);
+}
+
+/* `act` in a child, which gives its exit status. */
+static int
+status_of_child(int (*act)(void))
+{
+	pid_t child = fork();
+	int status;
+
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(act());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* Root may lock as much as it likes. */
+static int
+lock_more_than_the_limit(void)
+{
+	const struct rlimit none = {0, 0};
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	if (setrlimit(RLIMIT_MEMLOCK, &none) != 0 || (geteuid() == 0 && setuid(65534) != 0))
+		return 1;
+	if (secret_new(page + 1) == NULL || secret_new(1) == NULL)
+		return 2;
+	return secret_unlocked_bytes() == 3 * page ? 0 : 3;
+}
+
+static void
+memory_that_cannot_be_locked_is_counted(void **unused)
+{
+	(void)unused;
+	assert_int_equal(status_of_child(lock_more_than_the_limit), 0);
+}
+
+static int
+shield(void)
+{
+	struct rlimit core;
+
+	if (prctl(PR_SET_DUMPABLE, 1) != 0)
+		return 1;
+	secret_shield();
+	if (getrlimit(RLIMIT_CORE, &core) != 0 || core.rlim_cur != 0 || core.rlim_max != 0)
+		return 2;
+	return prctl(PR_GET_DUMPABLE) == 0 ? 0 : 3;
+}
+
+static void
+a_shielded_process_leaves_no_core_and_is_nobody_elses_to_trace(void **unused)
+{
+	(void)unused;
+	assert_int_equal(status_of_child(shield), 0);
+}
+
 static void
 every_differing_bit_makes_secrets_unequal(void **unused)
 {
@@ -250,6 +344,9 @@ main(void)
 		cmocka_unit_test(secret_memory_is_zeroed_and_writable_to_its_end),
 		cmocka_unit_test(a_wipe_leaves_zeros_and_touches_nothing_else),
 		cmocka_unit_test(a_child_does_not_inherit_secrets),
+		cmocka_unit_test(secret_memory_is_locked_and_in_no_dump),
+		cmocka_unit_test(memory_that_cannot_be_locked_is_counted),
+		cmocka_unit_test(a_shielded_process_leaves_no_core_and_is_nobody_elses_to_trace),
 		cmocka_unit_test(every_differing_bit_makes_secrets_unequal),
 		cmocka_unit_test(a_limited_line_passes_once_in_its_time_and_counts_the_rest),
 		cmocka_unit_test(levels_are_for_the_journal_only),

@@ -18,6 +18,7 @@
 
 #include "daemon/clones.h"
 #include "daemon/daemon.h"
+#include "tests/unit/stopped_clock.h"
 
 #define PATIENCE_MS 20000
 
@@ -30,15 +31,16 @@ struct rig {
 };
 
 static int overtaken = -1; /* a log whose next record was overwritten before it was read */
+static int cancelled = -1; /* a timer, after the clock was set */
 
-/* In place of libc's: a socket never says what /dev/kmsg says then. */
+/* In place of libc's: a socket never says what /dev/kmsg says then, and the clock is not ours. */
 ssize_t
 read(int fd, void *ret, size_t size)
 {
-	if (fd < 0 || fd != overtaken)
+	if (fd < 0 || (fd != overtaken && fd != cancelled))
 		return syscall(SYS_read, fd, ret, size);
-	overtaken = -1;
-	errno = EPIPE;
+	errno = fd == overtaken ? EPIPE : ECANCELED;
+	overtaken = cancelled = -1;
 	return -1;
 }
 
@@ -211,6 +213,53 @@ daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
 	free(d);
 }
 
+static const char *
+news_when_the_clock_was_set(struct rig *rig)
+{
+	cancelled = rig->cloned.clock;
+	return cloned_take(&rig->cloned);
+}
+
+static void
+each_sleep_is_noticed_once(void **state)
+{
+	struct rig rig = {.kernel = -1};
+
+	(void)state;
+	stopped_clock_begin(NULL);
+	stopped_clock_sleep(3600000);
+	cloned_open_log(&rig.cloned, -ENOENT);
+	assert_null(news_when_the_clock_was_set(&rig));
+	for (int i = 0; i < 3; i++) {
+		stopped_clock_sleep(1000);
+		assert_null(cloned_take(&rig.cloned)); /* the kernel has not said so */
+		assert_string_equal(news_when_the_clock_was_set(&rig),
+				    "has slept, perhaps on a disk");
+		assert_null(cloned_take(&rig.cloned));
+	}
+	stopped_clock_advance(3600000);
+	assert_null(news_when_the_clock_was_set(&rig));
+	cloned_close(&rig.cloned);
+}
+
+/* "settime flags: 03" of timerfd: TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET, proc(5). */
+static void
+clock_is_armed_for_being_set(void **state)
+{
+	const struct rig *rig = *state;
+	char path[64], line[128];
+	bool found = false;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", rig->cloned.clock);
+	info = fopen(path, "re");
+	assert_non_null(info);
+	while (fgets(line, sizeof(line), info) != NULL)
+		found = found || strcmp(line, "settime flags: 03\n") == 0;
+	fclose(info);
+	assert_true(found);
+}
+
 static void
 log_that_ends_is_no_news(void **state)
 {
@@ -252,6 +301,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			daemon_begins_anew_once_in_a_floor_however_much_news_there_is, set_up,
 			tear_down),
+		cmocka_unit_test(each_sleep_is_noticed_once),
+		cmocka_unit_test_setup_teardown(clock_is_armed_for_being_set, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(log_that_ends_is_no_news, set_up, tear_down),
 		cmocka_unit_test(log_that_cannot_be_had_is_lacking),
 	};

@@ -3,14 +3,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
 #include "base/bytes.h"
 #include "tests/unit/fuse_kernel.h"
+#include "tests/unit/secret_scan.h"
 
 /* ---- how much ---- */
 
@@ -252,6 +255,53 @@ an_answer_that_fails_is_lost_and_never_served_again(void **state)
 	assert_balanced(k, 256, 384);
 }
 
+/* The kernel takes the request's answer no more, as for a reader that was killed: EPIPE here. */
+static void
+an_immediate_answer_that_fails_is_lost_and_never_served_again(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t fh = kernel_open(k, O_RDONLY, 0);
+	struct requests_status status;
+
+	source_put(k, 96);
+	signal(SIGPIPE, SIG_IGN);
+	shutdown(k->fd, SHUT_RD);
+	kernel_read(k, fh, 64, O_RDONLY);
+	signal(SIGPIPE, SIG_DFL);
+	requests_status(k->requests, &status);
+	assert_int_equal(status.account.requests, 0);
+	assert_balanced(k, 0, 64);
+}
+
+/* Block `number` of the source's, which is in secret memory or not. */
+static bool
+is_held(uint64_t number)
+{
+	uint8_t block[16];
+
+	store_le64(block, number);
+	store_le64(block + 8, ~number);
+	return secret_scan(block, sizeof(block)) > 0;
+}
+
+static void
+what_was_read_is_nowhere_in_our_memory(void **state)
+{
+	struct kernel *k = *state;
+	uint64_t unique, fh = kernel_open(k, O_RDONLY, 0);
+
+	source_put(k, 64);
+	assert_true(is_held(3));
+	assert_read(k, kernel_read(k, fh, 64, O_RDONLY), 64);
+	for (uint64_t number = 1; number < 4; number++) /* 0 looks like other things */
+		assert_false(is_held(number));
+	unique = kernel_read(k, fh, 1024, O_RDONLY);
+	source_put(k, 512);
+	assert_read(k, unique, 512);
+	for (uint64_t number = 4; number < 36; number++)
+		assert_false(is_held(number));
+}
+
 int
 main(void)
 {
@@ -269,6 +319,8 @@ main(void)
 		BOTH(an_interrupt_of_an_answered_read_is_put_off),
 		BOTH(a_release_ends_the_reads_of_its_file),
 		BOTH(an_answer_that_fails_is_lost_and_never_served_again),
+		BOTH(an_immediate_answer_that_fails_is_lost_and_never_served_again),
+		BOTH(what_was_read_is_nowhere_in_our_memory),
 		BOTH(requests_are_counted_once_and_when_they_were_answered),
 		BOTH(reads_beyond_the_limit_get_eagain),
 	};

@@ -13,7 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "kernel/feed.h"
+#include "tests/unit/stack_scan.h"
+#include "tests/unit/stopped_clock.h"
 
 #define MESSAGE_MAX 2048
 
@@ -87,6 +90,7 @@ put(struct rig *r, size_t len)
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = r->next++;
 	assert_int_equal(pool_put(r->pool, bytes, len), len);
+	secret_wipe(bytes, sizeof(bytes));
 }
 
 static bool
@@ -320,6 +324,27 @@ one_that_waits_can_be_stopped(void **state)
 	assert_false(ordered(r));
 }
 
+/* Those that the pool had, and those that were waited for. */
+static void
+what_was_handed_over_is_nowhere_on_our_stack(void **state)
+{
+	static const uint8_t had[] = {0, 1, 2, 3, 4, 5, 6, 7};
+	static const uint8_t awaited[] = {64, 65, 66, 67, 68, 69, 70, 71};
+	struct rig *r = *state;
+
+	stack_scan_clear();
+	put(r, 64);
+	start(r, 64, 3600000);
+	assert_false(stack_scan(had, sizeof(had)));
+	assert_true(ordered(r));
+	(void)answer(r, 0);
+	kernel_feed_now(r->feed);
+	put(r, 64);
+	assert_false(stack_scan(awaited, sizeof(awaited)));
+	stack_scan_leave(awaited, sizeof(awaited));
+	assert_true(stack_scan(awaited, sizeof(awaited))); /* it would be found */
+}
+
 /* /dev/random takes writes from anybody. */
 static void
 mixes_no_more_than_its_measure(void **state)
@@ -334,6 +359,25 @@ mixes_no_more_than_its_measure(void **state)
 	assert_int_equal(status.mixed, KERNEL_MIX_MAX);
 	assert_int_equal(status.not_mixed, sizeof(bytes) - KERNEL_MIX_MAX);
 	assert_int_equal(status.feeds, 0);
+}
+
+static void
+mixes_its_measure_once_in_each_second(void **state)
+{
+	static const uint8_t bytes[KERNEL_MIX_MAX] = "untrusted";
+	struct rig *r = *state;
+
+	stopped_clock_begin(NULL);
+	start(r, 64, 60000);
+	kernel_mix(r->feed, bytes, sizeof(bytes));
+	stopped_clock_advance(999);
+	kernel_mix(r->feed, bytes, sizeof(bytes));
+	assert_int_equal(status_of(r).mixed, KERNEL_MIX_MAX);
+	assert_int_equal(status_of(r).not_mixed, KERNEL_MIX_MAX);
+	stopped_clock_advance(1);
+	kernel_mix(r->feed, bytes, sizeof(bytes));
+	assert_int_equal(status_of(r).mixed, 2 * KERNEL_MIX_MAX);
+	assert_int_equal(status_of(r).not_mixed, KERNEL_MIX_MAX);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -352,7 +396,9 @@ main(void)
 		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
 		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
 		TEST(one_that_waits_can_be_stopped),
+		TEST(what_was_handed_over_is_nowhere_on_our_stack),
 		TEST(mixes_no_more_than_its_measure),
+		TEST(mixes_its_measure_once_in_each_second),
 	};
 
 	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);

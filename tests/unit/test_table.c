@@ -39,7 +39,9 @@ gives_every_file_once_and_then_none(void **state)
 		assert_int_equal(table_file_open(t, i), i);
 	assert_int_equal(table_file_open(t, 0), TABLE_NONE);
 	table_file_close(t, 17);
-	assert_int_equal(t->files_open, TABLE_FILES - 1);
+	table_file_close(t, 18);
+	assert_int_equal(t->files_open, TABLE_FILES - 2);
+	assert_int_equal(table_file_open(t, 99), 18);
 	assert_int_equal(table_file_open(t, 99), 17);
 	assert_int_equal(t->files[17].uid, 99);
 	assert_int_equal(table_file_open(t, 0), TABLE_NONE);
