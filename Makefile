@@ -54,7 +54,7 @@ unit_tests  := agent backoff base bucket census cloned config connector ctl devi
                intake keeper kept kernel keyring ladder ledger masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream usb \
+               source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
                usb_describe watchdog xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
@@ -127,6 +127,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
 	$(BUILD)/tests/unit/session_rig.o
+
+$(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
 
 # Tests with a directory of their own.
 $(patsubst %,$(BUILD)/tests/unit/test_%,connector ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o

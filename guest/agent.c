@@ -73,15 +73,17 @@ count(struct agent *a, const struct channel_to *from, int result)
 	r->upstream = from->address;
 }
 
-/* What was under way to a machine that was cloned may have come to all of it: it is asked anew. */
+/*
+ * What was on its way to a machine that was cloned may have come to its twin, too: another fetch
+ * takes its place. Only one: whatever the kernel's log says, a feed comes to an end.
+ */
 static const struct channel_to *
 fetch(struct agent *a)
 {
-	const struct channel_to *from;
+	const struct channel_to *from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
 
-	do
+	if (a->urges != NULL && urges_cloned(a->urges))
 		from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
-	while (a->urges != NULL && urges_cloned(a->urges));
 	return from;
 }
 

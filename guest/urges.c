@@ -15,6 +15,13 @@
 #include "crypto/tls.h"
 #include "priv/random.h"
 
+/*
+ * Between two feeds by news of a clone: should others than the kernel find a way to cause some, it
+ * is no way to have us ask all the time, or never come to an end. As the daemon's.
+ */
+#define FLOOR_MS 2000
+#define LOG_TURNS 64 /* of one look at a log that is being flooded */
+
 static void
 say_deaf(int error)
 {
@@ -27,6 +34,7 @@ urges_open(struct urges *u)
 	const char *lack;
 	sigset_t orders;
 
+	*u = (struct urges){0};
 	sigemptyset(&orders);
 	sigaddset(&orders, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &orders, NULL) != 0)
@@ -56,20 +64,33 @@ urges_close(struct urges *u)
 	cloned_close(&u->cloned);
 }
 
+/* One call takes some lines of the kernel's log, and perhaps not all. */
+static void
+take_news(struct urges *u)
+{
+	struct pollfd log = {.fd = cloned_fd(&u->cloned), .events = POLLIN};
+
+	for (int i = 0; i == 0 || (i < LOG_TURNS && poll(&log, 1, 0) > 0); i++) {
+		const char *news = cloned_take(&u->cloned);
+
+		u->news = news != NULL ? news : u->news;
+	}
+}
+
 bool
 urges_cloned(struct urges *u)
 {
-	struct pollfd log = {.fd = cloned_fd(&u->cloned), .events = POLLIN};
-	const char *news = NULL, *one;
+	uint64_t now_ms = clock_now_ms();
+	unsigned more;
 
-	do { /* one call takes some lines of the kernel's log, and perhaps not all */
-		one = cloned_take(&u->cloned);
-		news = one != NULL ? one : news;
-	} while (poll(&log, 1, 0) > 0);
-	if (news == NULL)
+	take_news(u);
+	if (u->news == NULL || now_ms < u->floor_ms)
 		return false;
-	log_warn("this machine %s: its kernel is fed anew", news);
+	if (log_limit_pass(&u->limit, now_ms, &more))
+		log_warn("this machine %s: its kernel is fed anew", u->news);
 	tls_reseed();
+	u->news = NULL;
+	u->floor_ms = now_ms + FLOOR_MS;
 	return true;
 }
 
@@ -96,6 +117,17 @@ seed_is_left(struct urges *u)
 	return false;
 }
 
+/* How long poll(2) may wait: news that waits for the floor is due then. */
+static int
+wait_ms(const struct urges *u, uint64_t now_ms, uint64_t end_ms)
+{
+	uint64_t due_ms = u->news != NULL && u->floor_ms < end_ms ? u->floor_ms : end_ms;
+
+	if (due_ms <= now_ms)
+		return 0;
+	return due_ms - now_ms < INT_MAX ? (int)(due_ms - now_ms) : INT_MAX;
+}
+
 enum urge
 urges_wait(struct urges *u, uint64_t ms, bool kernel)
 {
@@ -106,11 +138,9 @@ urges_wait(struct urges *u, uint64_t ms, bool kernel)
 	uint64_t end_ms = clock_now_ms() + ms, now_ms;
 
 	while ((now_ms = clock_now_ms()) < end_ms) {
-		uint64_t left_ms = end_ms - now_ms;
-
-		if (poll(fds, 4, left_ms < INT_MAX ? (int)left_ms : INT_MAX) <= 0)
+		if (poll(fds, 4, wait_ms(u, now_ms, end_ms)) < 0)
 			continue;
-		if (fds[0].revents != 0 && urges_cloned(u))
+		if ((fds[0].revents != 0 || u->news != NULL) && urges_cloned(u))
 			return URGE_CLONED;
 		if (fds[1].revents != 0 && is_ordered(u))
 			return URGE_ORDER;
