@@ -85,10 +85,14 @@ compose(const struct report *r, struct text *t)
 		upstream_figure(t, r->upstream);
 }
 
+/*
+ * Makes a file beside; its name ends in XXXXXX, which is replaced. No file that is there already is
+ * opened: a FIFO would hold us for ever.
+ */
 static int
-write_whole(const char *path, const struct text *t)
+write_new(char *name, const struct text *t)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644), result;
+	int fd = mkostemp(name, O_CLOEXEC), result;
 
 	if (fd < 0)
 		return -errno;
@@ -96,6 +100,8 @@ write_whole(const char *path, const struct text *t)
 											 : -errno;
 	if (close(fd) != 0 && result == 0)
 		result = -errno;
+	if (result < 0)
+		unlink(name);
 	return result;
 }
 
@@ -103,18 +109,18 @@ write_whole(const char *path, const struct text *t)
 int
 report_write(const struct report *report, const char *path)
 {
-	char beside[PATH_LEN_MAX];
+	char beside[PATH_LEN_MAX + sizeof(".XXXXXX")];
 	struct text t = {.len = 0};
 	int result;
 
-	if (snprintf(beside, sizeof(beside), "%s.new", path) >= (int)sizeof(beside))
+	if (snprintf(beside, sizeof(beside), "%s.XXXXXX", path) >= (int)sizeof(beside))
 		return -ENAMETOOLONG;
 	compose(report, &t);
-	result = write_whole(beside, &t);
-	if (result == 0 && rename(beside, path) != 0)
+	result = write_new(beside, &t);
+	if (result == 0 && rename(beside, path) != 0) {
 		result = -errno;
-	if (result < 0)
 		unlink(beside);
+	}
 	return result;
 }
 
@@ -179,7 +185,8 @@ show_age(const struct seen *seen)
 int
 report_show(const char *path)
 {
-	FILE *file = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO shall not hold us */
+	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	struct seen seen = {0};
 	char line[512];
 	int result;

@@ -430,7 +430,7 @@ def test_figures_are_what_prometheus_wants(house, server):
     assert feed_once(server, more=["--textfile", path]).returncode == OK
     assert prometheus_complaints(path.read_text()) == []
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
-    assert list(house.path.glob("*.new")) == []
+    assert list(house.path.glob("feed.prom*")) == [path]
     assert figures(path)["fed_bytes_total"] == "64" and figures(path)["credited_bytes_total"] == "0"
     assert f'upstream_info{{address="{server}"}} 1' in path.read_text()
     if promtool := shutil.which("promtool"):
@@ -447,6 +447,18 @@ def test_status_says_how_old_the_last_feed_is(house, server):
     assert re.search(r"last_feed +\d+ s ago", result.stdout) and server in result.stdout
     path.write_text(re.sub(r"(timestamp_seconds) \d{9}", r"\1 ", path.read_text()))
     assert feed("--status", "--textfile", path).returncode == STALE
+
+
+def test_a_fifo_in_the_place_of_the_figures_holds_nobody(house, server):
+    path = house.path / "feed.prom"
+    os.mkfifo(f"{path}.new")
+    assert feed_once(server, more=["--textfile", path]).returncode == OK
+    assert stat.S_ISFIFO(os.stat(f"{path}.new").st_mode)
+    path.unlink()
+    os.mkfifo(path)
+    assert feed("--status", "--textfile", path, timeout=10).returncode == STALE
+    assert feed_once(server, more=["--textfile", path]).returncode == OK
+    assert figures(path)["feeds_total"] == "1"
 
 
 def test_a_figures_file_that_cannot_be_written_is_said_and_stops_nothing(house, server):
