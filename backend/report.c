@@ -2,8 +2,10 @@
 #include "backend/report.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #define DESCRIPTION_MAX 4096
+#define BLOCKS_MANY 1000 /* a dozen rounds of information frames, which follow 78 blocks each */
 
 /* ---- what the key sends ---- */
 
@@ -92,32 +94,184 @@ report_telemetry(struct evbuffer *out, const struct telemetry *t)
 				    t->debiased_right_shannon_centi, t->badness);
 }
 
-/* ---- what it is ---- */
+/* ---- what a key should show ---- */
 
-static void
-report_description(struct evbuffer *out, const struct source *source)
+/* A pause of the reader may spoil some of the measurements, and hardly all. */
+static bool
+is_outside(const struct census_span *s, uint64_t least, uint64_t most)
 {
-	char text[DESCRIPTION_MAX];
-
-	source_describe(source, text, sizeof(text));
-	evbuffer_add_printf(out, "%s", text);
+	return s->count > 0 && (s->max < least || s->min > most);
 }
+
+static bool
+has_subcodes(const struct source_status *s, char type, unsigned least, unsigned most)
+{
+	const struct census_type *t = &s->ekey.census->types[(size_t)type];
+
+	return !t->binary || (t->subcode_min == least && t->subcode_max <= most);
+}
+
+/* A value of the information frames, which `blocks` entropy frames have come with. */
+static bool
+is_wrong(bool have, uint64_t value, uint64_t least, uint64_t most, uint64_t blocks)
+{
+	return have ? value < least || value > most : blocks >= BLOCKS_MANY;
+}
+
+/* "": not on USB. */
+static bool
+differs_usb(const char *description)
+{
+	static const char *const parts[] = {
+		" at 12 Mbit/s: \"Simtec Electronics\", \"Entropy Key\"\n",
+		"device 20df:0001 ",
+		" 2 interfaces, ",
+		" 76 mA\n",
+		"endpoint 03: bulk, packets 64 bytes",
+		"endpoint 81: bulk, packets 64 bytes"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (description[0] != '\0' && strstr(description, parts[i]) == NULL)
+			return true;
+	return false;
+}
+
+static bool
+differs_state(const struct source_status *s)
+{
+	return !s->serves;
+}
+
+/* A key makes a block of 78 frames in 0.9 s, and 4,096 frames in 48 s. */
+static bool
+differs_ask(const struct source_status *s)
+{
+	return is_outside(&s->ekey.census->ask_ms, 0, 2000);
+}
+
+static bool
+differs_interval(const struct source_status *s)
+{
+	return is_outside(&s->ekey.census->interval_ms, 40000, 60000);
+}
+
+static bool
+differs_rate(const struct source_status *s)
+{
+	return is_outside(&s->ekey.census->blocks_per_s, 70, 100);
+}
+
+static bool
+differs_types(const struct source_status *s)
+{
+	const struct census_type *t = s->ekey.census->types;
+
+	for (size_t i = 0; i < CENSUS_TYPES; i++)
+		if (t[i].authentic + t[i].unverified > 0 &&
+		    (i == 0 || strchr("SIWEkKMLlB", (int)i) == NULL))
+			return true;
+	return false;
+}
+
+/* The protocol's version, our nonce's length, the sequence. */
+static bool
+differs_subcodes(const struct source_status *s)
+{
+	return !has_subcodes(s, 'S', 0, 0) ||
+	       !has_subcodes(s, 'K', SESSION_NONCE_LEN, SESSION_NONCE_LEN) ||
+	       !has_subcodes(s, 'E', 0, 4095);
+}
+
+static bool
+differs_frames(const struct source_status *s)
+{
+	const struct session_counters *c = &s->ekey.session;
+
+	return c->frames_malformed > 0 || c->frames_replayed > 0 ||
+	       c->frames_bad_mac > c->frames_ok / 100;
+}
+
+/* 0 to 80 degrees C. */
+static bool
+differs_temperature(const struct source_status *s)
+{
+	const struct telemetry *t = &s->ekey.telemetry;
+
+	return is_wrong(t->have_temperature, t->temp_decikelvin, 2730, 3530,
+			s->ekey.session.blocks);
+}
+
+/* Of a chip that takes 3.3 V. */
+static bool
+differs_voltage(const struct source_status *s)
+{
+	const struct telemetry *t = &s->ekey.telemetry;
+
+	return is_wrong(t->have_voltage, t->voltage_mv, 3000, 3600, s->ekey.session.blocks);
+}
+
+static bool
+differs_self_tests(const struct source_status *s)
+{
+	const struct telemetry *t = &s->ekey.telemetry;
+
+	return s->intake.alarms > 0 ||
+	       is_wrong(t->have_fips && t->have_raw, (uint8_t)t->badness, TELEMETRY_BADNESS_OK,
+			TELEMETRY_BADNESS_OK, s->ekey.session.blocks);
+}
+
+static const struct {
+	const char *what;
+	bool (*differs)(const struct source_status *s);
+} facts[] = {
+	{"state", differs_state},
+	{"reset to first k", differs_ask},
+	{"answer to answer", differs_interval},
+	{"entropy frames a second", differs_rate},
+	{"types of frames", differs_types},
+	{"sub-codes", differs_subcodes},
+	{"frames that are not good", differs_frames},
+	{"temperature", differs_temperature},
+	{"voltage", differs_voltage},
+	{"self-tests", differs_self_tests},
+};
+
+void
+report_compare(struct evbuffer *out, const struct source_status *s, const char *description)
+{
+	bool usb = differs_usb(description), any = usb;
+
+	evbuffer_add_printf(out, "compared with what a key should show:%s",
+			    usb ? " differs in USB descriptors" : "");
+	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
+		if (!facts[i].differs(s))
+			continue;
+		evbuffer_add_printf(out, "%s %s", any ? "," : " differs in", facts[i].what);
+		any = true;
+	}
+	evbuffer_add_printf(out, "%s\n", any ? "" : " as expected");
+}
+
+/* ---- the whole ---- */
 
 void
 report_write(struct evbuffer *out, const struct source *source)
 {
+	char description[DESCRIPTION_MAX] = "";
 	struct source_status s;
 
 	source_status(source, &s);
+	source_describe(source, description, sizeof(description));
 	evbuffer_add_printf(out, "key %s\ntransport %s, opened %" PRIu64 " times\n",
 			    s.ekey.serial[0] != '\0' ? s.ekey.serial : "(unknown)", s.address,
 			    s.connects);
 	evbuffer_add_printf(out, "state: %s%s\n", s.state, s.paused ? " (pool full)" : "");
-	report_description(out, source);
+	evbuffer_add_printf(out, "%s", description);
 	report_timings(out, s.ekey.census);
 	report_frames(out, s.ekey.census);
 	report_counters(out, &s.ekey.session);
 	report_telemetry(out, &s.ekey.telemetry);
 	evbuffer_add_printf(out, "health: %s, %" PRIu64 " alarms\n", intake_state_text(s.health),
 			    s.intake.alarms);
+	report_compare(out, &s, description);
 }

@@ -24,6 +24,7 @@ struct usb_key {
 	struct usb_identity identity; /* serial "": it tells none, and is nobody's */
 	bool left;                    /* unplugged; here only for its holder */
 	bool was_claimed;             /* by us: the kernel's driver gets it back */
+	bool tty_offered;             /* in the log */
 	/* While it is held: */
 	int fd;                     /* its usbfs node; -1: nobody has it */
 	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */
@@ -62,6 +63,10 @@ int usb_hold(struct usb *u, const char *serial, struct usb_key **ret);
 
 /* Closes it; with `to_kernel` its driver gets it back. */
 void usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel);
+
+/* Names the key's tty in the log, once, when `error` is a fault that the kernel's driver may not
+ * have. */
+void usb_offer_tty(struct usb_key *key, int error);
 
 /* NULL before the first watch, or when libusb cannot start. */
 struct usb_loop *usb_loop(const struct usb *u);

@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include "backend/usb_registry.h"
+#include "base/log.h"
 #include "priv/usb.h"
 
+#define USB_TTY_FOLDER "/dev/entropykey/" /* udev/60-ekey-random.rules */
 #define USB_TALK_INTERFACE 0 /* the one that the kernel's driver probes; it takes both */
 
 struct usb_reserved {
@@ -97,4 +99,21 @@ usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel)
 	key->fd = -1;
 	if (key->left)
 		usb_forget(u, key);
+}
+
+void
+usb_offer_tty(struct usb_key *key, int error)
+{
+	char name[USB_SERIAL_MAX + 1];
+
+	if (key->tty_offered || error == ENODEV || error == EACCES || error == EBUSY ||
+	    error == ENOMEM)
+		return;
+	key->tty_offered = true;
+	memcpy(name, key->identity.serial, sizeof(name));
+	for (char *at = name; (at = strchr(at, '/')) != NULL;)
+		*at = '_'; /* as usb_id of udev does */
+	log_info("usb: key %s: if the fault stays, try the kernel's driver for this key:"
+		 " address = " USB_TTY_FOLDER "%s",
+		 key->identity.serial, name);
 }

@@ -55,6 +55,7 @@ usb_end(struct usb_transport *t, int error)
 {
 	if (t->phase == USB_ENDED)
 		return;
+	usb_offer_tty(t->key, error);
 	t->error = error;
 	usb_stop(t, USB_ENDED);
 }

@@ -182,6 +182,7 @@ usb_open(const struct transport_env *env, const char *where, const struct transp
 	key = t->key;
 	result = usb_set_up(t);
 	if (result < 0) {
+		usb_offer_tty(key, -result);
 		usb_free_transport(t);
 		usb_give_back(env->usb, key, false);
 		return result;

@@ -104,7 +104,8 @@ silent_key_raises_one_alarm() {
 	sleep 5
 	echo "resets of the session: $(row usb.conf any/$first resets)"
 	one_line usb.conf "key $first does not answer: unplug it and plug it in again" &&
-		one_line usb.conf "usb:$first does not answer: resetting it"
+		one_line usb.conf "usb:$first does not answer: resetting it" &&
+		one_line usb.conf "try the kernel's driver for this key: address = /dev/entropykey/$first"
 }
 
 replugged_key_answers() {
@@ -121,7 +122,8 @@ says_what_it_is() {
 		grep -qx 'endpoint 81: bulk, packets 64 bytes, interval 0' report &&
 		grep -qx 'endpoint 03: bulk, packets 64 bytes, interval 0' report &&
 		grep -q '^USB port [0-9.-]* at 12 Mbit/s: "Simtec Electronics", "Entropy Key"$' report &&
-		grep -qx "key $first" report && grep -qx 'state: keyed.*' report
+		grep -qx "key $first" report && grep -qx 'state: keyed.*' report &&
+		grep -q '^compared with' report && ! grep -q 'differs in USB descriptors' report
 }
 
 report_of_the_daemon_has_descriptors() {

@@ -88,6 +88,7 @@ def test_report_says_what_the_key_is_and_does(tapped):
     assert re.search(r"text I, \d+ times: T9+ V9+\n", result.stdout)
     assert " times: Uaaaaa ta saaa eaaaaaa. Paaaaa ra-aaa saaaaaa." in result.stdout
     assert "health: " in result.stdout
+    assert result.stdout.endswith("should show: differs in entropy frames a second\n")  # 500
     assert f"key {SERIAL}" in report(daemon, SERIAL).stdout
 
 
@@ -132,11 +133,13 @@ def listen(*words):
 @pytest.mark.parametrize("prefix", ["", "unix:"])
 def test_without_the_daemon(start_sim, prefix):
     sim = start_sim(rate=86)
-    result = listen("--device", f"{prefix}{sim.path}", "--keyring", sim.keyring, SERIAL)
+    words = ["--timeout", "4s", "--device", f"{prefix}{sim.path}", "--keyring", sim.keyring]
+    result = listen(*words, SERIAL)
     assert result.returncode == 0, result.stdout
     assert f"key {SERIAL}" in result.stdout
     assert "state: keyed" in result.stdout
     assert re.search(r"frames E: \d+ authentic, 0 not verified", result.stdout)
+    assert result.stdout.endswith("compared with what a key should show: as expected\n")
 
 
 def test_without_the_daemon_and_without_a_keyring(start_sim, place):
@@ -144,7 +147,14 @@ def test_without_the_daemon_and_without_a_keyring(start_sim, place):
     result = listen("--device", sim.path, "--keyring", place / "none")
     assert result.returncode == 0, result.stdout
     assert "state: its long-term key is not in the keyring" in result.stdout
+    assert result.stdout.endswith("should show: differs in state\n")
     assert re.search(r"reset to S, ms: last \d+", result.stdout)
+
+
+def test_key_whose_generators_fail_differs_from_a_good_one(start_sim):
+    sim = start_sim(rate=86, options=["--fail-mode", "3", "--fail-after", "100"])
+    result = listen("--timeout", "4s", "--device", sim.path, "--keyring", sim.keyring)
+    assert result.stdout.endswith("should show: differs in state, self-tests\n"), result.stdout
 
 
 def test_key_that_is_not_there_is_no_report(start_sim, place):

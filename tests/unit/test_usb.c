@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "backend/usb.h"
 #include "backend/usb_descriptor.h"
 #include "backend/usb_faults.h"
 #include "backend/usb_queue.h"
@@ -478,6 +479,50 @@ key_without_a_good_serial_is_nobodys(void **state)
 	assert_false(usb_sysfs_identify(f->path, &address, &id));
 }
 
+/* ---- what the log offers ---- */
+
+/* Writes what the log says after `error` to ret. */
+static void
+offered(struct usb_key *of, int error, char ret[static 256])
+{
+	int fds[2], was = dup(STDERR_FILENO);
+	ssize_t len;
+
+	assert_int_equal(pipe(fds), 0);
+	dup2(fds[1], STDERR_FILENO);
+	usb_offer_tty(of, error);
+	dup2(was, STDERR_FILENO);
+	close(was);
+	close(fds[1]);
+	len = read(fds[0], ret, 255);
+	close(fds[0]);
+	assert_true(len >= 0);
+	ret[len] = '\0';
+}
+
+static void
+trouble_on_usb_offers_the_tty_by_name_and_once(void **state)
+{
+	static const int none[] = {ENODEV, EACCES, EBUSY, ENOMEM};
+	static const int trouble[] = {ENXIO, EPROTO, EPIPE, EOVERFLOW, ETIMEDOUT, ECONNRESET, EIO};
+	char said[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(trouble) / sizeof(trouble[0]); i++) {
+		struct usb_key mine = {.identity.serial = "M/tBF1Iw/QA+AAAA"};
+
+		for (size_t j = 0; j < sizeof(none) / sizeof(none[0]); j++) {
+			offered(&mine, none[j], said);
+			assert_string_equal(said, "");
+		}
+		offered(&mine, trouble[i], said);
+		assert_non_null(strstr(said, "key M/tBF1Iw/QA+AAAA: "));
+		assert_non_null(strstr(said, "address = /dev/entropykey/M_tBF1Iw_QA+AAAA\n"));
+		offered(&mine, trouble[i], said);
+		assert_string_equal(said, "");
+	}
+}
+
 /* ---- acts ---- */
 
 static void
@@ -542,6 +587,7 @@ main(void)
 		IN_FOLDER(list_does_not_wait_for_a_key_that_is_being_reset),
 		IN_FOLDER(key_is_identified_by_what_it_says_of_itself),
 		IN_FOLDER(key_without_a_good_serial_is_nobodys),
+		cmocka_unit_test(trouble_on_usb_offers_the_tty_by_name_and_once),
 		cmocka_unit_test(what_is_no_usb_node_cannot_be_claimed),
 		cmocka_unit_test(an_act_is_done_apart_and_tells_how_it_went),
 		cmocka_unit_test(a_node_that_is_not_there_is_an_error),
