@@ -16,16 +16,17 @@
 #include "daemon/parent.h"
 #include "daemon/parent_option.h"
 
-static void
-usage(FILE *to)
-{
-	fprintf(to, "usage: ekey-randomd [-c FILE] [-n] [-v] [-V] [-h]\n"
-		    "  -c FILE  configuration; default " CONFIG_PATH "\n"
-		    "  -n       check configuration and keyring, then end\n"
-		    "  -v       say more in the log\n"
-		    "  -V       version\n"
-		    "  -h       this\n");
-}
+#define EXIT_USAGE 2
+
+static const char usage[] = "usage: ekey-randomd [-c FILE] [-n] [-v]\n"
+			    "  -c FILE        configuration; default " CONFIG_PATH "\n"
+			    "  -n             check configuration and keyring, then end\n"
+			    "  -v             say more in the log\n"
+			    "  -V, --version\n"
+			    "  -h, --help\n";
+
+static const struct option long_options[] = {
+	{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 
 /* Else what we open first takes the place of a closed stderr, and the log is written into it. */
 static void
@@ -61,6 +62,14 @@ check(const char *config_path)
 	return 0;
 }
 
+/* The cure, behind what is wrong with the words. */
+static int
+see_help(void)
+{
+	fprintf(stderr, "ekey-randomd: see ekey-randomd --help\n");
+	return EXIT_USAGE;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -72,7 +81,8 @@ main(int argc, char **argv)
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	open_standard_fds();
-	for (int option; (option = getopt(argc, argv, "c:nvVhK:")) != -1;) {
+	for (int option;
+	     (option = getopt_long(argc, argv, "c:nvVhK:", long_options, NULL)) != -1;) {
 		switch (option) {
 		case 'c':
 			config_path = optarg;
@@ -92,16 +102,15 @@ main(int argc, char **argv)
 			printf("ekey-randomd %s\n", VERSION);
 			return 0;
 		case 'h':
-			usage(stdout);
+			fputs(usage, stdout);
 			return 0;
 		default:
-			usage(stderr);
-			return 1;
+			return see_help();
 		}
 	}
 	if (optind != argc) {
-		usage(stderr);
-		return 1;
+		fprintf(stderr, "ekey-randomd: unexpected word '%s'\n", argv[optind]);
+		return see_help();
 	}
 	if (only_check)
 		return check(config_path);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds the documents to the code: the hops of "Follow one byte" in doc/design.md exist, every key of
 # the configuration is in ekey-random.conf(5), every option in its page or its usage, every command
-# and exit status of ekeyctl in ekeyctl(1).
+# and exit status of ekeyctl in ekeyctl(1). The pages have their sections, and mandoc finds no fault.
 # shellcheck disable=SC2086 # lists of words are split
 set -eu
 cd "$(dirname "$0")/.."
@@ -30,7 +30,7 @@ for key in $keys; do
 	grep -q "^\.B $key\$" doc/man/ekey-random.conf.5 || say "ekey-random.conf(5): no key '$key'"
 done
 
-letters=$(sed -n 's/.*getopt(argc, argv, "\([a-zA-Z:]*\)").*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')
+letters=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')
 found daemon/main.c $letters
 for letter in $letters; do
 	grep -qF "\\-$letter" doc/man/ekey-randomd.8 || say "ekey-randomd(8): no option -$letter"
@@ -39,6 +39,7 @@ options=$(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/
 found sim/options.c $options
 for option in $options; do
 	test "$option" = help || grep -qF -- "--$option" sim/options.c || say "ekey-sim --help: no option --$option"
+	grep -qF -- "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" doc/man/ekey-sim.1 || say "ekey-sim(1): no option --$option"
 done
 
 commands=$(sed -n 's/^\t{"\([a-z-]*\)", [0-9], [0-9], tool_.*/\1/p' tool/ekeyctl.c)
@@ -67,5 +68,12 @@ found guest/exit.h $codes
 for code in $codes; do
 	grep -q "^\.B $code\$" doc/man/ekey-feed.8 || say "ekey-feed(8): no exit status $code"
 done
+found doc/man doc/man/*
+for page in doc/man/*; do
+	for section in "EXIT STATUS" EXAMPLES; do
+		grep -qx ".SH $section" "$page" || say "$page: no section $section"
+	done
+done
+mandoc -Tlint -W warning doc/man/* || bad=1
 [ $bad -ne 0 ] || echo "docs: $looked names are in their documents"
 exit $bad

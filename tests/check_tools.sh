@@ -5,7 +5,7 @@ set -eu
 compiler=$1
 shift
 missing=
-for tool in "$compiler" ar awk find pkg-config sed xargs; do
+for tool in "$compiler" ar awk find mandoc pkg-config sed xargs; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 for library; do

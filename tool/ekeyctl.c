@@ -23,9 +23,9 @@ static const struct subcommand {
 	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
 	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
-	{"drain", 0, 0, tool_drain, "drain", "HAProxy shall send no new clients here"},
-	{"resume", 0, 0, tool_resume, "resume", "and now it shall again"},
-	{"wipe", 0, 0, tool_wipe, "wipe", "all bytes, and begin anew: this machine was cloned"},
+	{"drain", 0, 0, tool_drain, "drain", "tell HAProxy to send no new clients here"},
+	{"resume", 0, 0, tool_resume, "resume", "tell HAProxy to send new clients here again"},
+	{"wipe", 0, 0, tool_wipe, "wipe", "discard all buffered bytes and restart the sources"},
 	{"xen-seed", 1, 1, tool_xen_seed, "xen-seed DOMAIN",
 	 "a seed for a guest of Xen, before it runs"},
 	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",
@@ -36,20 +36,19 @@ static const struct subcommand {
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
 
 static void
-usage(FILE *to)
+print_usage(void)
 {
-	fprintf(to,
-		"usage: ekeyctl [option...] COMMAND\n"
-		"  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
-		"  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
-		"  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
-		"                      or the key's tty or Unix socket\n"
-		"  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
-		"                      of hwreport --device: how long it listens; default: 60s\n"
-		"  -V, --version\n  -h, --help\n"
-		"commands:\n");
+	printf("usage: ekeyctl [option...] COMMAND\n"
+	       "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+	       "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
+	       "  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
+	       "                      or the key's tty or Unix socket\n"
+	       "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
+	       "                      of hwreport --device: how long it listens; default: 60s\n"
+	       "  -V, --version\n  -h, --help\n"
+	       "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		fprintf(to, "  %-22s %s\n", subcommands[i].form, subcommands[i].help);
+		printf("  %-22s %s\n", subcommands[i].form, subcommands[i].help);
 }
 
 static const struct subcommand *
@@ -61,25 +60,36 @@ find_subcommand(const char *name)
 	return NULL;
 }
 
+/* The cure, behind what is wrong. */
+static enum exit_code
+see_help(void)
+{
+	fprintf(stderr, "ekeyctl: see ekeyctl --help\n");
+	return EXIT_USAGE;
+}
+
 static enum exit_code
 run_subcommand(const struct tool_options *options, int count, char **words)
 {
-	const struct subcommand *subcommand;
+	const struct subcommand *subcommand = count > 0 ? find_subcommand(words[0]) : NULL;
 
 	if (count < 1) {
-		usage(stderr);
-		return EXIT_USAGE;
+		fprintf(stderr, "ekeyctl: a command is needed\n");
+		return see_help();
 	}
-	subcommand = find_subcommand(words[0]);
 	if (subcommand == NULL) {
 		fprintf(stderr, "ekeyctl: unknown command '%s'\n", words[0]);
-		return EXIT_UNKNOWN_COMMAND;
+		return see_help();
 	}
-	if (count - 1 < subcommand->words_min || count - 1 > subcommand->words_max) {
-		fprintf(stderr, "usage: ekeyctl %s\n", subcommand->form);
-		return EXIT_USAGE;
-	}
-	return subcommand->run(options, words + 1);
+	if (count - 1 > subcommand->words_max)
+		fprintf(stderr, "ekeyctl: %s: unexpected word '%s'\n", words[0],
+			words[1 + subcommand->words_max]);
+	else if (count - 1 < subcommand->words_min)
+		fprintf(stderr, "ekeyctl: %s: a word is missing\n", words[0]);
+	else
+		return subcommand->run(options, words + 1);
+	fprintf(stderr, "usage: ekeyctl %s\n", subcommand->form);
+	return EXIT_USAGE;
 }
 
 int
@@ -114,11 +124,10 @@ main(int argc, char **argv)
 			printf("ekeyctl %s\n", VERSION);
 			return EXIT_OK;
 		case 'h':
-			usage(stdout);
+			print_usage();
 			return EXIT_OK;
 		default:
-			usage(stderr);
-			return EXIT_USAGE;
+			return (int)see_help();
 		}
 	}
 	return (int)run_subcommand(&told, argc - optind, argv + optind);

@@ -39,7 +39,10 @@ report_of_daemon(const struct tool_options *options, const char *serial)
 	if (code != EXIT_OK)
 		return code;
 	print_head();
-	code = ask(&c, command, print_line, NULL);
+	code = ask_quietly(&c, command, print_line, NULL);
+	if (code == EXIT_ERROR_REPLY)
+		fprintf(stderr, "ekeyctl: hwreport%s%s: the daemon says: %s\n",
+			serial != NULL ? " " : "", serial != NULL ? serial : "", ctl_error(&c));
 	ctl_close(&c);
 	return code;
 }

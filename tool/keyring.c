@@ -21,6 +21,13 @@ tool_keyring(const struct tool_options *options, char **words)
 		keyring_serial_text(store.ring->entries[i].serial, serial);
 		puts(serial);
 	}
+	if (code == EXIT_OK && store.file.text == NULL) {
+		fprintf(stderr,
+			"ekeyctl: %s: no keyring yet: ekeyctl rekey SERIAL makes one, or copy "
+			"/etc/entropykey/keyring\n",
+			path);
+		code = EXIT_KEYRING;
+	}
 	store_close(&store);
 	return code;
 }

@@ -3,12 +3,10 @@
 #ifndef TOOL_TOOL_H
 #define TOOL_TOOL_H
 
-/* Up to 5 they are ekeydctl's (PROTOCOL 6), whose 6 is a missing argument. ekeyctl(1) has the list.
- */
+/* From 2 to 5 they are ekeydctl's (PROTOCOL 6). ekeyctl(1) has the list. */
 enum exit_code {
 	EXIT_OK = 0,
-	EXIT_USAGE = 1,
-	EXIT_UNKNOWN_COMMAND = 2,
+	EXIT_USAGE = 2, /* as of all our programs; ekeydctl's for an unknown command */
 	EXIT_NO_SOCKET = 3,
 	EXIT_ERROR_REPLY = 4,
 	EXIT_CANNOT_CONNECT = 5, /* also: connected, but got no whole answer */
@@ -16,7 +14,7 @@ enum exit_code {
 	EXIT_REFUSED = 8,        /* by the key: wrong master key, or locked out */
 	EXIT_NO_KEY = 9,         /* not plugged in, another, or it does not answer */
 	EXIT_MASTER_KEY = 10,    /* what was typed is none, or there is nobody to ask */
-	EXIT_KEYRING = 11,       /* cannot be read or written: nothing was changed */
+	EXIT_KEYRING = 11,       /* missing, or cannot be read or written: nothing was changed */
 	EXIT_NOT_STORED = 12,    /* the key has another long-term key: it was shown */
 	EXIT_CANNOT_READ = 13,   /* import-ekeyd: a file of ekeyd, or there is none */
 	EXIT_NO_DOMAIN = 14,     /* xen-seed: no guest has the name, or there is no Xen */

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import Daemon, Sim, start
-from processes import PATIENCE_S, TOP, Process, run, wait_until
+from processes import PATIENCE_S, TOP, Process, program, run, wait_until
 from stream import expected
 
 EXAMPLE = TOP / "dist/examples/haproxy.cfg"
@@ -223,12 +223,13 @@ def test_killed_backend_costs_a_connection_never_a_wrong_byte(fleet):
 
 
 def test_drained_daemon_gets_no_new_clients(fleet):
-    fleet.keys["a"].daemon.ask("Drain")
+    ekeyctl = [program("ekeyctl"), "-s", fleet.keys["a"].daemon.control]
+    assert run(*ekeyctl, "drain").stdout == "HAProxy is told to send no new clients here\n"
     wait_until(lambda: fleet.states()["a"] == "DRAIN", "HAProxy drains a")
     with fleet.connect() as s:
         s.sendall(b"\x02\x20")
         assert read_exactly(s, 32) in fleet.keys["b"].stream()
-    fleet.keys["a"].daemon.ask("Resume")
+    assert run(*ekeyctl, "resume").stdout == "HAProxy is told to send new clients here again\n"
     wait_until(lambda: fleet.states()["a"] == "UP", "HAProxy uses a again")
 
 

@@ -14,7 +14,7 @@ from ekeyd import Ekeyd
 from processes import program, run, wait_until
 from rekeying import (
     SERIAL, MASTER, OTHER_MASTER, PROMPT, OK, USAGE, NO_SOCKET, REFUSED, NO_KEY, BAD_MASTER,
-    ltk, counters, refused, on_terminal, rekey, start_key, way,
+    KEYRING, ltk, counters, refused, on_terminal, rekey, start_key, way,
 )
 
 
@@ -63,7 +63,9 @@ def test_guides_a_first_run(start_key, start_daemon, rekey):
     sim.keyring.unlink()
     daemon = start_daemon(sim=sim)
     wait_until(lambda: f"run: ekeyctl rekey {SERIAL}" in daemon.log(), "the line that says how")
-    assert run(program("ekeyctl"), "-s", daemon.control, "keyring").stdout == ""
+    listed = run(program("ekeyctl"), "-s", daemon.control, "keyring")
+    assert listed.returncode == KEYRING
+    assert f"{sim.keyring}: no keyring yet: ekeyctl rekey SERIAL makes one" in listed.stdout
     status, said = rekey("--socket", daemon.control, SERIAL)
     assert status == OK, said
     assert sim.keyring.read_text() == ltk(sim) + "\n"
