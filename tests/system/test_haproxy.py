@@ -1,5 +1,6 @@
 """HAProxy in front of two daemons, with the shipped example of its configuration: doc/fleet.md."""
 
+import re
 import shutil
 import signal
 import socket
@@ -17,13 +18,14 @@ HAPROXY = "/usr/sbin/haproxy"
 SEEDS = {"a": "fleet-a", "b": "fleet-b"}
 STREAM_LEN = 1 << 20  # bytes of each key's stream that the tests look into
 CLIENTS = 8
+POOL_LEN = 65536
 
 CONFIG = """\
 [daemon]
 keyring = {place}/keyring
 control = {place}/control
 [pool]
-size = 64KiB
+size = {size}
 [source key]
 type = ekey
 address = unix:{place}/sim
@@ -54,7 +56,7 @@ class Keys:
         self.daemon = self.start()
 
     def start(self):
-        text = CONFIG.format(place=self.place, port=self.port, agent=self.agent)
+        text = CONFIG.format(place=self.place, port=self.port, agent=self.agent, size=POOL_LEN)
         daemon = Daemon(self.place, text=text)
         self.started.append(daemon)
         wait_until(lambda: self.level(daemon) > 32768, "the pool fills")
@@ -249,3 +251,33 @@ def test_weight_follows_the_pool(fleet):
             return weight() < 50
 
         wait_until(used, "a pool that was used weighs less")
+
+
+def leave(key, level):
+    """Takes what the pool has beyond `level` bytes, and what still comes from a key that stopped."""
+    key.sim.child.send_signal(signal.SIGSTOP)
+    with socket.create_connection(("127.0.0.1", key.port), timeout=PATIENCE_S) as s:
+        s.sendall(b"PROXY UNKNOWN\r\n")
+        while (more := key.level(key.daemon) - level) > 0:
+            s.sendall(bytes([1, min(more, 255)]))
+            read_exactly(s, read_exactly(s, 1)[0])
+
+
+def test_pools_at_five_percent_are_still_served(fleet):
+    for key in fleet.keys.values():
+        leave(key, POOL_LEN // 20)
+    weights = lambda: [int(row["weight"]) for name, row in fleet.rows().items() if name in SEEDS]
+    wait_until(lambda: max(weights()) <= 5, "HAProxy has heard of it")
+    assert min(weights()) >= 1
+    for _ in range(4):
+        with fleet.connect() as s:
+            s.sendall(b"\x02\x20")
+            assert len(read_exactly(s, 32)) == 32
+
+
+@pytest.mark.parametrize("document", ["dist/examples/haproxy.cfg", "doc/fleet.md",
+                                      "doc/man/ekey-random.conf.5"])
+def test_documents_give_the_agent_a_weight_to_take_percent_of(document):
+    """Of HAProxy's default, 1, each percentage below 100 is 0: no client is served."""
+    told = re.findall(r"agent-check agent-port 7777 .*", (TOP / document).read_text())
+    assert told and all(" weight 100" in line for line in told), told
