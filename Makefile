@@ -51,7 +51,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
 
 unit_tests  := agent backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
-               intake keeper kept kernel keyring ladder ledger masterkey mountinfo network packet parcel pem64 pool pool_fair \
+               intake keeper kept kernel keyring ladder ledger log masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \

@@ -2,6 +2,9 @@
 /*
  * One line per event on stderr, with journald's <N> prefix when the journal listens. The edge that
  * decides logs once, names the device or peer, and never prints a key, nonce, frame or random byte.
+ *
+ * A line that stderr cannot take at once is dropped: the log makes no program wait. How many were
+ * dropped is said before the next line.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -11,23 +14,36 @@
 
 enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_LEVEL_DEBUG = 7 };
 
-/* Lines above `level` are dropped. At start: LOG_LEVEL_INFO. */
+/* Lines above `level` are not written. At start: LOG_LEVEL_INFO. */
 void log_set_level(enum log_level level);
+
+/*
+ * Opens a stderr that is a terminal or a pipe anew, as non-blocking: the terminal of a shell must
+ * not be made so, and may be ready for a part of a line only. For programs that serve others.
+ */
+void log_open(void);
 
 void log_err(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* For lines that a stranger can cause: at most one in LOG_LIMIT_MS for each `struct log_limit`. */
+/*
+ * For lines that a stranger can cause: at most one in LOG_LIMIT_MS about each of LOG_LIMIT_PEERS
+ * peers, so that the lines about one peer do not hide those about another.
+ */
 #define LOG_LIMIT_MS 10000
+#define LOG_LIMIT_PEERS 8
 
 struct log_limit {
-	uint64_t quiet_until_ms;
-	unsigned suppressed; /* lines dropped since the last one that passed */
+	struct {
+		uint64_t peer, quiet_until_ms;
+	} said[LOG_LIMIT_PEERS];
+	unsigned suppressed; /* lines since the last one that was written */
 };
 
-/* True when the line may be written; *ret_suppressed says how many were not since the last. */
-bool log_limit_pass(struct log_limit *limit, uint64_t now_ms, unsigned *ret_suppressed);
+/* Warns, unless the limit is reached; the line says how many were suppressed before it. */
+void log_warn_limited(struct log_limit *limit, uint64_t peer, uint64_t now_ms, const char *format,
+		      ...) __attribute__((format(printf, 4, 5)));
 
 #endif

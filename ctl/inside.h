@@ -31,7 +31,7 @@ struct ctl_server {
 	void *arg;
 	struct evconnlistener *listener;
 	struct event *accept_again; /* after a lack of fds */
-	struct log_limit accept_limit;
+	struct log_limit accept_limit; /* 0: of refusals, 1: of failures */
 	unsigned peer_count;
 	uint64_t tickets; /* given out so far */
 	LIST_HEAD(, ctl_peer) peers;

@@ -29,10 +29,8 @@ ctl_places_for_peer(const struct ctl_server *server, int fd)
 static void
 ctl_refuse(struct ctl_server *server, int fd)
 {
-	unsigned suppressed;
-
-	if (log_limit_pass(&server->accept_limit, clock_now_ms(), &suppressed))
-		log_warn("control socket %s: a client was refused, with %u there", server->path,
+	log_warn_limited(&server->accept_limit, 0, clock_now_ms(),
+			 "control socket %s: a client was refused, with %u there", server->path,
 			 server->peer_count);
 	close(fd);
 }
@@ -56,10 +54,9 @@ ctl_on_accept_error(struct evconnlistener *listener, void *arg)
 	const struct timeval rest = {.tv_sec = 1};
 	struct ctl_server *server = arg;
 	int error = EVUTIL_SOCKET_ERROR();
-	unsigned suppressed;
 
-	if (log_limit_pass(&server->accept_limit, clock_now_ms(), &suppressed))
-		log_warn("control socket %s: cannot accept a client: %s", server->path,
+	log_warn_limited(&server->accept_limit, 1, clock_now_ms(),
+			 "control socket %s: cannot accept a client: %s", server->path,
 			 strerror(error));
 	evconnlistener_disable(listener);
 	event_add(server->accept_again, &rest);

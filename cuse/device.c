@@ -48,14 +48,13 @@ device_fuse_log(enum fuse_log_level level, const char *format, va_list args)
 {
 	static struct log_limit limit;
 	char line[256];
-	unsigned more;
 
 	vsnprintf(line, sizeof(line), format, args);
 	line[strcspn(line, "\n")] = '\0';
 	if (level > FUSE_LOG_WARNING)
 		log_debug("libfuse: %s", line);
-	else if (log_limit_pass(&limit, clock_now_ms(), &more))
-		log_warn("libfuse: %s", line);
+	else
+		log_warn_limited(&limit, 0, clock_now_ms(), "libfuse: %s", line);
 }
 
 /* ---- the watchdog's questions ---- */

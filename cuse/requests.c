@@ -47,11 +47,9 @@ requests_free(struct requests **requests)
 static void
 requests_note_refusal(struct requests *r, const char *what, uid_t uid)
 {
-	unsigned more;
-
-	if (log_limit_pass(&r->refused, clock_now_ms(), &more))
-		log_warn("%s: too many %s, one of uid %u was refused (and %u before)", r->name,
-			 what, (unsigned)uid, more);
+	log_warn_limited(&r->refused, uid, clock_now_ms(),
+			 "%s: too many %s, one of uid %u was refused", r->name, what,
+			 (unsigned)uid);
 }
 
 /* ---- open and release ---- */

@@ -44,7 +44,7 @@ renew_sources(struct daemon *d)
  * connections: closing one serves those that waited behind it.
  */
 static void
-renew(struct daemon *d, const char *why, bool quiet)
+renew(struct daemon *d, const char *why, struct log_limit *limit)
 {
 	struct pool_totals before, after;
 	unsigned closed;
@@ -60,8 +60,8 @@ renew(struct daemon *d, const char *why, bool quiet)
 		kernel_feed_now(d->kernel);
 	pool_totals(d->pool, &after);
 	d->renewals++;
-	if (!quiet)
-		log_warn("%s: wiped %" PRIu64
+	log_warn_limited(limit, 0, clock_now_ms(),
+			 "%s: wiped %" PRIu64
 			 " bytes, closed %u connections; all sources begin anew",
 			 why, after.lost - before.lost, closed);
 }
@@ -73,11 +73,10 @@ renew_by_news(struct daemon *d)
 {
 	const struct timeval floor = {.tv_sec = FLOOR_S};
 	char why[128];
-	unsigned more;
 
 	snprintf(why, sizeof(why), "this machine %s", d->clone_text);
 	d->clone_text = NULL;
-	renew(d, why, !log_limit_pass(&d->clone_limit, clock_now_ms(), &more));
+	renew(d, why, &d->clone_limit);
 	event_add(d->clone_floor, &floor);
 }
 
@@ -98,8 +97,10 @@ on_news(evutil_socket_t fd, short what, void *arg)
 const char *
 clones_wipe(void *arg, const struct ctl_request *request)
 {
+	struct log_limit none = {0};
+
 	(void)request;
-	renew(arg, "by order", false);
+	renew(arg, "by order", &none);
 	return NULL;
 }
 

@@ -114,5 +114,6 @@ main(int argc, char **argv)
 	}
 	if (only_check)
 		return check(config_path);
+	log_open();
 	return parent >= 0 ? daemon_run(config_path, parent) : run(argv, config_path);
 }

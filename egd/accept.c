@@ -23,18 +23,16 @@ static void
 refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char *why)
 {
 	char who[EGD_CALLER_TEXT_MAX];
-	unsigned more;
 
 	s->books->ended[EGD_END_REFUSED]++;
 	ledger_expect_none(estate_ledger(s->estate));
 	close(fd);
 	if (caller->guest != NULL)
 		egd_xen_left(s->xen, caller->guest);
-	if (!log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
-		return;
 	egd_caller_text(caller, "", who);
-	log_warn("listen %s: refused %s: %s (%u clients are there)", s->config.name, who, why,
-		 s->clients);
+	log_warn_limited(&s->refused_limit, egd_caller_number(caller), clock_now_ms(),
+			 "listen %s: refused %s: %s (%u clients are there)", s->config.name, who,
+			 why, s->clients);
 }
 
 /* A proxy may ask for itself, as its health checks do; its clients are looked at by their own. */
@@ -198,10 +196,9 @@ static void
 rest(struct egd_server *s, int error)
 {
 	const struct timeval second = {.tv_sec = 1};
-	unsigned more;
 
-	if (log_limit_pass(&s->refused_limit, clock_now_ms(), &more))
-		log_warn("listen %s: cannot accept a client: %s", s->config.name, strerror(error));
+	log_warn_limited(&s->rest_limit, 0, clock_now_ms(), "listen %s: cannot accept a client: %s",
+			 s->config.name, strerror(error));
 	event_del(s->accept);
 	event_add(s->accept_again, &second);
 }

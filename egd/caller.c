@@ -93,6 +93,15 @@ egd_caller_identity(const struct egd_caller *caller, const char *name, struct po
 	}
 }
 
+uint64_t
+egd_caller_number(const struct egd_caller *caller)
+{
+	struct pool_client client = {0};
+
+	egd_caller_identity(caller, "", &client);
+	return client.number;
+}
+
 void
 egd_caller_text(const struct egd_caller *caller, const char *name,
 		char ret[static EGD_CALLER_TEXT_MAX])

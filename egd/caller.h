@@ -29,6 +29,9 @@ int egd_caller_of(int fd, struct egd_caller *ret);
 void egd_caller_identity(const struct egd_caller *caller, const char *name,
 			 struct pool_client *ret);
 
+/* Equal for two connections of one peer: what limits the lines about it in the log. */
+uint64_t egd_caller_number(const struct egd_caller *caller);
+
 /* "192.0.2.7:4711", "uid 107", "psk:web1 at 192.0.2.7:4711", "guest web1". */
 void egd_caller_text(const struct egd_caller *caller, const char *name,
 		     char ret[static EGD_CALLER_TEXT_MAX]);

@@ -20,12 +20,10 @@ egd_connection_say_end(struct egd_connection *c, const char *why)
 {
 	struct egd_server *server = c->server;
 	char who[EGD_CALLER_TEXT_MAX];
-	unsigned more;
 
-	if (!log_limit_pass(&server->ended_limit, clock_now_ms(), &more))
-		return;
 	egd_caller_text(&c->caller, egd_stream_peer(&c->stream), who);
-	log_warn("listen %s: closed %s: %s", server->config.name, who, why);
+	log_warn_limited(&server->ended_limit, egd_caller_number(&c->caller), clock_now_ms(),
+			 "listen %s: closed %s: %s", server->config.name, who, why);
 }
 
 static void

@@ -80,7 +80,7 @@ struct egd_server {
 	struct egd_members members;
 	struct estate *estate;
 	struct ledger_listener *books; /* accounts and counters */
-	struct log_limit refused_limit, ended_limit;
+	struct log_limit refused_limit, ended_limit, rest_limit;
 };
 
 /* ---- egd_server.c ---- */

@@ -104,8 +104,10 @@ static int
 run_agent(const struct options *options)
 {
 	struct upstreams upstreams;
-	int keeper = keeper_start(), result = FEED_EXIT_USAGE;
+	int keeper, result = FEED_EXIT_USAGE;
 
+	log_open();
+	keeper = keeper_start();
 	if (keeper < 0) {
 		log_err("cannot start the keeper: %s", strerror(-keeper));
 		return FEED_EXIT_KERNEL;

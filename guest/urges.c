@@ -81,13 +81,11 @@ bool
 urges_cloned(struct urges *u)
 {
 	uint64_t now_ms = clock_now_ms();
-	unsigned more;
 
 	take_news(u);
 	if (u->news == NULL || now_ms < u->floor_ms)
 		return false;
-	if (log_limit_pass(&u->limit, now_ms, &more))
-		log_warn("this machine %s: its kernel is fed anew", u->news);
+	log_warn_limited(&u->limit, 0, now_ms, "this machine %s: its kernel is fed anew", u->news);
 	tls_reseed();
 	u->news = NULL;
 	u->floor_ms = now_ms + FLOOR_MS;

@@ -1,5 +1,6 @@
 """The daemon as its owner meets it: it runs, serves, becomes its user, stops."""
 
+import fcntl
 import os
 import pathlib
 import re
@@ -11,7 +12,7 @@ import subprocess
 import pytest
 
 from house import NOBODY, SEED, as_root, stop
-from processes import BUILD, PATIENCE_S, core, mounted, wait_until
+from processes import BUILD, PATIENCE_S, core, mounted, program, run, wait_until
 from stream import expected
 
 
@@ -99,6 +100,27 @@ def test_started_without_standard_fds_the_log_goes_into_none_of_ours(house):
     for fd in range(3):
         assert os.readlink(f"/proc/{core(daemon.pid)}/fd/{fd}") == "/dev/null"
     assert stop(daemon) < 1
+
+
+def test_a_log_that_is_not_read_holds_neither_the_daemon_nor_its_readers(house):
+    house.start_sim()
+    house.write_config(house.source(), house.device_section())
+    read, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 8192)
+    os.write(write, b"x" * 8192)
+    daemon = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", BUILD / "ekey-randomd", "-c", house.config],
+                              stdin=subprocess.DEVNULL, stderr=write)
+    house.children.append(daemon)
+    wait_until(lambda: house.answers(daemon), "it answers")
+    assert len(house.read(4096)) == 4096
+    wipe = [program("ekeyctl"), "-s", str(house.control), "wipe"]
+    assert run(*wipe).returncode == 0 and len(house.read(64)) == 64
+    os.read(read, 8192)
+    assert run(*wipe).returncode == 0
+    said = os.read(read, 8192).decode()
+    assert re.match(r"stderr was blocked: \d+ lines were dropped\nby order: wiped", said), said
+    os.close(read)
+    os.close(write)
 
 
 def test_leaves_no_core(house):

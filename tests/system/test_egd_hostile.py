@@ -205,8 +205,8 @@ def test_those_above_max_clients_are_refused_and_the_last_places_are_for_others(
     assert sum(answers(s) for s in others) == 25
     assert server.row("refused") == 100
     log = server.house.log()
-    assert log.count("closed ") == log.count("refused ") == 1, log  # of each kind of refusal
-    assert log.count("max-clients") == 2, log
+    assert log.count("closed ") == 1, log
+    assert 1 <= log.count("refused ") <= 8, log  # one of an address, and of eight addresses in ten seconds
     for s in [*mine, *others]:
         s.close()
 

@@ -123,6 +123,16 @@ def test_only_allowed_networks_are_served(house, serve):
     assert house.count("listen egd: refused 127.0.2.7:") == 1
 
 
+def test_refusals_of_one_address_do_not_hide_those_of_another(house, serve):
+    port = free_port()
+    serve(section(f"tcp:127.0.0.1:{port}", allow="127.0.1.0/24"))
+    for source in ["127.0.2.7"] * 50 + ["127.0.2.8"]:
+        with Client(("127.0.0.1", port), source=source) as c:
+            assert c.hear_all() == b""
+    assert house.count("refused 127.0.2.7:") == house.count("refused 127.0.2.8:") == 1
+    assert house.count("(49 such lines were suppressed before)") == 1
+
+
 def test_a_listener_for_all_needs_to_be_told_who_may(house):
     house.write_config(section("tcp:0.0.0.0:8888"))
     refuses_to_start(house, "[listen egd]: others than this machine can reach it: say who may")

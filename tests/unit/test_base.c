@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
-#include "base/log.h"
 #include "base/num.h"
 #include "base/secret.h"
 
@@ -271,67 +270,6 @@ every_differing_bit_makes_secrets_unequal(void **unused)
 	}
 }
 
-/* ---- log ---- */
-
-static void
-a_limited_line_passes_once_in_its_time_and_counts_the_rest(void **unused)
-{
-	struct log_limit limit = {0};
-	unsigned suppressed = 99;
-
-	(void)unused;
-	assert_true(log_limit_pass(&limit, 500, &suppressed));
-	assert_int_equal(suppressed, 0);
-	assert_false(log_limit_pass(&limit, 500, &suppressed));
-	assert_false(log_limit_pass(&limit, 500 + LOG_LIMIT_MS - 1, &suppressed));
-	assert_true(log_limit_pass(&limit, 500 + LOG_LIMIT_MS, &suppressed));
-	assert_int_equal(suppressed, 2);
-	assert_true(log_limit_pass(&limit, 500 + 2 * LOG_LIMIT_MS, &suppressed));
-	assert_int_equal(suppressed, 0);
-}
-
-/* What a child, whose stderr is a pipe, writes when JOURNAL_STREAM names inode + `off`. */
-static void
-logged(ino_t off, char ret[static 100])
-{
-	int fds[2], status;
-	struct stat st;
-	char stream[100];
-	ssize_t len;
-	pid_t child;
-
-	assert_int_equal(pipe(fds), 0);
-	assert_int_equal(fstat(fds[1], &st), 0);
-	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
-		 (uintmax_t)(st.st_ino + off));
-	child = fork();
-	assert_true(child >= 0);
-	if (child == 0) {
-		setenv("JOURNAL_STREAM", stream, 1);
-		dup2(fds[1], STDERR_FILENO);
-		log_warn("a line of %d words", 5);
-		_exit(0);
-	}
-	close(fds[1]);
-	assert_int_equal(waitpid(child, &status, 0), child);
-	len = read(fds[0], ret, 99);
-	assert_true(len > 0);
-	ret[len] = '\0';
-	close(fds[0]);
-}
-
-static void
-levels_are_for_the_journal_only(void **unused)
-{
-	char line[100];
-
-	(void)unused;
-	logged(0, line);
-	assert_string_equal(line, "<4>a line of 5 words\n");
-	logged(1, line); /* inherited: stderr is another's by now */
-	assert_string_equal(line, "a line of 5 words\n");
-}
-
 int
 main(void)
 {
@@ -348,8 +286,6 @@ main(void)
 		cmocka_unit_test(memory_that_cannot_be_locked_is_counted),
 		cmocka_unit_test(a_shielded_process_leaves_no_core_and_is_nobody_elses_to_trace),
 		cmocka_unit_test(every_differing_bit_makes_secrets_unequal),
-		cmocka_unit_test(a_limited_line_passes_once_in_its_time_and_counts_the_rest),
-		cmocka_unit_test(levels_are_for_the_journal_only),
 	};
 
 	return cmocka_run_group_tests_name("base", tests, NULL, NULL);
