@@ -49,7 +49,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(addprefix priv/,capability cloned keeper random servant) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
+unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
                intake keeper kept kernel keyring ladder ledger log masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
@@ -131,7 +131,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter se
 $(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,connector ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,appear connector ctl replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 

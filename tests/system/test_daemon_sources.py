@@ -7,7 +7,7 @@ import socket
 import time
 
 from house import SEED, stop
-from processes import PATIENCE_S, core, wait_until
+from processes import PATIENCE_S, core, program, run, wait_until
 from stream import expected
 
 
@@ -107,3 +107,81 @@ def test_tty_that_vanishes_while_the_pool_is_full_is_noticed_without_spinning(ho
     before = ticks(core(daemon.pid))
     time.sleep(1)
     assert ticks(core(daemon.pid)) - before < 20  # the retries
+
+
+# ---- two sections, each with a key of its own ----
+
+KEYS = {"source first": "SIMULATEDKEY0001", "source second": "SIMULATEDKEY0002"}
+
+
+def start_keys(house, rate):
+    """A simulated key for each section, both long-term keys in the keyring."""
+    lines, sections = "", []
+    house.keyring.write_text("")
+    for subject, serial in KEYS.items():
+        name = subject.split()[1]
+        own = house.path / f"keyring.{name}"
+        house.start_sim("--serial", serial, "--keyring", own, rate=rate, listen=f"unix:{house.path}/{name}")
+        lines += wait_until(lambda path=own: path.exists() and path.read_text(), "the key's line")
+        sections.append(house.source(name, f"unix:{house.path}/{name}"))
+    house.keyring.write_text(lines)
+    return sections
+
+
+def numbers(house, key):
+    status = house.status()
+    return [int(status[subject][key]) for subject in KEYS]
+
+
+def test_full_pool_stops_each_of_two_sources_and_room_resumes_both(house):
+    house.write_config(*start_keys(house, rate=1000), house.device_section(), pool="16KiB")
+    house.start_daemon()
+    for _ in range(3):
+        for subject in KEYS:
+            house.wait_full(subject)
+        before = numbers(house, "blocks")
+        house.read(16 * 1024)
+        wait_until(lambda: all(a > b for a, b in zip(numbers(house, "blocks"), before)), "both resume")
+
+
+def test_wipe_begins_the_session_of_each_of_two_keys_anew(house):
+    house.write_config(*start_keys(house, rate=500))
+    house.start_daemon()
+    for resets in 1, 2, 3:
+        for subject in KEYS:
+            house.wait_state("keyed", subject)
+        assert numbers(house, "resets") == [resets, resets]
+        assert run(program("ekeyctl"), "-s", str(house.control), "wipe").returncode == 0
+
+
+def test_keyring_that_is_loaded_anew_is_for_each_of_two_keys(house):
+    house.write_config(*start_keys(house, rate=500))
+    lines = house.keyring.read_text()
+    house.keyring.write_text("")
+    daemon = house.start_daemon()
+    for subject in KEYS:
+        house.wait_state("not in the keyring", subject)
+    house.keyring.write_text(lines)
+    house.reload(daemon)
+    for subject in KEYS:
+        house.wait_state("keyed", subject)
+    assert numbers(house, "connects") == [1, 1]
+
+
+def test_reload_stops_and_starts_the_second_of_two_sources(house):
+    sections = start_keys(house, rate=500)
+    house.write_config(*sections)
+    daemon = house.start_daemon()
+    for subject in KEYS:
+        house.wait_state("keyed", subject)
+    house.write_config(sections[0])
+    house.reload(daemon)
+    assert "source second" not in house.status()
+    assert house.count("source second: stopped") == 1
+    house.write_config(*sections)
+    house.reload(daemon)
+    house.wait_state("keyed", "source second")
+    house.write_config(sections[1])
+    house.reload(daemon)
+    assert "source first" not in house.status()
+    assert house.status()["source second"]["resets"] == "1", "it was left alone"

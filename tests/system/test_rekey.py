@@ -83,6 +83,22 @@ def test_order_is_no_fault_of_the_key(start_key, start_daemon, rekey):
     assert "key :" not in daemon.log()
 
 
+def test_changes_the_key_of_a_second_section(place, start_key, start_daemon, rekey):
+    second, lines = "SIMULATEDKEY0002", []
+    sims = [start_key(), start_key("--serial", second, listen=f"unix:{place}/second")]
+    lines = [ltk(sims[0]), sims[1].keyring.read_text().strip()]
+    sims[1].keyring.write_text("\n".join(lines) + "\n")
+    sources = "".join(f"[source s{i}]\ntype = ekey\naddress = {sim.address}\n" for i, sim in enumerate(sims))
+    text = f"[daemon]\nkeyring = {place}/keyring\ncontrol = {place}/control\n" + sources
+    daemon = start_daemon(text=text, wait=False)
+    keyed = lambda: [row["state"] for name, row in daemon.status().items() if "source" in name]
+    wait_until(lambda: daemon.control.exists() and keyed() == ["keyed", "keyed"], "two sessions")
+    status, said = rekey("--socket", daemon.control, second)
+    assert status == OK, said
+    after = sims[1].keyring.read_text().splitlines()
+    assert after[0] == lines[0] and after[1].startswith(second) and after[1] != lines[1]
+
+
 def test_repairs_a_wrong_long_term_key(start_key, start_daemon, rekey):
     sim = start_key()
     sim.keyring.write_text(ltk(sim)[:17] + "YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYU=\n")

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -21,6 +22,46 @@
 
 static char dir[FOLDER_MAX], path[FOLDER_MAX + 16];
 static struct replace replace;
+
+/* ---- what reaches the disk, and when ---- */
+
+static char steps[512]; /* a word for each fsync() and renameat() */
+
+static void
+note(const char *step)
+{
+	assert_true(strlen(steps) + strlen(step) < sizeof(steps));
+	strcat(steps, step);
+}
+
+int
+fsync(int fd)
+{
+	char name[32], text[16] = "";
+	struct stat st;
+	int copy;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	sprintf(name, "/proc/self/fd/%d", fd); /* ours is for writing only */
+	copy = S_ISREG(st.st_mode) ? open(name, O_RDONLY) : -1;
+	if (copy >= 0)
+		assert_true(read(copy, text, sizeof(text) - 1) >= 0);
+	if (S_ISDIR(st.st_mode))
+		note("fsync(directory) ");
+	else if (st.st_size == (off_t)strlen(text) && text[0] != ' ' && text[0] != '\0')
+		note("fsync(text) ");
+	else
+		note("fsync(space) ");
+	close(copy);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+int
+renameat(int from_dir, const char *from, int to_dir, const char *to)
+{
+	note("rename ");
+	return (int)syscall(SYS_renameat2, from_dir, from, to_dir, to, 0);
+}
 
 static int
 set_up(void **unused)
@@ -85,6 +126,17 @@ text_takes_the_place_of_the_old(void **unused)
 	assert_int_equal(replace_commit(&replace, "new", 3), 0);
 	assert_file("new");
 	assert_int_equal(count_names(), 1);
+}
+
+static void
+text_is_on_the_disk_before_it_has_the_name_and_the_name_before_it_is_done(void **unused)
+{
+	(void)unused;
+	write_file("old", 0600);
+	steps[0] = '\0';
+	assert_int_equal(replace_prepare(&replace, path, 100), 0);
+	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_string_equal(steps, "fsync(space) fsync(text) rename fsync(directory) ");
 }
 
 static void
@@ -219,6 +271,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(text_takes_the_place_of_the_old),
+		TEST(text_is_on_the_disk_before_it_has_the_name_and_the_name_before_it_is_done),
 		TEST(file_that_was_not_there_is_made_for_few_eyes),
 		TEST(mode_and_owner_stay),
 		TEST(space_is_on_the_disk_before_it_is_needed),

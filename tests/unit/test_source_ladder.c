@@ -54,6 +54,8 @@ struct wire {
 static struct key {
 	bool absent, mute;
 	bool cured_by_reset, lost_by_reset;
+	bool ends; /* the connection does, once, with end_error */
+	int end_error;
 	bool opened; /* by the source */
 	unsigned resets;
 	uint64_t reset_ms[32];
@@ -77,8 +79,9 @@ wire_on_turn(evutil_socket_t fd, short what, void *arg)
 	size_t len = w->queued_len;
 
 	(void)fd, (void)what;
-	if (w->goes) {
-		w->events.gone(w->events.arg, ECONNRESET);
+	if (w->goes || key.ends) {
+		key.ends = false;
+		w->events.gone(w->events.arg, w->goes ? ECONNRESET : key.end_error);
 		return;
 	}
 	w->queued_len = 0;
@@ -336,6 +339,66 @@ key_that_does_not_come_back_from_its_reset_raises_the_alarm(void **state)
 	assert_int_equal(b->alarms, 1);
 }
 
+/* Ends the connection, and waits until the key is back. */
+static void
+end_connection(struct bench *b, int error)
+{
+	key.ends = true;
+	key.end_error = error;
+	pass(b, 3 * SIGN_MS);
+	assert_false(key.ends);
+	pass(b, 30000); /* as long as a link may wait */
+}
+
+static void
+key_that_is_unplugged_is_neither_reset_nor_a_reason_for_an_alarm(void **state)
+{
+	static const int errors[] = {0, ENODEV, EIO, ECONNABORTED};
+	struct bench *b = *state;
+
+	for (size_t i = 0; i < 3 * sizeof(errors) / sizeof(errors[0]); i++) {
+		end_connection(b, errors[i % (sizeof(errors) / sizeof(errors[0]))]);
+		assert_true(is_keyed(b));
+		assert_int_equal(key.resets, 0);
+		assert_int_equal(b->alarms, 0);
+	}
+}
+
+static void
+fault_of_the_transport_resets_the_key_and_the_next_raises_the_alarm(void **state)
+{
+	static const int errors[] = {EPROTO, EPIPE, EOVERFLOW, ETIMEDOUT};
+	struct bench *b = *state;
+
+	for (unsigned i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		end_connection(b, errors[i]);
+		assert_int_equal(key.resets, i + 1);
+		assert_int_equal(b->alarms, i);
+		assert_true(is_keyed(b));
+		key.ends = true; /* while no other reset may be tried yet */
+		pass(b, 3 * SIGN_MS);
+		assert_int_equal(key.resets, i + 1);
+		assert_int_equal(b->alarms, i + 1);
+		pass(b, LADDER_DEVICE_MAX_MS);
+		assert_true(is_keyed(b));
+		assert_false(b->alarm);
+	}
+}
+
+static void
+unplugging_ends_the_alarm(void **state)
+{
+	struct bench *b = *state;
+
+	key.mute = true;
+	pass(b, 3600000);
+	assert_true(b->alarm);
+	key.absent = key.ends = true;
+	key.end_error = ENODEV;
+	pass(b, 2 * SIGN_MS);
+	assert_false(b->alarm);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -346,6 +409,9 @@ main(void)
 		TEST(key_that_falls_mute_again_soon_is_reset_again_and_answers),
 		TEST(mute_key_is_reset_all_day_at_growing_intervals_and_alarm_is_said_once),
 		TEST(key_that_does_not_come_back_from_its_reset_raises_the_alarm),
+		TEST(key_that_is_unplugged_is_neither_reset_nor_a_reason_for_an_alarm),
+		TEST(fault_of_the_transport_resets_the_key_and_the_next_raises_the_alarm),
+		TEST(unplugging_ends_the_alarm),
 	};
 
 	log_set_level(LOG_LEVEL_ERR);
