@@ -48,7 +48,9 @@ choose_carrier(struct carrier *c, const struct device_config *config, struct req
 	else if (result < 0)
 		log_err("%s: not published: %s", config->path, c->problem);
 	else if (c->kind == &carrier_fuse)
-		log_info("%s: served by FUSE, because %s", config->path, why);
+		log_info("%s: served by FUSE, because %s; programs that seek or splice fail or "
+			 "read nothing: see README.md, What works on the device",
+			 config->path, why);
 	else
 		log_info("%s: served by CUSE%s", config->path,
 			 c->mode_is_udevs ? "; udev's rules set its mode, since we are not root"
