@@ -237,12 +237,19 @@ egd_accept_again(evutil_socket_t fd, short what, void *arg)
 	event_add(s->accept, NULL);
 }
 
-/* The last quarter of the places is for those who have none yet: nobody can shut others out. */
+/*
+ * The last quarter of the places is for those who have none yet: nobody can shut others out. Half
+ * of it is for networks of IPv6 that have none, for one client may have all addresses of its own.
+ */
 static bool
 has_its_share(struct egd_server *s, const struct pool_client *client)
 {
-	return s->clients > s->config.max_clients - s->config.max_clients / 4 &&
-	       egd_members_has(&s->members, client);
+	unsigned left = s->config.max_clients - s->clients, last = s->config.max_clients / 4;
+	struct pool_client network;
+
+	return (left < last && egd_members_has(&s->members, client)) ||
+	       (left < (last + 1) / 2 && pool_client_network(client, &network) &&
+		egd_members_has(&s->members, &network));
 }
 
 const char *

@@ -65,7 +65,7 @@ answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 
 	if (len > ready)
 		len = ready;
-	if (!bucket_take(&c->member->allowance, len, clock_now_ms()))
+	if (!egd_member_take(c->member, len, clock_now_ms()))
 		len = 0;
 	out[0] = (uint8_t)pool_take(c->server->pool, &c->handle, out + 1, len);
 	c->record->in[c->in_at + 1] = out[0];
@@ -78,12 +78,11 @@ answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 static bool
 charge(struct egd_connection *c, size_t len)
 {
-	struct bucket *allowance = &c->member->allowance;
 	uint64_t now_ms = clock_now_ms();
 
-	c->charged = c->charged || bucket_take(allowance, len, now_ms);
+	c->charged = c->charged || egd_member_take(c->member, len, now_ms);
 	if (!c->charged)
-		c->retry_ms = bucket_when(allowance, len, now_ms) - now_ms;
+		c->retry_ms = egd_member_when(c->member, len, now_ms) - now_ms;
 	return c->charged;
 }
 

@@ -58,13 +58,17 @@ name_hash(const char *name)
 	return hash;
 }
 
-static uint64_t
-upper_half(const struct in6_addr *address)
+/* The network and the address in it; of a link-local one the network is the link. */
+static void
+split_ip6(const struct sockaddr_in6 *in6, struct pool_client *ret)
 {
-	uint64_t half;
+	uint64_t halves[2];
 
-	memcpy(&half, address, sizeof(half));
-	return be64toh(half);
+	memcpy(halves, &in6->sin6_addr, sizeof(halves));
+	ret->number = be64toh(halves[0]);
+	ret->host = be64toh(halves[1]);
+	if (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr))
+		ret->number ^= in6->sin6_scope_id;
 }
 
 void
@@ -72,6 +76,7 @@ egd_caller_identity(const struct egd_caller *caller, const char *name, struct po
 {
 	const struct address *address = &caller->address;
 
+	ret->host = 0;
 	if (caller->guest != NULL) {
 		ret->kind = IDENTITY_DOMAIN;
 		ret->number = name_hash(caller->guest);
@@ -83,7 +88,7 @@ egd_caller_identity(const struct egd_caller *caller, const char *name, struct po
 		ret->number = ntohl(address->in4.sin_addr.s_addr);
 	} else if (address->any.sa_family == AF_INET6) {
 		ret->kind = IDENTITY_IPV6;
-		ret->number = upper_half(&address->in6.sin6_addr);
+		split_ip6(&address->in6, ret);
 	} else if (address->any.sa_family == AF_VSOCK) {
 		ret->kind = IDENTITY_VSOCK;
 		ret->number = address->vm.svm_cid;

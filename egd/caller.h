@@ -22,10 +22,7 @@ int egd_caller_accept(int listener, struct egd_caller *ret);
 /* Of a connection that somebody else has taken: 0 or -errno, it has gone. */
 int egd_caller_of(int fd, struct egd_caller *ret);
 
-/*
- * Fills in kind and number. `name` is what TLS has proven, or "": then the address counts, of IPv6
- * the upper half, for who has one such address has all of them.
- */
+/* Fills in kind, number and host. `name` is what TLS has proven, or "": then the address counts. */
 void egd_caller_identity(const struct egd_caller *caller, const char *name,
 			 struct pool_client *ret);
 

@@ -14,10 +14,14 @@
 
 #define EGD_MEMBERS_BUCKETS 256
 
+/* The rate and the burst of a network of IPv6, in those of one address. */
+#define EGD_NETWORK_ADDRESSES 16
+
 struct egd_member {
 	enum identity_kind kind;
-	uint64_t number;
-	unsigned connections;
+	uint64_t number, host;
+	struct egd_member *network; /* of an IPv6 address, else NULL */
+	unsigned connections;       /* of a network: its addresses' */
 	struct bucket allowance;
 	LIST_ENTRY(egd_member) neighbour; /* in its bucket */
 	TAILQ_ENTRY(egd_member) in_left;  /* while it has no connection */
@@ -42,5 +46,9 @@ struct egd_member *egd_members_join(struct egd_members *members, const struct po
 
 /* One less. */
 void egd_members_leave(struct egd_members *members, struct egd_member *member);
+
+/* Takes `len` bytes of its allowance, and of its network's: as bucket_take() and bucket_when(). */
+bool egd_member_take(struct egd_member *member, size_t len, uint64_t now_ms);
+uint64_t egd_member_when(struct egd_member *member, size_t len, uint64_t now_ms);
 
 #endif

@@ -188,7 +188,10 @@ pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *
 	h->identity = identities_join(&pool->identities, client, queue);
 	if (h->identity == NULL)
 		return false;
-	h->place = (struct place){.owner = h, .quantum = POOL_QUANTUM};
+	h->place = (struct place){.circle = &h->identity->circle,
+				  .outer = &h->identity->place,
+				  .owner = h,
+				  .quantum = POOL_QUANTUM};
 	TAILQ_INIT(&h->waiters);
 	TAILQ_INIT(&h->answered);
 	LIST_INSERT_HEAD(&pool->handles, h, open);
@@ -213,7 +216,7 @@ pool_handle_close(struct pool *pool, struct pool_handle *h)
 	stash_lose(pool, h);
 	if (h->stash != NULL)
 		slots_give(&pool->stashes, h->stash);
-	circle_remove(&h->identity->circle, &h->place);
+	circle_remove(&h->place);
 	identities_leave(&pool->identities, h->identity);
 	LIST_REMOVE(h, open);
 	*h = (struct pool_handle){0};

@@ -4,11 +4,11 @@
  * most once: taking is copying and wiping. Bytes granted to somebody who vanished are wiped and
  * counted as lost, never given to another. Always: in = delivered + lost + held.
  *
- * Fair at two levels: identities (a uid, an address) take turns, and within one its handles (open
+ * Fair at each level: identities (a uid, an address) take turns, and within one its handles (open
  * files, connections) take turns, by bytes, kept across refills: neither big requests nor many
- * requests win. A blocked request gathers its bytes turn by turn; a `whole` one waits until the
- * ring holds all of it, those behind it wait too, and it pays with its next turns. No I/O, no
- * clock, no allocation after pool_new().
+ * requests win. IPv6 addresses take theirs within those of their network, a /64. A blocked request
+ * gathers its bytes turn by turn; a `whole` one waits until the ring holds all of it, those behind
+ * it wait too, and it pays with its next turns. No I/O, no clock, no allocation after pool_new().
  *
  * Between calls either nobody waits or the ring holds less than the first in turn needs, and the
  * reserve. One thread. A callback may call anything here but pool_free(), for its own handle and
@@ -76,7 +76,7 @@ typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
 struct pool_config {
 	size_t size; /* bytes of the ring, >= POOL_SIZE_MIN + reserve */
-	/* At once, all outlets together; one identity may have at most a quarter of either. */
+	/* At once, all outlets together; one identity, or network, may have at most a quarter. */
 	unsigned max_handles;
 	unsigned max_waiters; /* blocked requests and armed polls */
 	/*

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Whose turn it is, at two levels (pool/circle.h): identities take turns of their weight, and
- * within one its handles take turns of POOL_QUANTUM; a handle's own requests are served in the
- * order in which they came, its poll after them (a program that polled and then reads must not wait
- * for both, and shall read in the stream's order).
+ * Whose turn it is (pool/circle.h): identities take turns of their weight, IPv6 addresses within
+ * the turns of their network, and within an identity its handles take turns of POOL_QUANTUM; a
+ * handle's own requests are served in the order in which they came, its poll after them (a program
+ * that polled and then reads must not wait for both, and shall read in the stream's order).
  */
 #ifndef POOL_QUEUE_H
 #define POOL_QUEUE_H

@@ -37,7 +37,7 @@ waiter_new(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void 
 {
 	struct pool_waiter *w;
 
-	if (h->identity->waiters >= pool->identity_share)
+	if (identity_first(h->identity)->waiters >= pool->identity_share)
 		return NULL;
 	w = slots_take(&pool->waiters);
 	if (w == NULL)
@@ -45,7 +45,7 @@ waiter_new(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void 
 	w->handle = h;
 	w->ready = ready;
 	w->arg = arg;
-	h->identity->waiters++;
+	identity_first(h->identity)->waiters++;
 	h->account->waited++;
 	return w;
 }
@@ -62,7 +62,7 @@ waiter_free(struct pool *pool, struct pool_waiter *w)
 		queue_leave(w);
 	if (h->poll == w)
 		h->poll = NULL;
-	h->identity->waiters--;
+	identity_first(h->identity)->waiters--;
 	slots_give(&pool->waiters, w);
 }
 

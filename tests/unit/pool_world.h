@@ -185,11 +185,13 @@ world_put(struct world *w)
 static inline void
 world_open(struct world *w, unsigned i)
 {
-	struct pool_client client = {.kind = i % 2, .whole = i % 3 == 0};
+	static const enum identity_kind kinds[] = {IDENTITY_UID, IDENTITY_IPV4, IDENTITY_IPV6};
+	struct pool_client client = {.kind = kinds[i % 3], .whole = i % 2 == 0};
 
 	if (w->open[i])
 		return;
 	client.number = w->pick(w->arg, 3);
+	client.host = client.kind == IDENTITY_IPV6 ? w->pick(w->arg, 3) : 0;
 	client.weight = 1 + w->pick(w->arg, 3);
 	client.reserve = w->privileged[i] = w->pick(w->arg, 4) == 0;
 	w->open[i] = pool_handle_open(w->pool, &w->handles[i], &w->accounts[i % WORLD_ACCOUNTS],

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "egd/caller.h"
 #include "egd/members.h"
 #include "egd/networks.h"
 
@@ -94,6 +95,78 @@ who_left_first_is_forgotten_first(void **state)
 	egd_members_leave(*state, m);
 }
 
+/* ---- IPv6: addresses in a network ---- */
+
+static struct egd_member *
+join_host(struct egd_members *members, uint64_t network, uint64_t host)
+{
+	const struct pool_client client = {.kind = IDENTITY_IPV6, .number = network, .host = host};
+	struct bucket full;
+
+	bucket_init(&full, 1, 1000, 0);
+	return egd_members_join(members, &client, &full);
+}
+
+static void
+an_address_cannot_use_up_the_rate_of_its_neighbours(void **state)
+{
+	struct egd_member *a = join_host(*state, 7, 1), *b = join_host(*state, 7, 2);
+
+	assert_true(egd_member_take(a, 1000, 0));
+	assert_false(egd_member_take(a, 1, 0));
+	assert_int_equal(egd_member_when(a, 1, 0), 1000);
+	assert_true(egd_member_take(b, 1000, 0));
+	egd_members_leave(*state, a);
+	egd_members_leave(*state, b);
+}
+
+/* One that is refused for its network's sake keeps what it has itself. */
+static void
+addresses_of_one_network_share_the_rate_of_sixteen(void **state)
+{
+	struct egd_member *m, *other = join_host(*state, 8, 1);
+
+	for (uint64_t host = 0; host < EGD_NETWORK_ADDRESSES; host++) {
+		m = join_host(*state, 7, host);
+		assert_true(egd_member_take(m, 1000, 0));
+		egd_members_leave(*state, m); /* the network is remembered, if not each address */
+	}
+	m = join_host(*state, 7, EGD_NETWORK_ADDRESSES);
+	assert_false(egd_member_take(m, 16, 0));
+	assert_int_equal(egd_member_when(m, 16, 0), 1000);
+	assert_int_equal(m->allowance.level, 1000 * 1000);
+	assert_true(egd_member_take(other, 1000, 0));
+	egd_members_leave(*state, m);
+	egd_members_leave(*state, other);
+}
+
+static struct pool_client
+identity_of(const char *ip, unsigned scope)
+{
+	struct egd_caller caller = {0};
+	struct pool_client client;
+
+	assert_true(address_from_ip(ip, 1, &caller.address));
+	caller.address.in6.sin6_scope_id = scope;
+	egd_caller_identity(&caller, "", &client);
+	return client;
+}
+
+static void
+a_link_local_network_is_its_link(void **state)
+{
+	struct pool_client a = identity_of("2001:db8::1", 0), b = identity_of("2001:db8::2", 0);
+
+	(void)state;
+	assert_int_equal(a.kind, IDENTITY_IPV6);
+	assert_int_equal(a.number, b.number);
+	assert_int_not_equal(a.host, b.host);
+	a = identity_of("fe80::1", 2);
+	b = identity_of("fe80::1", 3);
+	assert_int_not_equal(a.number, b.number);
+	assert_int_equal(a.number, identity_of("fe80::2", 2).number);
+}
+
 /* ---- lists of networks ---- */
 
 static bool
@@ -147,6 +220,9 @@ main(void)
 		PROMISE(connections_of_one_identity_share),
 		PROMISE(coming_again_is_no_new_burst),
 		PROMISE(who_left_first_is_forgotten_first),
+		PROMISE(an_address_cannot_use_up_the_rate_of_its_neighbours),
+		PROMISE(addresses_of_one_network_share_the_rate_of_sixteen),
+		cmocka_unit_test(a_link_local_network_is_its_link),
 		cmocka_unit_test(a_list_has_what_one_of_its_networks_has),
 		cmocka_unit_test(one_bad_network_spoils_the_list),
 	};

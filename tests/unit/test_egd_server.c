@@ -460,6 +460,43 @@ the_last_places_are_for_those_who_have_none(void **state)
 	assert_int_equal(egd_rig_totals(rig).handles, 0);
 }
 
+/* A client of this address, as a proxy says; whether it is served. */
+static int
+join_as(struct egd_rig *rig, const char *ip, bool served)
+{
+	char header[128];
+	int fd = egd_rig_join(rig);
+
+	snprintf(header, sizeof(header), "PROXY TCP6 %s ::1 4000 8888\r\n", ip);
+	egd_rig_say(rig, fd, header, strlen(header));
+	if (!served) {
+		egd_rig_hears_the_end(rig, fd);
+		return -1;
+	}
+	SAY(rig, fd, "\0");
+	HEARS(rig, fd, "\0\0\0\0");
+	return fd;
+}
+
+/* Of eight places: its seventh neighbour and another network have none yet. */
+static void
+the_last_places_are_for_other_addresses_and_the_very_last_for_other_networks(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fds[8];
+
+	strcpy(rig->config.proxy_from, "127.0.0.1");
+	egd_rig_start_tcp(rig);
+	for (size_t i = 0; i < 6; i++)
+		fds[i] = join_as(rig, "2001:db8::1", true);
+	join_as(rig, "2001:db8::1", false);
+	fds[6] = join_as(rig, "2001:db8::2", true);
+	join_as(rig, "2001:db8::3", false);
+	fds[7] = join_as(rig, "2001:db8:0:1::1", true);
+	for (size_t i = 0; i < 8; i++)
+		close(fds[i]);
+}
+
 static void
 more_than_max_clients_are_closed_at_once(void **state)
 {
@@ -613,6 +650,7 @@ main(void)
 		PROMISE(what_was_sent_is_nowhere_in_our_memory),
 		PROMISE(a_rate_holds_back_reads_and_empties_tries),
 		PROMISE(the_last_places_are_for_those_who_have_none),
+		PROMISE(the_last_places_are_for_other_addresses_and_the_very_last_for_other_networks),
 		PROMISE(more_than_max_clients_are_closed_at_once),
 		PROMISE(who_does_not_begin_keeps_nobody_out),
 		PROMISE(only_allowed_networks_may_connect),

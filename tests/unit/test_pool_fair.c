@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who gets how much, of those who gather their bytes turn by turn. */
+#include "pool/inside.h"
 #include "tests/unit/pool_readers.h"
 
 static void
@@ -199,6 +200,98 @@ a_newcomer_waits_one_round_at_most(void **state)
 	assert_int_equal(last->got, 32);
 }
 
+/* ---- IPv6: networks, then addresses ---- */
+
+static struct reader *
+host(struct rig *rig, uint64_t network, uint64_t number, size_t need, bool whole)
+{
+	const struct pool_client client = {.kind = IDENTITY_IPV6,
+					   .number = network,
+					   .host = number,
+					   .weight = 1,
+					   .whole = whole};
+
+	return reader_as(rig, &client, need);
+}
+
+static void
+addresses_of_one_network_share_its_share(void **state)
+{
+	struct rig *rig = *state;
+	struct reader *other, *lone = host(rig, 1, 1, 256, false);
+	uint64_t many = 0;
+
+	for (unsigned i = 0; i < 50; i++)
+		host(rig, 1, 2, 256, false);
+	other = host(rig, 2, 1, 256, false);
+	for (unsigned i = 0; i < 4000; i++)
+		feed(rig, 32);
+	for (unsigned i = 1; i <= 50; i++)
+		many += granted(&rig->readers[i]);
+	assert_within(granted(lone), many, POOL_QUANTUM);
+	assert_within(granted(other), many + granted(lone), 2 * POOL_QUANTUM);
+}
+
+static void
+addresses_of_one_network_however_many_win_nothing_over_another_network(void **state)
+{
+	struct rig *rig = *state;
+	struct reader *lone = host(rig, 2, 1, 256, false);
+	uint64_t many = 0;
+
+	for (unsigned i = 0; i < 1000; i++)
+		host(rig, 1, i, 256, false);
+	for (unsigned i = 0; i < 4000; i++)
+		feed(rig, 32);
+	for (unsigned i = 1; i <= 1000; i++)
+		many += granted(&rig->readers[i]);
+	assert_within(granted(lone), many, POOL_QUANTUM);
+}
+
+/* Each of its requests leaves a debt, which its neighbour would pay if it were the network's. */
+static void
+address_that_connects_anew_wins_nothing_over_its_neighbours(void **state)
+{
+	struct rig *rig = *state;
+	struct reader *anew = host(rig, 1, 1, 256, true), *stays = host(rig, 1, 2, 256, true);
+
+	anew->reconnects = true;
+	host(rig, 2, 1, 256, true);
+	for (unsigned i = 0; i < 10000; i++)
+		put_zeros(rig, 32);
+	assert_within(granted(anew), granted(stays), 2 * POOL_GATHER_MAX);
+}
+
+/* They would fill the room for debts, while a neighbour that asks nothing is connected. */
+static void
+debts_of_addresses_end_when_none_of_their_network_waits(void **state)
+{
+	struct pool_client neighbour = {.kind = IDENTITY_IPV6, .number = 1, .weight = 1};
+	struct rig *rig = *state;
+	struct pool_account account = {0};
+	struct pool_handle idle;
+	struct reader *r;
+	unsigned before, after;
+
+	assert_true(pool_handle_open(rig->pool, &idle, &account, &neighbour));
+	reader(rig, 2, 256);
+	reader(rig, 3, 256);
+	for (unsigned i = 0; i < 10; i++) {
+		r = host(rig, 1, 1 + i, 256, true);
+		while (r->answers == 0)
+			put_zeros(rig, 32);
+		pool_handle_close(rig->pool, &r->h);
+		rig->len--;
+	}
+	before = rig->pool->identities.owing;
+	put_zeros(rig, 4096);
+	after = rig->pool->identities.owing;
+	pool_handle_close(rig->pool, &idle);
+	assert_in_range(before, 1, 10);
+	assert_int_equal(after, 0);
+	assert_int_equal(rig->pool->identities.slots.used, 2);
+}
+
 #define promise(name) cmocka_unit_test_setup_teardown(name, readers_set_up, readers_tear_down)
 
 int
@@ -217,6 +310,10 @@ main(void)
 		promise(who_leaves_and_comes_back_before_its_turn_keeps_its_place),
 		promise(who_leaves_and_misses_its_turn_goes_last),
 		promise(a_newcomer_waits_one_round_at_most),
+		promise(addresses_of_one_network_share_its_share),
+		promise(addresses_of_one_network_however_many_win_nothing_over_another_network),
+		promise(address_that_connects_anew_wins_nothing_over_its_neighbours),
+		promise(debts_of_addresses_end_when_none_of_their_network_waits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
