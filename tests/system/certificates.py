@@ -1,5 +1,6 @@
 """A root, and certificates that lead to it, made by openssl(1) for one test."""
 
+import ssl
 import subprocess
 
 from processes import PATIENCE_S
@@ -19,7 +20,14 @@ class Root:
         self.folder, self.name = folder, name
         self.file, self.key = folder / f"{name}.pem", folder / f"{name}.key"
         openssl("req", "-x509", *NEW_KEY, "-subj", f"/CN={name}", "-days", 2,
+                "-addext", "keyUsage=critical,keyCertSign,cRLSign",
                 "-keyout", self.key, "-out", self.file)
+
+    def context(self):
+        """A client's, as strict as Python's own are from 3.13 on."""
+        context = ssl.create_default_context(cafile=self.file)
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+        return context
 
     def issue(self, name, alt_name=None):
         """(certificate, key): files of a certificate of `name`, good for `alt_name` too."""

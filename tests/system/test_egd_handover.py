@@ -291,7 +291,7 @@ def test_connections_with_tls_are_closed_and_come_again(start_sim, start_daemon,
     cert, key = root.issue("host", "IP:127.0.0.1")
     daemon = listening(start_daemon(sim=start_sim()), section(
         f"tls:127.0.0.1:{port}", cert=cert, key=key, allow="127.0.0.0/8"))
-    context = ssl.create_default_context(cafile=root.file)
+    context = root.context()
     for how in kill, restart:
         with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain:
             with context.wrap_socket(plain, server_hostname="127.0.0.1") as c:

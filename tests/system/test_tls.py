@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from certificates import Root
 from conftest import Daemon, start
 from processes import Process, run, wait_until
 from stream import expected
@@ -91,23 +92,6 @@ def read_device(daemon, length):
     return run(*argv, text=False).stdout
 
 
-def certificate(place, name, issuer=None, extensions=""):
-    """Makes NAME.crt and NAME.key; a root of its own without `issuer`."""
-    new = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    new += ["-subj", f"/CN={name}", "-keyout", f"{place}/{name}.key"]
-    if issuer is None:
-        done = run(*new, "-x509", "-days", "9", "-out", f"{place}/{name}.crt")
-        assert done.returncode == 0, done.stdout
-        return
-    done = run(*new, "-out", f"{place}/{name}.csr")
-    assert done.returncode == 0, done.stdout
-    (place / "extensions").write_text(extensions)
-    sign = ["openssl", "x509", "-req", "-days", "9", "-in", f"{place}/{name}.csr"]
-    sign += ["-CA", f"{place}/{issuer}.crt", "-CAkey", f"{place}/{issuer}.key", "-CAcreateserial"]
-    done = run(*sign, "-extfile", f"{place}/extensions", "-out", f"{place}/{name}.crt")
-    assert done.returncode == 0, done.stdout
-
-
 def test_relay_delivers_the_keys_bytes_over_psk(place, device, sim, psk, port, started, start_daemon):
     start(started, Host(place / "host", sim, PSK.format(port=port, psk=psk)), True)
     relay = start_daemon(text=relay_config(place, device, port, f"psk = {psk}"))
@@ -115,13 +99,12 @@ def test_relay_delivers_the_keys_bytes_over_psk(place, device, sim, psk, port, s
 
 
 def test_relay_delivers_the_keys_bytes_over_certificates(place, device, sim, port, started, start_daemon):
-    certificate(place, "root")
-    certificate(place, "host", "root", "subjectAltName=IP:127.0.0.1")
-    certificate(place, "guest", "root", "")
-    ca = f"{place}/root.crt"
-    listen = CERT.format(port=port, cert=f"{place}/host.crt", key=f"{place}/host.key", ca=ca)
+    root = Root(place)
+    cert, key = root.issue("host", "IP:127.0.0.1")
+    listen = CERT.format(port=port, cert=cert, key=key, ca=root.file)
     start(started, Host(place / "daemon", sim, listen), True)
-    keys = [f"ca = {ca}", f"cert = {place}/guest.crt", f"key = {place}/guest.key"]
+    cert, key = root.issue("guest")
+    keys = [f"ca = {root.file}", f"cert = {cert}", f"key = {key}"]
     relay = start_daemon(text=relay_config(place, device, port, *keys))
     assert read_device(relay, 4096) == expected(SEED, 0, 4096)
 

@@ -60,7 +60,8 @@ def test_units_are_no_more_exposed_than_they_must_be(units, unit):
 def udev_complaints(rules):
     """What udev says of a file of rules, line by line."""
     if run("udevadm", "verify", "--version").returncode == 0:
-        lines = run("udevadm", "verify", str(rules)).stdout.splitlines()
+        # Our group is not here, and some versions count that as a fault of the rules.
+        lines = run("udevadm", "verify", "--resolve-names=never", str(rules)).stdout.splitlines()
     else:
         # Before 254 it only reads its own folders: ours takes the place of one, for itself alone.
         shell = f"mount --bind {rules.parent} /etc/udev/rules.d && udevadm test /devices/virtual/mem/null"

@@ -137,7 +137,7 @@ def test_client_over_tls_is_left(place, houses):
     cert, key = root.issue("server", "IP:127.0.0.1")
     house, port = new_house(houses, place, "one"), free_port()
     start_with_key(house, f"tls:127.0.0.1:{port}", more=f"cert = {cert}\nkey = {key}")
-    context = strict(ssl.create_default_context(cafile=root.file))
+    context = strict(root.context())
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as plain:
         with context.wrap_socket(plain, server_hostname="127.0.0.1",
                                  suppress_ragged_eofs=False) as client:
