@@ -28,13 +28,7 @@ if [ "$kind" = xen ]; then
 	size=1G
 fi
 
-# The suites of Debian that this machine knows, renamed to the one that is wanted.
-sources() {
-	here=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	apt-get indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' 'Origin: Debian' 'Component: main' |
-		sed "s/ $here/ $suite/" | sort -u
-}
+sources=$("${0%/*}/../apt_sources.sh" "$suite")
 
 out_of_reach() {
 	echo "$1"
@@ -43,15 +37,14 @@ out_of_reach() {
 
 # The first of them that is no update of another.
 can_fetch() {
-	sources | awk -v s="$suite" '$3 == s { sub("/*$", "", $2); print $2 "/dists/" s "/InRelease"; exit }' | {
+	echo "$sources" | awk -v s="$suite" '$3 == s { sub("/*$", "", $2); print $2 "/dists/" s "/InRelease"; exit }' | {
 		read -r address &&
 			/usr/lib/apt/apt-helper -qq -o APT::Sandbox::User=root -o Acquire::Retries=1 \
 				-o Acquire::http::Timeout=20 download-file "$address" "$work/InRelease"
 	} >&2
 }
 
-[ -n "$(sources)" ] || apt-get update >&2 || :
-[ -n "$(sources)" ] || out_of_reach "there is no Debian among the apt sources"
+[ -n "$sources" ] || out_of_reach "there is no Debian among the apt sources"
 
 mkdir -p "${out%/*}"
 work=$(mktemp -d "$out.XXXXXX")
@@ -79,7 +72,7 @@ unpack_payload() {
 	*) xz -dc "$work/payload" ;;
 	esac
 }
-sources | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
+echo "$sources" | TMPDIR=$work mmdebstrap --quiet --mode=root --variant=essential --format=directory \
 	--include="$packages" --aptopt='APT::Install-Recommends "false"' \
 	--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 	--dpkgopt='path-exclude=/usr/share/info/*' --dpkgopt='path-exclude=/usr/share/locale/*' \

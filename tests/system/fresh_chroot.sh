@@ -16,9 +16,8 @@ done
 mkdir -p "$cache"
 if [ ! -s "$base" ]; then
 	echo "fresh: making $base"
-	# shellcheck disable=SC2046
-	mmdebstrap --quiet --format=tar --variant=minbase --include=make,git "$suite" "$base.new" \
-		$(find /etc/apt -maxdepth 2 -name '*.sources' -o -name '*.list')
+	"$top/tests/apt_sources.sh" "$suite" |
+		mmdebstrap --quiet --format=tar --variant=minbase --include=make,git "$suite" "$base.new" -
 	mv "$base.new" "$base"
 fi
 
@@ -28,6 +27,8 @@ root=$work/root
 mkdir "$root"
 tar -C "$root" -xf "$base"
 cp -a /etc/apt/. "$root/etc/apt/"
+rm -rf "$root"/etc/apt/sources.list*
+"$top/tests/apt_sources.sh" "$suite" >"$root/etc/apt/sources.list"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 git -c safe.directory='*' clone --quiet "$top" "$root/root/ekey-random"
 
