@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from memory import memory
 from processes import program, wait_until
 from rekeying import (
     SERIAL, MASTER, PROMPT, OK, BAD_MASTER, ltk, counters, on_terminal, start_key, way,
@@ -23,28 +24,6 @@ def forms(master):
     pieces += [raw[i : i + 16] for i in (0, 8, 16)]
     pieces += [master.encode()[i : i + 16] for i in (0, 14, 28)]
     return pieces + [raw.hex().encode()]
-
-
-READABLE_MAX = 1 << 32  # bytes of one mapping; a sanitizer's shadow memory is larger by far
-
-
-def memory(pid, dumped_only):
-    """The writable memory of a process; without what is left out of core dumps, if so asked."""
-    regions, flags = [], {}
-    with open(f"/proc/{pid}/smaps", encoding="utf-8") as smaps:
-        for line in smaps:
-            if match := re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line):
-                regions.append(at := (int(match[1], 16), int(match[2], 16)))
-                writable = "w" in match[3]
-            elif line.startswith("VmFlags:"):
-                flags[at] = writable and not (dumped_only and " dd" in line)
-    with open(f"/proc/{pid}/mem", "rb", buffering=0) as mem:
-        for start, end in regions:
-            if end - start > READABLE_MAX:
-                pytest.skip("built with a sanitizer: its memory is too large to be searched")
-            if flags[start, end]:
-                mem.seek(start)
-                yield mem.read(end - start)
 
 
 def test_master_key_is_in_no_command_line_environment_log_or_core(way, on_terminal):
