@@ -12,6 +12,7 @@ import subprocess
 import pytest
 
 from house import NOBODY, SEED, as_root, stop
+from memory import family, name
 from processes import BUILD, PATIENCE_S, core, mounted, program, run, wait_until
 from stream import expected
 
@@ -130,18 +131,60 @@ def test_leaves_no_core(house):
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
 
 
+def test_entropy_and_keys_are_in_locked_memory(house):
+    house.write_config(house.device_section(), pool="64KiB")
+    daemon = house.start_daemon()
+    status = pathlib.Path(f"/proc/{core(daemon.pid)}/status").read_text()
+    reply_kib = 32  # the longest answer of the device
+    assert int(re.search(r"^VmLck:\s+(\d+) kB$", status, re.M)[1]) >= 64 + reply_kib
+    assert "could not be locked" not in house.log()
+
+
+@as_root
+@pytest.mark.parametrize("user", [[], NOBODY], ids=["root", "nobody"])
+def test_processes_are_not_their_users_to_look_into(house, user):
+    """The helper of root's daemon becomes nobody, which the kernel takes for a new beginning."""
+    house.write_config("[kernel]\n")
+    house.path.chmod(0o755)
+    os.chown(house.path, 65534, 65534)
+    program = shutil.copy(BUILD / "ekey-randomd", house.path)
+    daemon = house.start(*user, program, "-c", house.config, log="daemon.log")
+    wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
+    wait_until(lambda: "ekey-keeper" in [name(pid) for pid in family(daemon.pid)], "it is confined")
+    for pid in family(daemon.pid):
+        wait_until(lambda pid=pid: os.stat(f"/proc/{pid}/environ").st_uid == 0, f"{name(pid)} is root's")
+
+
+@as_root
+@pytest.mark.parametrize("user", ["", "user = nobody\n"])
+def test_daemon_ends_when_its_parent_is_killed(house, user):
+    """A change of the user makes the kernel forget that it was to."""
+    house.write_config()
+    house.config.write_text(house.config.read_text().replace("[daemon]\n", f"[daemon]\n{user}"))
+    house.path.chmod(0o755)
+    parent = house.start_daemon()
+    rest = family(parent.pid)[1:]
+    assert rest
+    parent.kill()
+    wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in rest), "all have ended")
+
+
 @as_root
 def test_becomes_its_user_for_good(house):
     house.write_config()
     house.config.write_text(house.config.read_text().replace("[daemon]", "[daemon]\nuser = nobody"))
     house.path.chmod(0o755)
-    daemon = house.start_daemon()
+    argv = ["setpriv", "--groups", "0,4", BUILD / "ekey-randomd", "-c", house.config]
+    daemon = house.start(*argv, log="daemon.log")
+    wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
     status = pathlib.Path(f"/proc/{core(daemon.pid)}/status").read_text()
     nobody = subprocess.run(["id", "-u", "nobody"], stdout=subprocess.PIPE, text=True, check=True)
     ids = nobody.stdout.strip()
     assert re.search(rf"^Uid:\t{ids}\t{ids}\t{ids}\t{ids}$", status, re.M), status
     for kind in "Inh", "Prm", "Eff", "Amb":
         assert re.search(rf"^Cap{kind}:\t0+$", status, re.M), status
+    groups = subprocess.run(["id", "-G", "nobody"], stdout=subprocess.PIPE, text=True, check=True)
+    assert re.search(r"^Groups:\t(.*)$", status, re.M)[1].split() == groups.stdout.split()
     assert os.stat(f"/proc/{core(daemon.pid)}/environ").st_uid == 0  # nobody's, were it dumpable
     assert "now user nobody" in house.log()
     assert stop(daemon) < 1

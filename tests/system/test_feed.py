@@ -1,6 +1,7 @@
 """ekey-feed: asks real servers and bad ones, says how it goes, and needs no privilege to mix."""
 
 import os
+import pathlib
 import pty
 import re
 import shutil
@@ -13,10 +14,12 @@ import time
 
 import pytest
 
-from house import House
+from house import House, as_root
+from memory import family
 from processes import PATIENCE_S, TOP, Process, program, run, wait_until
 from relay import LISTEN, free_port, start_with_key
 
+CAP_SYS_ADMIN = 1 << 21
 OK, USAGE, UPSTREAM, KERNEL, STALE, NO_STATUS, TIMED_OUT, REFUSED = 0, 1, 2, 3, 4, 5, 7, 8
 PSK = "guest:" + "5a" * 32 + "\n"
 OTHER_PSK = "guest:" + "a5" * 32 + "\n"
@@ -493,6 +496,23 @@ def test_an_order_feeds_at_once(house, server, started):
     agent.child.send_signal(signal.SIGUSR1)
     wait_until(lambda: figures(path)["feeds_total"] == "2", "it feeds again")
     agent.kill()
+
+
+@as_root
+def test_helper_is_nobody_with_one_capability_and_ends_with_the_agent(house, server, started):
+    agent = Process(["setpriv", "--groups", "0,4", program("ekey-feed"), "--from", server, *MIX],
+                    house.path / "feed.log")
+    started.append(agent)
+    wait_until(lambda: "fed the kernel" in agent.log(), "it feeds")
+    (helper,) = family(agent.pid)[1:]
+    status = dict(line.split(":\t", 1) for line in
+                  pathlib.Path(f"/proc/{helper}/status").read_text().splitlines())
+    assert status["Uid"].split() == ["65534"] * 4 and status["Groups"].split() == []
+    assert all(int(status[f"Cap{kind}"], 16) & ~CAP_SYS_ADMIN == 0 for kind in ("Inh", "Prm", "Eff"))
+    status = pathlib.Path(f"/proc/{agent.pid}/status").read_text()
+    assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^CapPrm:\t0+$", status, re.M)
+    agent.kill()
+    wait_until(lambda: not os.path.exists(f"/proc/{helper}"), "it ended too")
 
 
 def test_the_line_is_strict(place):

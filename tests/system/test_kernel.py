@@ -2,11 +2,12 @@
 
 import os
 import pathlib
+import shutil
 import signal
 
 import pytest
 
-from house import House, as_root, stop
+from house import NOBODY, House, as_root, stop
 from processes import core, program, run, wait_until
 
 KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\n"
@@ -95,6 +96,26 @@ def test_the_keeper_is_nobody_and_has_one_capability(house):
     process = state(keeper)
     assert int(process["CapEff"], 16) & ~CAP_SYS_ADMIN == 0
     assert process["Groups"].split() == []
+
+
+@as_root
+def test_of_ambient_capabilities_the_keeper_has_one_and_the_daemon_none(house):
+    """As a service manager gives them, with more than are needed."""
+    more = "+sys_admin,+dac_override,+syslog,+net_admin"
+    house.start_sim(rate=500)
+    house.keyring.chmod(0o644)
+    house.key.chmod(0o666)
+    house.write_config(house.source(), KERNEL)
+    house.path.chmod(0o777)
+    program_here = shutil.copy(program("ekey-randomd"), house.path)
+    daemon = house.start(*NOBODY, f"--inh-caps={more}", f"--ambient-caps={more}", program_here,
+                         "-c", house.config, log="daemon.log")
+    wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
+    keeper = keeper_of(daemon)
+    sets = lambda pid: {kind: int(state(pid)[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")}
+    wait_until(lambda: sets(keeper) == {"Inh": 0, "Prm": CAP_SYS_ADMIN, "Eff": CAP_SYS_ADMIN, "Amb": 0},
+               "the keeper has one")
+    assert sets(core(daemon.pid)) == {"Inh": 0, "Prm": 0, "Eff": 0, "Amb": 0}
 
 
 def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon(house):
