@@ -212,6 +212,7 @@ egd_answers_send(struct egd_connection *c)
 		if (n < 0)
 			return (int)n;
 		c->out_at += (size_t)n;
+		c->slow = false;
 	}
 	if (c->out != NULL)
 		out_give_back(c);

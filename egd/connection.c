@@ -160,7 +160,10 @@ patience_for(const struct egd_connection *c)
 	return limits->idle;
 }
 
-/* The socket tells when it has room while there is something to send. */
+/*
+ * The socket tells when it has room while there is something to send. The time for reading our
+ * replies runs on while the client sends: only what leaves begins it anew.
+ */
 static void
 wait_for_it(struct egd_connection *c)
 {
@@ -176,10 +179,11 @@ wait_for_it(struct egd_connection *c)
 		event_add(c->output, NULL);
 	else
 		event_del(c->output);
-	if (limit != NULL)
-		event_add(c->patience, limit);
-	else
+	if (limit == NULL)
 		event_del(c->patience);
+	else if (limit != c->server->limits.slow || !c->slow)
+		event_add(c->patience, limit);
+	c->slow = limit == c->server->limits.slow;
 }
 
 static void

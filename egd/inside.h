@@ -36,6 +36,7 @@ struct egd_connection {
 	bool readable; /* bytes, or the end, may be there to be read */
 	bool half;     /* the peer sends no more; bytes and the end may still have to be read */
 	bool due;      /* in server->due */
+	bool slow;     /* patience runs with limits->slow, and nothing was sent since */
 	struct event *input, *output, *patience;
 	struct pool_handle handle; /* open from EGD_STAGE_OPEN on */
 	struct egd_member *member; /* NULL before */
