@@ -16,7 +16,7 @@ import pytest
 
 from device_client import Client, counters, read_as_nobody, read_one, read_sizes
 from house import as_root
-from processes import wait_until
+from processes import PATIENCE_S, wait_until
 
 RNDGETENTCNT = 0x80045200
 RNDADDENTROPY = 0x40085203
@@ -262,6 +262,13 @@ def test_it_has_no_position(server):
 
     assert Client(seek, server.path).error() == "ESPIPE"
     assert Client(read_at, server.path).error() == "ESPIPE"
+
+
+def test_programs_that_seek_say_so(server):
+    tail = subprocess.run(["tail", "-c", "+1", server.path], capture_output=True, text=True,
+                          env={**os.environ, "LC_ALL": "C"}, timeout=PATIENCE_S)
+    assert (tail.returncode, tail.stdout) == (1, "")
+    assert "Illegal seek" in tail.stderr
 
 
 def test_nothing_goes_around_read(server):

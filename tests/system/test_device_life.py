@@ -112,7 +112,9 @@ def test_a_missing_directory_is_named(place):
 
 @pytest.mark.skipif(os.path.exists("/dev/cuse"), reason="there is CUSE: nothing to fall back from")
 def test_a_kernel_without_cuse_is_served_by_fuse_or_told(start_server, place):
-    assert "served by FUSE, because" in start_server(via="auto").log()
+    log = start_server(via="auto").log()
+    assert "served by FUSE, because" in log
+    assert "programs that seek or splice fail or read nothing: see README.md" in log
     assert "not published" in refused(place / "forced", via="cuse")
 
 
