@@ -188,6 +188,26 @@ table_survived(struct table *t)
 	t->adoptions = 0;
 }
 
+/* ---- shares: the last quarter is for users who have none, so none can shut others out ---- */
+
+static bool
+table_has_file_of(const struct table *t, uint32_t uid)
+{
+	for (uint32_t i = 0; i < t->files_used; i++)
+		if (t->files[i].open && t->files[i].uid == uid)
+			return true;
+	return false;
+}
+
+static bool
+table_has_read_of(const struct table *t, uint32_t uid)
+{
+	for (uint32_t i = 0; i < t->files_used; i++)
+		if (t->files[i].reads > 0 && t->files[i].uid == uid)
+			return true;
+	return false;
+}
+
 /* ---- files ---- */
 
 uint32_t
@@ -195,6 +215,8 @@ table_file_open(struct table *t, uint32_t uid)
 {
 	uint32_t file = t->files_free;
 
+	if (t->files_open >= TABLE_FILES - TABLE_FILES / 4 && table_has_file_of(t, uid))
+		return TABLE_NONE;
 	if (file != TABLE_NONE)
 		t->files_free = t->files[file].next_free;
 	else if (t->files_used < TABLE_FILES)
@@ -232,6 +254,9 @@ table_read_add(struct table *t, uint32_t file, uint64_t unique, uint32_t asked)
 {
 	uint32_t read = t->reads_free;
 
+	if (t->reads_pending >= TABLE_READS - TABLE_READS / 4 &&
+	    table_has_read_of(t, t->files[file].uid))
+		return TABLE_NONE;
 	if (read != TABLE_NONE)
 		t->reads_free = t->reads[read].next_free;
 	else if (t->reads_used < TABLE_READS)

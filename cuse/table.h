@@ -87,7 +87,7 @@ void table_clear(struct table *t);
 /* Unmaps; NULLs the pointer. NULL is fine. */
 void table_free(struct table **table);
 
-/* Index, or TABLE_NONE when all are in use. */
+/* Index, or TABLE_NONE when all are in use, or this user's share. The same holds for reads. */
 uint32_t table_file_open(struct table *t, uint32_t uid);
 void table_file_close(struct table *t, uint32_t file);
 

@@ -11,6 +11,7 @@ import subprocess
 
 import pytest
 
+from egd import section
 from house import NOBODY, SEED, as_root, stop
 from memory import family, name
 from processes import BUILD, PATIENCE_S, core, mounted, program, run, wait_until
@@ -243,9 +244,11 @@ def test_unknown_user_ends_the_start(house):
 
 
 @as_root
-def test_one_user_cannot_shut_the_others_out_of_the_device(house):
+@pytest.mark.parametrize("clients, most", [(0, 1024), (4096, 3072)])
+def test_one_user_cannot_shut_the_others_out_of_the_device(house, clients, most):
     house.start_sim()
-    house.write_config(house.source(), house.device_section())
+    listen = section(f"unix:{house.path}/egd", max_clients=clients) if clients else ""
+    house.write_config(house.source(), house.device_section(), listen)
     house.path.chmod(0o755)
     house.start_daemon()
     crowd = "import os, sys\n" \
@@ -256,7 +259,7 @@ def test_one_user_cannot_shut_the_others_out_of_the_device(house):
             "sys.stdin.read()\n"
     argv = ["prlimit", "--nofile=6000:6000", *NOBODY, "/usr/bin/python3", "-c", crowd, house.device]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as held:
-        assert held.stdout.readline() == "1024 23\n"  # ENFILE
+        assert held.stdout.readline() == f"{most} 23\n"  # ENFILE
         assert len(house.read(32)) == 32
         held.stdin.close()
     assert house.count("too many open files, one of uid 65534 was refused") == 1

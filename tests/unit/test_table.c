@@ -41,28 +41,62 @@ gives_every_file_once_and_then_none(void **state)
 	table_file_close(t, 17);
 	table_file_close(t, 18);
 	assert_int_equal(t->files_open, TABLE_FILES - 2);
-	assert_int_equal(table_file_open(t, 99), 18);
-	assert_int_equal(table_file_open(t, 99), 17);
-	assert_int_equal(t->files[17].uid, 99);
-	assert_int_equal(table_file_open(t, 0), TABLE_NONE);
+	assert_int_equal(table_file_open(t, TABLE_FILES), 18);
+	assert_int_equal(table_file_open(t, TABLE_FILES + 1), 17);
+	assert_int_equal(t->files[17].uid, TABLE_FILES + 1);
+	assert_int_equal(table_file_open(t, TABLE_FILES + 2), TABLE_NONE);
 }
 
 static void
 gives_every_read_once_and_then_none(void **state)
 {
 	struct table *t = *state;
-	uint32_t file = table_file_open(t, 0);
 
+	assert_int_equal(TABLE_FILES, TABLE_READS);
 	for (uint32_t i = 0; i < TABLE_READS; i++)
-		assert_int_equal(table_read_add(t, file, i + 1, 16), i);
-	assert_int_equal(table_read_add(t, file, 1, 16), TABLE_NONE);
-	assert_int_equal(t->files[file].reads, TABLE_READS);
+		assert_int_equal(table_read_add(t, table_file_open(t, i), i + 1, 16), i);
+	assert_int_equal(table_read_add(t, 0, 1, 16), TABLE_NONE);
+	assert_int_equal(t->files[7].reads, 1);
 	table_read_remove(t, 5);
 	table_read_remove(t, 3);
 	assert_int_equal(t->reads_pending, TABLE_READS - 2);
-	assert_int_equal(table_read_add(t, file, 77, 16), 3);
-	assert_int_equal(table_read_add(t, file, 78, 16), 5);
+	assert_int_equal(table_read_add(t, 5, 77, 16), 3);
+	assert_int_equal(table_read_add(t, 3, 78, 16), 5);
 	assert_int_equal(t->reads[5].unique, 78);
+}
+
+static void
+one_user_cannot_take_the_last_quarter_of_the_files(void **state)
+{
+	struct table *t = *state;
+	uint32_t other;
+
+	for (uint32_t i = 0; i < TABLE_FILES / 4 * 3; i++)
+		assert_int_equal(table_file_open(t, 7), i);
+	assert_int_equal(table_file_open(t, 7), TABLE_NONE);
+	other = table_file_open(t, 8);
+	assert_int_not_equal(other, TABLE_NONE);
+	assert_int_equal(table_file_open(t, 8), TABLE_NONE);
+	table_file_close(t, other);
+	assert_int_equal(table_file_open(t, 7), TABLE_NONE);
+	table_file_close(t, 0);
+	assert_int_equal(table_file_open(t, 7), 0);
+}
+
+/* Of many files, or of one. */
+static void
+one_user_cannot_take_the_last_quarter_of_the_reads(void **state)
+{
+	struct table *t = *state;
+	uint32_t one = table_file_open(t, 7), two = table_file_open(t, 7);
+	uint32_t other = table_file_open(t, 8);
+
+	for (uint32_t i = 0; i < TABLE_READS / 4 * 3; i++)
+		assert_int_equal(table_read_add(t, i % 2 == 0 ? one : two, i + 1, 16), i);
+	assert_int_equal(table_read_add(t, one, 4000, 16), TABLE_NONE);
+	assert_int_equal(table_read_add(t, table_file_open(t, 7), 4000, 16), TABLE_NONE);
+	assert_int_not_equal(table_read_add(t, other, 4001, 16), TABLE_NONE);
+	assert_int_equal(table_read_add(t, other, 4002, 16), TABLE_NONE);
 }
 
 static void
@@ -155,6 +189,10 @@ main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(gives_every_read_once_and_then_none, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(one_user_cannot_take_the_last_quarter_of_the_files,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_user_cannot_take_the_last_quarter_of_the_reads,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(knows_open_files_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_no_more_of_the_handshake_than_fits, set_up,
 						tear_down),
