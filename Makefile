@@ -65,7 +65,12 @@ lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl da
 packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
-HARDEN   := -fPIE -fstack-protector-strong
+# known FLAG...: those that this compiler has for this machine.
+known     = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -xc -c /dev/null -o /dev/null 2>/dev/null && echo $(flag)))
+# Fortified where that does something, where nobody has chosen a level and no sanitizer looks closer.
+macros   := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -xc -E /dev/null | sed -n 's/^.define \([^ ]*\) .*/\1/p')
+fortify  := $(if $(SAN)$(filter _FORTIFY_SOURCE,$(macros)),,$(if $(filter __OPTIMIZE__,$(macros)),-D_FORTIFY_SOURCE=2))
+HARDEN   := -fPIE -fstack-protector-strong $(call known,-fstack-clash-protection -fcf-protection) $(fortify)
 OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN) -MMD -MP \
              $(if $(CI),-Werror) $(SAN) $(if $(packages),$$(pkg-config --cflags $(packages)))
 OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -lpthread

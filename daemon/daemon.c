@@ -439,11 +439,13 @@ check_user(const char *user)
 static bool
 check_machine(const struct config *config)
 {
-	bool good = check_user(config->user) & check_control(config->control) &
-		    devices_check(config) & inputs_check(config);
+	bool good = check_user(config->user);
 
+	good = check_control(config->control) && good;
+	good = devices_check(config) && good;
+	good = inputs_check(config) && good;
 	for (size_t i = 0; i < config->listen_count; i++)
-		good &= egd_server_check(&config->listens[i]);
+		good = egd_server_check(&config->listens[i]) && good;
 	return good;
 }
 
