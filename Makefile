@@ -50,7 +50,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf frame health \
+               device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf feed_agent frame health \
                intake keeper kept kernel keyring ladder ledger log masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
@@ -145,7 +145,8 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits kernel): $(BUILD)/tests/unit/stopped_clock.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel): $(BUILD)/tests/unit/stopped_clock.o
+$(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 
 # A device over an empty pool, for the system tests of the device.
 $(BUILD)/tests/system/device_server: $(BUILD)/tests/system/device_server.o $(lib)

@@ -4,7 +4,7 @@
 tests/tools/mutate.py [--cc CC] [--no-system] SEED N
 
 Works in a copy of the tree. For each mutant the unit tests that contain the changed file run until
-one fails, then the system tests that took no more than FAST_S without it. What does not build, or
+one fails, then the system tests in NEAR that took no more than FAST_S without it. What does not build, or
 builds to the same object, is replaced. A row each; the last line: "N killed, N survived".
 """
 
@@ -27,16 +27,25 @@ import mutations
 TOP = pathlib.Path(__file__).resolve().parents[2]
 # What is about to be removed.
 SKIP = r"daemon/parent|priv/(heir|parcel)|egd/(ledger|estate|renew)"
-FAST_S = 8
+FAST_S = 5
 FACTOR = 10  # of the time without a change, and some seconds: longer is a hang
 GRACE_S = 20
 AT_A_TIME = 4
-# Words of the names of system tests that use a folder's code most.
+# The system tests, tests/system/test_NAME.py, that a change in a folder's code is tried with.
 NEAR = {
-    "base": "config keyring feed check", "crypto": "tls rekey sim", "priv": "kernel wipe handover tls service",
-    "ekey": "rekey sim faults", "pool": "device egd", "backend": "relay sources faults hwreport tls",
-    "cuse": "device handover", "egd": "egd haproxy clients", "kernel": "kernel", "ctl": "status hwreport rekey",
-    "daemon": "daemon haproxy", "tool": "rekey doctor hwreport import status", "guest": "feed tls",
+    "base": "feed daemon daemon_check egd_listen kernel",
+    "crypto": "tls tls_peers rekey sim_ekeyd memory",
+    "priv": "kernel wipe daemon memory crash feed demo",
+    "ekey": "rekey faults sim_ekeyd memory hwreport",
+    "pool": "device device_fuse egd memory kernel wipe clients",
+    "backend": "relay daemon_sources faults wipe tls_peers hwreport memory daemon_reload",
+    "cuse": "device device_fuse device_life crash memory daemon",
+    "egd": "egd egd_listen egd_hostile haproxy clients tls memory wipe",
+    "kernel": "kernel memory wipe",
+    "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
+    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status haproxy kernel wipe egd_listen relay",
+    "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status",
+    "guest": "feed tls memory",
 }
 
 
@@ -56,6 +65,11 @@ def run(command, cwd, limit_s, **env):
         except ProcessLookupError:
             pass
         child.wait()
+
+
+def near(*folders):
+    names = {name for folder in folders for name in NEAR[folder].split()}
+    return [f"tests/system/test_{name}.py" for name in sorted(names)]
 
 
 class Tree:
@@ -86,7 +100,7 @@ class Tree:
     def measure(self, name):
         text = (self.top / f"build/tests/unit/{name}.map").read_text()
         self.objects[name] = set(re.findall(r"\.a\((\w+\.o)\)", text))
-        self.objects[name] |= set(re.findall(r"build/(?:tool|sim)/(\w+\.o)", text))
+        self.objects[name] |= set(re.findall(r"build/(?:guest|tool|sim)/(\w+\.o)", text))
         started = time.monotonic()
         status, output = self.unit(name, 120)
         if status != 0:
@@ -116,14 +130,16 @@ class Tree:
 
     def measure_system(self):
         spread = [f"--numprocesses={AT_A_TIME}", "--dist=loadgroup"]
-        _, found = self.system(["tests/system"], 1800, *spread)
+        _, found = self.system(near(*NEAR), 1800, *spread)
         self.slow = [name for name, (s, passed) in found.items() if not passed or s > FAST_S]
         fast = {name: s for name, (s, _) in found.items() if name not in self.slow}
         print(f"{len(fast)} of {len(found)} system tests are fast and pass without a change", flush=True)
         return fast
 
     def digest(self, path):
-        return hashlib.sha256((self.top / "build" / path).with_suffix(".o").read_bytes()).digest()
+        """Of its object; None: it has none in this build."""
+        built = (self.top / "build" / path).with_suffix(".o")
+        return hashlib.sha256(built.read_bytes()).digest() if built.exists() else None
 
 
 class Judge:
@@ -133,16 +149,14 @@ class Judge:
         self.tree, self.kills = tree, {}
 
     def nearness(self, path, name):
-        """Tests of a similar name first, then those that have found most."""
-        stem, words = pathlib.Path(path).stem, re.split(r"[^a-z]+", name)
-        near = sum(word in words for word in stem.split("_"))
-        near += any(word in words for word in NEAR[path.split("/")[0]].split())
-        return (-near, -self.kills.get(name, 0))
+        """Tests of a similar name first, then those that have found most, then the shortest."""
+        same = set(pathlib.Path(path).stem.split("_")) & set(name.split("_"))
+        return (-len(same), -self.kills.get(name, 0), self.tree.unit_s[name])
 
     def by_unit(self, path):
         tree, object_name = self.tree, f"{pathlib.Path(path).stem}.o"
         names = [name for name, objects in tree.objects.items() if object_name in objects]
-        names.sort(key=lambda name: (self.nearness(path, name), tree.unit_s[name]))
+        names.sort(key=lambda name: self.nearness(path, name))
         for batch in (names[:6], names[6:]):
             if batch:
                 tree.must_make(*[f"build/tests/unit/{name}" for name in batch])
@@ -154,24 +168,23 @@ class Judge:
         return None
 
     def by_system(self, path):
-        tree = self.tree
-        if not tree.system_s:
+        tree, files = self.tree, near(path.split("/")[0])
+        fast = {name: s for name, s in tree.system_s.items() if name.split("::")[0] in files}
+        if not fast:
             return None
         tree.must_make("all", "test-programs")
-        files = sorted({name.split("::")[0] for name in tree.system_s}, key=lambda name: self.nearness(path, name))
-        limit_s = FACTOR * sum(tree.system_s.values()) / AT_A_TIME + GRACE_S
-        done = list(tree.slow)
-        while len(done) < len(tree.slow) + len(tree.system_s):
-            without = [f"--deselect={name}" for name in done]
+        limit_s = FACTOR * sum(fast.values()) / AT_A_TIME + GRACE_S
+        done = set()
+        while done < set(fast):
+            without = [f"--deselect={name}" for name in {*tree.slow, *done}]
             status, found = tree.system(files, limit_s, "-x", f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", *without)
             if status is None or not found:
                 return "the system tests (hang)"
-            for name in [name for name, (_, passed) in found.items() if not passed and name in tree.system_s]:
+            for name in [name for name, (_, passed) in found.items() if not passed and name in fast]:
                 # Again, alone: it was not by the load of the machine.
                 if tree.system([name], limit_s)[0] == 1:
-                    self.kills[name.split("::")[0]] = self.kills.get(name.split("::")[0], 0) + 1
                     return name.removeprefix("tests/system/")
-            done = done + list(found) if status != 0 else tree.slow + list(tree.system_s)
+            done |= set(found) if status != 0 else set(fast)
         return None
 
     def verdict(self, mutation):
@@ -181,7 +194,7 @@ class Judge:
         path.write_text(mutation.apply(text))
         try:
             target = pathlib.Path("build", mutation.path).with_suffix(".o")
-            if self.tree.make(target)[0] != 0 or self.tree.digest(mutation.path) == before:
+            if not before or self.tree.make(target)[0] != 0 or self.tree.digest(mutation.path) == before:
                 return None
             return self.by_unit(mutation.path) or self.by_system(mutation.path) or ""
         finally:
