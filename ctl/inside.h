@@ -4,7 +4,7 @@
 #define CTL_INSIDE_H
 
 #include <event2/bufferevent.h>
-#include <event2/listener.h>
+#include <event2/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -29,8 +29,9 @@ struct ctl_server {
 	mode_t mode;
 	const struct ctl_command *commands;
 	void *arg;
-	struct evconnlistener *listener;
-	struct event *accept_again; /* after a lack of fds */
+	int fd; /* of the listener */
+	struct event *accept;
+	struct event *accept_again;    /* after a lack of fds */
 	struct log_limit accept_limit; /* 0: of refusals, 1: of failures */
 	unsigned peer_count;
 	uint64_t tickets; /* given out so far */

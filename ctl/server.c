@@ -12,6 +12,7 @@
 
 #define CTL_CLIENTS_MAX 32
 #define CTL_STRANGERS_MAX 24 /* of them; the rest is for root and our own user */
+#define CTL_ACCEPTS_MAX 16   /* connections that are taken before others are served */
 
 /*
  * With how many clients this peer is still taken. The kernel has already held connect() against the
@@ -35,31 +36,45 @@ ctl_refuse(struct ctl_server *server, int fd)
 	close(fd);
 }
 
-static void
-ctl_on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-	      int len, void *arg)
+/* 0, or -errno: there is no other client to be taken now. */
+static int
+ctl_take_one(struct ctl_server *server)
 {
-	struct ctl_server *server = arg;
+	struct address peer;
+	int fd = net_accept(server->fd, &peer);
 
-	(void)address, (void)len;
+	if (fd < 0)
+		return fd;
 	if (server->peer_count >= ctl_places_for_peer(server, fd) ||
-	    !ctl_peer_open(server, evconnlistener_get_base(listener), fd))
+	    !ctl_peer_open(server, event_get_base(server->accept), fd))
 		ctl_refuse(server, fd);
+	return 0;
 }
 
 /* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
 static void
-ctl_on_accept_error(struct evconnlistener *listener, void *arg)
+ctl_rest(struct ctl_server *server, int error)
 {
 	const struct timeval rest = {.tv_sec = 1};
-	struct ctl_server *server = arg;
-	int error = EVUTIL_SOCKET_ERROR();
 
 	log_warn_limited(&server->accept_limit, 1, clock_now_ms(),
 			 "control socket %s: cannot accept a client: %s", server->path,
 			 strerror(error));
-	evconnlistener_disable(listener);
+	event_del(server->accept);
 	event_add(server->accept_again, &rest);
+}
+
+static void
+ctl_on_accept(evutil_socket_t fd, short what, void *arg)
+{
+	struct ctl_server *server = arg;
+	int result = 0;
+
+	(void)fd, (void)what;
+	for (unsigned i = 0; i < CTL_ACCEPTS_MAX && result == 0; i++)
+		result = ctl_take_one(server);
+	if (result < 0 && result != -EAGAIN && result != -ECONNABORTED)
+		ctl_rest(server, -result);
 }
 
 static void
@@ -68,26 +83,17 @@ ctl_on_accept_again(evutil_socket_t fd, short what, void *arg)
 	struct ctl_server *server = arg;
 
 	(void)fd, (void)what;
-	evconnlistener_enable(server->listener);
+	event_add(server->accept, NULL);
 }
 
 static int
 ctl_server_listen(struct ctl_server *server, struct event_base *base)
 {
-	int fd = net_unix_listen(server->path, server->mode);
-
-	if (fd < 0)
-		return fd;
-	/* Backlog 0: it listens already. */
-	server->listener = evconnlistener_new(base, ctl_on_accept, server,
-					      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	if (server->listener == NULL) {
-		close(fd);
-		unlink(server->path);
-		return -ENOMEM;
-	}
-	evconnlistener_set_error_cb(server->listener, ctl_on_accept_error);
-	return 0;
+	server->fd = net_unix_listen(server->path, server->mode);
+	if (server->fd < 0)
+		return server->fd;
+	server->accept = event_new(base, server->fd, EV_READ | EV_PERSIST, ctl_on_accept, server);
+	return server->accept != NULL && event_add(server->accept, NULL) == 0 ? 0 : -ENOMEM;
 }
 
 int
@@ -99,7 +105,7 @@ ctl_server_new(struct event_base *base, const char *path, mode_t mode,
 
 	if (server == NULL)
 		return result;
-	*server = (struct ctl_server){.mode = mode, .commands = commands, .arg = arg};
+	*server = (struct ctl_server){.fd = -1, .mode = mode, .commands = commands, .arg = arg};
 	server->path = strdup(path);
 	server->accept_again = evtimer_new(base, ctl_on_accept_again, server);
 	if (server->path != NULL && server->accept_again != NULL)
@@ -121,8 +127,10 @@ ctl_server_free(struct ctl_server **server)
 	/* NOLINTBEGIN(clang-analyzer-*): freeing a client unlinks it; a listener has a path. */
 	while (!LIST_EMPTY(&s->peers))
 		ctl_peer_free(LIST_FIRST(&s->peers));
-	if (s->listener != NULL) {
-		evconnlistener_free(s->listener);
+	if (s->accept != NULL)
+		event_free(s->accept);
+	if (s->fd >= 0) {
+		close(s->fd);
 		unlink(s->path);
 	}
 	/* NOLINTEND(clang-analyzer-*) */

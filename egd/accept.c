@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Who comes in: connections are taken, or refused. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +11,10 @@
 #include "egd/inside.h"
 
 #define ACCEPTS_MAX 64 /* connections that are taken before others are served */
+
+/* Descriptors that are not for clients: an administrator must be able to ask, a source to return.
+ */
+#define FDS_KEPT (64 + ACCEPTS_MAX)
 
 /*
  * Bytes that the kernel holds for a client that does not read (it doubles them): left to itself TCP
@@ -203,6 +209,19 @@ rest(struct egd_server *s, int error)
 	event_add(s->accept_again, &second);
 }
 
+/* The next descriptor is the lowest that is free, which is seen by having it. */
+static bool
+fds_are_short(int listener)
+{
+	struct rlimit limit;
+	int next = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+
+	if (next >= 0)
+		close(next);
+	return next < 0 ||
+	       (getrlimit(RLIMIT_NOFILE, &limit) == 0 && (rlim_t)next + FDS_KEPT >= limit.rlim_cur);
+}
+
 void
 egd_accept_ready(evutil_socket_t listener, short what, void *arg)
 {
@@ -210,6 +229,10 @@ egd_accept_ready(evutil_socket_t listener, short what, void *arg)
 	struct ledger *ledger = estate_ledger(s->estate);
 
 	(void)what;
+	if (fds_are_short(listener)) {
+		rest(s, EMFILE);
+		return;
+	}
 	for (unsigned i = 0; i < ACCEPTS_MAX; i++) {
 		struct egd_caller caller;
 		int fd;

@@ -448,6 +448,26 @@ too_many_clients_are_turned_away_until_one_leaves(void **state)
 		close(fds[i]);
 }
 
+/* One turn of the loop refuses some of those that are too many, and goes on to what else is due. */
+static void
+storm_of_clients_leaves_the_loop_to_others(void **state)
+{
+	struct place *p = *state;
+	int fds[3 * CLIENTS_MAX];
+	char byte;
+
+	for (size_t i = 0; i < 3 * CLIENTS_MAX; i++)
+		assert_true((fds[i] = net_unix_connect(p->path)) >= 0);
+	event_base_loop(p->base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_in_range(p->server->peer_count, 1, CLIENTS_MAX);
+	assert_int_equal(recv(fds[3 * CLIENTS_MAX - 1], &byte, 1, MSG_DONTWAIT), -1);
+	turn(p);
+	assert_int_equal(p->server->peer_count, CLIENTS_MAX);
+	assert_int_equal(recv(fds[3 * CLIENTS_MAX - 1], &byte, 1, MSG_DONTWAIT), 0);
+	for (size_t i = 0; i < 3 * CLIENTS_MAX; i++)
+		close(fds[i]);
+}
+
 static void
 client_that_vanishes_in_the_middle_harms_nobody(void **state)
 {
@@ -602,6 +622,7 @@ main(void)
 		TEST(longest_line_is_heard),
 		TEST(client_that_does_not_read_stops_being_read_and_loses_nothing),
 		TEST(too_many_clients_are_turned_away_until_one_leaves),
+		TEST(storm_of_clients_leaves_the_loop_to_others),
 		TEST(client_that_vanishes_in_the_middle_harms_nobody),
 		TEST(socket_has_its_mode_and_goes_with_the_server),
 		TEST(second_server_is_refused_and_the_first_lives_on),
