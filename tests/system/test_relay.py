@@ -221,6 +221,7 @@ def test_haproxy_is_sent_away_while_the_upstream_has_no_entropy(houses):
         reader = threading.Thread(target=client.hear_all, daemon=True)
         reader.start()
         wait_until(lambda: "no entropy" in down.status()["source up"]["state"], "it starves")
+        wait_until(lambda: int(up.status()["pool -"]["level_bytes"]) < 32, "there is no rest to ask for")
         wait_until(lambda: agent().startswith(b"down#"), "its pool is empty")
         for _ in range(40):
             assert agent().startswith(b"down#")
