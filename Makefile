@@ -260,7 +260,7 @@ test: ## everything: check, system tests, the device in user-mode Linux, keys on
 	$(Q)dist/packages.sh build test-unit test
 	$(Q)dist/packages.sh guest || echo "make: without them the guests in QEMU are one skipped test"
 	$(again) all test-programs
-	$(Q)$(suites) checks unit system rig guest xen
+	$(Q)$(suites) checks unit system rig systemd guest xen
 
 check-san: ## unit and system tests under ASan and UBSan
 	$(Q)dist/packages.sh build test-unit test

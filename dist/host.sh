@@ -6,6 +6,7 @@ set -eu
 
 have() { command -v "$1" >/dev/null; }
 systemd_runs() { [ -d /run/systemd/system ] && have systemctl; }
+udev_runs() { [ -S /run/udev/control ] && have udevadm; } # not in a container
 
 # ekeyd's own is deleted when that package is purged.
 copy_keyring() {
@@ -20,8 +21,8 @@ install_host() {
 	! have systemd-sysusers || systemd-sysusers "$1/ekey-random.conf"
 	copy_keyring "$3"
 	! have systemd-tmpfiles || systemd-tmpfiles --create "$2/ekey-random.conf"
-	systemd_runs || return 0
-	systemctl daemon-reload
+	! systemd_runs || systemctl daemon-reload
+	udev_runs || return 0
 	# udev may have read our rules before there was the group; systemd 257 reads only what has changed.
 	touch "$4/60-ekey-random.rules"
 	udevadm control --reload

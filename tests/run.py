@@ -2,7 +2,7 @@
 """Runs the test suites and ends with one line: "N passed, N failed, N skipped".
 
 tests/run.py [--build DIR] [--checks TARGETS] [--unit NAMES] SUITE... [-k WORDS]
-SUITE is one of: checks, unit, system, rig, guest, xen
+SUITE is one of: checks, unit, system, rig, systemd, guest, xen
 
 A suite that breaks, or outlives its limit, is a failure of its own. Exits non-zero on any failure.
 """
@@ -148,6 +148,7 @@ SUITES = {
     "system": lambda args: run_pytest(
         args, f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", "tests/system"),
     "rig": lambda args: run_pytest(args, "tests/rig/test_cuse.py", "tests/rig/test_pool.py"),
+    "systemd": lambda args: run_pytest(args, "tests/rig/test_systemd.py"),
     "guest": lambda args: run_guests(args, "", "guests", "virtio_rng", "libvirt", "clone"),
     "xen": lambda args: run_guests(args, "xen", "xen"),
 }

@@ -1,0 +1,77 @@
+# The service under a service manager, for the jobs of the rigs; sourced by them after promises.sh, as root
+# beside systemd. /install is the tree of `make install`, with host.sh beside.
+service=ekey-randomd.service
+drop_ins=/run/systemd/system/$service.d
+conf=/etc/ekey-random/ekey-random.conf
+documents=/usr/local/share/doc/ekey-random
+
+show() { systemctl show -P "$1" $service; }
+active() { systemctl is-active -q $service; }
+pid() { show MainPID; } # of the parent
+core() { cut -d' ' -f1 "/proc/$(pid)/task/$(pid)/children"; }
+as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
+read_as_nobody() { as_nobody timeout $limit head -c "$1" $device | wc -c | grep -qx "$1"; }
+has() { [ "$(stat -c '%a %U:%G' "$2")" = "$1" ] || { stat -c '%n: %a %U:%G' "$2"; return 1; }; }
+
+# install_on_the_machine KEYRING: as `make install` does, where ekeyd has been before.
+install_on_the_machine() {
+	mkdir -p /etc/entropykey
+	cp "$1" /etc/entropykey/keyring
+	cp -a /install/root/. /
+	/install/host.sh install /usr/local/lib/sysusers.d /usr/local/lib/tmpfiles.d /etc /usr/local/lib/udev/rules.d || return 1
+	sed -i 's/^size = .*/size = 64KiB/' $conf # each daemon fills it anew
+}
+
+# with TEXT...: the service as a drop-in of that text changes it, started anew.
+with() {
+	mkdir -p $drop_ins
+	printf '%s\n' "$@" >$drop_ins/test.conf
+	systemctl daemon-reload
+	systemctl stop $service
+	systemctl start $service
+}
+without() {
+	rm -f $drop_ins/test.conf
+	systemctl daemon-reload
+}
+
+# drop_in FILE SECTION: the service with that file of the documentation folder, and with that section
+# at the end of its configuration.
+drop_in() {
+	cp $conf /run/shipped.conf
+	printf '%s\n' "$2" >>$conf
+	with "$(cat "$documents/$1")"
+}
+drop_out() {
+	cp /run/shipped.conf $conf
+	without
+}
+
+# ---- one daemon goes, another one comes: eight readers notice nothing ----
+restart_service() { systemctl restart $service; }
+kill_core() { kill -KILL "$(core)"; }
+kill_parent() { kill -KILL "$(pid)"; }
+another_serves() { active && now=$(core 2>/dev/null) && [ "${now:-$1}" -ne "$1" ]; }
+readers_notice_no_end() {
+	node=$(stat -c %t:%T:%i $device)
+	CALM=1 "$tools/readers" many $device $seed $((4 << 20)) 8 $((12 << 20)) &
+	readers=$!
+	round=0
+	while [ $((round += 1)) -le ${rig_rounds:-2} ]; do
+		for how in restart_service kill_core kill_parent; do
+			before=$(core)
+			began=$(date +%s%3N)
+			$how && until_true another_serves "$before" && count 16 head -c 16 $device &&
+				kill -0 $readers || return 1
+			echo "$how: bytes again after $(($(date +%s%3N) - began)) ms"
+		done
+	done
+	[ "$(stat -c %t:%T:%i $device)" = "$node" ] && kill -TERM $readers && wait $readers
+}
+handover_is_armed() { ekeyctl doctor | grep 'handover is armed by keeper, service manager'; }
+
+uninstall_ends_it() {
+	systemctl start $service
+	/install/host.sh uninstall
+	! active && [ ! -e $device ] && [ ! -e /run/ekey-random ]
+}

@@ -1,0 +1,220 @@
+#!/bin/sh
+# Runs as root beside systemd: in namespaces of this machine (tests/rig/namespaces.py), or in a guest of
+# tests/rig/qemu.py where those cannot be had. The service with a key on a Unix socket, without CUSE
+# and without udev's help.
+. "${0%/*}/promises.sh"
+. "${0%/*}/manager.sh"
+[ ! -e /run/systemd/container ] || rig_rounds=10 # no processor is emulated
+seed=service
+key_address=unix:/run/key
+
+start_key() {
+	rm -f /run/key.ring
+	"$build/ekey-sim" --listen $key_address --seed $seed --rate 2000 --keyring /run/key.ring >>/run/key.log 2>&1 &
+	sim=$!
+	until_true test -s /run/key.ring -a -S /run/key
+	chmod 666 /run/key
+}
+take_the_key_by_its_socket() { sed -i "s,^address = .*,address = $key_address," $conf; }
+
+# ---- installation ----
+keyring_of_ekeyd_is_taken_over() {
+	cmp /etc/entropykey/keyring /etc/ekey-random/keyring &&
+		has "640 root:ekey-random" /etc/ekey-random/keyring
+}
+
+# ---- the service ----
+runs_as_nobody_special() { is_nobody_special "$(pid)" && is_nobody_special "$(core)"; }
+is_nobody_special() {
+	tr '\t' ' ' <"/proc/$1/status" >/run/status
+	user=$(id -u ekey-random)
+	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
+		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status
+}
+reload_keeps_it_running() {
+	before=$(pid)
+	systemctl reload $service && until_true active && [ "$(pid)" = "$before" ]
+}
+# ---- the drop-ins of the documentation folder, and ekey-feed's units ----
+kernel_is_fed() { ekeyctl status | grep -x "  feeds  *[1-9][0-9]*"; }
+kernel_drop_in_lets_the_daemon_feed() { drop_in kernel.conf "[kernel]" && until_true kernel_is_fed; }
+
+check_as_guest() {
+	setpriv --reuid 65534 --regid 65534 --groups kvm ekey-feed --check --from unix:/run/ekey-random/egd
+}
+guests_drop_in_gives_the_socket_to_their_group() {
+	drop_in guests.conf "[listen guests]
+address = unix:/run/ekey-random/egd
+owner = :kvm
+[listen early]
+address = unix:/run/ekey-random/early
+mode = 0666" && has "660 ekey-random:kvm" /run/ekey-random/egd && check_as_guest
+}
+
+# unit_feeds UNIT VARIABLE OPTIONS
+unit_feeds() {
+	echo "$2=\"$3\"" >/etc/default/ekey-feed
+	systemctl start "$1"
+	until_true sh -c "journalctl -b -u $1 | grep 'fed the kernel.* a credit of 448 bits'"
+	status=$?
+	journalctl -b --no-pager -u "$1"
+	systemctl stop "$1"
+	return $status
+}
+
+network_drop_in_serves_whom_it_names() {
+	drop_in network.conf "[listen lan]
+address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
+}
+
+# A guest of Xen: QEMU would listen for its channel, one client at a time, where only root may connect.
+start_channel() {
+	cat >/run/guest.sh <<-'END'
+		#!/bin/sh
+		echo $$ >>/run/lives
+		while :; do
+			printf '\002\020'
+			got=$(head -c 16 | wc -c)
+			[ "$got" -eq 16 ] || exit 0 # the daemon has gone: QEMU listens again
+			echo "$got" >>/run/got
+			sleep 0.1
+		done
+	END
+	chmod 755 /run/guest.sh
+	printf '%s\n' '[Socket]' ListenStream=/run/xen/ekey-web SocketMode=0600 DirectoryMode=0700 Accept=yes \
+		MaxConnections=1 >/run/systemd/system/channel.socket
+	printf '%s\n' '[Service]' ExecStart=/run/guest.sh StandardInput=socket StandardError=null \
+		>/run/systemd/system/channel@.service
+	systemctl daemon-reload
+	systemctl start channel.socket
+}
+has_got() { [ "$(grep -cx 16 /run/got)" -ge "$1" ]; }
+goes_on() { until_true has_got $(($(grep -cx 16 /run/got) + 3)); }
+capabilities() { sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$1/status"; }
+connector() {
+	for child in $(cat "/proc/$(core)/task/$(core)/children"); do
+		grep -qx ekey-connector "/proc/$child/comm" && echo "$child"
+	done
+}
+xen_drop_in_serves_a_channel() {
+	start_channel
+	drop_in xen.conf "[listen guests]
+address = xen:/run/xen"
+	until_true has_got 3 && has "600 root:root" /run/xen/ekey-web &&
+		[ "$(capabilities "$(core)")" = 0000000000000000 ] &&
+		[ "$(capabilities "$(connector)")" = 0000000000000002 ]
+}
+# The same connection: its other end has one life.
+channel_outlives_restart_and_kill() {
+	for how in restart_service kill_core; do
+		before=$(core)
+		$how && until_true another_serves "$before" && goes_on || return 1
+	done
+	[ "$(wc -l </run/lives)" = 1 ]
+}
+# What it says without Xen, and that nothing but Xen is missing.
+xen_guest_drop_in_lets_the_agent_feed() {
+	mkdir -p /run/systemd/system/ekey-feed.service.d
+	cp $documents/xen-guest.conf /run/systemd/system/ekey-feed.service.d
+	echo 'EKEY_FEED_OPTIONS="--from xen"' >/etc/default/ekey-feed
+	systemctl daemon-reload
+	systemctl start ekey-feed.service &&
+		until_true sh -c "journalctl -b -u ekey-feed.service | grep 'no guest of Xen'" &&
+		systemctl stop ekey-feed.service &&
+		unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+	status=$?
+	rm -r /run/systemd/system/ekey-feed.service.d
+	systemctl daemon-reload
+	return $status
+}
+
+# Mounted elsewhere, as into a container, it is the folder of the next daemon's socket, too.
+containers_drop_in_keeps_the_folder() {
+	drop_in containers.conf "[listen containers]
+address = unix:/run/ekey-random/containers/egd
+mode = 0666"
+	mkdir -p /run/inside && mount --bind -o ro /run/ekey-random/containers /run/inside &&
+		check_inside && systemctl restart $service && check_inside &&
+		systemctl stop $service && ! check_inside && systemctl start $service && check_inside
+	status=$?
+	umount /run/inside
+	return $status
+}
+check_inside() { as_nobody ekey-feed --check --from unix:/run/inside/egd; }
+
+mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
+fuse_drop_in_serves_everyone() {
+	sed -i 's/^via = .*/via = fuse/' $conf
+	with "$(cat $documents/fuse.conf)"
+	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
+		mounted=$(mount_id) && systemctl restart $service && [ "$(mount_id)" = "$mounted" ] &&
+		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ]
+	status=$?
+	sed -i 's/^via = .*/via = auto/' $conf
+	without
+	return $status
+}
+
+
+# ---- with a device: what fuse.conf allows ----
+first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
+
+# ---- when it goes wrong ----
+came_back() { active && [ "$(pid)" != "$1" ] && read_as_nobody 64; }
+killed_daemon_comes_back() {
+	before=$(pid)
+	kill -KILL "$before"
+	until_true came_back "$before"
+}
+hung_daemon_comes_back() {
+	with "$(cat $documents/fuse.conf)" WatchdogSec=4
+	before=$(pid)
+	kill -STOP "$(core)"
+	until_true came_back "$before"
+}
+
+echo # systemd 257 leaves the console in the middle of a line
+start_key
+promise installs_on_a_running_machine install_on_the_machine /run/key.ring
+promise keyring_of_ekeyd_is_taken_over keyring_of_ekeyd_is_taken_over
+take_the_key_by_its_socket
+systemctl start $service
+promise runs_as_nobody_special runs_as_nobody_special
+promise reload_keeps_it_running reload_keeps_it_running
+promise kernel_drop_in_lets_the_daemon_feed kernel_drop_in_lets_the_daemon_feed
+drop_out
+promise guests_drop_in_gives_the_socket_to_their_group guests_drop_in_gives_the_socket_to_their_group
+promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTIONS \
+	"--from unix:/run/ekey-random/early"
+drop_out
+promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
+promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+promise xen_guest_drop_in_lets_the_agent_feed xen_guest_drop_in_lets_the_agent_feed
+drop_out
+promise xen_drop_in_serves_a_channel xen_drop_in_serves_a_channel
+promise channel_outlives_restart_and_kill channel_outlives_restart_and_kill
+drop_out
+promise containers_drop_in_keeps_the_folder containers_drop_in_keeps_the_folder
+drop_out
+promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
+
+# The stream begins anew with the key.
+systemctl stop $service
+end $sim
+start_key
+sed -i 's/^via = .*/via = fuse/' $conf
+drop_in fuse.conf ""
+promise first_bytes_are_the_streams first_bytes_are_the_streams
+promise handover_is_armed handover_is_armed
+here readers_notice_no_end
+promise killed_daemon_comes_back killed_daemon_comes_back
+promise hung_daemon_comes_back hung_daemon_comes_back
+drop_out
+promise uninstall_ends_it uninstall_ends_it
+end $sim
+
+journalctl -b -o short-monotonic --no-pager -u $service -u ekey-random-wait.service >/run/journal
+said /run/journal
+said /run/key.log
+echo "rig: exit 0"
+systemctl poweroff -ff
