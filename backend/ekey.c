@@ -47,7 +47,7 @@ ekey_judge_gone(struct ekey *k, int error)
 
 /* ---- coming and going ---- */
 
-static void
+void
 ekey_tell_presence(const struct ekey *k)
 {
 	if (k->env.presence != NULL)

@@ -48,6 +48,8 @@ ekey_on_state(struct ekey *k)
 	else if (was_keyed)
 		intake_restart(&k->intake); /* the device was reset, or is another */
 	ekey_say_state(k, state);
+	if (k->keyed != was_keyed)
+		ekey_tell_presence(k);
 	if (ekey_is_answer(state) && ladder_answered(&k->ladder, clock_now_ms()))
 		source_log_answers(&k->log, ekey_serial(k));
 }

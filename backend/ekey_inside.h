@@ -58,6 +58,9 @@ void ekey_wanted(struct source *source);
 /* Reads what has come together while it rested. */
 void ekey_wake(struct ekey *k);
 
+/* The key has come or gone, or its session has begun or ended. */
+void ekey_tell_presence(const struct ekey *k);
+
 /* The key has said what it thinks of us. */
 bool ekey_is_answer(enum session_state state);
 

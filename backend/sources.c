@@ -13,7 +13,8 @@
 _Static_assert(SOURCE_NAME_MAX > 32 + 1 + USB_SERIAL_MAX, "NAME/SERIAL");
 
 struct sources {
-	struct source_env env;
+	const struct source_env *shared;
+	struct source_env env; /* the same, but that we are told of presence first */
 	struct source_config config;
 	struct source *members[SOURCES_MAX]; /* without gaps */
 	size_t count;
@@ -113,6 +114,8 @@ sources_on_presence(void *arg)
 		event_add(s->settle, &wait);
 	if (s->config.policy == SOURCE_POLICY_FAILOVER)
 		sources_elect(s);
+	if (s->shared->presence != NULL)
+		s->shared->presence(s->shared->presence_arg);
 }
 
 /* ---- members ---- */
@@ -254,6 +257,7 @@ sources_new(const struct source_env *env, const struct source_config *config)
 
 	if (s == NULL)
 		return NULL;
+	s->shared = env;
 	s->env = *env;
 	s->env.presence = sources_on_presence;
 	s->env.presence_arg = s;

@@ -38,6 +38,15 @@ inputs_on_pool_wanted(void *arg)
 		source_wanted(source);
 }
 
+/* The service manager's line counts the sources. */
+static void
+inputs_on_presence(void *arg)
+{
+	const struct daemon *d = arg;
+
+	notify_changed(d->watchdog);
+}
+
 /* For the kernel, from sources whose bytes may not enter the pool. */
 static void
 inputs_mix(void *arg, const uint8_t *bytes, size_t len)
@@ -59,6 +68,8 @@ inputs_begin(struct daemon *d)
 					    .pool = d->pool,
 					    .keyring = &d->keyring_seen,
 					    .keyring_path = d->config.keyring,
+					    .presence = inputs_on_presence,
+					    .presence_arg = d,
 					    .mix = d->config.kernel_on ? inputs_mix : NULL,
 					    .mix_arg = d,
 					    .credit = &d->credit};

@@ -170,6 +170,14 @@ notify_watchdog_start(struct event_base *base, notify_status_fn *status, void *a
 	return 0;
 }
 
+/* Not as if its time had come: the next ping would be due an interval after that time. */
+void
+notify_changed(struct notify_watchdog *w)
+{
+	if (w != NULL)
+		event_active(w->timer, EV_READ, 0);
+}
+
 void
 notify_watchdog_stop(struct notify_watchdog **watchdog)
 {

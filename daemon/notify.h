@@ -55,6 +55,9 @@ typedef void notify_status_fn(void *arg, char *ret, size_t size);
 int notify_watchdog_start(struct event_base *base, notify_status_fn *status, void *arg,
 			  struct notify_watchdog **ret);
 
+/* The line is another one now: it is sent, with a ping, in the loop's next turn. NULL is fine. */
+void notify_changed(struct notify_watchdog *watchdog);
+
 /* NULLs the pointer. NULL is fine. */
 void notify_watchdog_stop(struct notify_watchdog **watchdog);
 

@@ -61,6 +61,12 @@ notify_watchdog_start(struct event_base *base, notify_status_fn *status, void *a
 }
 
 void
+notify_changed(struct notify_watchdog *watchdog)
+{
+	(void)watchdog;
+}
+
+void
 notify_watchdog_stop(struct notify_watchdog **watchdog)
 {
 	(void)watchdog;

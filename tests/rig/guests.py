@@ -233,6 +233,7 @@ SERVICE = Guest(
         "keyring_of_ekeyd_is_taken_over",
         "runs_as_nobody_special",
         "reload_keeps_it_running",
+        "status_text_is_that_of_now",
         "kernel_drop_in_lets_the_daemon_feed",
         "guests_drop_in_gives_the_socket_to_their_group",
         "early_unit_feeds",

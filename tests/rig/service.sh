@@ -35,6 +35,15 @@ reload_keeps_it_running() {
 	before=$(pid)
 	systemctl reload $service && until_true active && [ "$(pid)" = "$before" ]
 }
+# Pings, which carry it too, are far apart here.
+says() { show StatusText | grep "^$1; pool"; }
+status_text_is_that_of_now() {
+	with '[Service]' WatchdogSec=1h
+	until_true says "1 key, keyed" || return 1
+	kill $sim
+	until_true says "no key, .*"
+}
+
 # ---- the drop-ins of the documentation folder, and ekey-feed's units ----
 kernel_is_fed() { ekeyctl status | grep -x "  feeds  *[1-9][0-9]*"; }
 kernel_drop_in_lets_the_daemon_feed() { drop_in kernel.conf "[kernel]" && until_true kernel_is_fed; }
@@ -181,6 +190,10 @@ take_the_key_by_its_socket
 systemctl start $service
 promise runs_as_nobody_special runs_as_nobody_special
 promise reload_keeps_it_running reload_keeps_it_running
+promise status_text_is_that_of_now status_text_is_that_of_now
+without
+wait $sim
+start_key
 promise kernel_drop_in_lets_the_daemon_feed kernel_drop_in_lets_the_daemon_feed
 drop_out
 promise guests_drop_in_gives_the_socket_to_their_group guests_drop_in_gives_the_socket_to_their_group

@@ -149,6 +149,38 @@ unwatched_there_is_no_timer(void **state)
 
 #define WITH_MANAGER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
+static void
+on_later(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	event_base_loopbreak(arg);
+}
+
+/* And the next ping is not late for that: the service manager would end us. */
+static void
+change_is_told_in_the_next_turn_and_delays_no_ping(void **state)
+{
+	const struct timeval later = {.tv_usec = 30000}; /* between the second ping and the third */
+	struct manager *m = *state;
+	struct event_base *base = event_base_new();
+	struct notify_watchdog *w = NULL;
+
+	setenv("WATCHDOG_USEC", "40000", 1);
+	assert_int_equal(notify_watchdog_start(base, some_status, m, &w), 0);
+	notify_changed(w);
+	notify_changed(w);
+	assert_string_equal(said(m), "");
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_string_equal(said(m), "WATCHDOG=1\nSTATUS=asked 1");
+	assert_string_equal(said(m), "");
+	event_base_once(base, -1, EV_TIMEOUT, on_later, base, &later);
+	event_base_dispatch(base);
+	assert_string_equal(said(m), "WATCHDOG=1\nSTATUS=asked 2");
+	notify_watchdog_stop(&w);
+	notify_changed(w);
+	event_base_free(base);
+}
+
 int
 main(void)
 {
@@ -156,6 +188,7 @@ main(void)
 		WITH_MANAGER(each_state_is_one_message),
 		WITH_MANAGER(without_a_manager_nothing_happens),
 		WITH_MANAGER(pings_come_from_the_loop_as_it_turns),
+		WITH_MANAGER(change_is_told_in_the_next_turn_and_delays_no_ping),
 		WITH_MANAGER(unwatched_there_is_no_timer),
 	};
 
