@@ -88,6 +88,24 @@ open_estate(struct daemon *d)
 	estate_open(d->estate, addresses, d->config.listen_count);
 }
 
+/* The service manager has it open, too, so that closing ours would end no client's wait. */
+static void
+warn_if_unclaimed(void *arg, const char *name, int fd)
+{
+	const struct daemon *d = arg;
+
+	for (size_t i = 0; i < d->config.listen_count; i++) {
+		const char *given = egd_listener_given_name(d->config.listens[i].address);
+
+		if (given != NULL && notify_socket(given) == fd)
+			return;
+	}
+	log_warn("no [listen] takes the service manager's socket %s, whose clients wait for ever:"
+		 " add one with address = systemd:%s (a name is for one socket), or stop its"
+		 " .socket unit",
+		 name, name);
+}
+
 bool
 listens_start(struct daemon *d)
 {
@@ -98,6 +116,7 @@ listens_start(struct daemon *d)
 	for (size_t i = 0; i < d->config.listen_count; i++)
 		good = listens_start_one(d, i) && good;
 	estate_settle(d->estate);
+	notify_sockets(warn_if_unclaimed, d);
 	return good;
 }
 

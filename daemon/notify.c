@@ -37,22 +37,6 @@ notify_stopping(void)
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
 }
 
-int
-notify_socket(const char *name)
-{
-	char **names = NULL;
-	int count = sd_listen_fds_with_names(0, &names);
-	int found = -ENOENT;
-
-	for (int i = 0; i < count; i++) {
-		if (strcmp(names[i], name) == 0)
-			found = SD_LISTEN_FDS_START + i;
-		free(names[i]);
-	}
-	free(names);
-	return found;
-}
-
 void
 notify_pass_sockets(void)
 {
@@ -132,6 +116,48 @@ notify_stored(notify_stored_fn *fn, void *arg)
 	}
 	free(names);
 }
+
+/* ---- sockets ---- */
+
+void
+notify_sockets(notify_socket_fn *fn, void *arg)
+{
+	char **names = NULL;
+	int count = sd_listen_fds_with_names(0, &names);
+	unsigned what;
+
+	for (int i = 0; i < count; i++) {
+		if (!store_name_parse(names[i], &what))
+			fn(arg, names[i], SD_LISTEN_FDS_START + i);
+		free(names[i]);
+	}
+	free(names);
+}
+
+struct wanted {
+	const char *name;
+	int found;
+};
+
+static void
+notify_match(void *arg, const char *name, int fd)
+{
+	struct wanted *wanted = arg;
+
+	if (strcmp(name, wanted->name) == 0)
+		wanted->found = fd;
+}
+
+int
+notify_socket(const char *name)
+{
+	struct wanted wanted = {.name = name, .found = -ENOENT};
+
+	notify_sockets(notify_match, &wanted);
+	return wanted.found;
+}
+
+/* ---- the watchdog ---- */
 
 static void
 notify_ping(evutil_socket_t fd, short what, void *arg)

@@ -24,6 +24,10 @@ void notify_stopping(void);
  */
 int notify_socket(const char *name);
 
+/* Calls `fn` for each of these sockets. */
+typedef void notify_socket_fn(void *arg, const char *name, int fd);
+void notify_sockets(notify_socket_fn *fn, void *arg);
+
 /*
  * The same sockets, for a program that this process becomes. (The service manager hands them to one
  * process, who may have started another to do the work.)

@@ -28,6 +28,12 @@ notify_socket(const char *name)
 }
 
 void
+notify_sockets(notify_socket_fn *fn, void *arg)
+{
+	(void)fn, (void)arg;
+}
+
+void
 notify_pass_sockets(void)
 {
 }

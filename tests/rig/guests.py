@@ -234,6 +234,8 @@ SERVICE = Guest(
         "runs_as_nobody_special",
         "reload_keeps_it_running",
         "status_text_is_that_of_now",
+        "socket_without_a_section_is_named",
+        "socket_with_a_section_at_last_serves_who_waited",
         "kernel_drop_in_lets_the_daemon_feed",
         "guests_drop_in_gives_the_socket_to_their_group",
         "early_unit_feeds",

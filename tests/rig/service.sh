@@ -44,6 +44,30 @@ status_text_is_that_of_now() {
 	until_true says "no key, .*"
 }
 
+# ---- sockets of systemd's ----
+write_socket() {
+	printf '%s\n' [Socket] ListenStream=/run/spare FileDescriptorName=spare Service=$service \
+		>/run/systemd/system/spare.socket
+	systemctl daemon-reload
+	systemctl stop $service
+	systemctl start spare.socket $service
+}
+socket_without_a_section_is_named() {
+	write_socket && journalctl -b -u $service | grep "no .listen. takes the service manager's socket spare, "
+}
+socket_with_a_section_at_last_serves_who_waited() {
+	ekey-feed --check --from unix:/run/spare --timeout 60s &
+	waiter=$!
+	cp $conf /run/shipped.conf
+	printf '%s\n' "[listen spare]" "address = systemd:spare" >>$conf
+	sleep 1
+	kill -0 $waiter && systemctl reload $service && wait $waiter
+	status=$?
+	systemctl stop spare.socket
+	cp /run/shipped.conf $conf
+	return $status
+}
+
 # ---- the drop-ins of the documentation folder, and ekey-feed's units ----
 kernel_is_fed() { ekeyctl status | grep -x "  feeds  *[1-9][0-9]*"; }
 kernel_drop_in_lets_the_daemon_feed() { drop_in kernel.conf "[kernel]" && until_true kernel_is_fed; }
@@ -190,6 +214,8 @@ take_the_key_by_its_socket
 systemctl start $service
 promise runs_as_nobody_special runs_as_nobody_special
 promise reload_keeps_it_running reload_keeps_it_running
+promise socket_without_a_section_is_named socket_without_a_section_is_named
+promise socket_with_a_section_at_last_serves_who_waited socket_with_a_section_at_last_serves_who_waited
 promise status_text_is_that_of_now status_text_is_that_of_now
 without
 wait $sim
