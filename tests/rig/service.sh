@@ -31,10 +31,26 @@ is_nobody_special() {
 	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
 		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status
 }
+is_never_swapped() { [ "$(show MemorySwapMax)" = 0 ]; }
 reload_keeps_it_running() {
 	before=$(pid)
 	systemctl reload $service && until_true active && [ "$(pid)" = "$before" ]
 }
+reloads() { journalctl -b -u $service | grep -c "SIGHUP: "; }
+reloaded() { [ "$(reloads)" -gt "$1" ]; }
+broken_configuration_fails_the_reload_and_changes_nothing() {
+	cp $conf /run/good.conf
+	before=$(reloads)
+	sed -i 's/^size = .*/size = 1 MB/' $conf
+	line=$(grep -n '^size' $conf)
+	! systemctl reload $service && journalctl -b -u $service | grep "$conf:${line%%:*}: " && active &&
+		[ "$(reloads)" = "$before" ] && cp /run/good.conf $conf && systemctl reload $service &&
+		until_true reloaded "$before"
+	status=$?
+	cp /run/good.conf $conf
+	return $status
+}
+
 # Pings, which carry it too, are far apart here.
 says() { show StatusText | grep "^$1; pool"; }
 status_text_is_that_of_now() {
@@ -213,7 +229,10 @@ promise keyring_of_ekeyd_is_taken_over keyring_of_ekeyd_is_taken_over
 take_the_key_by_its_socket
 systemctl start $service
 promise runs_as_nobody_special runs_as_nobody_special
+promise is_never_swapped is_never_swapped
 promise reload_keeps_it_running reload_keeps_it_running
+promise broken_configuration_fails_the_reload_and_changes_nothing \
+	broken_configuration_fails_the_reload_and_changes_nothing
 promise socket_without_a_section_is_named socket_without_a_section_is_named
 promise socket_with_a_section_at_last_serves_who_waited socket_with_a_section_at_last_serves_who_waited
 promise status_text_is_that_of_now status_text_is_that_of_now
