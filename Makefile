@@ -345,12 +345,13 @@ install-service:
 	$(place) dist/systemd/tmpfiles.conf.in | install -m 644 /dev/stdin $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 
 uninstall: ## leaves the configuration and the keyring
-	$(if $(DESTDIR),,dist/host.sh uninstall)
+	$(if $(DESTDIR),,dist/host.sh stop)
 	rm -f $(sbin)/ekey-randomd $(sbin)/ekey-feed $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 	rm -rf $(doc)
+	$(if $(DESTDIR),,dist/host.sh uninstall $(SYSCONF))
 
 # ---- benchmarks ----
 bench_programs := $(addprefix $(BUILD)/bench/,decode egd_load null_host null_server reader wake)

@@ -1,7 +1,8 @@
 #!/bin/sh
 # What `make install` does to the machine itself, beyond its files; a boot would do the same.
 #     dist/host.sh install SYSUSERSDIR TMPFILESDIR SYSCONF RULESDIR
-#     dist/host.sh uninstall                                 before the files go
+#     dist/host.sh stop                                      before the files go
+#     dist/host.sh uninstall SYSCONF                         when they are gone
 set -eu
 
 have() { command -v "$1" >/dev/null; }
@@ -32,13 +33,21 @@ install_host() {
 	udevadm trigger --action=change --subsystem-match=tty --property-match=ID_VENDOR_ID=20df
 }
 
-uninstall_host() {
+stop_services() {
 	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service \
 		ekey-feed.service ekey-feed-early.service || :
 }
 
+uninstall_host() {
+	! systemd_runs || systemctl daemon-reload
+	! udev_runs || udevadm control --reload
+	echo "uninstall: left are $1/ekey-random, the user and the group ekey-random, and, until the next boot," \
+		"the group of /dev/cuse"
+}
+
 case ${1-} in
 install) install_host "$2" "$3" "$4" "$5" ;;
-uninstall) uninstall_host ;;
+stop) stop_services ;;
+uninstall) uninstall_host "$2" ;;
 *) exit 2 ;;
 esac

@@ -70,8 +70,18 @@ readers_notice_no_end() {
 }
 handover_is_armed() { ekeyctl doctor | grep 'handover is armed by keeper, service manager'; }
 
+# ---- the end: as `make uninstall` does ----
 uninstall_ends_it() {
 	systemctl start $service
-	/install/host.sh uninstall
+	/install/host.sh stop
 	! active && [ ! -e $device ] && [ ! -e /run/ekey-random ]
+}
+uninstall_leaves_no_unit_and_says_what_stays() {
+	printf '%s\n' [Unit] Wants=$service [Service] ExecStart="sleep 1h" >/run/systemd/system/wants.service
+	systemctl start wants.service # keeps the unit loaded, as the device of a key does
+	systemctl stop $service
+	(cd /install/root && find usr -type f) | sed 's,^,/,' | xargs rm -f
+	/install/host.sh uninstall /etc >/run/uninstalled || return 1
+	systemctl status $service | grep Loaded:
+	[ "$(show LoadState)" = not-found ] && grep "left are /etc/ekey-random, the user and the group" /run/uninstalled
 }

@@ -269,6 +269,7 @@ promise killed_daemon_comes_back killed_daemon_comes_back
 promise hung_daemon_comes_back hung_daemon_comes_back
 drop_out
 promise uninstall_ends_it uninstall_ends_it
+promise uninstall_leaves_no_unit_and_says_what_stays uninstall_leaves_no_unit_and_says_what_stays
 end $sim
 
 journalctl -b -o short-monotonic --no-pager -u $service -u ekey-random-wait.service >/run/journal

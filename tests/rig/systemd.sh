@@ -168,6 +168,7 @@ promise clones_drop_in_lets_the_daemon_notice clones_drop_in_lets_the_daemon_not
 drop_out
 promise service_reads_what_its_unit_allows service_reads_what_its_unit_allows
 promise uninstall_ends_it uninstall_ends_it
+promise uninstall_leaves_no_unit_and_says_what_stays uninstall_leaves_no_unit_and_says_what_stays
 end $sim
 
 journalctl -b -o short-monotonic --no-pager -u $service -u ekey-random-wait.service >/run/journal

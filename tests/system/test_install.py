@@ -87,3 +87,9 @@ def test_example_configuration_is_good():
     example = TOP / "dist/ekey-random.conf"
     result = run(program("ekey-randomd"), "-n", "-c", str(example))
     assert result.returncode == 0 and f"{example} is good" in result.stdout, result.stdout
+
+
+def test_uninstall_stops_before_the_files_go_and_reloads_when_they_are_gone():
+    result = run("make", "-s", "-n", "-C", str(TOP), "uninstall", f"BUILD={BUILD}", "SYSCONF=/srv/etc")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "dist/host.sh stop" and lines[-1] == "dist/host.sh uninstall /srv/etc", lines
