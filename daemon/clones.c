@@ -115,10 +115,7 @@ clones_prepare(struct daemon *d)
 bool
 clones_start(struct daemon *d)
 {
-	const char *lack = cloned_lack(&d->cloned);
-
-	if (lack != NULL)
-		log_info("clones of this machine would go unnoticed: %s", lack);
+	cloned_log_lack(&d->cloned);
 	if (cloned_fd(&d->cloned) < 0)
 		return true;
 	d->clone_news = event_new(d->base, cloned_fd(&d->cloned), EV_READ | EV_PERSIST, on_news, d);

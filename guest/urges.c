@@ -31,7 +31,6 @@ say_deaf(int error)
 int
 urges_open(struct urges *u)
 {
-	const char *lack;
 	sigset_t orders;
 
 	*u = (struct urges){0};
@@ -47,9 +46,7 @@ urges_open(struct urges *u)
 	if (u->store < 0 && u->store != -ENOENT)
 		say_deaf(u->store);
 	cloned_open(&u->cloned);
-	lack = cloned_lack(&u->cloned);
-	if (lack != NULL)
-		log_info("clones of this machine would go unnoticed: %s", lack);
+	cloned_log_lack(&u->cloned);
 	return 0;
 }
 

@@ -11,6 +11,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+#include "base/log.h"
+
 #define LOG_PATH "/dev/kmsg"
 #define LOG_RECORD_MAX 8192 /* a shorter buffer gets EINVAL for a longer record */
 #define LOG_TURN 64         /* records of one call: whoever floods the log does not hold us */
@@ -136,7 +142,38 @@ read_log(int log)
 	return news;
 }
 
-/* ---- both ---- */
+/* ---- the machine ---- */
+
+#ifdef __x86_64__
+
+/* Asks the processor, whose hypervisor sets this bit. */
+static bool
+processor_is_virtual(void)
+{
+	unsigned eax, ebx, ecx, edx;
+
+	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx >> 31 & 1) != 0;
+}
+
+#else
+
+/* Nothing tells: it may be. */
+static bool
+processor_is_virtual(void)
+{
+	return true;
+}
+
+#endif
+
+/* A paravirtual guest of Xen sees the bare processor. */
+static bool
+machine_is_virtual(void)
+{
+	return processor_is_virtual() || access("/sys/hypervisor/type", F_OK) == 0;
+}
+
+/* ---- all ---- */
 
 static void
 listen_to(struct cloned *c, int fd)
@@ -162,6 +199,7 @@ void
 cloned_open(struct cloned *c)
 {
 	cloned_open_log(c, open_log());
+	c->is_virtual = machine_is_virtual();
 }
 
 void
@@ -214,4 +252,15 @@ cloned_lack(const struct cloned *c)
 	if (c->log == -EPERM || c->log == -EACCES)
 		return LOG_PATH " may not be read, which takes CAP_SYSLOG";
 	return c->log < 0 ? LOG_PATH " is missing" : NULL;
+}
+
+void
+cloned_log_lack(const struct cloned *c)
+{
+	const char *lack = cloned_lack(c);
+
+	if (lack != NULL && c->is_virtual)
+		log_info("clones of this machine would go unnoticed: %s", lack);
+	else if (lack != NULL)
+		log_debug("this machine is not virtual; its clones would go unnoticed: %s", lack);
 }

@@ -12,6 +12,7 @@
 #ifndef PRIV_CLONED_H
 #define PRIV_CLONED_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct cloned {
@@ -19,6 +20,7 @@ struct cloned {
 	int log;           /* /dev/kmsg, or -errno */
 	int clock;         /* cancelled when the time of day is set; or -errno */
 	int64_t asleep_ms; /* since the boot */
+	bool is_virtual;   /* the machine, as far as it can be told */
 };
 
 /*
@@ -41,5 +43,8 @@ const char *cloned_take(struct cloned *c);
 
 /* NULL, or why a clone would not be noticed here. */
 const char *cloned_lack(const struct cloned *c);
+
+/* Writes that into the log: for debugging only where the machine is not virtual, and has no clones. */
+void cloned_log_lack(const struct cloned *c);
 
 #endif

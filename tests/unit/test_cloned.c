@@ -7,6 +7,7 @@
 /* cmocka wants those before it */
 #include <cmocka.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -285,10 +286,69 @@ log_that_cannot_be_had_is_lacking(void **state)
 	cloned_close(&c);
 }
 
+/* Returns what it writes to stderr. */
+static const char *
+logged_lack(const struct cloned *c)
+{
+	static char text[256];
+	int saved = dup(STDERR_FILENO), ends[2];
+	ssize_t len;
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	dup2(ends[1], STDERR_FILENO);
+	cloned_log_lack(c);
+	dup2(saved, STDERR_FILENO);
+	len = read(ends[0], text, sizeof(text) - 1);
+	text[len > 0 ? len : 0] = '\0';
+	close(saved);
+	close(ends[0]);
+	close(ends[1]);
+	return text;
+}
+
+static void
+clones_are_a_line_in_the_log_of_virtual_machines_only(void **state)
+{
+	struct cloned c;
+
+	(void)state;
+	cloned_open_log(&c, -EPERM);
+	c.is_virtual = false;
+	assert_string_equal(logged_lack(&c), "");
+	c.is_virtual = true;
+	assert_non_null(strstr(logged_lack(&c), "clones of this machine would go unnoticed: "));
+	cloned_close(&c);
+}
+
+/* The kernel reads the same bit of the processor. */
+static void
+a_machine_is_as_virtual_as_its_kernel_says(void **state)
+{
+	FILE *cpus = fopen("/proc/cpuinfo", "re");
+	bool flags = false, hypervisor = access("/sys/hypervisor/type", F_OK) == 0;
+	struct cloned c;
+	char line[8192];
+
+	(void)state;
+	while (cpus != NULL && fgets(line, sizeof(line), cpus) != NULL) {
+		flags = flags || strncmp(line, "flags\t", 6) == 0;
+		hypervisor = hypervisor || strstr(line, " hypervisor") != NULL;
+	}
+	if (cpus != NULL)
+		fclose(cpus);
+	if (!flags)
+		skip(); /* missing: /proc/cpuinfo of an x86 processor */
+	cloned_open(&c);
+	assert_int_equal(c.is_virtual, hypervisor);
+	cloned_close(&c);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(clones_are_a_line_in_the_log_of_virtual_machines_only),
+		cmocka_unit_test(a_machine_is_as_virtual_as_its_kernel_says),
 		cmocka_unit_test_setup_teardown(clone_is_noticed_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(each_clone_is_noticed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_programs_write_into_the_log_is_no_news, set_up,
