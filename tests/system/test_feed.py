@@ -495,6 +495,11 @@ def test_an_order_feeds_at_once(house, server, started):
     wait_until(lambda: path.exists() and figures(path)["feeds_total"] == "1", "it feeds")
     agent.child.send_signal(signal.SIGUSR1)
     wait_until(lambda: figures(path)["feeds_total"] == "2", "it feeds again")
+    files = len(os.listdir(f"/proc/{agent.pid}/fd"))
+    for feeds in "3", "4":
+        agent.child.send_signal(signal.SIGUSR1)
+        wait_until(lambda feeds=feeds: figures(path)["feeds_total"] == feeds, "it feeds again")
+    assert len(os.listdir(f"/proc/{agent.pid}/fd")) == files
     agent.kill()
 
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "tests/unit/egd_rig.h"
+#include "tests/unit/secret_scan.h"
 #include "tests/unit/stopped_clock.h"
 
 #define START_MS 10000
@@ -71,7 +72,7 @@ static void
 a_client_that_reads_nothing_is_closed_after_30_s(void **state)
 {
 	struct egd_rig *rig = *state;
-	uint8_t asked[200];
+	uint8_t asked[200], last[16];
 	uint64_t taken;
 	int fd, room = 4096;
 
@@ -87,8 +88,11 @@ a_client_that_reads_nothing_is_closed_after_30_s(void **state)
 		egd_rig_turn(rig);
 		egd_rig_put(rig, pool_room(rig->pool));
 	} while (egd_rig_totals(rig).delivered > taken);
+	egd_rig_stream(rig->put - egd_rig_totals(rig).level - sizeof(last), sizeof(last), last);
+	assert_true(secret_scan(last, sizeof(last)) > 0);
 	assert_closed_after(rig, SLOW_MS, EGD_END_SLOW);
 	assert_true(egd_rig_totals(rig).lost > 0);
+	assert_int_equal(secret_scan(last, sizeof(last)), 0);
 	close(fd);
 }
 

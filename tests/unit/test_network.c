@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "backend/peer.h"
 #include "base/address.h"
 #include "base/heap.h"
 #include "base/net.h"
@@ -331,6 +333,94 @@ a_unix_peer_is_told_as_such(void **unused)
 	rmdir(dir);
 }
 
+/* Who is at the other end of a connection from here to `host`, which listens here too. */
+static enum peer
+peer_at(const char *host)
+{
+	struct address at;
+	int client, listener = listen_on(host, &at);
+	enum peer peer;
+
+	if (listener < 0) {
+		print_message("skipped: this machine has no %s\n", host);
+		skip();
+	}
+	client = net_connect(&at);
+	assert_true(client >= 0);
+	peer = peer_of(client);
+	close(client);
+	close(listener);
+	return peer;
+}
+
+static void
+a_peer_at_our_own_address_is_near(void **unused)
+{
+	(void)unused;
+	assert_int_equal(peer_at("127.0.0.1"), PEER_NEAR);
+}
+
+static void
+a_peer_at_our_own_ipv6_address_is_near(void **unused)
+{
+	(void)unused;
+	assert_int_equal(peer_at("::1"), PEER_NEAR);
+}
+
+/* Linux has the whole of 127.0.0.0/8, and connects from the first. */
+static void
+a_peer_at_another_address_is_another(void **unused)
+{
+	struct address at, here;
+	int client, listener = listen_on("127.0.0.2", &at);
+
+	(void)unused;
+	assert_true(listener >= 0);
+	assert_true(address_from_ip("127.0.0.1", 0, &here));
+	client = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(bind(client, &here.any, here.len), 0);
+	assert_int_equal(connect(client, &at.any, at.len), 0);
+	assert_int_equal(peer_of(client), PEER_OTHER);
+	assert_int_equal(peer_of(-1), PEER_OTHER);
+	assert_int_equal(peer_of(listener), PEER_OTHER); /* it has none */
+	close(client);
+	close(listener);
+}
+
+/* The listener's credentials are those of whom called listen(2). */
+static void
+a_unix_peer_is_this_process_or_another(void **unused)
+{
+	char dir[] = "/tmp/ekey-net.XXXXXX", path[64];
+	int client, listener, ends[2];
+	char byte = 0;
+
+	(void)unused;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	listener = net_unix_listen(path, 0600);
+	client = net_unix_connect(path);
+	assert_int_equal(peer_of(client), PEER_SELF);
+	close(client);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	if (fork() == 0) {
+		byte = (char)listen(listener, 1);
+		(void)!write(ends[1], &byte, 1);
+		_exit(0);
+	}
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	assert_int_equal(byte, 0);
+	client = net_unix_connect(path);
+	assert_int_equal(peer_of(client), PEER_OTHER);
+	wait(NULL);
+	close(client);
+	close(listener);
+	close(ends[0]);
+	close(ends[1]);
+	unlink(path);
+	rmdir(dir);
+}
+
 /* ---- the wiping heap ---- */
 
 static void
@@ -366,6 +456,10 @@ main(void)
 		cmocka_unit_test(tcp_connections_are_kept_alive_on_both_sides),
 		cmocka_unit_test(one_ipv6_listener_serves_both_kinds),
 		cmocka_unit_test(a_unix_peer_is_told_as_such),
+		cmocka_unit_test(a_unix_peer_is_this_process_or_another),
+		cmocka_unit_test(a_peer_at_our_own_address_is_near),
+		cmocka_unit_test(a_peer_at_our_own_ipv6_address_is_near),
+		cmocka_unit_test(a_peer_at_another_address_is_another),
 		cmocka_unit_test(the_heap_keeps_bytes_when_blocks_grow_and_shrink),
 	};
 
