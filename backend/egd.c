@@ -8,6 +8,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 
+/* Of a server that starves: until it is believed that it has entropy again; doubled each time. */
+#define REST_MIN_MS EGD_CLIENT_PROBE_MS
+#define REST_MAX_MS (16 * EGD_CLIENT_PROBE_MS)
+
 /* ---- what it can do ---- */
 
 bool
@@ -23,6 +27,33 @@ egd_tell_change(const struct egd *e, bool served)
 {
 	if (e->env.presence != NULL && egd_serves(e) != served)
 		e->env.presence(e->env.presence_arg);
+}
+
+/*
+ * Its level alone can end it, but not soon when it ended it before and no entropy followed: each
+ * trial has those wait who wait.
+ */
+void
+egd_starve(struct egd *e, uint64_t now_ms)
+{
+	if (e->starves)
+		return;
+	e->starves = true;
+	e->starved_ms = now_ms;
+	e->rest_ms = e->rest_ms == 0 ? REST_MIN_MS : 2 * e->rest_ms;
+	if (e->rest_ms > REST_MAX_MS)
+		e->rest_ms = REST_MAX_MS;
+}
+
+void
+egd_judge_pace(struct egd *e, uint64_t now_ms)
+{
+	bool served = egd_serves(e);
+
+	if (e->starves || now_ms < egd_client_lags_at(&e->client) || !pool_is_wanted(e->env.pool))
+		return;
+	egd_starve(e, now_ms);
+	egd_tell_change(e, served);
 }
 
 /* ---- the timer ---- */
@@ -43,9 +74,12 @@ static uint64_t
 egd_due(const struct egd *e, uint64_t now_ms)
 {
 	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = egd_ask_due(e, now_ms);
+	uint64_t lags_ms = egd_client_lags_at(&e->client);
 
 	if (e->paused || !link_is_open(&e->link))
 		return UINT64_MAX;
+	if (now_ms < lags_ms && lags_ms < due_ms && !e->starves)
+		due_ms = lags_ms;
 	return ask_ms < due_ms ? ask_ms : due_ms;
 }
 
@@ -107,13 +141,13 @@ egd_on_gone(void *arg, int error)
 
 /* Its patience is at an end: another connection cannot bring what was asked for on this one. */
 static void
-egd_on_late(struct egd *e)
+egd_on_late(struct egd *e, uint64_t now_ms)
 {
 	bool served = egd_serves(e);
 
 	e->figures.late++;
 	if (e->client.owed > 0)
-		e->starves = true;
+		egd_starve(e, now_ms);
 	link_drop(&e->link, e->late);
 	egd_tell_change(e, served);
 }
@@ -128,10 +162,11 @@ egd_on_timer(evutil_socket_t fd, short what, void *arg)
 	e->timer_ms = UINT64_MAX;
 	if (e->paused || !link_is_open(&e->link) || e->link.dropped != NULL)
 		return;
+	egd_judge_pace(e, now_ms);
 	if (now_ms < egd_client_deadline(&e->client))
 		egd_ask(e, now_ms);
 	else if (egd_client_is_owed(&e->client))
-		egd_on_late(e);
+		egd_on_late(e, now_ms);
 	else if (egd_client_prove(&e->client, now_ms))
 		egd_on_proven(e, now_ms);
 	else
@@ -201,7 +236,7 @@ egd_new(const struct source_env *env, const struct source_config *config)
 	e->config = *config;
 	e->timer_ms = UINT64_MAX;
 	intake_init(&e->intake, env->pool, config->h);
-	snprintf(e->late, sizeof(e->late), "nothing came for %llu s",
+	snprintf(e->late, sizeof(e->late), "too little came for %llu s",
 		 (unsigned long long)(config->timeout_ms / 1000));
 	if (!egd_start(e)) {
 		egd_free(&e->source);
@@ -224,7 +259,7 @@ egd_state_text(const struct egd *e)
 	if (e->trust.fate != TRUST_POOL)
 		return "answers, but is not for the pool";
 	if (e->starves)
-		return "answers, but sends no entropy";
+		return "answers, but sends too little entropy";
 	return e->stands_by ? "stands by" : "serves";
 }
 

@@ -93,9 +93,12 @@ static void
 egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
 {
 	e->figures.bytes += piece->len;
-	e->starves = false;
-	egd_say_answers(e);
-	link_good(&e->link);
+	if (e->client.keeps_up) {
+		e->starves = false;
+		e->rest_ms = 0;
+		egd_say_answers(e);
+		link_good(&e->link);
+	}
 	if (e->trust.fate == TRUST_MIX)
 		e->env.mix(e->env.mix_arg, piece->bytes, piece->len);
 	if (e->trust.fate != TRUST_POOL)
@@ -107,12 +110,12 @@ egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
 
 /* With entropy for the smallest request it no longer starves, though it was not asked for it. */
 static void
-egd_on_level(struct egd *e, uint32_t bits)
+egd_on_level(struct egd *e, uint32_t bits, uint64_t now_ms)
 {
 	e->figures.level_bits = bits;
 	if (!e->answers)
 		return; /* not proven yet */
-	if (bits >= 8 * EGD_CLIENT_ROUND_MIN)
+	if (bits >= 8 * EGD_CLIENT_ROUND_MIN && now_ms >= e->starved_ms + e->rest_ms)
 		e->starves = false;
 	if (!e->starves)
 		egd_say_answers(e);
@@ -125,7 +128,7 @@ egd_on_proven(struct egd *e, uint64_t now_ms)
 
 	e->figures.answers++;
 	e->answers = true;
-	egd_on_level(e, (uint32_t)e->figures.level_bits);
+	egd_on_level(e, (uint32_t)e->figures.level_bits, now_ms);
 	egd_tell_change(e, served);
 	egd_ask(e, now_ms);
 }
@@ -162,7 +165,7 @@ egd_on_event(struct egd *e, enum egd_client_event event, const struct egd_reply 
 	if (event == EGD_CLIENT_BYTES)
 		egd_on_entropy(e, reply, now_ms);
 	else if (event == EGD_CLIENT_LEVEL)
-		egd_on_level(e, reply->bits);
+		egd_on_level(e, reply->bits, now_ms);
 	else if (event == EGD_CLIENT_PID)
 		egd_on_pid(e, reply, now_ms);
 	else if (event == EGD_CLIENT_BAD)
@@ -222,7 +225,11 @@ egd_room(struct source *source)
 void
 egd_wanted(struct source *source)
 {
-	egd_ask((struct egd *)source, clock_now_ms());
+	uint64_t now_ms = clock_now_ms();
+	struct egd *e = (struct egd *)source;
+
+	egd_judge_pace(e, now_ms);
+	egd_ask(e, now_ms);
 }
 
 /* What is owed to us is still taken. */

@@ -22,7 +22,8 @@ struct egd {
 	struct event *timer;
 	uint64_t timer_ms; /* when it fires; UINT64_MAX: not armed */
 	bool answers;      /* on this connection: it is proven, and not ourselves */
-	bool starves;      /* it was too late with entropy, and has sent none since */
+	bool starves;      /* it lagged while somebody waited, or was too late, and is not better */
+	uint64_t starved_ms, rest_ms; /* when that began; until its level can end it */
 	bool stands_by;
 	bool paused;     /* bytes have come, and the pool is full */
 	uint64_t mix_ms; /* when its bytes are next asked for, for the kernel */
@@ -37,6 +38,12 @@ bool egd_serves(const struct egd *e);
 
 /* Tells who wants to know; `served`: as it was before what may have changed it. */
 void egd_tell_change(const struct egd *e, bool served);
+
+/* It does not serve for now. */
+void egd_starve(struct egd *e, uint64_t now_ms);
+
+/* It starves when it lags while somebody waits. */
+void egd_judge_pace(struct egd *e, uint64_t now_ms);
 
 /* Arms the timer for what is due next. */
 void egd_arm(struct egd *e, uint64_t now_ms);

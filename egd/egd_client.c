@@ -25,12 +25,18 @@ egd_client_is_owed(const struct egd_client *c)
 }
 
 uint64_t
+egd_client_lags_at(const struct egd_client *c)
+{
+	return c->owed > 0 ? c->kept_ms + EGD_CLIENT_LAG_MS : UINT64_MAX;
+}
+
+uint64_t
 egd_client_deadline(const struct egd_client *c)
 {
 	if (!c->open)
 		return UINT64_MAX;
 	if (egd_client_is_owed(c))
-		return c->since_ms + c->patience_ms;
+		return (c->has_single ? c->since_ms : c->kept_ms) + c->patience_ms;
 	return c->since_ms + (c->told && !c->proven ? EGD_QUIET_MS : EGD_CLIENT_PROBE_MS);
 }
 
@@ -48,6 +54,7 @@ egd_client_listens(struct egd_client *c, uint64_t now_ms)
 {
 	c->since_ms = now_ms;
 	c->asked_ms = now_ms;
+	c->kept_ms = now_ms;
 }
 
 /* ---- requests ---- */
@@ -82,7 +89,8 @@ egd_client_ask(struct egd_client *c, size_t want, uint64_t now_ms,
 		left -= n;
 	}
 	if (len > 0)
-		c->asked_ms = c->since_ms = now_ms;
+		c->asked_ms = c->since_ms = c->kept_ms = now_ms;
+	c->kept = 0;
 	return len;
 }
 
@@ -103,6 +111,21 @@ client_end_round(struct egd_client *c, uint64_t now_ms)
 		c->round = EGD_CLIENT_ROUND_MAX;
 }
 
+/* `n` bytes of entropy have come. */
+static void
+client_note_pace(struct egd_client *c, size_t n, uint64_t now_ms)
+{
+	bool whole;
+
+	c->kept += n;
+	whole = c->kept >= EGD_CLIENT_ROUND_MIN || c->owed == 0;
+	c->keeps_up = whole && now_ms - c->kept_ms <= EGD_CLIENT_LAG_MS;
+	if (whole) {
+		c->kept_ms = now_ms;
+		c->kept = 0;
+	}
+}
+
 static enum egd_client_event
 client_take_bytes(struct egd_client *c, struct cursor *in, uint64_t now_ms, struct egd_reply *ret)
 {
@@ -114,6 +137,7 @@ client_take_bytes(struct egd_client *c, struct cursor *in, uint64_t now_ms, stru
 		return EGD_CLIENT_BAD;
 	ret->len = n;
 	c->owed -= n;
+	client_note_pace(c, n, now_ms);
 	if (c->owed == 0)
 		client_end_round(c, now_ms);
 	return EGD_CLIENT_BYTES;

@@ -26,8 +26,10 @@
 #define EGD_CLIENT_SEND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_ASK_LEN)
 #define EGD_CLIENT_ROUND_MIN 32 /* bytes: a seed of 256 bits */
 #define EGD_CLIENT_ROUND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_LEN_MAX)
-#define EGD_CLIENT_QUICK_MS 100   /* a full round that takes no longer makes the next one larger */
-#define EGD_CLIENT_SLOW_MS 1000   /* ... and one that takes longer, smaller */
+#define EGD_CLIENT_QUICK_MS 100 /* a full round that takes no longer makes the next one larger */
+#define EGD_CLIENT_SLOW_MS 1000 /* ... and one that takes longer, smaller */
+#define EGD_CLIENT_LAG_MS 5000  /* for EGD_CLIENT_ROUND_MIN bytes; a server that takes longer lags \
+				 */
 #define EGD_CLIENT_PROBE_MS 30000 /* of silence, until an idle server is asked for its level */
 #define EGD_CLIENT_PIECE_MAX 1024 /* bytes of entropy given at once */
 
@@ -49,14 +51,22 @@ struct egd_client {
 	size_t round;      /* bytes that the next one may ask for */
 	size_t asked;      /* bytes of this round */
 	uint64_t asked_ms;
-	size_t owed;     /* bytes of it that have not come yet */
-	bool has_single; /* a level or pid request is not answered; its reply comes first */
+	uint64_t kept_ms; /* when the round began, or the last EGD_CLIENT_ROUND_MIN bytes were whole
+			   */
+	size_t kept;      /* bytes that have come since */
+	bool keeps_up;    /* the last piece made them whole, or the round, and in time */
+	size_t owed;      /* bytes of it that have not come yet */
+	bool has_single;  /* a level or pid request is not answered; its reply comes first */
 	struct egd_request single;
 	size_t partial_len;
 	uint8_t partial[EGD_REPLY_MAX]; /* of its reply */
 };
 
-/* A new connection. `patience_ms`: the longest silence while something is owed. */
+/*
+ * A new connection. `patience_ms`: the longest time that a reply may take, and of entropy each
+ * EGD_CLIENT_ROUND_MIN bytes: a server that sends a byte now and then is not waited for longer than
+ * one that sends none.
+ */
 void egd_client_open(struct egd_client *c, uint64_t patience_ms, uint64_t now_ms);
 void egd_client_close(struct egd_client *c);
 
@@ -76,6 +86,9 @@ enum egd_client_event egd_client_next(struct egd_client *c, struct cursor *in, u
 
 /* True while a reply, or the rest of one, is owed. */
 bool egd_client_is_owed(const struct egd_client *c);
+
+/* When the server lags with the entropy that it owes; UINT64_MAX: it owes none. */
+uint64_t egd_client_lags_at(const struct egd_client *c);
 
 /*
  * Proves the server when its deadline has come, nothing is owed and it is not proven yet. True when

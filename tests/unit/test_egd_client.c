@@ -214,17 +214,24 @@ pid_is_given_as_it_was_sent(void **unused)
 }
 
 static void
-patience_ends_after_a_silence_and_not_while_bytes_come(void **unused)
+patience_ends_without_bytes_for_a_seed_and_not_while_they_come(void **unused)
 {
+	uint64_t end_ms;
+
 	(void)unused;
 	assert_int_equal(egd_client_deadline(&client), now_ms + EGD_CLIENT_PROBE_MS);
-	assert_int_equal(ask(MANY), EGD_CLIENT_ROUND_MIN);
-	assert_int_equal(egd_client_deadline(&client), now_ms + PATIENCE_MS);
-	for (size_t i = 0; i < EGD_CLIENT_ROUND_MIN; i++) {
+	for (int i = 0; i < 3; i++)
+		round_in(0);
+	assert_int_equal(ask(MANY), 8 * EGD_CLIENT_ROUND_MIN);
+	for (int i = 0; i < 7; i++) {
+		end_ms = now_ms + PATIENCE_MS;
+		assert_int_equal(egd_client_deadline(&client), end_ms);
 		now_ms += PATIENCE_MS - 1;
+		answer(EGD_CLIENT_ROUND_MIN - 1);
+		assert_int_equal(egd_client_deadline(&client), end_ms);
 		answer(1);
-		assert_true(egd_client_deadline(&client) > now_ms);
 	}
+	answer(EGD_CLIENT_ROUND_MIN);
 	assert_int_equal(egd_client_deadline(&client), now_ms + EGD_CLIENT_PROBE_MS);
 	ask(1);
 	now_ms += PATIENCE_MS;
@@ -232,6 +239,27 @@ patience_ends_after_a_silence_and_not_while_bytes_come(void **unused)
 	assert_int_equal(egd_client_deadline(&client), now_ms + PATIENCE_MS);
 	egd_client_close(&client);
 	assert_int_equal(egd_client_deadline(&client), UINT64_MAX);
+}
+
+static void
+server_keeps_up_with_bytes_for_a_seed_in_five_seconds(void **unused)
+{
+	(void)unused;
+	assert_int_equal(egd_client_lags_at(&client), UINT64_MAX);
+	round_in(0);
+	assert_true(client.keeps_up);
+	assert_int_equal(ask(MANY), 2 * EGD_CLIENT_ROUND_MIN);
+	assert_int_equal(egd_client_lags_at(&client), now_ms + EGD_CLIENT_LAG_MS);
+	now_ms += EGD_CLIENT_LAG_MS;
+	answer(EGD_CLIENT_ROUND_MIN - 1);
+	assert_false(client.keeps_up);
+	assert_int_equal(egd_client_lags_at(&client), now_ms);
+	answer(1);
+	assert_true(client.keeps_up);
+	now_ms += EGD_CLIENT_LAG_MS + 1;
+	answer(EGD_CLIENT_ROUND_MIN);
+	assert_false(client.keeps_up); /* whole, but late */
+	assert_int_equal(egd_client_lags_at(&client), UINT64_MAX);
 }
 
 static void
@@ -314,7 +342,8 @@ main(void)
 		TEST(byte_that_nobody_asked_for_is_bad_and_not_taken),
 		TEST(level_comes_before_the_entropy_asked_for_behind_it),
 		TEST(pid_is_given_as_it_was_sent),
-		TEST(patience_ends_after_a_silence_and_not_while_bytes_come),
+		TEST(patience_ends_without_bytes_for_a_seed_and_not_while_they_come),
+		TEST(server_keeps_up_with_bytes_for_a_seed_in_five_seconds),
 		TEST(server_is_proven_by_four_bytes_and_silence_and_by_nothing_less),
 		TEST(fifth_byte_is_bad_as_is_one_before_the_question),
 		TEST(process_id_has_no_more_digits_than_a_number),

@@ -321,14 +321,20 @@ take_in_order(struct bench *b)
 	settle(b);
 }
 
-/* Takes so much that more is asked for. */
 static void
-drain(struct bench *b)
+take_all(struct bench *b)
 {
 	uint8_t bytes[256];
 
 	while (pool_take(b->pool, &b->handle, bytes, sizeof(bytes)) > 0)
 		;
+}
+
+/* Takes so much that more is asked for. */
+static void
+drain(struct bench *b)
+{
+	take_all(b);
 	settle(b);
 }
 
@@ -940,7 +946,7 @@ second_helps_out_while_the_first_has_no_entropy(void **state)
 	assert_non_null(ready);
 	pool_waiter_done(b->pool, ready, true);
 	assert_true(status_of(b, 0).egd.stands_by);
-	assert_string_equal(status_of(b, 0).state, "answers, but sends no entropy");
+	assert_string_equal(status_of(b, 0).state, "answers, but sends too little entropy");
 	b->servers[0].level = 8 * 31; /* less than it could give to anybody who asks for a seed */
 	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
 	assert_true(status_of(b, 0).egd.stands_by);
@@ -949,6 +955,112 @@ second_helps_out_while_the_first_has_no_entropy(void **state)
 	wait_ms(b, EGD_CLIENT_PROBE_MS + 1000);
 	assert_false(status_of(b, 0).egd.stands_by);
 	assert_true(status_of(b, 1).egd.stands_by);
+}
+
+/* For so long the first server sends a byte a second, and says that it has plenty. */
+static unsigned
+drip(struct bench *b, unsigned seconds)
+{
+	unsigned asked_s = 0; /* how long it was the one that is asked */
+
+	b->servers[0].empty = true;
+	for (unsigned i = 0; i < seconds; i++) {
+		wait_ms(b, 1000);
+		if (b->servers[0].fd >= 0 && b->servers[0].owed > 0)
+			server_give(&b->servers[0], 1);
+		asked_s += !status_of(b, 0).egd.stands_by;
+	}
+	return asked_s;
+}
+
+static void
+second_is_asked_when_the_first_drips_while_somebody_waits(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready;
+
+	start_both(b, SOURCE_POLICY_FAILOVER);
+	wait_ms(b, 1000);
+	b->servers[0].empty = true;
+	drain(b);
+	want(b, 200, &ready);
+	assert_in_range(drip(b, 7), 4, 6);
+	assert_non_null(ready);
+	pool_waiter_done(b->pool, ready, true);
+	assert_int_equal(status_of(b, 0).connects, 1);
+	assert_string_equal(status_of(b, 0).state, "answers, but sends too little entropy");
+	assert_true(status_of(b, 1).serves);
+}
+
+/* Its level is a lie, and each time that it is believed costs those who wait five seconds. */
+static void
+server_that_drips_is_tried_ever_more_seldom_and_serves_when_it_is_well(void **state)
+{
+	struct bench *b = *state;
+	unsigned asked_s = 0;
+
+	start_both(b, SOURCE_POLICY_FAILOVER);
+	wait_ms(b, 1000);
+	for (int i = 0; i < 60; i++) {
+		struct pool_waiter *ready;
+
+		b->servers[0].empty = true;
+		take_all(b);
+		want(b, 200, &ready);
+		asked_s += drip(b, 30);
+		assert_non_null(ready);
+		pool_waiter_done(b->pool, ready, true);
+	}
+	assert_in_range(asked_s, 5, 100); /* of 1,800 */
+	b->servers[0].empty = false;
+	wait_ms(b, 20 * EGD_CLIENT_PROBE_MS);
+	assert_false(status_of(b, 0).egd.stands_by);
+	drain(b);
+	assert_string_equal(status_of(b, 0).state, "serves");
+}
+
+static void
+server_that_drips_serves_while_nobody_waits(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready;
+
+	start_both(b, SOURCE_POLICY_FAILOVER);
+	wait_ms(b, 1000);
+	b->servers[0].empty = true;
+	drain(b);
+	assert_int_equal(drip(b, 10), 10);
+	want(b, 200, &ready);
+	wait_ms(b, 1000);
+	assert_non_null(ready);
+	pool_waiter_done(b->pool, ready, true);
+	assert_true(status_of(b, 0).egd.stands_by);
+}
+
+static void
+server_that_is_slow_and_gives_enough_serves(void **state)
+{
+	struct bench *b = *state;
+	struct pool_waiter *ready;
+
+	start_both(b, SOURCE_POLICY_FAILOVER);
+	wait_ms(b, 1000);
+	b->servers[0].empty = true;
+	drain(b);
+	want(b, 256, &ready);
+	for (int i = 0; i < 20; i++) {
+		wait_ms(b, EGD_CLIENT_LAG_MS - 500);
+		server_give(&b->servers[0], 32);
+		settle(b);
+		assert_false(status_of(b, 0).egd.stands_by);
+		if (ready != NULL) {
+			pool_waiter_done(b->pool, ready, true);
+			drain(b);
+			want(b, 256, &ready);
+		}
+	}
+	if (ready != NULL)
+		pool_waiter_done(b->pool, ready, true);
 }
 
 /* ---- promises: a clone ---- */
@@ -1063,6 +1175,10 @@ main(void)
 		TEST(all_are_asked),
 		TEST(second_stands_by_until_the_first_is_gone_and_again_when_it_is_back),
 		TEST(second_helps_out_while_the_first_has_no_entropy),
+		TEST(second_is_asked_when_the_first_drips_while_somebody_waits),
+		TEST(server_that_drips_is_tried_ever_more_seldom_and_serves_when_it_is_well),
+		TEST(server_that_drips_serves_while_nobody_waits),
+		TEST(server_that_is_slow_and_gives_enough_serves),
 		TEST(clone_uses_nothing_that_was_on_its_way),
 		TEST(clone_wipes_what_the_start_up_test_holds),
 		TEST(server_that_is_not_there_is_waited_for_after_as_before),
