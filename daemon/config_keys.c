@@ -206,6 +206,15 @@ parse_networks(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_proxies(void *field, size_t size, const char *value)
+{
+	struct egd_proxies proxies;
+	const char *error = egd_proxies_parse(value, &proxies);
+
+	return error != NULL ? error : parse_text(field, size, value);
+}
+
+static const char *
 parse_socket_mode(void *field, size_t size, const char *value)
 {
 	(void)size;
@@ -332,7 +341,7 @@ const struct config_key config_keys[] = {
 	 "what it serves: direct, each byte of the sources once; default direct"},
 	{"listen", "allow", parse_networks, IN(egd_listen_config, allow), OPTIONAL,
 	 "networks whose addresses may connect; needed where others than this machine can"},
-	{"listen", "proxy-from", parse_networks, IN(egd_listen_config, proxy_from), OPTIONAL,
+	{"listen", "proxy-from", parse_proxies, IN(egd_listen_config, proxy_from), OPTIONAL,
 	 "networks of proxies, which say with a PROXY header for whom they connect"},
 	{"listen", "mode", parse_socket_mode, IN(egd_listen_config, mode), OPTIONAL,
 	 "permission bits of a Unix socket, octal; default 0660"},

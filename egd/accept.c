@@ -49,7 +49,7 @@ is_allowed(const struct egd_server *s, const struct egd_caller *caller)
 
 	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
 	       egd_networks_have(&s->allow, &caller->address) ||
-	       egd_networks_have(&s->proxies, &caller->address);
+	       egd_networks_have(&s->proxies.networks, &caller->address);
 }
 
 static const char not_allowed[] = "its address is not in allow";

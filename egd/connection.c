@@ -289,8 +289,9 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *c
 	c->stream.fd = fd;
 	c->caller = *caller;
 	c->readable = true;
-	c->stage = egd_networks_have(&server->proxies, &caller->address) ? EGD_STAGE_PROXY
-									 : EGD_STAGE_TLS;
+	c->stage = egd_proxies_have(&server->proxies, &caller->address, caller->uid)
+			   ? EGD_STAGE_PROXY
+			   : EGD_STAGE_TLS;
 	c->record = ledger_join(estate_ledger(server->estate));
 	if (c->record == NULL || !make_events(c)) {
 		give_back(c);

@@ -102,6 +102,15 @@ read_tls(const struct egd_listen_config *config)
 	return context;
 }
 
+static void
+warn_of(const struct egd_listen_config *config)
+{
+	const char *warning = egd_listener_warning(config);
+
+	if (warning != NULL)
+		log_warn("listen %s: %s", config->name, warning);
+}
+
 bool
 egd_server_check(const struct egd_listen_config *config)
 {
@@ -111,6 +120,7 @@ egd_server_check(const struct egd_listen_config *config)
 
 	if (missing != NULL)
 		log_err("listen %s: owner = %s: %s", config->name, config->owner, missing);
+	warn_of(config);
 	tls_context_free(&tls);
 	return good && missing == NULL;
 }
@@ -219,7 +229,7 @@ egd_server_start(struct event_base *base, struct pool *pool, struct estate *esta
 	s->config = *config;
 	s->fd = -1;
 	(void)egd_networks_parse(config->allow, &s->allow);
-	(void)egd_networks_parse(config->proxy_from, &s->proxies);
+	(void)egd_proxies_parse(config->proxy_from, &s->proxies);
 	TAILQ_INIT(&s->due);
 	LIST_INIT(&s->connections);
 	TAILQ_INIT(&s->openings);
@@ -230,6 +240,7 @@ egd_server_start(struct event_base *base, struct pool *pool, struct estate *esta
 		return result;
 	}
 	log_info("listen %s: %s", config->name, config->address);
+	warn_of(config);
 	go_on_with_clients(s);
 	*ret = s;
 	return 0;

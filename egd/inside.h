@@ -66,7 +66,8 @@ struct egd_server {
 	struct event_base *base;
 	struct pool *pool;
 	struct egd_listen_config config;
-	struct egd_networks allow, proxies;
+	struct egd_networks allow;
+	struct egd_proxies proxies;
 	struct tls_context *tls;
 	struct egd_limits limits;
 	int fd;              /* of the listener; -1: */

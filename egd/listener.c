@@ -118,6 +118,23 @@ tls_error(const struct egd_listen_config *config, enum kind kind)
 	return NULL;
 }
 
+/* Clients over Unix sockets have addresses when a proxy says so. */
+static const char *
+networks_error(const struct egd_listen_config *config, enum kind kind)
+{
+	bool inet = kind == KIND_TCP || kind == KIND_TLS || kind == KIND_SYSTEMD;
+	struct egd_proxies proxies = {0};
+
+	(void)egd_proxies_parse(config->proxy_from, &proxies);
+	if (proxies.count > 0 && kind != KIND_UNIX && kind != KIND_SYSTEMD)
+		return "proxy-from = USER is for unix: and systemd:";
+	if (!inet &&
+	    (proxies.networks.count > 0 || (config->allow[0] != '\0' && proxies.count == 0)))
+		return "allow and proxy-from are for networks: tcp:, tls: and systemd:; unix: has"
+		       " proxy-from = USER, and allow with it";
+	return NULL;
+}
+
 const char *
 egd_listener_error(const struct egd_listen_config *config)
 {
@@ -129,10 +146,9 @@ egd_listener_error(const struct egd_listen_config *config)
 		return NULL; /* said of the address already */
 	if (kind != KIND_UNIX && config->owner[0] != '\0')
 		return "owner is for unix: only";
-	if ((kind == KIND_UNIX || kind == KIND_VSOCK || kind == KIND_XEN) &&
-	    (config->allow[0] != '\0' || config->proxy_from[0] != '\0'))
-		return "allow and proxy-from are for networks: tcp:, tls: and systemd:";
-	error = tls_error(config, kind);
+	error = networks_error(config, kind);
+	if (error == NULL)
+		error = tls_error(config, kind);
 	if (error == NULL && (kind == KIND_TCP || kind == KIND_TLS) &&
 	    address_parse_inet(rest, &address) == NULL && is_open_to_all(config, &address))
 		error = allow_needed;
@@ -202,6 +218,18 @@ egd_listener_missing(const struct egd_listen_config *config)
 	int result = config->owner[0] != '\0' ? find_owner(config->owner, &uid, &gid) : 0;
 
 	return result < 0 ? owner_error(result) : NULL;
+}
+
+const char *
+egd_listener_warning(const struct egd_listen_config *config)
+{
+	struct egd_proxies proxies = {0};
+
+	(void)egd_proxies_parse(config->proxy_from, &proxies);
+	return egd_networks_have_loopback(&proxies.networks)
+		       ? "proxy-from is this machine, any user of which can claim any address: give"
+			 " the proxy a unix: listener with proxy-from = its user"
+		       : NULL;
 }
 
 /* Its mode may be another now; who removed its path wants to be served there all the same. */

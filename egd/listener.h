@@ -18,6 +18,9 @@ const char *egd_listener_address_error(const char *address);
 /* NULL, or what a whole section lacks, or has too much. */
 const char *egd_listener_error(const struct egd_listen_config *config);
 
+/* NULL, or what is dangerous about a section that is good. */
+const char *egd_listener_warning(const struct egd_listen_config *config);
+
 /* NULL, or what this machine does not have of what the section names. */
 const char *egd_listener_missing(const struct egd_listen_config *config);
 

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A list of networks, as a configuration writes it: "10.0.0.0/8, 2001:db8::/32, 192.0.2.7". */
+/*
+ * Lists as a configuration writes them: of networks, "10.0.0.0/8, 2001:db8::/32, 192.0.2.7"; of
+ * proxies, which are such networks, or users of this machine by name or number, "haproxy, 107".
+ */
 #ifndef EGD_NETWORKS_H
 #define EGD_NETWORKS_H
+
+#include <sys/types.h>
 
 #include "base/network.h"
 
@@ -13,10 +18,25 @@ struct egd_networks {
 	struct network at[EGD_NETWORKS_MAX];
 };
 
+struct egd_proxies {
+	struct egd_networks networks; /* of their addresses */
+	unsigned count;
+	uid_t uids[EGD_NETWORKS_MAX]; /* of Unix sockets' peers */
+};
+
 /* NULL, or what is wrong with the text; an empty one has no networks. */
 const char *egd_networks_parse(const char *text, struct egd_networks *ret);
 
+/* The same; looks users up. */
+const char *egd_proxies_parse(const char *text, struct egd_proxies *ret);
+
 /* Whether one of them has it. */
 bool egd_networks_have(const struct egd_networks *networks, const struct address *address);
+
+/* Whether it is one of them: by its address, or by its user when that is of a Unix socket. */
+bool egd_proxies_have(const struct egd_proxies *proxies, const struct address *address, uid_t uid);
+
+/* Whether one of them is this machine's loopback, or a part of it: any local user's, too. */
+bool egd_networks_have_loopback(const struct egd_networks *networks);
 
 #endif

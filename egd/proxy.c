@@ -36,6 +36,7 @@ v1_addresses(const struct v1_words *w, sa_family_t family, struct address *ret)
 	    !address_from_ip(w->server, server_port, &server) || client.any.sa_family != family ||
 	    server.any.sa_family != family)
 		return false;
+	address_unmap(&client);
 	*ret = client;
 	return true;
 }

@@ -26,5 +26,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	promise(found != EGD_PROXY_PARTIAL || size < EGD_PROXY_MAX, "it is decided at last");
 	if (found == EGD_PROXY_WHOLE && proxy.forwarded)
 		address_text(&proxy.client, text);
+	promise(found != EGD_PROXY_WHOLE || proxy.client.any.sa_family != AF_INET6 ||
+			!IN6_IS_ADDR_V4MAPPED(&proxy.client.in6.sin6_addr),
+		"an IPv4 client has an IPv4 address");
 	return 0;
 }

@@ -150,16 +150,19 @@ frontend in
     bind 127.0.0.1:{front}
     default_backend keys
 backend keys
-    source 127.0.0.9
-    server a 127.0.0.1:{back} {how}
+    server a {back} {how}
 """
 
 
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
 @pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_in_front_does_not_hide_who_asks(house, serve, how):
+def test_haproxy_in_front_does_not_hide_who_asks(house, serve, how, kind):
     assert shutil.which("haproxy"), "haproxy is missing"
-    front, back = free_port(), free_port()
-    serve(section(f"tcp:127.0.0.1:{back}", allow="127.0.0.1, 127.0.0.5", proxy_from="127.0.0.9"))
+    front, back = free_port(), f"{house.path}/egd"
+    if kind == "tcp":
+        back, how = f"127.0.0.1:{free_port()}", f"{how} source 127.0.0.9"
+    serve(section(f"{kind}:{back}", allow="127.0.0.1, 127.0.0.5",
+                  proxy_from="127.0.0.9" if kind == "tcp" else os.geteuid()))
     (house.path / "haproxy.cfg").write_text(HAPROXY.format(front=front, back=back, how=how))
     house.start("haproxy", "-db", "-f", house.path / "haproxy.cfg", log="haproxy.log")
     wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", front)) == 0, "haproxy listens")
@@ -178,6 +181,7 @@ def test_a_proxy_header_of_a_stranger_has_its_own_line(house, serve):
         c.say(b"PROXY TCP4 10.0.0.1 10.0.0.2 4000 8888\r\n" + read(8))
         assert c.hear_all() == b""
     assert house.count("it sent a PROXY header, and is not in proxy-from") == 1
+    assert house.count("proxy-from is this machine, any user of which can claim any address") == 1
 
 
 # ---- TLS ----

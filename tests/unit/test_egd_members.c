@@ -211,6 +211,48 @@ one_bad_network_spoils_the_list(void **state)
 	assert_non_null(egd_networks_parse(many, &networks));
 }
 
+static void
+proxies_are_networks_and_users_of_this_machine(void **state)
+{
+	struct address here = {.any.sa_family = AF_UNIX}, there;
+	struct egd_proxies proxies;
+
+	(void)state;
+	assert_null(egd_proxies_parse("10.0.0.0/8, root 107", &proxies));
+	assert_true(address_from_ip("10.1.2.3", 1, &there));
+	assert_true(egd_proxies_have(&proxies, &there, 4711));
+	assert_true(egd_proxies_have(&proxies, &here, 0));
+	assert_true(egd_proxies_have(&proxies, &here, 107));
+	assert_false(egd_proxies_have(&proxies, &here, 4711));
+	assert_true(address_from_ip("11.1.2.3", 1, &there));
+	assert_false(egd_proxies_have(&proxies, &there, 0));
+	assert_non_null(egd_proxies_parse("no-such-user-here", &proxies));
+	assert_non_null(egd_proxies_parse("10.0.0.0/33", &proxies));
+	assert_non_null(egd_proxies_parse("4294967295", &proxies)); /* it means none */
+}
+
+static bool
+has_loopback(const char *text)
+{
+	struct egd_networks networks;
+
+	assert_null(egd_networks_parse(text, &networks));
+	return egd_networks_have_loopback(&networks);
+}
+
+static void
+loopback_is_found_in_any_network_that_has_a_part_of_it(void **state)
+{
+	(void)state;
+	assert_true(has_loopback("10.0.0.0/8, 127.0.0.9"));
+	assert_true(has_loopback("127.0.0.0/8"));
+	assert_true(has_loopback("0.0.0.0/0"));
+	assert_true(has_loopback("::1"));
+	assert_true(has_loopback("::/0"));
+	assert_false(has_loopback("10.0.0.0/8, 128.0.0.1, 2001:db8::/32"));
+	assert_false(has_loopback(""));
+}
+
 #define PROMISE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -225,6 +267,8 @@ main(void)
 		cmocka_unit_test(a_link_local_network_is_its_link),
 		cmocka_unit_test(a_list_has_what_one_of_its_networks_has),
 		cmocka_unit_test(one_bad_network_spoils_the_list),
+		cmocka_unit_test(proxies_are_networks_and_users_of_this_machine),
+		cmocka_unit_test(loopback_is_found_in_any_network_that_has_a_part_of_it),
 	};
 
 	return cmocka_run_group_tests_name("egd_members", tests, NULL, NULL);

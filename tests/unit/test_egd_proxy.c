@@ -23,6 +23,7 @@ struct example {
 static const struct example good[] = {
 	{BYTES("PROXY TCP4 127.0.0.1 127.0.9.9 40666 8021\r\n"), "127.0.0.1:40666"},
 	{BYTES("PROXY TCP6 ::1 ::1 46398 8021\r\n"), "[::1]:46398"},
+	{BYTES("PROXY TCP6 ::ffff:192.0.2.7 ::ffff:192.0.2.9 4000 8021\r\n"), "192.0.2.7:4000"},
 	{BYTES("PROXY UNKNOWN\r\n"), ""},
 	{BYTES("PROXY UNKNOWN ffff:f::f ffff:f::f 65535 65535\r\n"), ""},
 	{BYTES(V2 "\x21\x11\x00\x0c\x7f\0\0\x01\x7f\0\x09\x09\xa5\x82\x1f\x4c"), "127.0.0.1:42370"},

@@ -637,6 +637,38 @@ a_proxy_speaks_for_its_client(void **state)
 	assert_int_equal(egd_rig_status(rig).ended[EGD_END_REFUSED], 1);
 }
 
+/* Any user of this machine could come from an address of its loopback. */
+static void
+a_proxy_over_a_unix_socket_is_known_by_its_user(void **state)
+{
+	static const char v1[] = "PROXY TCP4 10.1.2.3 10.9.9.9 4000 8888\r\n";
+	static const char stranger[] = "PROXY TCP4 11.1.2.3 10.9.9.9 4000 8888\r\n";
+	struct egd_rig *rig = *state;
+	int fd;
+
+	sprintf(rig->config.proxy_from, "4711 %u", (unsigned)geteuid());
+	strcpy(rig->config.allow, "10.0.0.0/8");
+	egd_rig_start(rig);
+	egd_rig_put(rig, 8);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, v1, sizeof(v1) - 1);
+	SAY(rig, fd, "\2\4");
+	HEARS(rig, fd, "\0\0\0\0");
+	close(fd);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, stranger, sizeof(stranger) - 1);
+	egd_rig_hears_the_end(rig, fd);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\2\4");
+	egd_rig_hears_the_end(rig, fd);
+	egd_server_stop(&rig->server);
+	strcpy(rig->config.proxy_from, "4711");
+	egd_rig_start(rig);
+	fd = egd_rig_join(rig);
+	egd_rig_say(rig, fd, v1, sizeof(v1) - 1);
+	egd_rig_hears_the_end(rig, fd);
+}
+
 /* A proxy that asks for itself, as for a health check, is served as itself: allow is not for it. */
 static void
 a_proxy_that_checks_is_served(void **state)
@@ -703,6 +735,7 @@ main(void)
 		PROMISE(who_does_not_begin_keeps_nobody_out),
 		PROMISE(only_allowed_networks_may_connect),
 		PROMISE(a_proxy_speaks_for_its_client),
+		PROMISE(a_proxy_over_a_unix_socket_is_known_by_its_user),
 		PROMISE(a_proxy_that_checks_is_served),
 		PROMISE(a_proxy_header_is_not_believed_of_others),
 	};
