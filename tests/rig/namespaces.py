@@ -45,4 +45,4 @@ def lack(build):
         (units / "rig.service").write_text(TRIAL, encoding="ascii")
         run = boot(build, None, TRIAL_LIMIT_S, tree)
     lines = run.output.strip().splitlines()
-    return None if run.exit == 0 else lines[-1] if lines else "systemd started nothing in them"
+    return None if run.exit == 0 else lines[0] if lines else "systemd started nothing in them"

@@ -31,10 +31,13 @@ outside() {
 	mount -t cgroup2 rig cgroup
 	group=$work/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/ekey-rig.$$
 	mkdir "$group"
-	timeout -k 5 "$limit" unshare --mount --propagation unchanged --pid --net --ipc --uts --fork --kill-child \
+	timeout --foreground -s KILL "$limit" unshare --mount --propagation unchanged --pid --net --ipc --uts --fork --kill-child \
 		sh "$0" first "$archive" "$group" || status=$?
 	cat console
-	find "$group" -depth -type d -exec rmdir {} +
+	tries=50 # what was killed takes a moment to be gone
+	until find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || [ $((tries -= 1)) -eq 0 ]; do
+		sleep 0.1
+	done
 	exit "${status:-0}"
 }
 
