@@ -197,7 +197,7 @@ test_tools := $(addprefix $(BUILD)/tests/system/,probe readers successions) \
               $(addprefix $(BUILD)/tests/rig/,init pool_probe xen_probe)
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
 $(BUILD)/tests/system/probe: $(addprefix $(BUILD)/tests/system/,probe_reads.o probe_waits.o)
-$(BUILD)/tests/rig/xen_probe: $(BUILD)/tests/system/stream.o
+$(BUILD)/tests/rig/xen_probe: $(addprefix $(BUILD)/,tests/system/stream.o base/num.o base/secret.o base/xen_channel.o base/xenstore.o)
 $(BUILD)/tests/system/successions: $(BUILD)/tests/system/waiters.o
 $(BUILD)/tests/system/readers: $(addprefix $(BUILD)/tests/system/,egd_reader.o record.o stream.o)
 $(test_tools): %: %.o

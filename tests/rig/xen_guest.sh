@@ -12,7 +12,6 @@ mount -t devtmpfs dev /dev
 export rig_build=/rig
 . /rig/promises.sh
 random=/proc/sys/kernel/random
-server=/dev/hvc1
 
 hundredths() { cut -d' ' -f1 /proc/uptime | tr -d .; }
 avail() { cat $random/entropy_avail; }
@@ -52,7 +51,7 @@ probe() {
 
 # Of the host's daemon, over the channel. Dom0 says when, for all together, so that they have to share.
 bytes_are_the_streams() {
-	until_told | probe "$rig_bytes" "$server"
+	until_told | probe "$rig_bytes" xen
 }
 
 bytes_of_the_daemon_here_are_the_streams() { probe 8160 /run/egd </dev/null; }
@@ -92,7 +91,7 @@ agent_is_served() { timeout 60 "$build/ekey-feed" --from xen --once; }
 
 bytes_are_the_streams_over_restarts_and_kills() {
 	{ until_told && kill -TERM "$(pidof xen_probe)"; } &
-	probe "$rig_span" "$server" </dev/null
+	probe "$rig_span" xen </dev/null
 }
 
 nothing_is_asked_again() {
@@ -137,7 +136,7 @@ rng_gives_bytes() {
 		count $per_rng "head -c $per_rng /dev/hwrng | tee /run/rng.$1"
 }
 
-bytes_of_all_are_the_streams() { probe $per_rng /run/rng.[0-3] "$server" </dev/null; }
+bytes_of_all_are_the_streams() { probe $per_rng /run/rng.[0-3] xen </dev/null; }
 
 # ---- the ways ----
 try() { promise "$1" "$@"; }

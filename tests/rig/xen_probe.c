@@ -3,8 +3,9 @@
  * Runs in a guest of Xen (xen_guest.sh): reads from EGD servers, or what the kernel's hwrng gave,
  * and holds it against the stream of a simulated key with a seed.
  *
- *   xen_probe SEED SPAN BYTES TERMINAL|SOCKET|FILE...
+ *   xen_probe SEED SPAN BYTES xen|SOCKET|FILE...
  *
+ * xen: the channel, which is another console with another version of Xen.
  * SPAN: so many bytes of the stream are known; BYTES: to be read of each. Says that it is ready and
  * begins when its input ends; asks for no more after SIGTERM. Says "at MS BYTES" on stderr as it
  * goes, MS on the clock that all guests have from Xen, and at the end "took FROM TO" for each piece
@@ -25,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/xen_channel.h"
 #include "tests/system/stream.h"
 
 #define ASK 255
@@ -56,6 +58,18 @@ fail(const char *what)
 {
 	printf("xen_probe: %s: %s\n", what, strerror(errno));
 	exit(2);
+}
+
+static const char *
+channel(void)
+{
+	static char path[XEN_CHANNEL_PATH_MAX];
+	int result = xen_channel_find(XEN_CHANNEL_NAME, path);
+
+	errno = -result;
+	if (result != 0)
+		fail("channel");
+	return path;
 }
 
 static unsigned long long
@@ -197,7 +211,7 @@ main(int argc, char **argv)
 	struct source source;
 
 	if (argc < 5) {
-		fprintf(stderr, "usage: xen_probe SEED SPAN BYTES TERMINAL|SOCKET|FILE...\n");
+		fprintf(stderr, "usage: xen_probe SEED SPAN BYTES xen|SOCKET|FILE...\n");
 		return 2;
 	}
 	signal(SIGTERM, on_enough);
@@ -206,7 +220,7 @@ main(int argc, char **argv)
 	while (read(STDIN_FILENO, &(char){0}, 1) > 0)
 		;
 	for (int i = 4; i < argc; i++) {
-		source = open_source(argv[i]);
+		source = open_source(strcmp(argv[i], "xen") == 0 ? channel() : argv[i]);
 		read_all(&source, &s, strtoul(argv[3], NULL, 10));
 		printf("xen_probe: %s: asked again %u times; nothing came for up to %llu ms\n",
 		       argv[i], source.asked_again, source.longest_ms);
