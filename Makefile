@@ -55,7 +55,7 @@ unit_tests  := agent appear backoff base bucket census cloned config connector c
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
-               usb_describe watchdog xenstore $(filter notify,$(notify))
+               usb_describe watchdog wipes xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
 
@@ -128,9 +128,9 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vec
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.
-$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey $(filter session%,$(unit_tests)) source source_ladder): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey wipes $(filter session%,$(unit_tests)) source source_ladder): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,census $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
+$(patsubst %,$(BUILD)/tests/unit/test_%,census wipes $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
 	$(BUILD)/tests/unit/session_rig.o
 
 $(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)

@@ -67,13 +67,14 @@ ubi(struct skein_state *state, uint64_t position, uint64_t type_and_flags,
     const uint8_t block[static SKEIN_LEN])
 {
 	const uint64_t tweak[2] = {position, type_and_flags};
-	uint64_t words[4], plain[4];
+	uint64_t words[4];
 
 	for (int i = 0; i < 4; i++)
-		words[i] = plain[i] = load_le64(block + 8 * i);
+		words[i] = load_le64(block + 8 * i);
 	threefish256_encrypt(state->chain, tweak, words);
 	for (int i = 0; i < 4; i++)
-		state->chain[i] = words[i] ^ plain[i];
+		state->chain[i] = words[i] ^ load_le64(block + 8 * i);
+	secret_wipe(words, sizeof(words)); /* of the last block: a key, or a pad */
 }
 
 static void

@@ -51,6 +51,28 @@ def test_master_key_is_in_no_command_line_environment_log_or_core(way, on_termin
             assert secret not in text
 
 
+def is_anywhere(pid, secrets):
+    everything = b"".join(memory(pid, dumped_only=False))
+    return [i for i, secret in enumerate(secrets) if secret in everything]
+
+
+def test_what_was_typed_and_then_the_master_key_are_wiped(way, on_terminal):
+    if os.geteuid() != 0:
+        pytest.skip("only root can look into a shielded process")
+    words, sim = way("--no-lt-answer=1", "--no-key-answer")
+    raw = base64.b64decode(MASTER)[:32]
+    typed = [MASTER.encode()[i : i + 16] for i in (0, 14, 28)]
+    master = [raw[:16], raw[16:]]
+    terminal = on_terminal("rekey", *words, SERIAL)
+    terminal.expect(PROMPT)
+    terminal.type(MASTER + "\n")
+    wait_until(lambda: counters(sim)["lt_rekeys"] == 1, "the change whose answer is lost")
+    assert is_anywhere(terminal.child.pid, master) == [0, 1], "it still needs the master key"
+    assert not is_anywhere(terminal.child.pid, typed)
+    terminal.expect("Stored in")  # the new key is not proven: it gets no session
+    assert not is_anywhere(terminal.child.pid, master + typed)
+
+
 def of_all_processes(name):
     """A file of each process but simulated keys: these are told their master key, as devices are."""
     for process in pathlib.Path("/proc").glob("[0-9]*"):
