@@ -5,8 +5,8 @@
 
 enum feed_exit {
 	FEED_EXIT_OK = 0,
-	FEED_EXIT_USAGE = 1,
-	FEED_EXIT_UPSTREAM = 2,  /* --once: none delivered; --check: none answers */
+	FEED_EXIT_UPSTREAM = 1,  /* --once: none delivered; --check: none answers */
+	FEED_EXIT_USAGE = 2,
 	FEED_EXIT_KERNEL = 3,    /* --once: the kernel did not take it */
 	FEED_EXIT_NO_SEED = 6,   /* --xenstore-seed: the host left none, or it was used */
 	FEED_EXIT_STALE = 4,     /* --status: nothing was fed lately */

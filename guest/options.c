@@ -20,27 +20,26 @@
 #define CREDIT_DEFAULT 7
 
 static void
-usage(FILE *to)
+print_usage(void)
 {
-	fprintf(to,
-		"usage: ekey-feed --from ADDRESS... [option...]\n"
-		"  --from ADDRESS      unix:PATH, vsock:CID:PORT, xen, tty:PATH, tls:HOST:PORT or\n"
-		"                      tcp:HOST:PORT of an EGD server; the next is for when one "
-		"fails\n"
-		"  --once              feed once, then end\n"
-		"  --check             feed nothing: does a server answer?\n"
-		"  --bytes N           of one feed, 16 to 255; default 64\n"
-		"  --interval TIME     between two feeds; default 60s\n"
-		"  --timeout TIME      of one upstream's answer; default 30s\n"
-		"  --credit BITS       per byte of an upstream that is trusted; default 7\n"
-		"  --trusted           plain TCP is: the link to the server is private\n"
-		"  --psk FILE --identity NAME          TLS by a pre-shared key\n"
-		"  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
-		"  --textfile PATH     write figures there, for node_exporter and --status\n"
-		"or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
-		"or:    ekey-feed --xenstore-seed        feed what a Xen host left for this guest\n"
-		"or:    ekey-feed --status [--textfile PATH]\n"
-		"       --version, --help\n");
+	printf("usage: ekey-feed --from ADDRESS... [option...]\n"
+	       "  --from ADDRESS      unix:PATH, vsock:CID:PORT, xen, tty:PATH, tls:HOST:PORT or\n"
+	       "                      tcp:HOST:PORT of an EGD server; the next is for when one "
+	       "fails\n"
+	       "  --once              feed once, then end\n"
+	       "  --check             feed nothing: does a server answer?\n"
+	       "  --bytes N           of one feed, 16 to 255; default 64\n"
+	       "  --interval TIME     between two feeds; default 60s\n"
+	       "  --timeout TIME      of one upstream's answer; default 30s\n"
+	       "  --credit BITS       per byte of an upstream that is trusted; default 7\n"
+	       "  --trusted           plain TCP is: the link to the server is private\n"
+	       "  --psk FILE --identity NAME          TLS by a pre-shared key\n"
+	       "  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
+	       "  --textfile PATH     write figures there, for node_exporter and --status\n"
+	       "or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
+	       "or:    ekey-feed --xenstore-seed        feed what a Xen host left for this guest\n"
+	       "or:    ekey-feed --status [--textfile PATH]\n"
+	       "or:    ekey-feed -V, --version, -h, --help\n");
 }
 
 enum {
@@ -61,8 +60,8 @@ enum {
 	OPT_WAIT_SEEDED,
 	OPT_XENSTORE_SEED,
 	OPT_STATUS,
-	OPT_VERSION,
-	OPT_HELP,
+	OPT_VERSION = 'V',
+	OPT_HELP = 'h',
 };
 
 static const struct option long_options[] = {
@@ -224,10 +223,10 @@ needs_upstreams(enum mode mode)
 }
 
 static bool
-is_complete(const struct options *o, int words_left)
+is_complete(const struct options *o, const char *word)
 {
-	if (words_left > 0)
-		fprintf(stderr, "ekey-feed: only options are understood\n");
+	if (word != NULL)
+		fprintf(stderr, "ekey-feed: unexpected word '%s'\n", word);
 	else if (o->from_count == 0 && needs_upstreams(o->mode))
 		fprintf(stderr, "ekey-feed: --from ADDRESS is needed\n");
 	else
@@ -244,12 +243,12 @@ options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 			    .patience_ms = UINT64_MAX,
 			    .credit = CREDIT_DEFAULT};
 
-	for (int option, at; (option = getopt_long(argc, argv, "", long_options, &at)) != -1;) {
+	for (int option, at; (option = getopt_long(argc, argv, "hV", long_options, &at)) != -1;) {
 		const char *error;
 
 		*ret_exit = FEED_EXIT_OK;
 		if (option == OPT_HELP)
-			return usage(stdout), false;
+			return print_usage(), false;
 		if (option == OPT_VERSION)
 			return printf("ekey-feed %s\n", VERSION), false;
 		if (option == '?')
@@ -260,7 +259,7 @@ options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 		fprintf(stderr, "ekey-feed: --%s %s: %s\n", long_options[at].name, optarg, error);
 		return refuse(ret_exit);
 	}
-	if (!is_complete(&o, argc - optind))
+	if (!is_complete(&o, argv[optind]))
 		return refuse(ret_exit);
 	*ret = o;
 	return true;

@@ -12,8 +12,8 @@
 #include "base/secret.h"
 #include "sim/sim.h"
 
-#define EXIT_USAGE 1
-#define EXIT_TROUBLE 2
+#define EXIT_TROUBLE 1
+#define EXIT_USAGE 2
 
 /* ---- what the device is made of ---- */
 
@@ -85,30 +85,36 @@ sim_catch_signals(struct sim *s)
 	return s->signals >= 0;
 }
 
-static bool
+/* 0, or what to exit with. */
+static int
 sim_plug_in(struct sim *s)
 {
 	int result;
 
 	if (s->options.keyring != NULL && !sim_write_keyring(s))
-		return false;
+		return EXIT_TROUBLE;
 	pem64_encode(s->options.device.identity.serial, KEYED_SERIAL_LEN, s->serial);
 	s->usb = s->options.usb;
 	s->usb.serial = s->serial;
 	s->usb.faults = &s->faults;
 	result = port_open(&s->port, s->options.listen, &s->usb);
 	if (result == 0)
-		return true;
+		return 0;
 	log_err("%s: %s", s->options.listen,
 		result == -EINVAL ? "give " PORT_ADDRESSES : strerror(-result));
-	return false;
+	return result == -EINVAL ? EXIT_USAGE : EXIT_TROUBLE;
 }
 
 static int
 sim_run(struct sim *s)
 {
-	if (!sim_make_device(s) || !sim_catch_signals(s) || !sim_plug_in(s))
+	int status;
+
+	if (!sim_make_device(s) || !sim_catch_signals(s))
 		return EXIT_TROUBLE;
+	status = sim_plug_in(s);
+	if (status != 0)
+		return status;
 	sim_greet(s);
 	if (s->options.print_ltk)
 		sim_print_ltk(s);
@@ -136,7 +142,7 @@ main(int argc, char **argv)
 		log_set_level(LOG_LEVEL_WARN);
 	if (verdict == OPTIONS_RUN)
 		status = sim_run(s);
-	else if (verdict == OPTIONS_HELP)
+	else if (verdict == OPTIONS_TOLD)
 		status = 0;
 	stream_finish(&s->stream);
 	secret_free(s, sizeof(*s));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/version.h"
 #include "sim/identity.h"
 #include "sim/stream.h"
 
@@ -33,6 +34,7 @@ static const char usage[] =
 	"  --first-block N       first i (0)\n"
 	"  --blocks N            no entropy after N blocks\n"
 	"  --quiet, --stats      say less; counters on stderr at exit (and on SIGUSR1)\n"
+	"  -V, --version; -h, --help\n"
 	"faults of the wire, every N frames:\n"
 	"  --bad-mac-every N --drop-every N --flip-every N --garbage-every N\n"
 	"  --replay-every N --duplicate-every N\n"
@@ -90,6 +92,7 @@ enum {
 	JITTER_OPTION,
 	TIMES_OPTION,
 	REPLUG_OPTION,
+	VERSION_OPTION = 'V',
 	HELP_OPTION = 'h',
 };
 
@@ -138,6 +141,7 @@ static const struct option long_options[] = {
 	{"unplug-jitter", required_argument, NULL, JITTER_OPTION},
 	{"unplug-times", required_argument, NULL, TIMES_OPTION},
 	{"replug-after", required_argument, NULL, REPLUG_OPTION},
+	{"version", no_argument, NULL, VERSION_OPTION},
 	{"help", no_argument, NULL, HELP_OPTION},
 	{NULL, 0, NULL, 0},
 };
@@ -229,29 +233,43 @@ options_take(struct options *o, int option, const char *arg)
 	}
 }
 
+/* The cure, behind what is wrong. */
+static enum options_verdict
+see_help(void)
+{
+	fprintf(stderr, "ekey-sim: see ekey-sim --help\n");
+	return OPTIONS_WRONG;
+}
+
 enum options_verdict
 options_parse(int argc, char **argv, struct options *ret)
 {
 	int option, index = 0;
 
 	options_default(ret);
-	while ((option = getopt_long(argc, argv, "h", long_options, &index)) != -1) {
+	while ((option = getopt_long(argc, argv, "hV", long_options, &index)) != -1) {
 		if (option == HELP_OPTION) {
 			fputs(usage, stdout);
-			return OPTIONS_HELP;
+			return OPTIONS_TOLD;
+		}
+		if (option == VERSION_OPTION) {
+			printf("ekey-sim %s\n", VERSION);
+			return OPTIONS_TOLD;
 		}
 		if (option == '?')
-			return OPTIONS_WRONG;
+			return see_help();
 		if (!options_take(ret, option, optarg)) {
 			/* Never the argument: it may be a key. */
 			fprintf(stderr, "ekey-sim: --%s: not a valid value\n",
 				long_options[index].name);
-			return OPTIONS_WRONG;
+			return see_help();
 		}
 	}
-	if (ret->listen == NULL || optind != argc) {
-		fputs(usage, stderr);
-		return OPTIONS_WRONG;
-	}
-	return OPTIONS_RUN;
+	if (optind != argc)
+		fprintf(stderr, "ekey-sim: unexpected word '%s'\n", argv[optind]);
+	else if (ret->listen == NULL)
+		fprintf(stderr, "ekey-sim: --listen PORT is needed\n");
+	else
+		return OPTIONS_RUN;
+	return see_help();
 }

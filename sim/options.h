@@ -23,7 +23,8 @@ struct options {
 	struct engine_config device; /* without its callbacks; secret */
 };
 
-enum options_verdict { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };
+/* Told: usage or version were asked for, and printed. */
+enum options_verdict { OPTIONS_RUN, OPTIONS_TOLD, OPTIONS_WRONG };
 
 /* Reads the command line; what is wrong is said on stderr. Pointers go into `argv`. */
 enum options_verdict options_parse(int argc, char **argv, struct options *ret);

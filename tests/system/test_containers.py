@@ -107,7 +107,7 @@ def test_after_an_end_the_folder_has_the_next_socket(house, site, start, runtime
     container = start(runtime, RUNTIMES[runtime](site))
     get(container)
     stop(daemon)
-    assert container.do(FEED)[0] == 2
+    assert container.do(FEED)[0] == 1
     house.start_daemon()
     fed(container, house)
     status, said = container.do(f"head -c 1 {DEVICE}")
@@ -124,7 +124,7 @@ def test_socket_that_is_mounted_itself_is_of_no_use_after_an_end(house, site, st
     stop(daemon)
     house.start_daemon()
     status, said = container.do(FEED)
-    assert status == 2 and "refused" in said, said
+    assert status == 1 and "refused" in said, said
 
 
 def test_node_may_be_read_and_no_more(site, start):

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import stat
+import subprocess
 import termios
 import threading
 import time
@@ -20,7 +21,7 @@ from processes import PATIENCE_S, TOP, Process, program, run, wait_until
 from relay import LISTEN, free_port, start_with_key
 
 CAP_SYS_ADMIN = 1 << 21
-OK, USAGE, UPSTREAM, KERNEL, STALE, NO_STATUS, TIMED_OUT, REFUSED = 0, 1, 2, 3, 4, 5, 7, 8
+OK, UPSTREAM, USAGE, KERNEL, STALE, NO_STATUS, TIMED_OUT, REFUSED = 0, 1, 2, 3, 4, 5, 7, 8
 PSK = "guest:" + "5a" * 32 + "\n"
 OTHER_PSK = "guest:" + "a5" * 32 + "\n"
 
@@ -520,14 +521,26 @@ def test_helper_is_nobody_with_one_capability_and_ends_with_the_agent(house, ser
     wait_until(lambda: not os.path.exists(f"/proc/{helper}"), "it ended too")
 
 
-def test_the_line_is_strict(place):
-    for words in (["--from"], [], ["--from", "egd"], ["--from", "unix:relative"], ["--frobnicate"],
-                  ["--from", "unix:/x", "--bytes", "256"], ["--from", "unix:/x", "--credit", "9"],
-                  ["--from", "unix:/x", "--interval", "60"], ["--from", "vsock:x:1"], ["word"],
-                  9 * ["--from", "unix:/x"]):
-        result = feed(*words)
-        assert result.returncode == USAGE, words
-        assert "ekey-feed:" in result.stdout, words
+@pytest.mark.parametrize("words, named", [
+    ([], "--from ADDRESS is needed"), (["--from"], "'--from'"), (["--from", "egd"], "--from egd: "),
+    (["--from", "unix:relative"], "--from unix:relative: "), (["--from", "vsock:x:1"], "--from vsock:x:1: "),
+    (["--frobnicate"], "'--frobnicate'"), (["-x"], "'x'"), (["word"], "unexpected word 'word'"),
+    (["--from", "unix:/x", "--bytes", "256"], "--bytes 256: "),
+    (["--from", "unix:/x", "--credit", "9"], "--credit 9: "),
+    (["--from", "unix:/x", "--interval", "60"], "--interval 60: "),
+    (9 * ["--from", "unix:/x"], "--from unix:/x: "),
+])
+def test_a_word_that_is_not_understood_is_named(words, named):
+    result = feed(*words, stderr=subprocess.PIPE)
+    assert (result.returncode, result.stdout) == (USAGE, "")
+    assert named in result.stderr, result.stderr
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "-V", "--version"])
+def test_help_and_version_are_no_errors(word):
+    result = feed(word, stderr=subprocess.PIPE)
+    assert (result.returncode, result.stderr) == (OK, "")
+    assert result.stdout.startswith("ekey-feed 0" if word in ("-V", "--version") else "usage: ekey-feed ")
 
 
 def test_wait_seeded_ends_at_once_on_a_machine_that_is_up():

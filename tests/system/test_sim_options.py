@@ -7,6 +7,7 @@ import pytest
 
 from processes import TOP, program
 
+USAGE = 2
 SECRET = "6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6A"  # a card's text with a wrong CRC
 
 
@@ -33,21 +34,43 @@ def run(*options):
 )
 def test_wrong_value_is_named_by_its_option(tmp_path, option, value):
     ended = run("--listen", f"unix:{tmp_path}/key", option, value)
-    assert ended.returncode == 1
-    assert ended.stderr == f"ekey-sim: {option}: not a valid value\n"
+    assert ended.returncode == USAGE
+    assert ended.stderr == f"ekey-sim: {option}: not a valid value\nekey-sim: see ekey-sim --help\n"
 
 
 def test_wrong_master_key_is_not_repeated(tmp_path):
     ended = run("--listen", f"unix:{tmp_path}/key", "--master-key", SECRET)
-    assert ended.returncode == 1
+    assert ended.returncode == USAGE
     assert SECRET[:8] not in ended.stderr
 
 
 @pytest.mark.parametrize("address", ["tcp:localhost", "pty:", "/dev/tty", "vhci:", "vhci:256", "vhci:x"])
 def test_unknown_address_is_refused(address):
     ended = run("--listen", address)
-    assert ended.returncode == 2
+    assert ended.returncode == USAGE
     assert "give pty:PATH, tty:PATH, unix:PATH or vhci:NUMBER" in ended.stderr
+
+
+@pytest.mark.parametrize("words, named", [
+    ([], "--listen PORT is needed"), (["word"], "unexpected word 'word'"), (["--frobnicate"], "'--frobnicate'"),
+    (["--listen"], "'--listen'"), (["-x"], "'x'"),
+])
+def test_word_that_is_not_understood_is_named(words, named):
+    ended = run(*words)
+    assert (ended.returncode, ended.stdout) == (USAGE, "")
+    assert named in ended.stderr, ended.stderr
+
+
+@pytest.mark.parametrize("word", ["-h", "--help", "-V", "--version"])
+def test_help_and_version_are_no_errors(word):
+    ended = run(word)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("ekey-sim 0" if word in ("-V", "--version") else "usage: ekey-sim ")
+
+
+def test_port_that_cannot_be_opened_is_no_usage_error(tmp_path):
+    ended = run("--listen", f"unix:{tmp_path}/none/key")
+    assert ended.returncode == 1 and "No such file" in ended.stderr
 
 
 def test_help_tells_every_option():
