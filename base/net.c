@@ -2,9 +2,11 @@
 #include "base/net.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -40,23 +42,76 @@ net_unix_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Removes a socket that nobody answers on any more. 0 when `path` is free afterwards. */
+/* The directory of `path`, with the rest of it in *ret_name; or -errno. */
 static int
-net_unix_clear(const char *path)
+net_unix_directory(const char *path, const char **ret_name)
 {
-	struct stat st;
+	const char *slash = strrchr(path, '/');
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path)] = ".";
+	size_t len = slash != NULL ? (size_t)(slash - path) + 1 : 0;
 	int fd;
 
-	if (lstat(path, &st) != 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = net_unix_connect(path);
+	if (len >= sizeof(directory))
+		return -ENAMETOOLONG;
+	memcpy(directory, path, len);
+	*ret_name = path + len;
+	fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static bool
+net_unix_answers(const char *path)
+{
+	int fd = net_unix_connect(path);
+
 	if (fd >= 0)
 		close(fd);
-	if (fd != -ECONNREFUSED)
-		return -EADDRINUSE;
-	return unlink(path) == 0 ? 0 : -errno;
+	return fd != -ECONNREFUSED;
+}
+
+/* Nothing but a socket, and a dead one if `dead`. 0 when `path` is free afterwards. */
+static int
+net_unix_remove(const char *path, bool dead)
+{
+	const char *name;
+	int result, directory = net_unix_directory(path, &name);
+	struct stat st;
+
+	if (directory < 0)
+		return directory;
+	if (fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		result = errno == ENOENT ? 0 : -errno;
+	else if (!S_ISSOCK(st.st_mode))
+		result = -EEXIST;
+	else if (dead && net_unix_answers(path))
+		result = -EADDRINUSE;
+	else
+		result = unlinkat(directory, name, 0) == 0 ? 0 : -errno;
+	close(directory);
+	return result;
+}
+
+void
+net_unix_unlink(const char *path)
+{
+	(void)net_unix_remove(path, false);
+}
+
+/*
+ * It has its mode from the first moment on, as fchmod(2) and the umask make it: to change it by its
+ * path would be to change what others may have put there in the meantime.
+ */
+static bool
+net_unix_bind(int fd, const struct sockaddr_un *address, mode_t mode)
+{
+	mode_t mask = umask(0);
+	bool bound = fchmod(fd, mode) == 0 &&
+		     bind(fd, (const struct sockaddr *)address, sizeof(*address)) == 0;
+	int error = errno;
+
+	umask(mask);
+	errno = error;
+	return bound;
 }
 
 int
@@ -67,20 +122,60 @@ net_unix_listen(const char *path, mode_t mode)
 	int fd;
 
 	if (result == 0)
-		result = net_unix_clear(path);
+		result = net_unix_remove(path, true);
 	if (result < 0)
 		return result;
 	fd = net_unix_socket();
 	if (fd < 0)
 		return fd;
-	/* fchmod before bind: there is no moment in which the socket is more open than `mode`. */
-	if (fchmod(fd, mode) != 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 ||
-	    chmod(path, mode) != 0 || listen(fd, NET_BACKLOG) != 0) {
+	if (!net_unix_bind(fd, &address, mode) || listen(fd, NET_BACKLOG) != 0) {
 		result = -errno;
 		close(fd);
 		return result;
 	}
 	return fd;
+}
+
+/* The socket at `path`, and not what a link there points to; or -errno, -EEXIST: it is none. */
+static int
+net_unix_node(const char *path)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode))
+		return fd;
+	close(fd);
+	return -EEXIST;
+}
+
+int
+net_unix_chown(const char *path, uid_t uid, gid_t gid)
+{
+	int result, fd = net_unix_node(path);
+
+	if (fd < 0)
+		return fd;
+	result = fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0 ? 0 : -errno;
+	close(fd);
+	return result;
+}
+
+/* By its name in /proc, for fchmod(2) does not take such an fd. */
+int
+net_unix_chmod(const char *path, mode_t mode)
+{
+	char name[sizeof("/proc/self/fd/") + 10];
+	int result, fd = net_unix_node(path);
+
+	if (fd < 0)
+		return fd;
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+	result = chmod(name, mode) == 0 ? 0 : -errno;
+	close(fd);
+	return result;
 }
 
 int

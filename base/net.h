@@ -14,6 +14,14 @@
  */
 int net_unix_listen(const char *path, mode_t mode);
 
+/*
+ * Changes the socket at `path`, or removes it: only that, and nothing else that others may have put
+ * there. 0 or -errno: -EEXIST, it is no socket.
+ */
+int net_unix_chmod(const char *path, mode_t mode);
+int net_unix_chown(const char *path, uid_t uid, gid_t gid);
+void net_unix_unlink(const char *path);
+
 /* Returns a connected fd, or -errno (-EAGAIN when the peer's backlog is full). */
 int net_unix_connect(const char *path);
 

@@ -131,7 +131,7 @@ ctl_server_free(struct ctl_server **server)
 		event_free(s->accept);
 	if (s->fd >= 0) {
 		close(s->fd);
-		unlink(s->path);
+		net_unix_unlink(s->path);
 	}
 	/* NOLINTEND(clang-analyzer-*) */
 	if (s->accept_again != NULL)

@@ -7,7 +7,6 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -192,9 +191,7 @@ set_owner(const char *path, const char *owner)
 	gid_t gid;
 	int result = find_owner(owner, &uid, &gid);
 
-	if (result == 0 && chown(path, uid, gid) != 0)
-		result = -errno;
-	return result;
+	return result == 0 ? net_unix_chown(path, uid, gid) : result;
 }
 
 static const char *
@@ -236,10 +233,7 @@ egd_listener_warning(const struct egd_listen_config *config)
 static int
 listen_at(const struct egd_listen_config *config, const char *path, int former)
 {
-	struct stat st;
-
-	if (former >= 0 && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-	    chmod(path, config->mode) == 0)
+	if (former >= 0 && net_unix_chmod(path, config->mode) == 0)
 		return former;
 	if (former >= 0)
 		close(former);
@@ -356,5 +350,5 @@ egd_listener_close(const char *address, int fd)
 
 	close(fd);
 	if (kind_of(address, &rest) == KIND_UNIX)
-		unlink(rest);
+		net_unix_unlink(rest);
 }

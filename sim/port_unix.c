@@ -56,7 +56,7 @@ unix_finish(struct port *p)
 {
 	unix_left(p);
 	close(p->arrivals);
-	unlink(p->path);
+	net_unix_unlink(p->path);
 }
 
 const struct port_kind port_unix = {

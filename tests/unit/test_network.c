@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -333,6 +336,109 @@ a_unix_peer_is_told_as_such(void **unused)
 	rmdir(dir);
 }
 
+/* ---- a Unix socket in a directory that others may write ---- */
+
+static struct {
+	char dir[32], path[64], other[64];
+	bool swaps; /* the next bind(2) */
+} shared;
+
+/* In place of libc's: what others may do in the moment after it. */
+int
+bind(int fd, const struct sockaddr *address, socklen_t len)
+{
+	int result = (int)syscall(SYS_bind, fd, address, len);
+
+	if (shared.swaps) {
+		assert_int_equal(unlink(shared.path), 0);
+		assert_int_equal(symlink(shared.other, shared.path), 0);
+	}
+	shared.swaps = false;
+	return result;
+}
+
+static mode_t
+mode_of(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_mode & 07777;
+}
+
+static int
+make_shared(void **unused)
+{
+	(void)unused;
+	strcpy(shared.dir, "/tmp/ekey-net.XXXXXX");
+	if (mkdtemp(shared.dir) == NULL)
+		return -1;
+	snprintf(shared.path, sizeof(shared.path), "%s/socket", shared.dir);
+	snprintf(shared.other, sizeof(shared.other), "%s/file", shared.dir);
+	return close(open(shared.other, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+static int
+remove_shared(void **unused)
+{
+	(void)unused;
+	unlink(shared.path);
+	unlink(shared.other);
+	return rmdir(shared.dir);
+}
+
+static void
+a_socket_has_its_mode_whatever_the_umask(void **unused)
+{
+	static const mode_t modes[] = {0600, 0660, 0666};
+	mode_t mask = umask(077);
+
+	(void)unused;
+	for (size_t i = 0; i < 3; i++) {
+		int fd = net_unix_listen(shared.path, modes[i]);
+
+		assert_true(fd >= 0);
+		assert_int_equal(mode_of(shared.path), modes[i]);
+		close(fd);
+	}
+	assert_int_equal(umask(mask), 077);
+}
+
+static void
+a_file_that_is_put_in_the_place_of_a_socket_stays_as_it_is(void **unused)
+{
+	int fd;
+
+	(void)unused;
+	shared.swaps = true;
+	fd = net_unix_listen(shared.path, 0666);
+	close(fd);
+	assert_int_equal(mode_of(shared.other), 0600);
+	assert_int_equal(net_unix_chmod(shared.path, 0666), -EEXIST);
+	assert_int_equal(net_unix_chown(shared.path, (uid_t)-1, (gid_t)-1), -EEXIST);
+	net_unix_unlink(shared.path);
+	assert_int_equal(mode_of(shared.path), 0777); /* the link */
+	assert_int_equal(net_unix_chmod(shared.other, 0666), -EEXIST);
+	net_unix_unlink(shared.other);
+	assert_int_equal(mode_of(shared.other), 0600);
+}
+
+static void
+a_socket_can_be_changed_and_removed(void **unused)
+{
+	int fd = net_unix_listen(shared.path, 0600);
+
+	(void)unused;
+	assert_true(fd >= 0);
+	assert_int_equal(net_unix_chmod(shared.path, 0660), 0);
+	assert_int_equal(mode_of(shared.path), 0660);
+	assert_int_equal(net_unix_chown(shared.path, geteuid(), getegid()), 0);
+	net_unix_unlink(shared.path);
+	assert_int_equal(access(shared.path, F_OK), -1);
+	assert_int_equal(net_unix_chmod(shared.path, 0660), -ENOENT);
+	close(fd);
+}
+
 /* Who is at the other end of a connection from here to `host`, which listens here too. */
 static enum peer
 peer_at(const char *host)
@@ -456,6 +562,13 @@ main(void)
 		cmocka_unit_test(tcp_connections_are_kept_alive_on_both_sides),
 		cmocka_unit_test(one_ipv6_listener_serves_both_kinds),
 		cmocka_unit_test(a_unix_peer_is_told_as_such),
+		cmocka_unit_test_setup_teardown(a_socket_has_its_mode_whatever_the_umask,
+						make_shared, remove_shared),
+		cmocka_unit_test_setup_teardown(
+			a_file_that_is_put_in_the_place_of_a_socket_stays_as_it_is, make_shared,
+			remove_shared),
+		cmocka_unit_test_setup_teardown(a_socket_can_be_changed_and_removed, make_shared,
+						remove_shared),
 		cmocka_unit_test(a_unix_peer_is_this_process_or_another),
 		cmocka_unit_test(a_peer_at_our_own_address_is_near),
 		cmocka_unit_test(a_peer_at_our_own_ipv6_address_is_near),
