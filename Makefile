@@ -68,7 +68,7 @@ WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Ww
 # known FLAG...: those that this compiler has for this machine.
 known     = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -xc -c /dev/null -o /dev/null 2>/dev/null && echo $(flag)))
 # Fortified where that does something, where nobody has chosen a level and no sanitizer looks closer.
-macros   := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -xc -E /dev/null | sed -n 's/^.define \([^ ]*\) .*/\1/p')
+macros   := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -xc -E /dev/null 2>/dev/null | sed -n 's/^.define \([^ ]*\) .*/\1/p')
 fortify  := $(if $(SAN)$(filter _FORTIFY_SOURCE,$(macros)),,$(if $(filter __OPTIMIZE__,$(macros)),-D_FORTIFY_SOURCE=2))
 HARDEN   := -fPIE -fstack-protector-strong $(call known,-fstack-clash-protection -fcf-protection) $(fortify)
 OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN) -MMD -MP \

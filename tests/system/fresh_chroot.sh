@@ -32,13 +32,15 @@ rm -rf "$root"/etc/apt/sources.list*
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 git -c safe.directory='*' clone --quiet "$top" "$root/root/ekey-random"
 
-# Mounts and processes of its own: nothing of either is left when it ends.
+# Mounts and processes of its own: nothing of either is left when it ends. The root is that of its
+# mounts, for in a chroot nobody can make namespaces of users.
 # shellcheck disable=SC2016
 inside='
-mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && mount -t tmpfs run "$1/run" || exit 1
-exec chroot "$1" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+mount --bind "$1" "$1" && cd "$1" && mount -t proc proc proc && mount --rbind /dev dev &&
+	mount --rbind /sys sys && mount -t tmpfs run run && pivot_root . mnt || exit 1
+exec chroot . /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
 	http_proxy="${http_proxy-}" https_proxy="${https_proxy-}" \
-	sh -euc "cd /root/ekey-random; $2"
+	sh -euc "umount -l /mnt; cd /root/ekey-random; $2"
 '
 step() {
 	began=$(date +%s)
