@@ -31,8 +31,8 @@ struct ctl_server {
 	void *arg;
 	int fd; /* of the listener */
 	struct event *accept;
-	struct event *accept_again;    /* after a lack of fds */
-	struct log_limit accept_limit; /* 0: of refusals, 1: of failures */
+	struct event *accept_again; /* after a lack of fds */
+	struct log_limit refused_limit, rest_limit;
 	unsigned peer_count;
 	uint64_t tickets; /* given out so far */
 	LIST_HEAD(, ctl_peer) peers;
@@ -44,7 +44,10 @@ bool ctl_peer_open(struct ctl_server *server, struct event_base *base, int fd);
 /* Hangs up. */
 void ctl_peer_free(struct ctl_peer *c);
 
-/* True when the peer is root or runs as our own user. */
-bool ctl_peer_is_admin(int fd);
+/* The peer's user; (uid_t)-1: unknown. */
+uid_t ctl_peer_uid(int fd);
+
+/* True of root and of our own user. */
+bool ctl_is_admin(uid_t uid);
 
 #endif

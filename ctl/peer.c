@@ -243,14 +243,19 @@ ctl_on_end(struct bufferevent *stream, short what, void *arg)
 
 /* ---- life ---- */
 
-bool
-ctl_peer_is_admin(int fd)
+uid_t
+ctl_peer_uid(int fd)
 {
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-	       (peer.uid == 0 || peer.uid == geteuid());
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.uid : (uid_t)-1;
+}
+
+bool
+ctl_is_admin(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
 }
 
 bool
@@ -262,7 +267,7 @@ ctl_peer_open(struct ctl_server *server, struct event_base *base, int fd)
 	if (c == NULL)
 		return false;
 	c->server = server;
-	c->admin = ctl_peer_is_admin(fd);
+	c->admin = ctl_is_admin(ctl_peer_uid(fd));
 	c->stream = bufferevent_socket_new(base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (c->stream == NULL) {
 		free(c);

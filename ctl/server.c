@@ -20,19 +20,19 @@
  * before a byte from it is read. Whom a wider mode lets in cannot shut the owner out.
  */
 static unsigned
-ctl_places_for_peer(const struct ctl_server *server, int fd)
+ctl_places_for_peer(const struct ctl_server *server, uid_t uid)
 {
-	if (ctl_peer_is_admin(fd))
+	if (ctl_is_admin(uid))
 		return CTL_CLIENTS_MAX;
 	return (server->mode & 0022) != 0 ? CTL_STRANGERS_MAX : 0;
 }
 
 static void
-ctl_refuse(struct ctl_server *server, int fd)
+ctl_refuse(struct ctl_server *server, int fd, uid_t uid)
 {
-	log_warn_limited(&server->accept_limit, 0, clock_now_ms(),
-			 "control socket %s: a client was refused, with %u there", server->path,
-			 server->peer_count);
+	log_warn_limited(&server->refused_limit, uid, clock_now_ms(),
+			 "control socket %s: a client of uid %u was refused, with %u there",
+			 server->path, (unsigned)uid, server->peer_count);
 	close(fd);
 }
 
@@ -42,12 +42,14 @@ ctl_take_one(struct ctl_server *server)
 {
 	struct address peer;
 	int fd = net_accept(server->fd, &peer);
+	uid_t uid;
 
 	if (fd < 0)
 		return fd;
-	if (server->peer_count >= ctl_places_for_peer(server, fd) ||
+	uid = ctl_peer_uid(fd);
+	if (server->peer_count >= ctl_places_for_peer(server, uid) ||
 	    !ctl_peer_open(server, event_get_base(server->accept), fd))
-		ctl_refuse(server, fd);
+		ctl_refuse(server, fd, uid);
 	return 0;
 }
 
@@ -57,7 +59,7 @@ ctl_rest(struct ctl_server *server, int error)
 {
 	const struct timeval rest = {.tv_sec = 1};
 
-	log_warn_limited(&server->accept_limit, 1, clock_now_ms(),
+	log_warn_limited(&server->rest_limit, 0, clock_now_ms(),
 			 "control socket %s: cannot accept a client: %s", server->path,
 			 strerror(error));
 	event_del(server->accept);
