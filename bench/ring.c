@@ -10,13 +10,13 @@ struct keyring *
 ring_load(const char *path)
 {
 	struct keyring *ring = secret_new(sizeof(*ring));
-	struct keyring_error error;
+	struct keyring_errors errors;
 	struct file_text file;
 
 	if (ring == NULL || file_read(path, KEYRING_FILE_MAX, &file) != 0)
 		errx(1, "cannot read %s", path);
-	if (!keyring_parse(file.text, file.len, ring, &error))
-		errx(1, "%s:%u: %s", path, error.line, error.why);
+	if (!keyring_parse(file.text, file.len, ring, &errors))
+		errx(1, "%s:%u: %s", path, errors.at[0].line, errors.at[0].why);
 	file_finish(&file);
 	if (ring->len == 0)
 		errx(1, "no key in %s", path);

@@ -41,20 +41,23 @@ files_read_config(const char *path, struct config *ret)
 	return false;
 }
 
-static bool
+/* A bad line costs its key only. */
+static void
 files_parse_keyring(const char *path, const struct file_text *file, struct keyring *ret)
 {
-	struct keyring_error error;
+	struct keyring_errors errors;
 
 	if ((file->mode & KEYRING_MODE_BAD) != 0)
 		log_warn("%s: mode %04o lets others read or change the keys: chmod 0640 it", path,
 			 (unsigned)file->mode);
-	if (!keyring_parse(file->text, file->len, ret, &error)) {
-		log_err("%s:%u: %s", path, error.line, error.why);
-		return false;
-	}
+	(void)keyring_parse(file->text, file->len, ret, &errors);
+	for (size_t i = 0; i < errors.count && i < KEYRING_ERRORS_MAX; i++)
+		log_warn("%s:%u: %s%s", path, errors.at[i].line, errors.at[i].why,
+			 errors.at[i].ignored ? "; the line is ignored" : "");
+	if (errors.count > KEYRING_ERRORS_MAX)
+		log_warn("%s: and %zu more lines like these", path,
+			 errors.count - KEYRING_ERRORS_MAX);
 	log_info("%s: %zu long-term key%s", path, ret->len, ret->len == 1 ? "" : "s");
-	return true;
 }
 
 static bool
@@ -87,8 +90,7 @@ files_read_keyring(const struct config *config)
 		files_free_keyring(&ring);
 		return NULL;
 	}
-	if (!files_parse_keyring(path, &file, ring))
-		files_free_keyring(&ring);
+	files_parse_keyring(path, &file, ring);
 	file_finish(&file);
 	return ring;
 }

@@ -38,22 +38,37 @@ take_line(struct span *text)
 	return line;
 }
 
+static void
+skip(struct span *line, size_t len)
+{
+	line->at += len;
+	line->len -= len;
+}
+
 /* Takes the next word and the blanks before it; empty at the end of the line. */
 static struct span
 take_word(struct span *line)
 {
 	struct span word;
 
-	while (line->len > 0 && is_blank(*line->at)) {
-		line->at++;
-		line->len--;
-	}
+	while (line->len > 0 && is_blank(*line->at))
+		skip(line, 1);
 	word = (struct span){line->at, 0};
-	while (line->len > 0 && !is_blank(*line->at)) {
-		line->at++;
-		line->len--;
+	while (word.len < line->len && !is_blank(line->at[word.len]))
 		word.len++;
-	}
+	skip(line, word.len);
+	return word;
+}
+
+/* As take_word(), but a comment right behind 44 characters is left in the line. */
+static struct span
+take_ltk(struct span *line)
+{
+	struct span rest = *line, word = take_word(&rest);
+
+	if (word.len > LTK_TEXT_LEN && word.at[LTK_TEXT_LEN] == '#')
+		word.len = LTK_TEXT_LEN;
+	skip(line, (size_t)(word.at + word.len - line->at));
 	return word;
 }
 
@@ -91,55 +106,99 @@ parse_ltk(struct span word, uint8_t ret[static KEYED_SECRET_LEN])
 	return why;
 }
 
-/* A key, or a line without one; NULL when good, else what is wrong with it. */
+/* NULL when good, else what is wrong with it. */
 static const char *
-parse_line(struct span line, struct keyring *ret)
+parse_entry(struct span serial, struct span ltk, struct keyring_entry *ret)
 {
-	struct span serial = take_word(&line), ltk = take_word(&line);
-	struct keyring_entry *entry = &ret->entries[ret->len];
+	const char *why = parse_serial(serial, ret->serial);
+
+	return why != NULL ? why : parse_ltk(ltk, ret->ltk);
+}
+
+/* ring->len when it is not there. */
+static size_t
+find_entry(const struct keyring *ring, const uint8_t serial[static KEYED_SERIAL_LEN])
+{
+	size_t i = 0;
+
+	while (i < ring->len && memcmp(ring->entries[i].serial, serial, KEYED_SERIAL_LEN) != 0)
+		i++;
+	return i;
+}
+
+/* The entry behind the last holds the line's key. */
+static const char *
+put_entry(struct keyring *ring, bool *ret_ignored)
+{
+	const struct keyring_entry *entry = &ring->entries[ring->len];
+	size_t at = find_entry(ring, entry->serial);
+
+	*ret_ignored = at == KEYRING_MAX;
+	if (*ret_ignored)
+		return "there are more keys than a keyring holds (256)";
+	if (at == ring->len) {
+		ring->len++;
+		return NULL;
+	}
+	memcpy(ring->entries[at].ltk, entry->ltk, sizeof(entry->ltk));
+	return "this serial number has a key already: the last one counts";
+}
+
+/* A key, or a line without one. */
+static const char *
+parse_line(struct span line, struct keyring *ret, bool *ret_ignored)
+{
+	struct span serial = take_word(&line), ltk = take_ltk(&line);
 	const char *why;
 
+	*ret_ignored = true;
 	if (serial.len == 0 || serial.at[0] == '#')
 		return NULL;
-	if (ret->len == KEYRING_MAX)
-		return "there are more keys than a keyring holds (256)";
-	if ((why = parse_serial(serial, entry->serial)) != NULL ||
-	    (why = parse_ltk(ltk, entry->ltk)) != NULL)
-		return why;
-	if (take_word(&line).len > 0)
-		return "there is more text after the key";
-	if (keyring_find(ret, entry->serial) != NULL)
-		return "this serial number has a key already";
-	ret->len++;
-	return NULL;
+	why = parse_entry(serial, ltk, &ret->entries[ret->len]);
+	if (why == NULL) {
+		why = put_entry(ret, ret_ignored);
+		if (why == NULL && take_word(&line).len > 0)
+			why = "there is more text after the key";
+	}
+	secret_wipe(&ret->entries[ret->len], sizeof(ret->entries[ret->len]));
+	return why;
+}
+
+static void
+note_error(struct keyring_errors *errors, unsigned line, bool ignored, const char *why)
+{
+	size_t n = errors->count++;
+
+	if (n >= KEYRING_ERRORS_MAX)
+		return;
+	errors->at[n].line = line;
+	errors->at[n].ignored = ignored;
+	errors->at[n].why = why;
 }
 
 bool
-keyring_parse(const char *text, size_t len, struct keyring *ret, struct keyring_error *ret_error)
+keyring_parse(const char *text, size_t len, struct keyring *ret, struct keyring_errors *ret_errors)
 {
 	struct span left = {text, len};
-	const char *why = NULL;
-	unsigned line = 0;
 
 	secret_wipe(ret, sizeof(*ret));
-	while (left.len > 0 && why == NULL) {
-		line++;
-		why = parse_line(take_line(&left), ret);
+	*ret_errors = (struct keyring_errors){0};
+	for (unsigned line = 1; left.len > 0; line++) {
+		bool ignored;
+		const char *why = parse_line(take_line(&left), ret, &ignored);
+
+		if (why != NULL)
+			note_error(ret_errors, line, ignored, why);
 	}
-	if (why == NULL)
-		return true;
-	secret_wipe(ret, sizeof(*ret));
-	*ret_error = (struct keyring_error){line, why};
-	return false;
+	return ret_errors->count == 0;
 }
 
 const uint8_t *
 keyring_find(const struct keyring *ring, const uint8_t serial[static 12])
 {
-	for (size_t i = 0; i < ring->len; i++)
-		if (memcmp(ring->entries[i].serial, serial, KEYED_SERIAL_LEN) == 0)
-			return ring->entries[i].ltk;
-	return NULL;
+	size_t at = find_entry(ring, serial);
+
+	return at < ring->len ? ring->entries[at].ltk : NULL;
 }
 
 /* ---- writing ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Long-term keys by serial, in ekeyd's file format: "SERIAL LTK" in PEM, 16 and 44 characters, one
- * key a line; '#' starts a comment line. PROTOCOL 5. Strict: what cannot be read is an error with
- * its line, and nothing changes.
+ * key a line; '#' starts a comment line. PROTOCOL 5. Read as ekeyd reads it, where a bad line costs
+ * that line only; a file that is to be written to should have no such line.
  */
 #ifndef EKEY_KEYRING_H
 #define EKEY_KEYRING_H
@@ -25,20 +25,27 @@ struct keyring_entry {
 /* Secret: allocate it with secret_new(). All zero is an empty ring. */
 struct keyring {
 	size_t len;
-	struct keyring_entry entries[KEYRING_MAX];
+	struct keyring_entry entries[KEYRING_MAX + 1]; /* the last is for the line that is read */
 };
 
-struct keyring_error {
-	unsigned line; /* from 1 */
-	const char *why;
+#define KEYRING_ERRORS_MAX 8 /* lines that are named */
+
+struct keyring_errors {
+	size_t count; /* may be more than KEYRING_ERRORS_MAX */
+	struct {
+		unsigned line; /* from 1 */
+		bool ignored;  /* the whole line, and not only text behind its key */
+		const char *why;
+	} at[KEYRING_ERRORS_MAX];
 };
 
 /*
  * Reads a whole file's text into *ret, which must not be in use: read into a fresh ring, then
- * swap. False with *ret_error for a bad line, a serial named twice, or more than KEYRING_MAX.
+ * swap. False with *ret_errors for bad lines, text behind a key, a serial named twice (the last
+ * line counts), or more than KEYRING_MAX; *ret has all good lines even then.
  */
 bool keyring_parse(const char *text, size_t len, struct keyring *ret,
-		   struct keyring_error *ret_error);
+		   struct keyring_errors *ret_errors);
 
 /* The long-term key of `serial`, or NULL. */
 const uint8_t *keyring_find(const struct keyring *ring, const uint8_t serial[static 12]);
@@ -48,9 +55,9 @@ const uint8_t *keyring_find(const struct keyring *ring, const uint8_t serial[sta
 void keyring_line(const struct keyring_entry *entry, char ret[static KEYRING_LINE_LEN]);
 
 /*
- * Writes the text of a keyring file, one that keyring_parse() takes, with this entry in it: in the
- * place of the serial's old key, or as a new line at the end. Every other line, comments too, stays
- * as it is. Returns the length, at most KEYRING_EDITED_LEN(len).
+ * Writes the text of a keyring file, for which keyring_parse() is true, with this entry in it: in
+ * the place of the serial's old key, or as a new line at the end. Every other line, comments too,
+ * stays as it is. Returns the length, at most KEYRING_EDITED_LEN(len).
  */
 #define KEYRING_EDITED_LEN(len) ((len) + 1 + KEYRING_LINE_LEN + 1)
 size_t keyring_edit(const char *text, size_t len, const struct keyring_entry *entry, char *ret);

@@ -17,17 +17,18 @@ store_fail(const struct store *s, const char *why)
 static enum exit_code
 store_read(struct store *s)
 {
-	struct keyring_error error;
 	int result = file_read(s->path, KEYRING_FILE_MAX, &s->file);
 
 	if (result == -ENOENT)
 		return EXIT_OK;
 	if (result < 0)
 		return store_fail(s, strerror(-result));
-	if (keyring_parse(s->file.text, s->file.len, s->ring, &error))
-		return EXIT_OK;
-	fprintf(stderr, "ekeyctl: %s:%u: %s\n", s->path, error.line, error.why);
-	return EXIT_KEYRING;
+	(void)keyring_parse(s->file.text, s->file.len, s->ring, &s->errors);
+	for (size_t i = 0; i < s->errors.count && i < KEYRING_ERRORS_MAX; i++)
+		fprintf(stderr, "ekeyctl: %s:%u: %s%s\n", s->path, s->errors.at[i].line,
+			s->errors.at[i].why,
+			s->errors.at[i].ignored ? "; the line is ignored" : "");
+	return EXIT_OK;
 }
 
 enum exit_code
@@ -44,6 +45,9 @@ store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
 	bool full = s->ring->len == KEYRING_MAX && keyring_find(s->ring, serial) == NULL;
 	int result;
 
+	if (s->errors.count > 0)
+		return store_fail(s,
+				  "it has lines that are not in order: mend or remove them first");
 	if (full || KEYRING_EDITED_LEN(s->file.len) > KEYRING_FILE_MAX)
 		return store_fail(s, "it is full: remove keys that are gone");
 	s->text_cap = KEYRING_EDITED_LEN(s->file.len);

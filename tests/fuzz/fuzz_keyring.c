@@ -29,7 +29,7 @@ check_edit(const char *text, size_t len)
 {
 	static char edited[KEYRING_EDITED_LEN(1 << 20)];
 	struct keyring_entry entry = {.ltk = {1}};
-	struct keyring_error error;
+	struct keyring_errors errors;
 	size_t got;
 
 	if (len > sizeof(edited) - KEYRING_EDITED_LEN(0) || ring.len == KEYRING_MAX)
@@ -38,7 +38,7 @@ check_edit(const char *text, size_t len)
 		memcpy(entry.serial, ring.entries[len % ring.len].serial, KEYED_SERIAL_LEN);
 	got = keyring_edit(text, len, &entry, edited);
 	promise(got <= KEYRING_EDITED_LEN(len), "an edited keyring has the length foretold");
-	promise(keyring_parse(edited, got, &again, &error), "an edited keyring is read");
+	promise(keyring_parse(edited, got, &again, &errors), "an edited keyring is read");
 	promise(memcmp(keyring_find(&again, entry.serial), entry.ltk, KEYED_SECRET_LEN) == 0,
 		"the new key is in it");
 	for (size_t i = 0; i < ring.len; i++)
@@ -51,15 +51,17 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static char text[KEYRING_MAX * LINE_LEN];
-	struct keyring_error error = {0, NULL};
+	struct keyring_errors errors;
+	bool good = keyring_parse((const char *)data, size, &ring, &errors);
 
-	if (!keyring_parse((const char *)data, size, &ring, &error)) {
-		promise(error.line > 0 && error.why != NULL, "an error has a line and a reason");
-		promise(ring.len == 0, "an error leaves the ring empty");
-		return 0;
-	}
-	promise(keyring_parse(text, write_ring(text), &again, &error), "what is written is read");
+	promise(good == (errors.count == 0), "bad lines are counted");
+	for (size_t i = 0; i < errors.count && i < KEYRING_ERRORS_MAX; i++)
+		promise(errors.at[i].line > 0 && errors.at[i].why != NULL,
+			"a bad line has a number and a reason");
+	promise(ring.len <= KEYRING_MAX, "no more keys than there is room for");
+	promise(keyring_parse(text, write_ring(text), &again, &errors), "what is written is read");
 	promise(memcmp(&ring, &again, sizeof(ring)) == 0, "what is written is read the same");
-	check_edit((const char *)data, size);
+	if (good)
+		check_edit((const char *)data, size);
 	return 0;
 }

@@ -21,23 +21,37 @@ def test_reload_takes_a_new_key_without_a_new_connection(house):
     assert house.status()["source key"]["connects"] == "1"
 
 
-@pytest.mark.parametrize("bad", ["config", "keyring"])
-def test_bad_reload_changes_nothing_and_names_the_line(house, bad):
+def test_bad_reload_changes_nothing_and_names_the_line(house):
     house.start_sim(rate=500)
     house.write_config(house.source(), house.device_section())
     daemon = house.start_daemon()
     house.wait_state("keyed")
-    if bad == "config":
-        house.config.write_text(house.config.read_text() + "moed = 0400\n")
-        lines = len(house.config.read_text().splitlines())
-        line = f"{house.config}:{lines}: unknown key 'moed' in [device]"
-    else:
-        house.keyring.write_text("nonsense\n")
-        line = f"{house.keyring}:1: "
+    house.config.write_text(house.config.read_text() + "moed = 0400\n")
+    lines = len(house.config.read_text().splitlines())
+    line = f"{house.config}:{lines}: unknown key 'moed' in [device]"
     house.reload(daemon, "SIGHUP: nothing was changed")
     assert house.count(line) == 1
     assert house.status()["source key"]["connects"] == "1"
     assert house.read(32) == expected(SEED, 0, 32)
+
+
+@pytest.mark.parametrize("text, says", [
+    ("not a key line\n{line}\n", "1: the serial number is not 16 characters long; the line is ignored"),
+    ("{line} # office\n", "1: there is more text after the key"),
+    ("{old}\n{line}\n", "2: this serial number has a key already: the last one counts"),
+])
+def test_keyring_of_ekeyd_that_is_not_in_order_is_used_at_the_start_and_after(house, text, says):
+    house.start_sim("--ltk", "11" * 32, rate=500)
+    line = house.keyring.read_text().strip()
+    house.keyring.write_text(text.format(line=line, old=f"{line.split()[0]} {'A' * 43}="))
+    house.write_config(house.source())
+    daemon = house.start_daemon()
+    house.wait_state("keyed")
+    assert house.count(f"{house.keyring}:{says}\n") == 1
+    assert house.count(f"{house.keyring}: 1 long-term key\n") == 1
+    house.reload(daemon)
+    assert house.count(f"{house.keyring}:{says}\n") == 2
+    assert house.status()["source key"]["resets"] == "1"
 
 
 def test_reload_keeps_what_did_not_change(house):

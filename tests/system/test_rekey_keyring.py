@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from processes import wait_until
+from processes import program, run, wait_until
 from rekeying import (
     SERIAL, MASTER, PROMPT, OK, KEYRING, NOT_STORED, ltk, counters, refused, on_terminal,
     rekey, start_key, way,
@@ -36,10 +36,23 @@ def test_keyring_that_is_a_link_or_damaged_is_left_alone(start_key, rekey):
     link.symlink_to(sim.keyring)
     untouched(sim, rekey, ["--device", sim.path, "--keyring", link], "symbolic link")
     assert link.is_symlink()
-    sim.keyring.write_text("what is this\n")
     words = ["--device", sim.path, "--keyring", sim.keyring]
-    untouched(sim, rekey, words, f"{sim.keyring}:1: ")
-    assert sim.keyring.read_text() == "what is this\n"
+    line = ltk(sim)
+    for text in ("what is this\n", f"{line} # office\n", f"{line}\n{line}\n"):
+        sim.keyring.write_text(text)
+        untouched(sim, rekey, words, f"{sim.keyring}:{len(text.splitlines())}: ")
+        untouched(sim, rekey, words, "mend or remove them first")
+        assert sim.keyring.read_text() == text
+
+
+def test_serial_numbers_of_a_keyring_that_is_not_in_order_are_listed(start_key):
+    sim = start_key()
+    sim.keyring.write_text(f"nonsense\n{ltk(sim)} # office\n")
+    words = ["--socket", "/nonexistent", "--keyring", str(sim.keyring), "keyring"]
+    listed = run(program("ekeyctl"), *words, stderr=subprocess.PIPE)
+    assert listed.returncode == OK
+    assert listed.stdout == SERIAL + "\n"
+    assert f"{sim.keyring}:1: " in listed.stderr and f"{sim.keyring}:2: " in listed.stderr
 
 
 def test_another_keyring_than_the_daemons(start_key, start_daemon, rekey, place):

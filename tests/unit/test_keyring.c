@@ -18,7 +18,7 @@
 #define SERIAL2 "AAECAxAREhOrrK2u"
 
 static struct keyring *ring;
-static struct keyring_error error;
+static struct keyring_errors errors;
 
 static int
 setup(void **unused)
@@ -39,21 +39,42 @@ teardown(void **unused)
 static void
 assert_keys(const char *text, size_t count)
 {
-	error = (struct keyring_error){0, "none"};
-	if (!keyring_parse(text, strlen(text), ring, &error))
-		fail_msg("line %u: %s: \"%s\"", error.line, error.why, text);
+	if (!keyring_parse(text, strlen(text), ring, &errors))
+		fail_msg("line %u: %s: \"%s\"", errors.at[0].line, errors.at[0].why, text);
 	assert_int_equal(ring->len, count);
 }
 
+/* One bad line, which costs its key; the others are as many as `count`. */
 static void
-assert_error(const char *text, unsigned line, const char *why)
+assert_ignored(const char *text, unsigned line, const char *why, size_t count)
 {
-	static const struct keyring empty;
+	static const struct keyring_entry none;
 
-	assert_false(keyring_parse(text, strlen(text), ring, &error));
-	assert_int_equal(error.line, line);
-	assert_non_null(strstr(error.why, why));
-	assert_memory_equal(ring, &empty, sizeof(empty));
+	assert_false(keyring_parse(text, strlen(text), ring, &errors));
+	assert_int_equal(errors.count, 1);
+	assert_int_equal(errors.at[0].line, line);
+	assert_true(errors.at[0].ignored);
+	assert_non_null(strstr(errors.at[0].why, why));
+	assert_int_equal(ring->len, count);
+	assert_memory_equal(&ring->entries[count], &none, sizeof(none)); /* wiped */
+}
+
+/* The line that is not in order has a key all the same, which is LTK. */
+static void
+assert_used(const char *text, unsigned line, const char *why)
+{
+	uint8_t serial[12], ltk[32];
+	size_t len;
+
+	assert_false(keyring_parse(text, strlen(text), ring, &errors));
+	assert_int_equal(errors.count, 1);
+	assert_int_equal(errors.at[0].line, line);
+	assert_false(errors.at[0].ignored);
+	assert_non_null(strstr(errors.at[0].why, why));
+	assert_int_equal(ring->len, 1);
+	assert_true(keyring_serial_parse(SERIAL, serial));
+	assert_true(pem64_decode(LTK, strlen(LTK), sizeof(ltk), ltk, &len));
+	assert_memory_equal(keyring_find(ring, serial), ltk, sizeof(ltk));
 }
 
 static void
@@ -95,22 +116,56 @@ blanks_comments_and_crlf_are_fine(void **unused)
 }
 
 static void
-errors_name_the_line_and_the_reason(void **unused)
+bad_line_is_named_with_the_reason_and_costs_its_key_only(void **unused)
+{
+	static const struct {
+		const char *line, *why;
+	} bad[] = {
+		{SERIAL, "no key after"},
+		{SERIAL LTK, "serial number is not 16"},
+		{"NwBvBlg3OTBJORF= " LTK, "serial number is not base64 of 12"},
+		{"NwBvBlg3OTBJOR%D " LTK, "serial number is not base64 of 12"},
+		{SERIAL " YhBx", "key is not 44"},
+		{SERIAL " " LTK "=", "key is not 44"},
+		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjQ==", "not 32 bytes"},
+		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYV=", "not base64"},
+		{SERIAL " 6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m", "master key"},
+		{"<html>", "serial number"},
+		{"not a key line", "serial number"},
+	};
+	char text[512];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_ignored(bad[i].line, 1, bad[i].why, 0);
+		sprintf(text, "# ok\n%s\n" SERIAL2 " " LTK "\n", bad[i].line);
+		assert_ignored(text, 2, bad[i].why, 1);
+		sprintf(text, SERIAL2 " " LTK "\r\n\n%s", bad[i].line);
+		assert_ignored(text, 3, bad[i].why, 1);
+	}
+}
+
+static void
+text_behind_a_key_and_an_older_line_are_ignored_and_named(void **unused)
+{
+	static const char older[] = SERIAL " rFFnqnezAb3uFSx8QXx3WQL+SNyvPKMKzFQcFByeskU=\n";
+	char text[512];
+
+	(void)unused;
+	assert_used(SERIAL " " LTK " # mine", 1, "more text");
+	assert_used("\n" SERIAL " " LTK "#mine\n", 2, "more text");
+	sprintf(text, "%s\n" SERIAL " " LTK "\n", older);
+	assert_used(text, 3, "the last one counts");
+}
+
+static void
+as_many_bad_lines_as_there_is_room_for_are_named_and_all_are_counted(void **unused)
 {
 	(void)unused;
-	assert_error(SERIAL, 1, "no key after");
-	assert_error("\n" SERIAL "\n", 2, "no key after");
-	assert_error(SERIAL LTK, 1, "serial number is not 16");
-	assert_error("NwBvBlg3OTBJORF= " LTK, 1, "serial number is not base64 of 12");
-	assert_error("NwBvBlg3OTBJOR%D " LTK, 1, "serial number is not base64 of 12");
-	assert_error("# ok\n\n" SERIAL " YhBx", 3, "key is not 44");
-	assert_error(SERIAL " " LTK "=", 1, "key is not 44");
-	assert_error(SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjQ==", 1, "not 32 bytes");
-	assert_error(SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYV=", 1, "not base64");
-	assert_error(SERIAL " 6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m", 1, "master key");
-	assert_error(SERIAL " " LTK " # mine", 1, "more text");
-	assert_error(SERIAL " " LTK "\n" SERIAL " " LTK "\n", 2, "already");
-	assert_error("<html>", 1, "serial number");
+	assert_false(keyring_parse("a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n", 20, ring, &errors));
+	assert_int_equal(errors.count, 10);
+	for (unsigned i = 0; i < KEYRING_ERRORS_MAX; i++)
+		assert_int_equal(errors.at[i].line, i + 1);
 }
 
 static void
@@ -123,9 +178,9 @@ bytes_that_are_no_text_are_errors(void **unused)
 		char was = text[at];
 
 		text[at] = '\0';
-		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &error));
+		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &errors));
 		text[at] = '\xff';
-		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &error));
+		assert_false(keyring_parse(text, sizeof(text) - 1, ring, &errors));
 		text[at] = was;
 	}
 	assert_keys(text, 1);
@@ -138,7 +193,7 @@ truncated_at_every_length_it_is_an_error_or_empty(void **unused)
 
 	(void)unused;
 	for (size_t len = 0; len < strlen(text); len++) {
-		assert_int_equal(keyring_parse(text, len, ring, &error), len == 0);
+		assert_int_equal(keyring_parse(text, len, ring, &errors), len == 0);
 		assert_int_equal(ring->len, 0);
 	}
 }
@@ -165,11 +220,14 @@ a_full_keyring_is_read_and_one_key_more_is_refused(void **unused)
 	uint8_t last[12] = {KEYRING_MAX - 1};
 
 	(void)unused;
-	assert_true(keyring_parse(text, write_keys(KEYRING_MAX, text), ring, &error));
+	assert_true(keyring_parse(text, write_keys(KEYRING_MAX, text), ring, &errors));
 	assert_int_equal(ring->len, KEYRING_MAX);
 	assert_non_null(keyring_find(ring, last));
-	assert_false(keyring_parse(text, write_keys(KEYRING_MAX + 1, text), ring, &error));
-	assert_int_equal(error.line, KEYRING_MAX + 1);
+	assert_false(keyring_parse(text, write_keys(KEYRING_MAX + 1, text), ring, &errors));
+	assert_int_equal(errors.at[0].line, KEYRING_MAX + 1);
+	assert_true(errors.at[0].ignored);
+	assert_int_equal(ring->len, KEYRING_MAX);
+	assert_non_null(keyring_find(ring, last));
 }
 
 static void
@@ -223,7 +281,7 @@ assert_edited(const char *before, const char *after)
 	assert_int_equal(text[got], '!');
 	text[got] = '\0';
 	assert_string_equal(text, after);
-	assert_true(keyring_parse(text, got, ring, &error));
+	assert_true(keyring_parse(text, got, ring, &errors));
 	assert_memory_equal(keyring_find(ring, entry.serial), entry.ltk, 32);
 }
 
@@ -257,7 +315,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lines_of_ekeyd_are_read),
 		TEST(blanks_comments_and_crlf_are_fine),
-		TEST(errors_name_the_line_and_the_reason),
+		TEST(bad_line_is_named_with_the_reason_and_costs_its_key_only),
+		TEST(text_behind_a_key_and_an_older_line_are_ignored_and_named),
+		TEST(as_many_bad_lines_as_there_is_room_for_are_named_and_all_are_counted),
 		TEST(bytes_that_are_no_text_are_errors),
 		TEST(truncated_at_every_length_it_is_an_error_or_empty),
 		TEST(a_full_keyring_is_read_and_one_key_more_is_refused),

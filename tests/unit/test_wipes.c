@@ -86,9 +86,9 @@ static bool good;
 static void
 parse_keyring(void)
 {
-	struct keyring_error error;
+	struct keyring_errors errors;
 
-	good = keyring_parse(text, strlen(text), ring, &error);
+	good = keyring_parse(text, strlen(text), ring, &errors);
 }
 
 static void
