@@ -6,8 +6,9 @@ import subprocess
 
 import pytest
 
+from egd import Client, free_port, read, section
 from house import NOBODY, as_root
-from processes import BUILD, PATIENCE_S
+from processes import BUILD, PATIENCE_S, wait_until
 from stream import BLOCK
 
 
@@ -28,6 +29,56 @@ def test_status_balances_whatever_happened(house):
     assert pool["in"] == pool["delivered"] + pool["lost"] + pool["held"]
     assert pool["delivered"] == device["delivered"] >= 200_000
     assert source["frames_bad_mac"] > 0
+
+
+# What the values are like, in the order in which they are told.
+ROWS = r"""
+daemon -: version 0[.]\d+[.]\d+; pid \d+; uptime_s \d+; keyring .*/keyring; long_term_keys 1; seed_bytes 0; clones .+;
+renewals 0
+pool -: level_bytes \d{5}; reserved_bytes \d{4}; size_bytes 65536; in \d{5}; delivered \d+; lost 0; held \d{5};
+waiters 0; handles \d
+source key: expected 0; present 1; type ekey; address unix:.*/key; state keyed; connected yes; serves yes; paused yes;
+connects 1; alarm no; serial SIMULATEDKEY0001; undecoded_bytes \d+; read_bytes \d{6}; written_bytes \d\d;
+frames_ok \d{4}; frames_bad_mac 0; frames_malformed 0; frames_replayed 0; frames_skipped 0; frames_ignored \d+;
+blocks \d{4}; nonces 1; rekeys 1; resets 1; health healthy; health_cause none; health_alarms 0; in \d{5};
+pooled \d{5}; rejected 0; held 0; temperature_decikelvin 3\d{3}; voltage_mv 3\d{3}; fips_blocks \d\d; fips_fails \d;
+fips_monobit_fails \d; fips_poker_fails \d; fips_runs_fails \d; badness 0; badness_text no failure; raw_bytes \d{4};
+raw_left_shannon_centibits \d{3}; raw_right_shannon_centibits \d{3}; raw_xor_shannon_centibits \d{3};
+debiased_left_bytes \d{4}; debiased_left_shannon_centibits \d{3}; debiased_right_bytes \d{4};
+debiased_right_shannon_centibits \d{3}
+device random: path .*/random; class direct; via fuse; handover keeper; opens 1; delivered 16; lost 0; requests 1;
+waited 0; interrupted 0
+agent -: address tcp:127.0.0.1:\d+; listens yes; drained no; asked 0
+kernel -: bytes 64; interval_ms 60000; state .+; error .+; feeds \d; failures \d; last_feed_s \d+; delivered \d+;
+lost \d+; credited_bits \d+; mixed 0; not_mixed 0; ready yes; entropy_avail_bits \d+
+listen egd: address unix:.*/egd; class direct; handover heir; clients 1; accepted 1; refused 0; delivered 5; lost 0;
+requests 1; waited 0; throttled 0; ended_done 0; ended_lost 0; ended_idle 0; ended_slow 0; ended_unknown 0;
+ended_start 0
+"""
+
+
+@as_root
+def test_status_has_every_row(house):
+    house.start_sim()
+    house.write_config(house.source(), house.device_section(), "[kernel]\n", section(f"unix:{house.path}/egd"),
+                       f"[agent]\naddress = tcp:127.0.0.1:{free_port()}\n")
+    house.start_daemon()
+    house.wait_full()
+    wait_until(lambda: house.status()["kernel -"]["feeds"] == "1", "the kernel was fed")
+    client = Client(house.path / "egd")
+    assert len(client.say(read(5)).hear(5)) == 5
+    with open(house.device, "rb", buffering=0) as device:
+        assert len(device.read(16)) == 16
+        house.wait_full()
+        status = house.status()
+    subjects = re.split(r"\n(?=\w+ \S+: )", ROWS.strip())
+    assert list(status) == [subject.partition(":")[0] for subject in subjects]
+    for subject in subjects:
+        name, _, rows = subject.replace("\n", " ").partition(": ")
+        wanted = [row.split(" ", 1) for row in rows.split("; ")]
+        assert list(status[name]) == [key for key, _ in wanted]
+        for key, value in wanted:
+            assert re.fullmatch(value, status[name][key]), (name, key, status[name][key])
 
 
 def ekeyctl(*argv):

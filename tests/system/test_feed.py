@@ -515,6 +515,8 @@ def test_helper_is_nobody_with_one_capability_and_ends_with_the_agent(house, ser
                   pathlib.Path(f"/proc/{helper}/status").read_text().splitlines())
     assert status["Uid"].split() == ["65534"] * 4 and status["Groups"].split() == []
     assert all(int(status[f"Cap{kind}"], 16) & ~CAP_SYS_ADMIN == 0 for kind in ("Inh", "Prm", "Eff"))
+    written = pathlib.Path(f"/proc/{helper}/io").read_text()
+    assert "wchar: 64\n" in written  # without credit it is written to /dev/random
     status = pathlib.Path(f"/proc/{agent.pid}/status").read_text()
     assert re.search(r"^CapEff:\t0+$", status, re.M) and re.search(r"^CapPrm:\t0+$", status, re.M)
     agent.kill()

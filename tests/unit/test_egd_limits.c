@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -68,15 +70,19 @@ a_client_that_asks_nothing_is_closed_after_its_idle_time(void **state)
 	close(fd);
 }
 
-static void
-a_client_that_reads_nothing_is_closed_after_30_s(void **state)
+/*
+ * A client that has asked until its socket took no more replies, and has read none. Of a batch in
+ * small segments a socket takes as many as it has room for.
+ */
+static int
+join_a_slow_reader(struct egd_rig *rig)
 {
-	struct egd_rig *rig = *state;
-	uint8_t asked[200], last[16];
+	uint8_t asked[200];
 	uint64_t taken;
-	int fd, room = 4096;
+	int fd, room = 4096, segment = 536;
 
 	egd_rig_start_tcp(rig);
+	setsockopt(rig->given, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
 	egd_rig_put(rig, 1 << 18);
 	fd = egd_rig_join(rig);
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
@@ -88,6 +94,35 @@ a_client_that_reads_nothing_is_closed_after_30_s(void **state)
 		egd_rig_turn(rig);
 		egd_rig_put(rig, pool_room(rig->pool));
 	} while (egd_rig_totals(rig).delivered > taken);
+	return fd;
+}
+
+/* Its replies were sent in pieces, as its socket had room. */
+static void
+a_slow_reader_that_reads_on_has_every_byte_in_order(void **state)
+{
+	static uint8_t heard[1 << 19], stream[1 << 19];
+	struct egd_rig *rig = *state;
+	int fd = join_a_slow_reader(rig);
+	size_t len = 0;
+	bool ended;
+
+	while (len < egd_rig_totals(rig).delivered)
+		len += egd_rig_hear(rig, fd, heard + len, 1000, &ended);
+	assert_true(len > 4096 && len < sizeof(heard));
+	egd_rig_stream(0, len, stream);
+	assert_memory_equal(heard, stream, len);
+	assert_false(ended);
+	close(fd);
+}
+
+static void
+a_client_that_reads_nothing_is_closed_after_30_s(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd = join_a_slow_reader(rig);
+	uint8_t last[16];
+
 	egd_rig_stream(rig->put - egd_rig_totals(rig).level - sizeof(last), sizeof(last), last);
 	assert_true(secret_scan(last, sizeof(last)) > 0);
 	assert_closed_after(rig, SLOW_MS, EGD_END_SLOW);
@@ -128,6 +163,7 @@ main(void)
 		PROMISE(a_client_without_its_proxy_header_is_closed_after_10_s),
 		PROMISE(a_client_that_asks_nothing_is_closed_after_its_idle_time),
 		PROMISE(a_client_that_reads_nothing_is_closed_after_30_s),
+		PROMISE(a_slow_reader_that_reads_on_has_every_byte_in_order),
 		PROMISE(a_client_that_sends_no_more_and_is_owed_a_reply_is_closed_after_30_s),
 	};
 
