@@ -91,11 +91,11 @@ def test_check_names_file_and_line_of_every_error(house):
     assert f"{house.config}:3: unknown section [sauce]" in result.stderr
 
 
-def test_check_names_file_and_line_of_a_bad_keyring(house):
+def test_check_warns_of_a_bad_line_in_the_keyring_with_which_the_daemon_would_run(house):
     house.write_config()
     house.keyring.write_text("# good\nnonsense\n")
     result = check(house)
-    assert result.returncode == 1
+    assert result.returncode == 0
     assert f"{house.keyring}:2: " in result.stderr
 
 
