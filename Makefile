@@ -256,11 +256,11 @@ check: ## build, unit tests, floors, headers, fuzz corpus: under a minute; no ro
 	$(Q)tests/check_tools.sh $(firstword $(CC)) $(packages) cmocka jansson
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, the device in user-mode Linux, keys on USB and Xen in QEMU
+test: ## everything: check, system tests, and in QEMU the device, keys on USB, and Xen
 	$(Q)dist/packages.sh build test-unit test
 	$(Q)dist/packages.sh guest || echo "make: without them the guests in QEMU are one skipped test"
 	$(again) all test-programs
-	$(Q)$(suites) checks unit system rig systemd guest xen
+	$(Q)$(suites) checks unit system systemd guest xen
 
 check-san: ## unit and system tests under ASan and UBSan
 	$(Q)dist/packages.sh build test-unit test
@@ -279,7 +279,7 @@ soak: ## a hundred million 16-byte blocks through killed readers of a device, as
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
 
-test-guest: ## the key on USB, udev and systemd, in QEMU: minutes; needs root and the network once
+test-guest: ## the device, the key on USB, udev and systemd, in QEMU: minutes; needs root and the network once
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)$(suites) guest
@@ -288,6 +288,12 @@ test-xen: ## all kinds of guests of Xen get their entropy from dom0, in QEMU: mi
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)EKEY_XEN=all $(suites) xen
+
+soak-handover: ## fifty kills and fifty restarts under readers of each device, and under guests of QEMU
+	$(Q)dist/packages.sh build test-unit test guest
+	$(again) all test-programs
+	$(Q)ROUNDS=50 EKEY_CUSE_BLOCKS=200000 $(suites) guest \
+		-k "handover- or cuse-never_twice or and_readers_outlive"
 
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest
@@ -364,7 +370,8 @@ $(bench_programs): %: %.o $(lib)
 
 bench: ## ours beside Debian's ekeyd and a null server, in ratios; BENCH=decode: one part
 	$(Q)dist/packages.sh build bench
-	$(again) all $(bench_programs) $(BUILD)/tests/rig/init
+	$(Q)dist/packages.sh guest || echo "make: without them the device by CUSE is not measured"
+	$(again) all $(bench_programs) $(first_programs) $(test_tools) $(BUILD)/tests/other/ekey-randomd-table
 	$(Q)$(PYTHON) -B bench/run.py $(BUILD) $(BENCH)
 
 help: ## this list
@@ -374,6 +381,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san mutants soak soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san mutants soak soak-handover soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

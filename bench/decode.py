@@ -4,7 +4,7 @@
 import json
 import time
 
-from programs import Broken, have_ekeyd, wait_for
+from programs import CLIENTS, SERVER, Broken, have_ekeyd, tried, wait_for
 from proc import use
 from rows import ROUNDS, compare, million
 
@@ -21,7 +21,7 @@ def _window(read, seconds):
 
 def _decode_ekeyd(place, address):
     """Frames and CPU time from what it writes to /dev/null, 32 bytes a frame."""
-    with place.ekeyd('SetOutputToFile "/dev/null"', [address.removeprefix("unix:")], {1}) as ekeyd:
+    with place.ekeyd('SetOutputToFile "/dev/null"', [address.removeprefix("unix:")], SERVER) as ekeyd:
         wait_for("ekeyd's entropy", lambda: use(ekeyd.pid).written_bytes > 1 << 20)
         used = _window(lambda: use(ekeyd.pid), WINDOW_S)
     return used.written_bytes / BLOCK_LEN / (used.cpu_ns / 1e9)
@@ -29,7 +29,7 @@ def _decode_ekeyd(place, address):
 
 def ours(place, address):
     """Frames per CPU-second of nothing but decoding."""
-    with place.bench("decode", address, place.keyring, WINDOW_S, cpus={1}) as decode:
+    with place.bench("decode", address, place.keyring, WINDOW_S, cpus=SERVER) as decode:
         result = json.loads(decode.output(WINDOW_S + 15))
     return result["frames"] / (result["cpu_ns"] / 1e9)
 
@@ -37,8 +37,8 @@ def ours(place, address):
 def _decode_daemon(place, address):
     """The same through the real daemon and its device, to a reader of big reads."""
     device = place.path("device")
-    with place.daemon(device, [address], cpus={1}) as daemon:
-        with place.bench("reader", device, BIG_READ, 1000000, cpus={0}) as reader:
+    with place.daemon(device, [address], cpus=SERVER) as daemon:
+        with place.bench("reader", device, BIG_READ, 1000000, cpus=CLIENTS) as reader:
             wait_for("the device's bytes", lambda: use(reader.pid).read_bytes > 1 << 20)
             start = use(reader.pid).read_bytes
             used = _window(lambda: use(daemon.pid), WINDOW_S)
@@ -56,18 +56,22 @@ def _one_round(values, one, place, address):
         print(f"  a round without its peer: {broken}", flush=True)
 
 
+def _rows(place, carrier, label, aim):
+    listen = f"{carrier}:{place.path('key')}"
+    address = listen.removeprefix("pty:")
+    alone, daemon, peer = [], [], []
+    for _ in range(ROUNDS):
+        for values, one in ((alone, ours), (daemon, _decode_daemon),
+                            (peer, _decode_ekeyd if have_ekeyd() else None)):
+            if one is None:
+                continue
+            with place.sim(listen, 0, CLIENTS):
+                _one_round(values, one, place, address)
+    yield compare(f"frames per CPU-second, {label}", alone, peer, million, aim)
+    yield compare(f"the same, daemon and device, {label}", daemon, peer, million, "")
+
+
 def measure(place):
     """Frames per CPU-second; the generator is on the other CPU, where it is no part of the sum."""
     for carrier, label, aim in (("unix", "Unix socket", ">= 2.00 M"), ("pty", "pty", ">= 1.20 M")):
-        listen = f"{carrier}:{place.path('key')}"
-        address = listen.removeprefix("pty:")
-        alone, daemon, peer = [], [], []
-        for _ in range(ROUNDS):
-            for values, one in ((alone, ours), (daemon, _decode_daemon),
-                                    (peer, _decode_ekeyd if have_ekeyd() else None)):
-                if one is None:
-                    continue
-                with place.sim(listen, 0, {0}):
-                    _one_round(values, one, place, address)
-        yield compare(f"frames per CPU-second, {label}", alone, peer, million, aim)
-        yield compare(f"the same, daemon and device, {label}", daemon, peer, million, "")
+        yield from tried(f"decoding, {label}", _rows(place, carrier, label, aim))

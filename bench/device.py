@@ -1,24 +1,29 @@
 # SPDX-License-Identifier: MIT
 """What one read costs, beside a server that does nothing at all, by the same carrier."""
 
+import collections
 import json
 import os
 import pathlib
+import re
+import shutil
 import sys
+import tempfile
 
-from programs import Broken, wait_for
+from programs import Broken, tried, wait_for
 from rows import ROUNDS, compare, megabyte, micro, thousand
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests" / "rig"))
-import uml  # the tests' rig; found by the line above
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "tests" / "rig"))
+import image  # the tests' rig; found by the line above
+import qemu
 
 READS = 20000
 BULK_READ = 65536
 BULK_READS = 640  # 40 MiB: less than what a full pool holds
 POOL = "64MiB"
-UML_JOB = pathlib.Path(__file__).resolve().with_name("uml_job.py")
-UML_S = 100
-FILL_S = 30
+GUEST_BOOTS = 100  # a few are enough
+FILL_S = 120
 
 
 def _read(place, path, size, count, cpus):
@@ -74,21 +79,29 @@ def _on_this_host(place):
         yield _bulk_row("FUSE, same CPU", results)
 
 
-def _in_uml(place):
-    """CUSE, on the one CPU of a user-mode Linux whose system calls are slow."""
-    boot = uml.boot(place.build / "tests/rig/init", UML_JOB, UML_S, build=place.build)
-    said = [line for line in boot.output.splitlines() if line.startswith("{")]
-    if boot.exit != 0 or not said:
-        raise Broken(f"user-mode Linux: {boot.output.strip()[-300:]}")
-    results = json.loads(said[-1])
-    yield from _small_rows("CUSE in UML", results["small"], "<= 1.10")
-    yield _bulk_row("CUSE in UML", results["bulk"])
+def _in_guest(place):
+    """CUSE, which few machines have: ours and the null server in one guest of an emulator."""
+    with tempfile.TemporaryDirectory() as tree:
+        programs = pathlib.Path(tree, "rig/bench")
+        programs.mkdir(parents=True)
+        for name in ("reader", "null_server"):
+            shutil.copy(place.build / "bench" / name, programs)
+        shutil.copy(HERE / "device.sh", programs.parent)
+        try:
+            run = qemu.boot(place.build, "device.sh", GUEST_BOOTS, tree)
+        except (image.Lack, RuntimeError) as lack:
+            raise Broken(f"a guest in QEMU needs {lack}") from None
+    if run.exit != 0:
+        raise Broken(f"the guest in QEMU: {run.output.strip()[-300:]}")
+    results = collections.defaultdict(list)
+    for server, size, said in re.findall(r"^(ours|null) (\d+) ({.*})$", run.output, re.M):
+        results[server, int(size)].append(json.loads(said))
+    small, bulk = [[results[server, size] for server in ("ours", "null")] for size in (16, BULK_READ)]
+    yield from _small_rows("CUSE in a guest", small, "<= 1.10")
+    yield _bulk_row("CUSE in a guest", bulk)
 
 
 def measure(place):
-    """The daemon's device and the null server's, alternating."""
-    yield from _on_this_host(place)
-    if uml.missing():
-        print(f"  no CUSE here: {uml.missing()} is missing", flush=True)
-    else:
-        yield from _in_uml(place)
+    """16-byte reads at several placements, and big ones."""
+    yield from tried("reads by FUSE", _on_this_host(place))
+    yield from tried("reads by CUSE", _in_guest(place))

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from programs import have_ekeyd
+from programs import have_ekeyd, tried
 from proc import memory_kib, use
 from rows import compare
 
@@ -124,14 +124,18 @@ def _rows(state, ours, peer, least):
         yield row(f"{name} memory", lambda m, n=name: m[1][n] / 1024, lambda v: f"{v:.1f} MiB", aim)
 
 
+def _measured(place, state):
+    with contextlib.ExitStack() as stack:
+        ours = _start_ours(place, stack, state)
+        peer = _start_ekeyd(place, stack, state) if have_ekeyd() else None
+        busy = state.key and not state.full
+        least = stack.enter_context(place.bench("null_host", KEY_RATE)) if busy else None
+        time.sleep(SETTLE_S)
+        measured = _watch((ours, peer, least))
+    yield from _rows(state, *measured)
+
+
 def measure(place):
     """Both daemons over the same seconds, each with a key of its own."""
     for state in STATES:
-        with contextlib.ExitStack() as stack:
-            ours = _start_ours(place, stack, state)
-            peer = _start_ekeyd(place, stack, state) if have_ekeyd() else None
-            busy = state.key and not state.full
-            least = stack.enter_context(place.bench("null_host", KEY_RATE)) if busy else None
-            time.sleep(SETTLE_S)
-            measured = _watch((ours, peer, least))
-        yield from _rows(state, *measured)
+        yield from tried(state.name, _measured(place, state))

@@ -16,6 +16,11 @@ class Row:
     aim: str = ""
 
 
+def missing(what, why):
+    """A row that is not measured."""
+    return Row(what, "not measured: " + " ".join(str(why).split()), peer="", ratio="")
+
+
 def compare(what, ours, peer, form, aim):
     """Medians of both, and how many times the peer's ours is."""
     median = statistics.median(ours)

@@ -10,12 +10,12 @@ packages_of() {
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo libcmocka-dev libjansson-dev mandoc ;;
 	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived \
-		stunnel4 user-mode-linux openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
+		stunnel4 openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
 		podman crun lxc systemd-container ;;
 	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd \
 		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
-	bench) echo python3 ekeyd fuse3 user-mode-linux ;;
+	bench) echo python3 ekeyd fuse3 ;;
 	analyze) echo clang-tidy-14 clang-format-14 ;;
 	*) return 1 ;;
 	esac

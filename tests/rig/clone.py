@@ -10,7 +10,6 @@ import time
 
 import image
 import qemu
-import uml
 
 POLL_S = 0.02
 MEMORY_MIB = 320
@@ -104,7 +103,7 @@ class Machine:
         self.wait_said(f"did {word}")
 
     def results(self):
-        return uml.Run(None, self.said(), 0).results()
+        return qemu.results(self.said())
 
     def give(self):
         """What a reader in there is given."""

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs as root inside user-mode Linux (tests/rig/test_cuse.py): the real programs and a real CUSE
-# device.
+# Runs as root in a guest of tests/rig/qemu.py: the real programs, and a real CUSE device under
+# Debian's readers; the same device by FUSE.
+# rig_blocks: blocks of 16 bytes that 64 readers take at once.
 . "${0%/*}/promises.sh"
 . "${0%/*}/one_key.sh"
 
@@ -10,7 +11,7 @@ mode_is_from_config() { [ "$(stat -c %a $device)" = 440 ]; }
 stream_in_order() { timeout $limit "$tools/readers" one $device one $((2 << 20)); }
 
 never_twice() {
-	timeout 240 "$tools/readers" many $device crowd $((rig_blocks * 16)) 64
+	timeout $limit "$tools/readers" many $device crowd $((rig_blocks * 16)) 64
 }
 
 # in = delivered + lost + held, to the byte.
@@ -66,11 +67,7 @@ name_of_a_file_is_refused() {
 # ---- one daemon goes, another one comes ----
 # $daemon is the parent.
 row() { "$build/ekeyctl" --socket /run/cuse.control status | awk -v key="$1" '$1 == key { print $2; exit }'; }
-# At rest, between two system calls: this kernel looks a page up, for each request that it copies, where
-# whoever is being killed is told no, and who had asked is told EIO. A real one (handover.sh) does not.
-kill_daemon() {
-	kill -STOP "$(row pid)" && until_true grep -q "^State:.T" "/proc/$(core)/status" && kill -KILL "$(core)"
-}
+kill_daemon() { kill -KILL "$(core)"; }
 restart_daemon() { kill -USR2 "$daemon"; }
 another_serves() { now=$(row pid) && [ "${now:-$1}" -ne "$1" ]; }
 
@@ -135,13 +132,15 @@ killed_daemon_leaves_no_device() {
 serves_again() { count 64 head -c 64 $device; }
 
 stops_with_a_reader_blocked() {
-	began=$(cut -d. -f1 /proc/uptime)
+	began=$(ticks)
 	end "$daemon" TERM || { echo "exit $?"; return 1; }
-	took=$(($(cut -d. -f1 /proc/uptime) - began))
-	[ $took -le 2 ] || { echo "took $took s"; return 1; }
+	took=$(($(ticks) - began))
+	[ $took -le 40 ] || { echo "took $took ticks, of two seconds"; return 1; }
 	reader_ends_with_an_error && [ ! -e $device ]
 }
 
+modprobe -a fuse cuse
+uname -r
 config cuse $device cuse
 start_sim one
 start_daemon cuse $device
@@ -170,14 +169,6 @@ promise pool_balances pool_balances
 end $sim KILL
 end $daemon TERM
 
-for how in kill-at-rest:killed_daemons restart:restarts; do
-	start_sim "${how%:*}" 2000
-	start_daemon cuse $device
-	here "crowd_outlives_${how#*:}" outlive $device "${how%:*}" "${how%:*}" 3
-	end $sim KILL
-	end $daemon TERM
-done
-
 start_daemon cuse $device
 here who_waits_is_served_by_a_later_daemon
 promise node_stays node_stays
@@ -200,7 +191,9 @@ end $sim KILL
 end $daemon TERM
 start_daemon cuse $device
 block_reader
+start_clock
 here stops_with_a_reader_blocked
+kill $clock
 
 mkdir /run/fuse
 start_sim fuse

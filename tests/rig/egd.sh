@@ -3,7 +3,6 @@
 # serves a key for each of three of its devices: two virtio-rng by QEMU's rng-egd, the second with a
 # limit, and a console of virtio. Inside, a daemon serves vsock to another and to ekey-feed, by its loopback.
 # /rig/stream: what the first one's sends.
-limit=30
 . "${0%/*}/promises.sh"
 . "${0%/*}/keys.sh"
 hwrng=/sys/class/misc/hw_random

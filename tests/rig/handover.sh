@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs as root in a guest of tests/rig/qemu.py (test_guests.py): daemons go, by kill -9 and by
 # restart, under all who wait for their device. rig_rounds: how many, of each kind and carrier.
+limit=$((30 + 5 * rig_rounds))
 . "${0%/*}/promises.sh"
 . "${0%/*}/one_key.sh"
 
@@ -15,7 +16,7 @@ outlives() {
 	for how in kill restart; do
 		start_sim "$1-$how" 2000
 		start_daemon "$1" "$2"
-		here "$1.all_outlive_each_$how" outlive "$2" "$1-$how" $how 4
+		here "$1.all_outlive_each_$how" outlive "$2" "$1-$how" $how
 		end $sim KILL
 		end $daemon TERM
 	done
@@ -23,7 +24,6 @@ outlives() {
 	said "/run/$1.log"
 }
 
-limit=300
 modprobe -a fuse cuse
 mkdir /run/fuse
 uname -r

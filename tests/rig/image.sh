@@ -26,6 +26,9 @@ if [ "$kind" = xen ]; then
 	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static,grub-pc-bin
 	modules="$boot_modules fuse cuse xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs virtio_rng"
 	size=1G
+else
+	# Readers of our devices, and Debian's client of EGD. The services of two of them are masked (qemu.py).
+	packages=$packages,openssl,dieharder,python3-minimal,rng-tools5,ekeyd-egd-linux
 fi
 
 sources=$("${0%/*}/../apt_sources.sh" "$suite")

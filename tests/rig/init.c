@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The first process of a guest, as in user-mode Linux on its host's own, read-only files: mounts
- * what a test needs, loads CUSE, runs one command, says how it ended, powers off.
- *
- *   linux.uml ... init=.../rig-init [rig_modules=DIR] rig_job=PROGRAM [rig_NAME=VALUE...]
- *
- * The kernel puts such words into our environment; the job finds them there.
+ * The first process of a guest that has its root: mounts what a test needs, runs one command, says
+ * how it ended, powers off. The kernel puts such words as rig_job=PROGRAM and rig_NAME=VALUE of its
+ * command line into our environment; the job finds them there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +15,6 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,21 +57,6 @@ mount_all(void)
 	setenv("TMPDIR", "/run/tmp", 1);
 	setenv("HOME", "/run/tmp", 1);
 	setenv("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", 1);
-}
-
-static void
-load_module(const char *dir, const char *name)
-{
-	char path[512];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/kernel/fs/fuse/%s.ko", dir, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		give_up(path);
-	if (syscall(SYS_finit_module, fd, "", 0) != 0 && errno != EEXIST)
-		give_up(path);
-	close(fd);
 }
 
 static void
@@ -126,7 +107,7 @@ wait_for(pid_t job)
 int
 main(void)
 {
-	const char *job = getenv("rig_job"), *modules = getenv("rig_modules");
+	const char *job = getenv("rig_job");
 
 	if (getpid() != 1) {
 		fprintf(stderr, "rig-init: is the first process of a guest\n");
@@ -135,10 +116,6 @@ main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mount_all();
 	bring_up_loopback();
-	if (modules) {
-		load_module(modules, "fuse");
-		load_module(modules, "cuse");
-	}
 	if (!job)
 		give_up("no rig_job");
 	printf("rig: exit %d\n", wait_for(start_job(job)));

@@ -42,7 +42,7 @@ counted() {
 	lines=$(grep -c '^ekey-sim: blocks' "/run/key$2.log")
 	kill -USR1 "$1"
 	until_true more_lines "$lines" "/run/key$2.log"
-	sed -n "s/^ekey-sim: blocks.* $3=\([0-9]*\).*/\1/p" "/run/key$2.log" | tail -n 1
+	sed -n "s/^ekey-sim:.* $3=\([0-9]*\).*/\1/p" "/run/key$2.log" | tail -n 1
 }
 more_lines() { [ "$(grep -c '^ekey-sim: blocks' "$2")" -gt "$1" ]; }
 

@@ -27,12 +27,12 @@ config() {
 	END
 }
 
-# outlive DEVICE SEED HOW [SLOWER]: a crowd that reads all it can, and notices a byte that comes twice;
+# outlive DEVICE SEED HOW: a crowd that reads all it can, and notices a byte that comes twice;
 # beside it one who waits in each way there is, and is to be served by each of rig_rounds daemons.
 outlive() {
 	CALM=1 "$tools/readers" many "$1" "$2" $((8 << 20)) 16 $((12 << 20)) >/run/readers 2>&1 &
 	readers=$!
-	timeout $limit "$tools/successions" "$1" "$daemon" "$3" "$rig_rounds" "${4:-1}" &&
+	timeout $limit "$tools/successions" "$1" "$daemon" "$3" "$rig_rounds" &&
 		kill -TERM $readers && wait $readers
 	status=$?
 	cat /run/readers

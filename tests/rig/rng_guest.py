@@ -6,6 +6,7 @@ import json
 import pathlib
 import socket
 import subprocess
+import time
 
 import beside  # pylint: disable=unused-import  # finds what tests/system has
 import image
@@ -13,6 +14,7 @@ import qemu
 from processes import BUILD, PATIENCE_S, wait_until  # pylint: disable=wrong-import-order
 
 MEMORY_MIB = 128
+IN_FLIGHT = 512  # bytes at most that are on their way from the daemon to a guest's file
 LINE = """console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off nokaslr audit=0 cryptomgr.notests
 lsm= ipv6.disable=1"""
 
@@ -26,9 +28,9 @@ def image_folder():
 class Qmp:
     """QEMU's monitor: one command at a time, and the events that came meanwhile."""
 
-    def __init__(self, path):
+    def __init__(self, path, patience_s):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(PATIENCE_S)
+        self.socket.settimeout(patience_s)
         self.socket.connect(str(path))
         self.lines = self.socket.makefile("rw", encoding="utf-8")
         self.events = []
@@ -65,7 +67,10 @@ class Qmp:
 class RngGuest:
     """`words` are more of QEMU's. What the guest has drawn is in the file `drawn`."""
 
+    patience_s = PATIENCE_S  # of all tests, by the slowest boot that they have seen
+
     def __init__(self, place, name, words=()):
+        self.began = time.monotonic()
         self.path = pathlib.Path(place, name)
         self.path.mkdir()
         self.drawn, self.qmp = self.path / "drawn", None
@@ -99,18 +104,22 @@ class RngGuest:
         assert self.child.poll() is None, f"{self.path.name} ended: {self.log()}"
         return self.drawn.stat().st_size if self.drawn.exists() else 0
 
-    def wait_more(self, more, timeout=PATIENCE_S):
+    def wait_booted(self):
+        """And has drawn from the start, which was a while ago for some: their key may have no more."""
+        self.wait_drawn(IN_FLIGHT, qemu.BOOT_LIMIT_S)
+        RngGuest.patience_s = max(self.patience_s, 10 * (time.monotonic() - self.began))
+
+    def wait_more(self, more, at_least_s=0):
         """More than what was on its way."""
-        self.wait_drawn(self.count() + more, timeout)
+        self.wait_drawn(self.count() + more, at_least_s + self.patience_s)
 
     def wait_drawn(self, total, timeout):
-        """Since its start, which was a while ago for some: their key may have no more."""
         wait_until(lambda: self.count() >= total, f"{self.path.name} has drawn {total} bytes", timeout)
 
     def monitor(self):
         if not self.qmp:
             wait_until((self.path / "qmp").exists, "QEMU has a monitor")
-            self.qmp = Qmp(self.path / "qmp")
+            self.qmp = Qmp(self.path / "qmp", self.patience_s)
         return self.qmp
 
     def unplug(self, device, *backends):

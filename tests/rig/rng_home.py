@@ -11,7 +11,6 @@ from rng_guest import RngGuest, image_folder
 from house import House  # pylint: disable=wrong-import-order
 from processes import PATIENCE_S, program, run, wait_until  # pylint: disable=wrong-import-order
 
-IN_FLIGHT = 512  # bytes at most that are on their way from the daemon to a guest's file
 REQUEST = 64  # bytes that the guest's driver asks for at once
 RATE = 2000  # frames of 32 bytes a second
 SPARE = 32 << 20  # bytes of the stream that nobody got: of killed daemons, of kernels

@@ -12,10 +12,11 @@ import pytest
 import beside
 import clone
 import image
+import qemu
 from beside import House, expected  # which knows where they are
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
-LIMIT_S = 300  # for each step; a few seconds, but for a busy machine
+STEP_BOOTS = 30  # how many times as long as the boot a step may take
 STREAM_LEN = 1 << 17
 WINDOW = 8  # bytes that are nowhere else in the stream
 CASES = ["first.clone_is_noticed", "second.clone_is_noticed", "untold.wiped_by_order",
@@ -83,8 +84,11 @@ def run_untold(found, machine, host):
 
 def run_all(found, place, host):
     """One is saved; two clones go on with what it had, and one that is told of no clone."""
-    template = clone.Template(place, BUILD, "clone.sh", consoles(host), LIMIT_S)
+    template = clone.Template(place, BUILD, "clone.sh", consoles(host), qemu.BOOT_LIMIT_S)
     with template.machine("saved", SAME) as machine:
+        began = time.monotonic()
+        machine.wait_said("rig: begun.*")
+        template.limit_s = machine.limit_s = STEP_BOOTS * (time.monotonic() - began)
         machine.wait_said("rig: ready")
         machine.save(place / "state")
     found.at_save = delivered(host)

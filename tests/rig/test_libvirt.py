@@ -8,11 +8,9 @@ import shutil
 
 import pytest
 
-from rng_home import IN_FLIGHT
 from house import NOBODY  # pylint: disable=wrong-import-order
 from processes import TOP, run  # pylint: disable=wrong-import-order
 
-BOOT_S = 120
 TOOLS = {"virt-xml-validate": "libvirt-clients", "virsh": "libvirt-clients", "xmllint": "libxml2-utils"}
 DRIVER = "/usr/lib/x86_64-linux-gnu/libvirt/connection-driver/libvirt_driver_qemu.so"
 DOMAIN = """\
@@ -78,5 +76,5 @@ def test_what_libvirt_makes_of_it_feeds_a_guest(start_home, place, domain, examp
     assert '"max-bytes":1024,"period":1000' in words[-1]
     home = start_home().serve()
     guest = home.start_guest("libvirt", [word.replace(named, str(outlet(home))) for word in words])
-    guest.wait_drawn(IN_FLIGHT, BOOT_S)
+    guest.wait_booted()
     home.check_stream(guest.drawn)

@@ -11,7 +11,7 @@ from guests import BUILD, SERVICE
 
 def place(request):
     """The module whose boot() is to run it."""
-    lack = namespaces.lack(BUILD)
+    lack, _ = namespaces.trial(BUILD)
     if lack is None:
         return namespaces
     try:

@@ -8,15 +8,13 @@ import pathlib
 
 import pytest
 
-import again
 import image
 import xen
 
 BUILD = pathlib.Path(__file__).resolve().parents[2] / os.environ.get("BUILD", "build")
 PART = os.environ.get("EKEY_XEN", "short")
 ROUNDS = int(os.environ.get("EKEY_XEN_ROUNDS", "2"))  # 50: ten minutes
-ROUND_S = 20  # at most, of a restart and a kill
-LIMIT_S = 900 + ROUNDS * ROUND_S  # some minutes; the rest is for a busy machine
+BOOTS = 100 + ROUNDS  # that it may last; about ten on a quiet machine
 
 WORDS = {
     # Of the slow key less than two guests would take, even here.
@@ -58,20 +56,14 @@ if PART == "all":
     ]
 
 
-def boot_once():
-    return xen.boot(BUILD, "xen.sh", LIMIT_S, PROCESSORS[PART], part=PART, **WORDS[PART])
-
-
 @pytest.fixture(scope="module")
-def boot(request):
+def boot():
     """One dom0, and its guests, for all cases."""
     try:
         image.get("xen")
     except image.Lack as lack:
         pytest.skip(f"the guests of Xen need {lack}")
-    told = []
-    yield again.boot("xen", CASES, boot_once, told)
-    again.tell(request, told)
+    return xen.boot(BUILD, "xen.sh", BOOTS, PROCESSORS[PART], part=PART, **WORDS[PART])
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -133,13 +133,13 @@ report_of_the_daemon_has_descriptors() {
 key_that_the_daemon_has_is_in_use() {
 	"$build/ekeyctl" --socket /run/usb.control --device usb rekey $first
 	[ $? = 9 ] || return 1
-	"$build/ekeyctl" --socket /run/usb.control --device usb --timeout 5s hwreport >report 2>&1
+	"$build/ekeyctl" --socket /run/usb.control --device usb --timeout $((2 * PACE))s hwreport >report 2>&1
 	[ $? = 9 ] && cat report && grep -q 'another program has it' report &&
 		grep -q 'ekey-randomd runs, and may have it: leave --device out' report
 }
 
 report_without_the_daemon() {
-	"$build/ekeyctl" --device usb --timeout 10s --keyring /run/keyring hwreport >report &&
+	"$build/ekeyctl" --device usb --timeout $((3 * PACE))s --keyring /run/keyring hwreport >report &&
 		says_what_it_is && until_true test -c /dev/ttyACM0
 }
 
@@ -153,7 +153,7 @@ type_master_key() {
 rekey_without_the_daemon() {
 	before=$(cat /run/keyring)
 	: >terminal
-	type_master_key | timeout 60 script -qefc \
+	type_master_key | timeout $limit script -qefc \
 		"$build/ekeyctl --device $1 --keyring /run/keyring rekey $first" /dev/null >terminal
 	cat terminal
 	grep -q 'in session under its new long-term key: done' terminal &&

@@ -14,15 +14,15 @@ import tempfile
 
 import image
 import qemu
-import uml
 
 CPU = "max,-smap,-rdtscp,-xsave"
 MEMORY_MIB = 2048
 DOM0_MIB = 768
 
 
-def boot(build, job, limit, processors, **words):
-    """Runs `job` (a script of this folder) in dom0 and returns a Run. `words` become its environment."""
+def boot(build, job, boots, processors, **words):
+    """Runs `job` (a script of this folder) in dom0 and returns a Run. `words` become its environment.
+    It may take as long as `boots` boots of dom0 do."""
     folder = image.get("xen")
     with tempfile.TemporaryDirectory(prefix="rig.") as home:
         home = pathlib.Path(home)
@@ -34,7 +34,7 @@ def boot(build, job, limit, processors, **words):
         linux = ["console=hvc0 quiet loglevel=2 panic=-1 mitigations=off audit=0",
                  *(f"rig_{name}={value}" for name, value in words.items())]
         command = [
-            "timeout", "-k", "5", str(limit + 60),  # should we be killed
+            "setpriv", "--pdeathsig", "KILL",
             image.QEMU, "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", str(processors),
             "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config", "-display", "none",
             "-no-reboot", "-serial", "stdio", "-kernel", folder / "xen", "-append", " ".join(xen),
@@ -42,4 +42,4 @@ def boot(build, job, limit, processors, **words):
             "-drive", f"file={folder}/root.img,if=virtio,format=raw,snapshot=on,cache=unsafe",
             "-drive", f"file={home}/programs.tar,if=virtio,format=raw,readonly=on",
         ]
-        return uml.watch(command, {**os.environ, "TMPDIR": str(home)}, limit)
+        return qemu.watch(command, {**os.environ, "TMPDIR": str(home)}, boots)

@@ -5,7 +5,7 @@
 #   rig_bytes: that each of those asks for, the first rig_scarce of them while the key is slow
 #   rig_rate: of the slow key, in frames per second
 #   rig_rounds: restarts of the daemon, and as many kills, under a guest that waits for bytes
-limit=300
+limit=75
 . "${0%/*}/promises.sh"
 . "${0%/*}/xen_dom0.sh"
 # The stream, in blocks of 32 bytes: what the slow key gives, then what the fast one has to, then

@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/system/pace.h"
+
 #define LIMIT_MS 20000 /* for one promise */
 #define DRY_MS 200     /* nothing came for so long: what was on its way has arrived */
 
@@ -108,16 +110,17 @@ static bool
 hold_to(const struct probe *p, const struct promise *promise)
 {
 	double started = probe_now_ms();
+	int limit_ms = LIMIT_MS * pace();
 	pid_t child = fork(), ended;
 	int status = 0;
 
 	if (child == 0)
 		try_one(p, promise);
 	while ((ended = waitpid(child, &status, WNOHANG)) == 0 &&
-	       probe_now_ms() - started < LIMIT_MS)
+	       probe_now_ms() - started < limit_ms)
 		short_sleep();
 	if (ended == 0) {
-		printf("not ok %s: still at it after %d ms\n", promise->name, LIMIT_MS);
+		printf("not ok %s: still at it after %d ms\n", promise->name, limit_ms);
 		kill(child, SIGKILL);
 		waitpid(child, &status, 0);
 	} else if (WIFSIGNALED(status)) {

@@ -12,11 +12,12 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#include "tests/system/pace.h"
 #include "tests/system/probe.h"
 
 #define WHOLE_MAX \
 	256 /* a blocking read of so many bytes is whole; a longer one has at least these */
-#define WAIT_MS 10000
+#define WAIT_MS (10000 * pace())
 
 static char buffer[(1 << 20) + 4096];
 

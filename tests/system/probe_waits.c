@@ -14,11 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/system/pace.h"
 #include "tests/system/probe.h"
 
-#define WAKE_MS 15000 /* a source that was away may have to be connected to again */
-#define DEATH_MS 1000 /* a killed reader is gone by then; it takes about one */
-#define ALARM_MS 200
+#define WAKE_MS (15000 * pace()) /* a source that was away may have to be connected to again */
+#define DEATH_MS (1000 * pace()) /* a killed reader is gone by then; it takes about one */
+#define ALARM_MS (200 * pace())  /* the read has begun by then */
 
 static char buffer[4096];
 
@@ -205,7 +206,8 @@ expect_interrupt(const struct probe *p, int sa_flags)
 	ssize_t n;
 
 	sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_alarm, .sa_flags = sa_flags}, NULL);
-	setitimer(ITIMER_REAL, &(struct itimerval){.it_value.tv_usec = ALARM_MS * 1000}, NULL);
+	setitimer(ITIMER_REAL,
+		  &(struct itimerval){.it_value = {ALARM_MS / 1000, ALARM_MS % 1000 * 1000}}, NULL);
 	n = read(fd, buffer, 16);
 	took = probe_now_ms() - started;
 	if (n != -1 || errno != EINTR)

@@ -3,11 +3,10 @@
  * Ends a daemon again and again, under those who wait for its device in every way there is, and
  * measures from its end when the next one answers, and when bytes come.
  *
- *   successions DEVICE PARENT kill|kill-at-rest|restart ROUNDS [SLOWER]
+ *   successions DEVICE PARENT kill|restart ROUNDS
  *
  * Fails when anybody gets an error, when one who waits is not served by each daemon, or when more
  * than half of them take longer than SERVED_MS or BYTES_MS; one may be held up by the machine.
- * SLOWER: how many times slower it is than a real one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/system/pace.h"
 #include "tests/system/waiters.h"
 
 #define SERVED_MS 1000
@@ -48,35 +48,11 @@ child_of(pid_t parent)
 	return child;
 }
 
-static bool
-is_stopped(pid_t pid)
-{
-	char path[64], state = '\0';
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	f = fopen(path, "re");
-	if (f == NULL || fscanf(f, "%*d (%*[^)]) %c", &state) != 1)
-		waiters_fail(path);
-	fclose(f);
-	return state == 'T';
-}
-
 static int
 do_kill(pid_t parent, pid_t daemon)
 {
 	(void)parent;
 	return kill(daemon, SIGKILL);
-}
-
-/* Between two system calls: user-mode Linux copies nothing for who is being killed (cuse.sh). */
-static int
-do_kill_at_rest(pid_t parent, pid_t daemon)
-{
-	kill(daemon, SIGSTOP);
-	while (!is_stopped(daemon))
-		nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-	return do_kill(parent, daemon);
 }
 
 static int
@@ -89,7 +65,7 @@ do_restart(pid_t parent, pid_t daemon)
 static const struct way {
 	const char *name;
 	int (*end)(pid_t parent, pid_t daemon);
-} ways[] = {{"kill", do_kill}, {"kill-at-rest", do_kill_at_rest}, {"restart", do_restart}, {0}};
+} ways[] = {{"kill", do_kill}, {"restart", do_restart}, {0}};
 
 static const struct way *
 way_named(const char *name)
@@ -110,7 +86,7 @@ end_daemon(pid_t parent, const struct way *way)
 
 	if (over.fd < 0 || way->end(parent, daemon) != 0)
 		waiters_fail("ending the daemon");
-	if (poll(&over, 1, WAITERS_PATIENCE_MS) != 1)
+	if (poll(&over, 1, WAITERS_PATIENCE_MS * pace()) != 1)
 		waiters_fail("the daemon does not go");
 	close(over.fd);
 }
@@ -158,7 +134,7 @@ account(const char *what, double *ms, size_t count, double limit_ms)
 }
 
 static bool
-try_all(const char *device, pid_t parent, const struct way *way, size_t rounds, double slower)
+try_all(const char *device, pid_t parent, const struct way *way, size_t rounds)
 {
 	static double served_ms[ROUNDS_MAX], bytes_ms[ROUNDS_MAX];
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -174,22 +150,20 @@ try_all(const char *device, pid_t parent, const struct way *way, size_t rounds, 
 		bytes_ms[i] = t.bytes_ms;
 		waiters_await_all();
 	}
-	return account("served again", served_ms, rounds, SERVED_MS * slower) &
-	       account("bytes again", bytes_ms, rounds, BYTES_MS * slower);
+	return account("served again", served_ms, rounds, SERVED_MS * pace()) &
+	       account("bytes again", bytes_ms, rounds, BYTES_MS * pace());
 }
 
 int
 main(int argc, char **argv)
 {
-	const struct way *way = argc == 5 || argc == 6 ? way_named(argv[3]) : NULL;
+	const struct way *way = argc == 5 ? way_named(argv[3]) : NULL;
 	size_t rounds = way != NULL ? strtoul(argv[4], NULL, 10) : 0;
-	double slower = argc == 6 ? strtod(argv[5], NULL) : 1;
 
 	if (rounds == 0 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: successions DEVICE PARENT kill|kill-at-rest|restart ROUNDS "
-				"[SLOWER]\n");
+		fprintf(stderr, "usage: successions DEVICE PARENT kill|restart ROUNDS\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return !try_all(argv[1], (pid_t)atoi(argv[2]), way, rounds, slower);
+	return !try_all(argv[1], (pid_t)atoi(argv[2]), way, rounds);
 }

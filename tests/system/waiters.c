@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/system/pace.h"
+
 double
 waiters_now_ms(void)
 {
@@ -187,7 +189,7 @@ await_one(size_t kind, unsigned before, double until_ms)
 void
 waiters_await_all(void)
 {
-	double until_ms = waiters_now_ms() + WAITERS_PATIENCE_MS;
+	double until_ms = waiters_now_ms() + WAITERS_PATIENCE_MS * pace();
 	unsigned before[KINDS];
 
 	for (size_t i = 0; i < KINDS; i++)
