@@ -262,6 +262,10 @@ test: ## everything: check, system tests, and in QEMU the device, keys on USB, a
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system systemd guest xen
 
+list: ## the name of each test of `make test`
+	$(again) all test-programs
+	$(Q)$(suites) --list checks unit system systemd guest xen
+
 check-san: ## unit and system tests under ASan and UBSan
 	$(Q)dist/packages.sh build test-unit test
 	$(again) $(san) all test-programs
@@ -381,6 +385,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san mutants soak soak-handover soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san mutants list soak soak-handover soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

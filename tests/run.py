@@ -1,13 +1,16 @@
 #!/usr/bin/python3
 """Runs the test suites and ends with one line: "N passed, N failed, N skipped".
 
-tests/run.py [--build DIR] [--checks TARGETS] [--unit NAMES] SUITE... [-k WORDS]
+tests/run.py [--build DIR] [--checks TARGETS] [--unit NAMES] [--list] SUITE... [-k WORDS]
 SUITE is one of: checks, unit, system, systemd, guest, xen
 
 A suite that breaks, or outlives its limit, is a failure of its own. Exits non-zero on any failure.
+With --list nothing is judged: the name of each test is printed, a line for each.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
 import os
 import pathlib
 import re
@@ -20,7 +23,7 @@ import xml.etree.ElementTree as xml
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 UNIT_LIMIT_S = 120
-PYTEST_LIMIT_S = 3600
+LIMIT_S = 80 * 60  # for all of it: what is broken is ended and told before CI ends everything
 AT_A_TIME = 2 * len(os.sched_getaffinity(0))  # system tests: they wait more than they compute
 KINDS = ("passed", "failed", "skipped")
 
@@ -37,24 +40,32 @@ class Count(dict):
         return ", ".join(f"{self[kind]} {kind}" for kind in KINDS)
 
 
+CHILDREN = set()
+
+
+def end(child):
+    """And its whole process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    CHILDREN.discard(child)
+
+
 def run(command, limit, **options):
-    """(exit status or None at the limit, output); its whole process group ends with it."""
+    """(exit status or None at the limit, output)"""
     child = subprocess.Popen(
         command, cwd=TOP, stdin=subprocess.DEVNULL, start_new_session=True, text=True,
         errors="replace", **options,
     )
+    CHILDREN.add(child)
     try:
         output, _ = child.communicate(timeout=limit)
         return child.returncode, output
-    except subprocess.TimeoutExpired:
-        print(f"{command[0]}: not done after {limit} s", flush=True)
-        return None, None
+    except subprocess.TimeoutExpired as late:
+        print(f"{command[0]}: not done after {limit:.0f} s", flush=True)
+        return None, (late.stdout or b"").decode(errors="replace")
     finally:
-        try:
-            os.killpg(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        child.wait()
+        end(child)
 
 
 def captured(command, limit, **options):
@@ -72,20 +83,25 @@ def run_checks(args):
     return count
 
 
+def run_unit_program(args, name):
+    """(exit status or None at the limit, its TAP lines)"""
+    program = TOP / args.build / f"tests/unit/test_{name}"
+    with tempfile.TemporaryDirectory(prefix="ekey.") as scratch:
+        os.chmod(scratch, 0o711)  # tests run programs of other users here
+        env = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "TMPDIR": scratch}
+        return captured([program], UNIT_LIMIT_S, env=env)
+
+
 def run_unit(args):
     """The cmocka programs, by their TAP lines."""
     count = Count()
     for name in args.unit.split():
-        program = TOP / args.build / f"tests/unit/test_{name}"
-        with tempfile.TemporaryDirectory(prefix="ekey.") as scratch:
-            os.chmod(scratch, 0o711)  # somebody else comes to some tests, too
-            env = {**os.environ, "CMOCKA_MESSAGE_OUTPUT": "TAP", "TMPDIR": scratch}
-            status, output = captured([program], UNIT_LIMIT_S, env=env)
+        status, output = run_unit_program(args, name)
         one = count_tap(output or "")
         if status != 0 and not one["failed"]:
             one["failed"] = 1
         if one["failed"] or one["skipped"]:
-            print(f"{program.name}: {one}\n{output or ''}")
+            print(f"test_{name}: {one}\n{output or ''}")
         count.add(one)
     return count
 
@@ -113,20 +129,32 @@ def run_guests(args, kind, *names):
     except Exception as error:  # pylint: disable=broad-except
         print(f"the guests in QEMU ({names[0]}) have no image to boot from: {error}")
         return Count(failed=1)
-    return run_pytest(args, *(f"tests/rig/test_{name}.py" for name in names))
+    return run_pytest(args, *words_of_guests(*names))
 
 
 def run_pytest(args, *words):
+    """Of suites that run at once each prints what it has said at its end."""
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch, "report.xml")
-        command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
-        command += [f"--junitxml={report}", *words] + (["-k", args.k] if args.k else [])
+        command = pytest(args, "-rs", f"--junitxml={report}", *words)
         env = {**os.environ, "BUILD": args.build, "PYTHONDONTWRITEBYTECODE": "1"}
-        status, _ = run(command, PYTEST_LIMIT_S, env=env)
+        left_s = max(1, args.deadline - time.monotonic())
+        status, output = (captured if args.at_once else run)(command, left_s, env=env)
+        if args.at_once:
+            print(output, flush=True)
         count = count_junit(report)
     if status != 0 and not count["failed"]:
         count["failed"] = 1
     return count
+
+
+def pytest(args, *words):
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words,
+            *(["-k", args.k] if args.k else [])]
+
+
+def words_of_guests(*names):
+    return [f"tests/rig/test_{name}.py" for name in names]
 
 
 def count_junit(report):
@@ -142,15 +170,56 @@ def count_junit(report):
     )
 
 
+# ---- what there is ----
+
+
+def list_unit(args):
+    for name in args.unit.split():
+        _, output = run_unit_program(args, name)
+        for test in re.findall(r"^(?:not )?ok \d+ - (\w+)", output or "", re.M):
+            yield f"test_{name}::{test}"
+
+
+def list_pytest(args, *words):
+    env = {**os.environ, "BUILD": args.build, "PYTHONDONTWRITEBYTECODE": "1"}
+    status, output = captured(pytest(args, "--collect-only", *words), UNIT_LIMIT_S, env=env)
+    if status != 0:
+        sys.exit(f"tests/run.py: {' '.join(words)}: cannot be listed\n{output}")
+    return re.findall(r"^tests/\S+::.*$", output, re.M)
+
+
+# Of each how it is run, and the names of its tests. The last two run at once.
+GUESTS = ("virtio_rng", "libvirt", "clone", "guests")
+SYSTEM = (f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", "tests/system")
 SUITES = {
-    "checks": run_checks,
-    "unit": run_unit,
-    "system": lambda args: run_pytest(
-        args, f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", "tests/system"),
-    "systemd": lambda args: run_pytest(args, "tests/rig/test_systemd.py"),
-    "guest": lambda args: run_guests(args, "", "guests", "virtio_rng", "libvirt", "clone"),
-    "xen": lambda args: run_guests(args, "xen", "xen"),
+    "checks": (run_checks, lambda args: [f"make {target}" for target in args.checks.split()]),
+    "unit": (run_unit, list_unit),
+    "system": (lambda args: run_pytest(args, *SYSTEM), lambda args: list_pytest(args, SYSTEM[-1])),
+    "systemd": (lambda args: run_pytest(args, *words_of_guests("systemd")),
+                lambda args: list_pytest(args, *words_of_guests("systemd"))),
+    "guest": (lambda args: run_guests(args, "", *GUESTS),
+              lambda args: list_pytest(args, *words_of_guests(*GUESTS))),
+    "xen": (lambda args: run_guests(args, "xen", "xen"),
+            lambda args: list_pytest(args, *words_of_guests("xen"))),
 }
+EMULATED = ("guest", "xen")
+
+
+def timed(args, suite):
+    started = time.monotonic()
+    count = SUITES[suite][0](args)
+    return count, f"{suite + ':':8} {count} ({time.monotonic() - started:.1f} s)"
+
+
+def run_at_once(args, suites):
+    print(f"---- {' and '.join(suites)}", flush=True)
+    args.at_once = len(suites) > 1
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        try:
+            return list(pool.map(lambda suite: timed(args, suite), suites))
+        finally:
+            for child in list(CHILDREN):
+                end(child)
 
 
 def expect_signals():
@@ -167,15 +236,21 @@ def main():
     parser.add_argument("--checks", default="floors headers", help="targets of the Makefile")
     parser.add_argument("--unit", default="", help="unit tests, as the Makefile names them")
     parser.add_argument("-k", help="pytest's own choice of tests")
+    parser.add_argument("--list", action="store_true", help="print the names of the tests")
     args = parser.parse_args()
     expect_signals()
+    args.deadline = time.monotonic() + LIMIT_S
+    if args.list:
+        for suite in args.suites:
+            print(*SUITES[suite][1](args), sep="\n")
+        return 0
+    stages = [[suite] for suite in args.suites if suite not in EMULATED]
+    stages += [[suite for suite in args.suites if suite in EMULATED]]
     total, lines = Count(), []
-    for suite in args.suites:
-        print(f"---- {suite}", flush=True)
-        started = time.monotonic()
-        count = SUITES[suite](args)
-        total.add(count)
-        lines.append(f"{suite + ':':8} {count} ({time.monotonic() - started:.1f} s)")
+    for stage in filter(None, stages):
+        for count, line in run_at_once(args, stage):
+            total.add(count)
+            lines.append(line)
     print("----", *lines, total, sep="\n")
     return 1 if total["failed"] or not total["passed"] else 0
 
