@@ -15,12 +15,13 @@ ask_level(struct channel *c, uint32_t *ret_bits, uint64_t end_ms)
 {
 	const struct egd_request request = {.op = EGD_LEVEL};
 	uint8_t answer[EGD_LEVEL_LEN];
-	struct cursor in = cursor_over(answer, sizeof(answer));
 	struct egd_reply reply;
+	struct cursor in;
 	int result = channel_ask(c, request, answer, sizeof(answer), end_ms);
 
 	if (result < 0)
 		return result;
+	in = cursor_over(answer, sizeof(answer));
 	(void)egd_wire_reply(request, &in, &reply); /* any four bytes are a level */
 	*ret_bits = reply.bits;
 	return 0;

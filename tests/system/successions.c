@@ -138,6 +138,7 @@ try_all(const char *device, pid_t parent, const struct way *way, size_t rounds)
 {
 	static double served_ms[ROUNDS_MAX], bytes_ms[ROUNDS_MAX];
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
+	bool good;
 
 	if (fd < 0)
 		waiters_fail(device);
@@ -150,8 +151,8 @@ try_all(const char *device, pid_t parent, const struct way *way, size_t rounds)
 		bytes_ms[i] = t.bytes_ms;
 		waiters_await_all();
 	}
-	return account("served again", served_ms, rounds, SERVED_MS * pace()) &
-	       account("bytes again", bytes_ms, rounds, BYTES_MS * pace());
+	good = account("served again", served_ms, rounds, SERVED_MS * pace());
+	return account("bytes again", bytes_ms, rounds, BYTES_MS * pace()) && good;
 }
 
 int

@@ -23,7 +23,7 @@
 static void
 a_cursor_never_passes_its_end(void **unused)
 {
-	uint8_t bytes[10];
+	uint8_t bytes[10] = {0};
 	struct cursor c = cursor_over(bytes, sizeof(bytes));
 	const uint8_t *at = NULL;
 

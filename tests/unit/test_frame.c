@@ -48,7 +48,7 @@ names_in(const void *bytes, size_t len)
 static void
 a_whole_frame_is_given_where_it_lies(void **unused)
 {
-	uint8_t stream[2 * FRAME_LEN];
+	uint8_t stream[2 * FRAME_LEN] = {0};
 	struct cursor in = cursor_over(stream, sizeof(stream));
 
 	(void)unused;

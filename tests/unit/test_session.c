@@ -199,7 +199,7 @@ a_change_is_told_between_the_frames_around_it(void **unused)
 static void
 a_taker_that_is_full_loses_nothing(void **unused)
 {
-	uint8_t stream[3 * FRAME_LEN];
+	uint8_t stream[3 * FRAME_LEN] = {0};
 	struct cursor in = cursor_over(stream, sizeof(stream));
 
 	(void)unused;
