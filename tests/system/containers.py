@@ -93,8 +93,9 @@ def by_lxc(place):
 
 
 def by_nspawn(place):
+    name = place.folder.name.encode().hex()  # of root's folder, two at a time would be in each other's way
     return ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--pipe", "--private-network",
-            f"--bind-ro={place.device}:{DEVICE}", f"--bind-ro={place.egd}:{EGD}",
+            f"--machine={name}", f"--bind-ro={place.device}:{DEVICE}", f"--bind-ro={place.egd}:{EGD}",
             "-D", str(place.root)]
 
 
