@@ -116,6 +116,17 @@ def test_clients_that_are_owed_nothing_stay(place, houses):
         assert len(client.recv(32, socket.MSG_WAITALL)) == 32
 
 
+def test_kernel_is_fed_anew_however_long_its_interval(place, houses):
+    house = new_house(houses, place, "one")
+    house.start_sim()
+    house.write_config(house.source(), "[kernel]\ninterval = 24h\n")
+    house.start_daemon()
+    tries = lambda: number(house, "kernel -", "feeds") + number(house, "kernel -", "failures")
+    wait_until(lambda: tries() == 1, "it is fed")
+    assert wipe(house).returncode == 0
+    wait_until(lambda: tries() == 2, "it is fed anew")
+
+
 # ---- TLS: with its keys another clone would encrypt other bytes; nothing is sent with them any more ----
 
 
