@@ -55,7 +55,7 @@ unit_tests  := agent appear backoff base bucket census cloned config connector c
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
-               usb_describe watchdog wipes xenstore $(filter notify,$(notify))
+               usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore
 
@@ -145,7 +145,8 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel): $(BUILD)/tests/unit/stopped_clock.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel usb_bus): $(BUILD)/tests/unit/stopped_clock.o
+$(BUILD)/tests/unit/test_usb_bus: $(BUILD)/tests/unit/fake_usb.o
 $(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 
 # A device over an empty pool, for the system tests of the device.
