@@ -54,7 +54,7 @@ unit_tests  := agent appear backoff base bucket census cloned config connector c
                intake keeper kept kernel keyring ladder ledger log masterkey mountinfo network packet parcel pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
+               source source_ladder source_log table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
                sim_engine sim_usbip usb_descriptor xenstore

@@ -75,6 +75,49 @@ def traces(secret):
     return windows(pem, 8) | windows(digits, 8) | windows(digits.upper(), 8)
 
 
+REPORT = r"""Entropy Key hardware report. It holds no key, nonce, MAC or entropy byte.
+ekeyctl 0[.]\d+[.]\d+
+Linux .+
+ekey-randomd 0[.]\d+[.]\d+
+
+key SIMULATEDKEY0001
+transport unix:.+/tap, opened 1 times
+state: keyed( .pool full.)?
+reset to S, ms: last \d+, least \d+, most \d+, of 1
+reset to first k, ms: last \d+, least \d+, most \d+, of 1
+K to its answer, ms: last \d+, least \d+, most \d+, of 1
+answer to answer, ms: never
+entropy frames a second: last \d+, least \d+, most \d+, of \d+
+frames E: \d+ authentic, 0 not verified, sub-codes 0 to \d+
+frames I: \d+ authentic, \d+ not verified
+frames K: 1 authentic, 0 not verified, sub-codes 12 to 12
+frames S: 1 authentic, 0 not verified, sub-codes 0 to 0
+frames k: \d+ authentic, \d+ not verified
+text k, \d+ times: U.+
+text I, \d+ times: T9+ V9+
+text I, \d+ times: F9+:9+:9+:9+:9+
+text I, \d+ times: S9+:9+:9+:9+:9+:9+:9+:9+:9
+bytes read \d{5,6}, written \d+
+frames: good \d{4}, bad MAC 0, malformed 0, replayed 0, skipped 0, ignored \d+
+resets 1, nonces 1, session keys 1, blocks \d{4}
+temperature, K/10: 3\d{3}
+voltage, mV: 3\d{3}
+FIPS blocks \d+, failed 0: monobit 0, poker 0, runs 0
+raw bytes \d+, Shannon/100: left \d+, right \d+, xor \d+; debiased left \d+ bytes \d+, right \d+ bytes \d+; badness 0
+health: healthy, 0 alarms
+compared with what a key should show: differs in entropy frames a second
+"""
+
+
+def test_report_has_every_line(tapped):
+    _, _, daemon = tapped
+    wait_for_blocks(daemon)
+    text = report(daemon).stdout
+    for line, wanted in zip(text.splitlines(), REPORT.splitlines()):
+        assert re.fullmatch(wanted, line), (line, wanted)
+    assert len(text.splitlines()) == len(REPORT.splitlines()), text
+
+
 def test_report_says_what_the_key_is_and_does(tapped):
     _, _, daemon = tapped
     wait_for_blocks(daemon)

@@ -27,7 +27,7 @@ import mutations
 TOP = pathlib.Path(__file__).resolve().parents[2]
 # What is about to be removed.
 SKIP = r"daemon/parent|priv/(heir|parcel)|egd/(ledger|estate|renew)"
-FAST_S = 5
+FAST_S = 12
 FACTOR = 10  # of the time without a change, and some seconds: longer is a hang
 GRACE_S = 20
 AT_A_TIME = 4

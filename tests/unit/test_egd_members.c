@@ -140,6 +140,48 @@ addresses_of_one_network_share_the_rate_of_sixteen(void **state)
 	egd_members_leave(*state, other);
 }
 
+/* Each kind has numbers of its own; the text is what the log calls it. */
+static void
+callers_are_shared_for_by_what_is_proven_of_them(void **state)
+{
+	struct egd_caller caller = {.uid = 107};
+	struct pool_client client = {.host = 7}, other;
+	char text[EGD_CALLER_TEXT_MAX];
+
+	(void)state;
+	caller.address.any.sa_family = AF_UNIX;
+	egd_caller_identity(&caller, "", &client);
+	assert_int_equal(client.kind, IDENTITY_UID);
+	assert_int_equal(client.number, 107);
+	assert_int_equal(client.host, 0);
+	assert_int_equal(egd_caller_number(&caller), 107);
+	egd_caller_text(&caller, "", text);
+	assert_string_equal(text, "uid 107");
+	caller.guest = "web1";
+	egd_caller_identity(&caller, "", &client);
+	caller.guest = "web2";
+	egd_caller_identity(&caller, "", &other);
+	assert_int_equal(client.kind, IDENTITY_DOMAIN);
+	assert_int_not_equal(client.number, other.number);
+	egd_caller_text(&caller, "", text);
+	assert_string_equal(text, "guest web2");
+	caller.guest = NULL;
+	assert_true(address_from_ip("192.0.2.7", 4711, &caller.address));
+	egd_caller_identity(&caller, "", &client);
+	assert_int_equal(client.kind, IDENTITY_IPV4);
+	assert_int_equal(client.number, 0xc0000207);
+	egd_caller_identity(&caller, "psk:web1", &client);
+	egd_caller_identity(&caller, "psk:web2", &other);
+	assert_int_equal(client.kind, IDENTITY_TLS);
+	assert_int_not_equal(client.number, other.number);
+	egd_caller_text(&caller, "psk:web1", text);
+	assert_string_equal(text, "psk:web1 at 192.0.2.7:4711");
+	caller.address.vm = (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = 3};
+	egd_caller_identity(&caller, "", &client);
+	assert_int_equal(client.kind, IDENTITY_VSOCK);
+	assert_int_equal(client.number, 3);
+}
+
 static struct pool_client
 identity_of(const char *ip, unsigned scope)
 {
@@ -264,6 +306,7 @@ main(void)
 		PROMISE(who_left_first_is_forgotten_first),
 		PROMISE(an_address_cannot_use_up_the_rate_of_its_neighbours),
 		PROMISE(addresses_of_one_network_share_the_rate_of_sixteen),
+		cmocka_unit_test(callers_are_shared_for_by_what_is_proven_of_them),
 		cmocka_unit_test(a_link_local_network_is_its_link),
 		cmocka_unit_test(a_list_has_what_one_of_its_networks_has),
 		cmocka_unit_test(one_bad_network_spoils_the_list),
