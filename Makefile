@@ -16,26 +16,27 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 # libsystemd is optional: without it no service manager is told anything.
 systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
+store   := $(if $(systemd),fd_store,fd_store_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock file heap hex log net network num replace secret xen_channel xen_seed xenstore
+base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child cloned connector device fusermount handover heir keeper kept lock mount mountinfo \
-               parcel random resolve servant usb
+priv_src    := capability child cloned connector device fusermount keeper lock mount mountinfo \
+               random resolve servant usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
                rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport
-cuse_src    := carrier carrier_adopt carrier_cuse carrier_fuse choose claim device polls requests table \
-               takeover watchdog
-egd_src     := accept agent answers caller connection egd_client egd_server egd_wire estate ledger ledger_former \
+cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
+               table watchdog
+egd_src     := accept agent answers caller connection egd_client egd_server egd_wire \
                listener members networks opening proxy renew stream xen
 ctl_src     := client peer server
 daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
-               inputs inputs_status keep kernel listens orders parent parent_option privileges reload row seeds \
-               status $(notify)
+               inputs inputs_status kernel listens orders parts privileges reload row seeds \
+               starts status $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal wait_seeded xen_seed
 kernel_src  := feed
@@ -50,14 +51,14 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_handover egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf feed_agent frame health \
-               intake keeper kept kernel keyring ladder ledger log masterkey mountinfo network packet parcel pem64 pool pool_fair \
+               device_twice egd_client egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf feed_agent frame health \
+               intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
-fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring ledger packet pool psk rekey session \
-               sim_engine sim_usbip usb_descriptor xenstore
+fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
+               sim_engine sim_usbip table usb_descriptor xenstore
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
@@ -212,23 +213,16 @@ $(first_programs): $(BUILD)/%: %.c tests/rig/early.c tests/rig/early.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE -MMD -MP,$(OUR_CFLAGS)) $(CFLAGS) -static $(filter %.c,$^) -o $@
 
-# Daemons of other versions, which take over from ours, and ours from them (test_upgrade.py); and one
-# that is killed where it would hardly be by chance (test_egd_handover.py).
+# Daemons of other versions, which resume what ours left, and ours what they left (test_upgrade.py).
 $(BUILD)/tests/other/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(OUR_CFLAGS) $(OTHER) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 $(BUILD)/tests/other/daemon/daemon.o: OTHER := -DVERSION='"0.0.1"'
 $(BUILD)/tests/other/cuse/table.o: OTHER := -DTABLE_VERSION=1000
-$(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o): OTHER := -DLEDGER_VERSION=1000
-$(BUILD)/tests/other/daemon/parent_option.o: OTHER := -DKEPT_VERSION=1000
-others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table ledger parent accepting)
+others := $(addprefix $(BUILD)/tests/other/ekey-randomd-,daemon table)
 $(BUILD)/tests/other/ekey-randomd-daemon: $(BUILD)/tests/other/daemon/daemon.o
 $(BUILD)/tests/other/ekey-randomd-table: $(BUILD)/tests/other/cuse/table.o
-$(BUILD)/tests/other/ekey-randomd-ledger: $(addprefix $(BUILD)/tests/other/egd/,ledger.o ledger_former.o)
-$(BUILD)/tests/other/ekey-randomd-parent: $(BUILD)/tests/other/daemon/parent_option.o
-$(BUILD)/tests/other/ekey-randomd-accepting: $(BUILD)/tests/system/dies_accepting.o
-$(BUILD)/tests/other/ekey-randomd-accepting: LDFLAGS += -Wl,--wrap=accept4
 $(others): $(BUILD)/daemon/main.o $(lib)
 	$(call link)
 

@@ -285,18 +285,6 @@ net_accept(int listener, struct address *ret)
 }
 
 int
-net_peer(int fd, struct address *ret)
-{
-	struct address peer = {.len = PEER_MAX};
-
-	if (getpeername(fd, &peer.any, &peer.len) != 0)
-		return -errno;
-	take_peer(fd, &peer);
-	*ret = peer;
-	return 0;
-}
-
-int
 net_connect(const struct address *address)
 {
 	int fd = net_socket(address);

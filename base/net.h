@@ -34,9 +34,6 @@ int net_listen(const struct address *address);
  */
 int net_accept(int listener, struct address *ret);
 
-/* The same of a connection that somebody else has taken: 0 or -errno, it has gone. */
-int net_peer(int fd, struct address *ret);
-
 /*
  * Begins to connect over TCP or vsock, kept alive, not delayed. The fd or -errno; when the fd is
  * writable net_connected() tells how it went.

@@ -61,7 +61,7 @@ int carrier_open(struct carrier *c);
  * handshake, its open reads and polls, and the request that it had in hand, as if they came only
  * now. Takes `fd`. 0, or -errno with c->problem, and the connection is closed, but not withdrawn.
  */
-int carrier_adopt(struct carrier *c, int fd);
+int carrier_resume(struct carrier *c, int fd);
 
 /* Closes the connection, then withdraws. Who is blocked in it gets ECONNABORTED. */
 void carrier_close(struct carrier *c);

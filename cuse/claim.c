@@ -114,6 +114,22 @@ claim_clear(const char *path)
 }
 
 void
+claim_clear_dead(const char *path)
+{
+	enum priv_mounted mounted;
+	pid_t holder;
+	int lock;
+
+	if (priv_mount_look(path, &mounted, NULL) < 0 || mounted != PRIV_MOUNTED_OURS)
+		return;
+	lock = priv_lock(path, &holder);
+	if (lock < 0)
+		return;
+	(void)claim_clear(path);
+	priv_unlock(path, lock);
+}
+
+void
 claim_release(const char *path, int fd)
 {
 	priv_unlock(path, fd);

@@ -30,6 +30,12 @@ void claim_inherit(int fd);
  */
 int claim_clear(const char *path);
 
+/*
+ * Removes the mount that a process left at `path`, if the kernel's list of mounts has one of ours
+ * there, and if no process holds the path: `path` itself is not trusted.
+ */
+void claim_clear_dead(const char *path);
+
 void claim_release(const char *path, int fd);
 
 #endif

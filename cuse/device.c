@@ -2,6 +2,7 @@
 #include "cuse/device.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "cuse/choose.h"
 #include "cuse/claim.h"
 #include "cuse/requests.h"
-#include "cuse/takeover.h"
+#include "cuse/stored.h"
 #include "cuse/watchdog.h"
 
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
@@ -28,8 +29,8 @@ struct device {
 	struct event_base *base;
 	struct device_config config; /* path resolved */
 	int claim_fd;                /* -1: none, see claim_take() */
-	struct handover *handover;   /* NULL: the device ends with this process */
-	enum kept_by kept_by;
+	struct fd_store *store;
+	bool stored; /* else the device ends with this process */
 	struct table *table;
 	int table_fd;
 	struct requests *requests;
@@ -67,13 +68,13 @@ device_watch_needed(void *arg)
 	return requests_pending(d->requests);
 }
 
-/* Where another daemon takes over after us, our end is all that it takes to set readers free. */
+/* A stored device is resumed by the next daemon, so ending this process frees its readers. */
 static void
 device_hangs(void *arg)
 {
 	const struct device *d = arg;
 
-	if (d->kept_by != KEPT_BY_NOBODY)
+	if (d->stored)
 		abort();
 	carrier_abort(&d->carrier);
 	log_err("%s: our event loop hangs: the connection was ended, to set its readers free",
@@ -126,22 +127,24 @@ device_withdraw(struct device *d)
 	if (d->readable != NULL)
 		event_free(d->readable);
 	d->readable = NULL;
-	if (d->kept_by != KEPT_BY_NOBODY) /* first: a connection ends with its last fd */
-		handover_forget(d->handover, d->config.path);
-	d->kept_by = KEPT_BY_NOBODY;
+	if (d->stored) /* first: a connection ends with its last fd */
+		stored_remove(d->store, d->config.name);
+	d->stored = false;
 	if (d->carrier.session != NULL)
 		carrier_close(&d->carrier);
 }
 
 static void
-device_keep(struct device *d)
+device_put_in_store(struct device *d)
 {
-	struct kept k = {.fds = {d->carrier.fd, d->table_fd, d->claim_fd}};
+	const struct stored_device stored = {.connection = d->carrier.fd,
+					     .lock = d->claim_fd,
+					     .table_fd = d->table_fd,
+					     .table = d->table};
 
 	memcpy(d->table->path, d->config.path, sizeof(d->table->path));
-	memcpy(k.path, d->config.path, sizeof(k.path));
 	d->table->mode = d->config.mode;
-	d->kept_by = handover_keep(d->handover, &k);
+	d->stored = stored_put(d->store, d->config.name, &stored);
 }
 
 static int
@@ -153,7 +156,8 @@ device_publish(struct device *d)
 		result = choose_carrier(&d->carrier, &d->config, d->requests);
 	if (result < 0)
 		return result;
-	device_keep(d);
+	d->table->generation = 0;
+	device_put_in_store(d);
 	result = device_serve(d);
 	if (result < 0) {
 		log_err("%s: not published: %s", d->config.path, strerror(-result));
@@ -193,27 +197,62 @@ device_ended(struct device *d, const char *cause)
 	device_retry_later(d);
 }
 
-/* ---- taking over ---- */
+/* ---- resuming ---- */
+
+/* Why its open files cannot go on with this configuration; NULL: they can. */
+static const char *
+device_change(const struct device *d)
+{
+	const struct table *t = d->table;
+	bool cuse = t->init_opcode == CUSE_INIT;
+
+	if (strcmp(t->path, d->config.path) != 0)
+		return "its path was changed";
+	if (t->mode != d->config.mode)
+		return "its mode was changed";
+	if (d->config.via == (cuse ? DEVICE_VIA_FUSE : DEVICE_VIA_CUSE))
+		return "via was changed";
+	return NULL;
+}
+
+/* Takes `fd`. NULL, or why not; then nothing in d->carrier is open. */
+static const char *
+device_resume_carrier(struct device *d, int fd)
+{
+	const char *change = device_change(d);
+
+	if (change != NULL) {
+		close(fd);
+		return change;
+	}
+	d->carrier = (struct carrier){
+		.kind = d->table->init_opcode == CUSE_INIT ? &carrier_cuse : &carrier_fuse,
+		.path = d->config.path,
+		.mode = d->config.mode,
+		.requests = d->requests,
+	};
+	return carrier_resume(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
+}
 
 static int
-device_take_over(struct device *d, int fd)
+device_resume(struct device *d, int fd)
 {
-	const char *problem = takeover_carrier(&d->carrier, &d->config, d->requests, fd);
+	const char *problem = device_resume_carrier(d, fd);
 	int result;
 
 	if (problem != NULL) {
-		log_warn("%s: not taken over, but published anew: %s", d->config.path, problem);
-		handover_forget(d->handover, d->config.path);
+		log_warn("%s: cannot be resumed and is published anew, its open files end: %s",
+			 d->config.path, problem);
+		stored_remove(d->store, d->config.name);
 		table_clear(d->table);
 		return -ESTALE;
 	}
-	log_info("%s: taken over by %s; open files: %u, reads that wait: %u", d->config.path,
+	log_info("%s: resumed by %s; open files: %u, blocked reads: %u", d->config.path,
 		 d->carrier.kind->name, d->table->files_open, d->table->reads_pending);
-	device_keep(d);
+	device_put_in_store(d);
 	result = device_serve(d);
 	if (result < 0)
 		device_withdraw(d);
-	table_survived(d->table);
 	return result;
 }
 
@@ -235,27 +274,29 @@ device_free(struct device *d)
 }
 
 static int
-device_claim(struct device *d, struct kept *k)
+device_claim(struct device *d, int lock)
 {
-	d->claim_fd = k->fds[KEPT_LOCK];
-	k->fds[KEPT_LOCK] = -1;
-	if (d->claim_fd < 0)
+	d->claim_fd = lock;
+	if (lock < 0)
 		d->claim_fd = claim_take(d->config.path);
 	else
-		claim_inherit(d->claim_fd);
+		claim_inherit(lock);
 	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
 }
 
+/* Takes what is in `stored` but the connection. */
 static int
-device_prepare(struct device *d, struct pool *pool, struct kept *k)
+device_prepare(struct device *d, struct pool *pool, const struct stored_device *stored)
 {
-	int result = device_claim(d, k);
+	int result = device_claim(d, stored->lock);
 
-	if (result == 0)
-		result = takeover_table(d->handover, k, d->config.path, &d->table, &d->table_fd);
+	d->table = stored->table;
+	d->table_fd = stored->table_fd;
 	if (result < 0)
 		return result;
-	d->requests = requests_new(pool, d->table, d->config.path);
+	if (d->table == NULL)
+		d->table = table_new(&d->table_fd);
+	d->requests = d->table == NULL ? NULL : requests_new(pool, d->table, d->config.path);
 	d->retry = evtimer_new(d->base, device_retry, d);
 	if (d->requests != NULL && d->retry != NULL)
 		return 0;
@@ -266,20 +307,41 @@ device_prepare(struct device *d, struct pool *pool, struct kept *k)
 static int
 device_begin(struct device *d, struct pool *pool)
 {
-	struct kept k = {.fds = {-1, -1, -1}};
+	struct stored_device stored;
 	int result;
 
-	(void)handover_take(d->handover, d->config.path, &k);
-	result = device_prepare(d, pool, &k);
-	if (result < 0)
+	stored_take(d->store, d->config.name, &stored);
+	result = device_prepare(d, pool, &stored);
+	if (result < 0) {
+		if (stored.connection >= 0)
+			close(stored.connection);
 		return result;
-	if (k.fds[KEPT_CARRIER] >= 0 && device_take_over(d, k.fds[KEPT_CARRIER]) == 0)
+	}
+	if (stored.connection >= 0 && device_resume(d, stored.connection) == 0)
 		return 0;
 	return device_publish(d);
 }
 
+void
+device_discard(struct fd_store *store, const char *name)
+{
+	struct stored_device stored;
+
+	stored_take(store, name, &stored);
+	stored_remove(store, name);
+	if (stored.connection >= 0)
+		close(stored.connection);
+	if (stored.lock >= 0)
+		close(stored.lock);
+	if (stored.table != NULL) {
+		claim_clear_dead(stored.table->path);
+		close(stored.table_fd);
+	}
+	table_free(&stored.table);
+}
+
 int
-device_start(struct event_base *base, struct pool *pool, struct handover *handover,
+device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 	     const struct device_config *config, struct device **ret)
 {
 	struct device *d = calloc(1, sizeof(*d));
@@ -289,7 +351,7 @@ device_start(struct event_base *base, struct pool *pool, struct handover *handov
 		return -ENOMEM;
 	fuse_set_log_func(device_fuse_log);
 	d->base = base;
-	d->handover = handover;
+	d->store = store;
 	d->config = *config;
 	d->claim_fd = d->table_fd = -1;
 	result = claim_resolve(config->path, d->config.path, sizeof(d->config.path));
@@ -324,6 +386,6 @@ device_status(const struct device *d, struct device_status *ret)
 		.opens = requests.opens,
 		.interrupted = requests.interrupted,
 		.account = requests.account,
-		.kept_by = d->kept_by,
+		.stored = d->stored,
 	};
 }

@@ -11,8 +11,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/fd_store.h"
 #include "pool/pool.h"
-#include "priv/handover.h"
 
 #define DEVICE_NAME_MAX 32
 #define DEVICE_PATH_MAX 256
@@ -34,22 +34,22 @@ struct device_status {
 	uint64_t opens;       /* open files now */
 	uint64_t interrupted; /* reads ended by a signal */
 	struct pool_account account; /* of all daemons that have served it */
-	enum kept_by kept_by;
+	bool stored;                 /* the next daemon can resume it */
 };
 
 /*
  * Publishes the device and serves it from `base`. 0 with *ret, or -errno after one line in the log
  * that names the path, the cause and the cure: another instance serves it (-EBUSY), something else
- * has that name (-EEXIST), no carrier (-ENODEV). `handover` (NULL: none) outlives it: with a device
- * there that another daemon has left this one goes on with it, and nobody who has it open notices.
+ * has that name (-EEXIST), no carrier (-ENODEV). `store` outlives it: a device that a previous
+ * daemon left there is resumed, and its readers notice nothing but a delay.
  */
-int device_start(struct event_base *base, struct pool *pool, struct handover *handover,
+int device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 		 const struct device_config *config, struct device **ret);
 
-/* Withdraws what another daemon has left and this one does not serve. */
-void device_discard(struct handover *handover, struct kept *k);
+/* Withdraws the device [device NAME] that a previous daemon left in the store. */
+void device_discard(struct fd_store *store, const char *name);
 
-/* Answers nobody any more, withdraws the device, NULLs the pointer. */
+/* Withdraws the device: blocked reads end with ECONNABORTED. NULLs the pointer. */
 void device_stop(struct device **device);
 
 void device_status(const struct device *device, struct device_status *ret);

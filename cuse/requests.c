@@ -269,7 +269,7 @@ requests_close_in_pool(struct requests *r, uint32_t below)
 }
 
 bool
-requests_adopt(struct requests *r)
+requests_resume(struct requests *r)
 {
 	for (uint32_t i = 0; i < r->table->files_used; i++) {
 		if (!r->table->files[i].open || file_open_in_pool(r, i, r->table->files[i].uid))

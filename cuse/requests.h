@@ -66,7 +66,7 @@ void requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t
  * Opens in the pool the files that are open in the table of a former generation. False when the
  * pool has no place for them all: the table is empty then.
  */
-bool requests_adopt(struct requests *r);
+bool requests_resume(struct requests *r);
 
 /* The next requests_read() is of this read in the table; TABLE_NONE: is a new one, as ever. */
 void requests_replay(struct requests *r, uint32_t read);

@@ -7,7 +7,6 @@
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define TABLE_PAGE 4096
@@ -103,16 +102,14 @@ table_free(struct table **table)
 	*table = NULL;
 }
 
-/* ---- adoption: the entries are believed, once they are checked; what is told of them is not ----
- */
+/* ---- the table of a previous daemon: entries are used once they are checked, counts are made anew
+ * ---- */
 
-static bool
+static void
 table_recount_files(struct table *t)
 {
 	t->files_free = TABLE_NONE;
 	t->files_open = 0;
-	if (t->files_used > TABLE_FILES)
-		return false;
 	for (uint32_t i = t->files_used; i-- > 0;) {
 		struct table_file *f = &t->files[i];
 
@@ -123,7 +120,6 @@ table_recount_files(struct table *t)
 		f->next_free = t->files_free;
 		t->files_free = i;
 	}
-	return true;
 }
 
 static bool
@@ -131,8 +127,6 @@ table_recount_reads(struct table *t)
 {
 	t->reads_free = TABLE_NONE;
 	t->reads_pending = 0;
-	if (t->reads_used > TABLE_READS)
-		return false;
 	for (uint32_t i = t->reads_used; i-- > 0;) {
 		struct table_read *p = &t->reads[i];
 
@@ -155,37 +149,94 @@ table_check(struct table *t)
 	if (t->version != TABLE_VERSION || t->size != sizeof(*t))
 		return -EPROTO;
 	if (t->init_len == 0 || t->init_len > TABLE_INIT_MAX ||
-	    memchr(t->path, '\0', sizeof(t->path)) == NULL || !table_recount_files(t) ||
-	    !table_recount_reads(t))
+	    memchr(t->path, '\0', sizeof(t->path)) == NULL)
 		return -EINVAL;
-	t->account.lost += t->account.granted; /* they were in the memory of who is gone */
+	table_recount_files(t);
+	if (!table_recount_reads(t))
+		return -EINVAL;
+	t->account.lost +=
+		t->account.granted; /* these bytes were in the previous daemon's memory */
 	t->account.granted = 0;
-	return t->adoptions++ < TABLE_ADOPTIONS_MAX ? 0 : -ELOOP;
+	t->generation++;
+	return 0;
 }
 
-int
-table_adopt(int fd, struct table **ret)
+/* Reads all of a part of the table. 0, -EPROTO: the file is shorter, or -errno. */
+static int
+table_read_part(int fd, struct table *t, size_t at, size_t len)
 {
-	int result, seals = fcntl(fd, F_GET_SEALS);
-	struct stat st;
+	ssize_t n = pread(fd, (char *)t + at, len, (off_t)at);
 
-	if (seals < 0 || (seals & TABLE_SEALS) != TABLE_SEALS || fstat(fd, &st) != 0)
-		return -EINVAL;
-	if (st.st_size != sizeof(struct table))
+	return n < 0 ? -errno : (size_t)n == len ? 0 : -EPROTO;
+}
+
+/* Entries that were never used are not read, and take no memory. */
+static int
+table_read_entries(int fd, struct table *t)
+{
+	int result;
+
+	if (t->version != TABLE_VERSION)
 		return -EPROTO;
-	result = table_map(fd, ret);
+	if (t->files_used > TABLE_FILES || t->reads_used > TABLE_READS)
+		return -EINVAL;
+	result = table_read_part(fd, t, offsetof(struct table, files),
+				 t->files_used * sizeof(t->files[0]));
+	return result < 0 ? result
+			  : table_read_part(fd, t, offsetof(struct table, reads),
+					    t->reads_used * sizeof(t->reads[0]));
+}
+
+/* The request in hand: its first word is its length. One that is too long is left out. */
+static int
+table_read_request(int fd, struct table *t)
+{
+	const size_t at = offsetof(struct table, request);
+	uint32_t len;
+	int result = table_read_part(fd, t, at, sizeof(len));
+
 	if (result < 0)
 		return result;
-	result = table_check(*ret);
-	if (result < 0)
-		table_free(ret);
+	memcpy(&len, t->request, sizeof(len));
+	if (len > sizeof(t->request))
+		memset(t->request, 0, sizeof(len));
+	else if (len > sizeof(len))
+		result = table_read_part(fd, t, at, len);
 	return result;
 }
 
-void
-table_survived(struct table *t)
+int
+table_resume(int fd, struct table **ret, int *ret_fd)
 {
-	t->adoptions = 0;
+	struct table *t = NULL;
+	int result, new_fd = table_create(&t);
+
+	if (new_fd < 0)
+		return new_fd;
+	result = table_read_part(fd, t, 0, offsetof(struct table, files));
+	if (result == 0)
+		result = table_read_entries(fd, t);
+	if (result == 0)
+		result = table_read_request(fd, t);
+	if (result == 0)
+		result = table_check(t);
+	if (result < 0) {
+		table_free(&t);
+		close(new_fd);
+		return result;
+	}
+	*ret = t;
+	*ret_fd = new_fd;
+	return 0;
+}
+
+uint32_t
+table_generation(int fd)
+{
+	uint32_t generation = 0;
+
+	(void)!pread(fd, &generation, sizeof(generation), offsetof(struct table, generation));
+	return generation;
 }
 
 /* ---- shares: the last quarter is for users who have none, so none can shut others out ---- */

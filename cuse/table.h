@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a next generation of the daemon must know to go on serving the same device: the open files,
- * the reads taken from the kernel and not yet answered, the polls that wait, the request in hand,
- * the handshake. Numbers and indices, no pointer, and never a byte of entropy: it lives in a memfd
- * that is kept beside the device's fd, and is true at every instruction at which we may be killed.
+ * What the next daemon must know to resume serving the same device: the open files, the reads taken
+ * from the kernel and not yet answered, the polls that wait, the request in hand, the handshake.
+ * Numbers and indices, no pointer, and never a byte of entropy. It lives in a memfd that is stored
+ * beside the device's connection, and is consistent at every instruction at which the daemon may be
+ * killed.
  */
 #ifndef CUSE_TABLE_H
 #define CUSE_TABLE_H
@@ -15,13 +16,12 @@
 #include "pool/pool.h"
 
 #ifndef TABLE_VERSION   /* a test builds another */
-#define TABLE_VERSION 2 /* of this layout: another one is refused */
+#define TABLE_VERSION 3 /* of this layout: another one is refused */
 #endif
-#define TABLE_FILES 4096      /* open files of one device */
-#define TABLE_READS 4096      /* blocked reads of one device */
-#define TABLE_INIT_MAX 128    /* bytes; fuse_init_in has 64 in protocol 7.45 */
-#define TABLE_PATH_MAX 256    /* bytes with the NUL */
-#define TABLE_ADOPTIONS_MAX 3 /* who dies of it so often in a row shall not try again */
+#define TABLE_FILES 4096   /* open files of one device */
+#define TABLE_READS 4096   /* blocked reads of one device */
+#define TABLE_INIT_MAX 128 /* bytes; fuse_init_in has 64 in protocol 7.45 */
+#define TABLE_PATH_MAX 256 /* bytes with the NUL */
 #define TABLE_NONE UINT32_MAX
 
 /*
@@ -51,7 +51,7 @@ struct table_read {
 /* Free entries are chained, and those never used lie above *_used: empty tables cost no memory. */
 struct table {
 	uint32_t version, size; /* TABLE_VERSION, bytes of this struct */
-	uint32_t adoptions;     /* begun since one was survived */
+	uint32_t generation;    /* 0, and one more for each daemon that resumed it */
 	uint32_t mode;          /* permission bits of the device */
 	uint32_t files_used, files_free, files_open;
 	uint32_t reads_used, reads_free, reads_pending;
@@ -74,12 +74,14 @@ struct table {
 struct table *table_new(int *ret_fd);
 
 /*
- * The table of a generation that is gone, whatever it was doing. 0 with *ret, or -errno: -EPROTO
- * of another version, -EINVAL it makes no sense, -ELOOP it has been the end of too many. Counts as
- * an adoption until table_survived().
+ * Copies the table of a previous daemon from the memfd `fd` into a new one, and checks the copy: a
+ * process that still has the old one mapped cannot change what was checked. 0 with *ret and
+ * *ret_fd as table_new(), or -errno: -EPROTO it has another version, -EINVAL it is inconsistent.
  */
-int table_adopt(int fd, struct table **ret);
-void table_survived(struct table *t);
+int table_resume(int fd, struct table **ret, int *ret_fd);
+
+/* The generation of the table in `fd`; 0 when it cannot be read. */
+uint32_t table_generation(int fd);
 
 /* As table_new() made it. */
 void table_clear(struct table *t);

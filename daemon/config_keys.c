@@ -9,6 +9,7 @@
 #include "ctl/protocol.h"
 #include "daemon/config_source.h"
 #include "daemon/haproxy.h"
+#include "egd/egd_wire.h"
 #include "egd/listener.h"
 #include "egd/networks.h"
 #include "pool/bucket.h"
@@ -268,6 +269,18 @@ parse_idle(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_greet(void *field, size_t size, const char *value)
+{
+	uint64_t bytes;
+
+	(void)size;
+	if (!num_parse(value, EGD_LEN_MAX, &bytes))
+		return "greet must be 0..255 bytes";
+	*(uint8_t *)field = (uint8_t)bytes;
+	return NULL;
+}
+
+static const char *
 check_device_class(void *field, size_t size, const char *value)
 {
 	(void)field, (void)size;
@@ -365,6 +378,10 @@ const struct config_key config_keys[] = {
 	 "connections at once, 1 to 65536; default 512"},
 	{"listen", "idle", parse_idle, IN(egd_listen_config, idle_ms), OPTIONAL,
 	 "a connection that asks nothing for so long is closed; default 24h"},
+	{"listen", "greet", parse_greet, IN(egd_listen_config, greet), OPTIONAL,
+	 "bytes sent to each client as soon as it connects, 0 to 255: 64 where every client is "
+	 "QEMU;"
+	 " default 0"},
 	{"pool", "reserve", parse_pool_reserve, IN(config, pool_reserve), OPTIONAL,
 	 "bytes kept beside them for [kernel] alone, 256 bytes to 1MiB; default 4KiB"},
 	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,

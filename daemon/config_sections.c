@@ -258,5 +258,5 @@ config_listen_equal(const struct egd_listen_config *a, const struct egd_listen_c
 	       strcmp(a->psk, b->psk) == 0 && strcmp(a->cert, b->cert) == 0 &&
 	       strcmp(a->key, b->key) == 0 && strcmp(a->ca, b->ca) == 0 && a->rate == b->rate &&
 	       a->burst == b->burst && a->weight == b->weight && a->max_clients == b->max_clients &&
-	       a->idle_ms == b->idle_ms;
+	       a->idle_ms == b->idle_ms && a->greet == b->greet;
 }

@@ -10,32 +10,28 @@
 #include "egd/listener.h"
 #include "priv/connector.h"
 
-static bool
+static void
 start(struct connector *connector, const struct egd_listen_config *listen)
 {
 	const char *directory = egd_listener_xen_directory(listen->address);
 
 	if (directory == NULL)
-		return true;
+		return;
 	connector->fd = connector_start(directory);
 	if (connector->fd >= 0) {
 		memcpy(connector->address, listen->address, sizeof(connector->address));
-		return true;
+		return;
 	}
 	log_err("listen %s: %s: %s%s", listen->name, directory, strerror(-connector->fd),
 		connector->fd == -ENOENT ? ": is this Xen's dom0, and are its services started?"
 					 : "");
-	return false;
 }
 
-bool
+void
 connectors_prepare(struct daemon *d)
 {
-	bool good = true;
-
 	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = start(&d->connectors[i], &d->config.listens[i]) && good;
-	return good;
+		start(&d->connectors[i], &d->config.listens[i]);
 }
 
 bool

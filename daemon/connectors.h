@@ -15,8 +15,8 @@ struct connector {
 	int fd;
 };
 
-/* First of all: see servant_start(). False after a line in the log. */
-bool connectors_prepare(struct daemon *d);
+/* First of all: see servant_start(). One that cannot be started has its line in the log. */
+void connectors_prepare(struct daemon *d);
 
 bool connectors_are_any(const struct daemon *d);
 

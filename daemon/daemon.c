@@ -23,6 +23,7 @@
 #include "daemon/inputs.h"
 #include "daemon/kernel.h"
 #include "daemon/listens.h"
+#include "daemon/parts.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/seeds.h"
@@ -36,9 +37,9 @@
 #define HANDLES_FOR_DEVICES 4096
 #define HANDLES_PER_CLIENT 4
 
-/* Who was killed with its parent may take a moment longer to be gone, and we be started at once. */
-#define FORMER_TRIES 20
-#define FORMER_WAIT_MS 50
+/* How long a stop waits for clients to take the replies that were begun. */
+#define FLUSH_MS 500
+#define FLUSH_STEP_MS 10
 
 /* ---- parts ---- */
 
@@ -107,20 +108,6 @@ control_cure(int error)
 				 : "";
 }
 
-static int
-open_control(struct daemon *d, const struct ctl_command *commands)
-{
-	int result = -EADDRINUSE;
-
-	for (int i = 0; i < FORMER_TRIES && result == -EADDRINUSE; i++) {
-		if (i > 0)
-			usleep(FORMER_WAIT_MS * 1000);
-		result = ctl_server_new(d->base, d->config.control, d->config.control_mode,
-					commands, d, &d->control);
-	}
-	return result;
-}
-
 static bool
 start_control(struct daemon *d)
 {
@@ -143,7 +130,8 @@ start_control(struct daemon *d)
 	int result;
 
 	make_control_dir(d->config.control);
-	result = open_control(d, commands);
+	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
+				&d->control);
 	if (result == -EADDRINUSE)
 		log_err("control socket %s: another daemon answers there", d->config.control);
 	else if (result < 0)
@@ -174,7 +162,6 @@ drop_privileges(struct daemon *d)
 			result == -ENOENT ? "no such user" : strerror(-result));
 		return false;
 	}
-	privileges_end_with_parent(d->handover != NULL); /* forgotten with the change */
 	log_info("now user %s; devices added or changed later need a restart", d->config.user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
@@ -231,15 +218,20 @@ on_reload_signal(evutil_socket_t number, short what, void *arg)
 	say_ready(d);
 }
 
-/* Our devices and clients stay: the next daemon goes on with them. */
 static void
-on_leave_signal(evutil_socket_t number, short what, void *arg)
+on_restart_signal(evutil_socket_t number, short what, void *arg)
 {
 	struct daemon *d = arg;
 
 	(void)number, (void)what;
-	log_info("SIGUSR2: leaving devices and clients to another daemon");
-	d->leaving = true;
+	if (!fd_store_works(d->store)) {
+		log_warn(
+			"SIGUSR2: ignored: no service manager starts the next daemon; stop this one"
+			" and start ekey-randomd again");
+		return;
+	}
+	log_info("SIGUSR2: restarting");
+	d->restarting = true;
 	event_base_loopbreak(d->base);
 }
 
@@ -252,12 +244,9 @@ start_loop(struct daemon *d)
 	} signals[DAEMON_SIGNALS] = {{SIGTERM, on_stop_signal},
 				     {SIGINT, on_stop_signal},
 				     {SIGHUP, on_reload_signal},
-				     {SIGUSR2, on_leave_signal}};
-	sigset_t heard;
+				     {SIGUSR2, on_restart_signal}};
 
-	sigemptyset(&heard);
 	signal(SIGPIPE, SIG_IGN);
-	privileges_end_with_parent(d->handover != NULL);
 	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
 	d->base = event_base_new();
 	if (d->base == NULL)
@@ -266,10 +255,8 @@ start_loop(struct daemon *d)
 		d->signals[i] = evsignal_new(d->base, signals[i].number, signals[i].fn, d);
 		if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
 			return false;
-		sigaddset(&heard, signals[i].number);
 	}
-	/* Since our parent made us: what came too early comes now. */
-	return sigprocmask(SIG_UNBLOCK, &heard, NULL) == 0;
+	return true;
 }
 
 /* ---- the whole ---- */
@@ -296,7 +283,8 @@ start_servants(struct daemon *d)
 	uint64_t keep = ~(UINT64_C(1) << CAP_SYSLOG);
 	int result = 0;
 
-	if (!connectors_prepare(d) || !kernel_prepare(d))
+	connectors_prepare(d);
+	if (!kernel_prepare(d))
 		return false;
 	clones_prepare(d); /* not before: they are to have none of our fds */
 	if (connectors_are_any(d) || d->keeper >= 0)
@@ -308,23 +296,63 @@ start_servants(struct daemon *d)
 	return result == 0;
 }
 
-/* Before there are secrets and threads: see priv/heir.h. */
-static bool
-start_handover(struct daemon *d, int parent)
+/* ---- the store ---- */
+
+static void
+on_healthy(evutil_socket_t fd, short what, void *arg)
 {
-	if (parent >= 0)
-		d->handover = handover_new(parent);
-	return (parent < 0 || d->handover != NULL) && listens_prepare(d);
+	struct daemon *d = arg;
+
+	(void)fd, (void)what;
+	starts_succeeded(&d->starts);
+}
+
+static bool
+start_health_timer(struct daemon *d)
+{
+	const struct timeval wait = {.tv_sec = STARTS_HEALTHY_MS / 1000,
+				     .tv_usec = STARTS_HEALTHY_MS % 1000 * 1000};
+
+	if (!fd_store_works(d->store))
+		return true;
+	d->healthy = evtimer_new(d->base, on_healthy, d);
+	return d->healthy != NULL && event_add(d->healthy, &wait) == 0;
+}
+
+/*
+ * What needs privileges first. Devices of a previous daemon are resumed without them: their saved
+ * state is input.
+ */
+static bool
+start_parts(struct daemon *d)
+{
+	bool good;
+
+	if (!devices_start_new(d))
+		return false;
+	good = listens_start(d);
+	good = haproxy_start(d) && good;
+	if (!drop_privileges(d))
+		return false;
+	if (!devices_start(d) || !good)
+		parts_start_later(d);
+	return true;
 }
 
 /* Sources last: with the first byte all is there that it needs. */
 static bool
-daemon_start(struct daemon *d, int parent)
+daemon_start(struct daemon *d)
 {
-	return start_servants(d) && start_handover(d, parent) && start_loop(d) && start_pool(d) &&
-	       start_keyring(d) && start_control(d) && devices_start(d) && listens_start(d) &&
-	       haproxy_start(d) && drop_privileges(d) && kernel_start(d) && clones_start(d) &&
-	       inputs_start(d) && start_watchdog(d);
+	return start_servants(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
+	       start_control(d) && start_parts(d) && kernel_start(d) && clones_start(d) &&
+	       inputs_start(d) && start_watchdog(d) && start_health_timer(d);
+}
+
+static void
+free_event(struct event *event)
+{
+	if (event != NULL)
+		event_free(event);
 }
 
 static void
@@ -332,28 +360,29 @@ stop_all_but_devices(struct daemon *d)
 {
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
+	parts_stop(d);
 	inputs_stop(d);
 	clones_stop(d);
 	haproxy_stop(d);
-	if (d->leaving)
-		listens_leave(d);
-	else
-		listens_stop(d);
+	for (unsigned ms = 0; ms < FLUSH_MS && !listens_flush(d); ms += FLUSH_STEP_MS)
+		usleep(FLUSH_STEP_MS * 1000);
+	listens_stop(d);
 	kernel_stop(d);
 	connectors_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
 }
 
-/* To give a device back is to withdraw it: from here on it is left as it is, and all its memory. */
+/* A device that is freed is withdrawn: stored ones are left as they are, with all their memory. */
 static _Noreturn void
-daemon_leave(struct daemon *d)
+daemon_restart(struct daemon *d)
 {
 	stop_all_but_devices(d);
-	devices_leave(d);
+	devices_stop_unstored(d);
 	pool_wipe(d->pool);
-	log_info("left");
-	_exit(0);
+	starts_succeeded(&d->starts);
+	log_info("stopped: the next daemon resumes");
+	_exit(DAEMON_EXIT_RESTART);
 }
 
 static void
@@ -361,38 +390,68 @@ daemon_stop(struct daemon *d)
 {
 	stop_all_but_devices(d);
 	devices_stop(d);
-	estate_free(&d->estate);
-	handover_free(&d->handover);
+	starts_finish(&d->starts);
 	pool_free(&d->pool);
 	for (size_t i = 0; i < DAEMON_SIGNALS; i++)
-		if (d->signals[i] != NULL)
-			event_free(d->signals[i]);
+		free_event(d->signals[i]);
+	free_event(d->healthy);
 	if (d->base != NULL)
 		event_base_free(d->base);
 }
 
-int
-daemon_run(const char *config_path, int parent)
+/* Waits when the daemons before this one crashed at their start; a signal ends it. */
+static void
+begin_start(struct daemon *d)
 {
-	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
-	bool started;
+	unsigned delay_ms;
 
-	secret_shield();
-	if (!files_read_config(config_path, &d.config))
-		return 1;
-	log_info("ekey-randomd %s: %s", VERSION, config_path);
-	started = daemon_start(&d, parent);
+	starts_begin(&d->starts, d->store);
+	delay_ms = starts_delay_ms(&d->starts);
+	if (delay_ms == 0)
+		return;
+	log_warn("the last %u daemons ended within a second of their start: waiting %u ms",
+		 d->starts.count.early, delay_ms);
+	usleep(delay_ms * 1000);
+}
+
+static int
+run(struct daemon *d)
+{
+	bool started = daemon_start(d);
+
 	if (started) {
 		warn_if_unlocked();
-		handover_ready(d.handover);
-		say_ready(&d);
-		event_base_dispatch(d.base);
+		starts_ready(&d->starts);
+		say_ready(d);
+		event_base_dispatch(d->base);
 	}
-	if (d.leaving)
-		daemon_leave(&d);
-	daemon_stop(&d);
+	if (d->restarting)
+		daemon_restart(d);
+	daemon_stop(d);
 	log_info("stopped");
-	return started ? 0 : 1;
+	return started ? 0 : DAEMON_EXIT_FAILED;
+}
+
+int
+daemon_run(const char *config_path)
+{
+	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
+	int status = DAEMON_EXIT_FAILED;
+
+	secret_shield();
+	d.store = fd_store_new();
+	if (d.store == NULL)
+		return status;
+	begin_start(&d);
+	if (files_read_config(config_path, &d.config)) {
+		log_info("ekey-randomd %s: %s", VERSION, config_path);
+		starts_discard(&d.starts, d.store, &d.config);
+		status = run(&d);
+	} else if (fd_store_count(d.store) == 0) {
+		status = DAEMON_EXIT_CONFIG;
+	}
+	fd_store_free(&d.store);
+	return status;
 }
 
 /* ---- the check ---- */

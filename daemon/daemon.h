@@ -17,8 +17,8 @@
 #include "daemon/connectors.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
+#include "daemon/starts.h"
 #include "egd/egd_server.h"
-#include "egd/estate.h"
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
 #include "pool/pool.h"
@@ -44,12 +44,16 @@ struct daemon {
 			  */
 	struct usb *usb;
 	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
-	struct handover *handover;                   /* NULL: no parent keeps anything */
-	struct estate *estate;                       /* clients that outlive us */
-	struct device *devices[CONFIG_DEVICES_MAX];  /* as config.devices; NULL: not published */
-	struct agent *agent;                         /* NULL: not configured, or it cannot listen */
-	bool drained;                                /* by order: HAProxy is told to send nobody */
-	struct pool_account seeds;                   /* see daemon/seeds.h */
+	struct fd_store *store;                      /* what outlives this process */
+	struct starts starts;
+	struct event *healthy; /* this start has succeeded */
+	struct event *retry;   /* see daemon/parts.h; NULL: never needed */
+	unsigned retry_wait_ms;
+	uint64_t retry_at_ms;
+	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
+	struct agent *agent;                        /* NULL: not configured, or it cannot listen */
+	bool drained;                               /* by order: HAProxy is told to send nobody */
+	struct pool_account seeds;                  /* see daemon/seeds.h */
 	LIST_HEAD(, seed) seeds_waiting;
 	struct connector connectors[CONFIG_LISTENS_MAX];
 	struct cloned cloned;
@@ -64,15 +68,19 @@ struct daemon {
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;
-	bool leaving; /* another daemon goes on with the devices */
+	bool restarting; /* the next daemon resumes the devices and listening sockets */
 };
 
+/* Exit statuses that the unit has rules for (sysexits.h). */
+#define DAEMON_EXIT_FAILED 1
+#define DAEMON_EXIT_RESTART 75 /* start the next one: it resumes what is in the store */
+#define DAEMON_EXIT_CONFIG 78  /* the configuration is wrong, and nothing waits to be resumed */
+
 /*
- * Runs with the configuration in `config_path` until a signal ends it. The exit status: 0, or 1
- * when it could not start, after the line in the log that says why. `parent` is the socket to who
- * keeps our devices, -1: nobody does.
+ * Runs with the configuration in `config_path` until a signal ends it. The exit status: 0, or one
+ * of the above; of a failure after the line in the log that says why.
  */
-int daemon_run(const char *config_path, int parent);
+int daemon_run(const char *config_path);
 
 /* Reads the configuration and the keyring it names; the log has what is wrong. */
 bool daemon_check(const char *config_path);

@@ -6,7 +6,9 @@
 
 #include "base/log.h"
 #include "cuse/claim.h"
+#include "cuse/stored.h"
 #include "daemon/daemon.h"
+#include "daemon/parts.h"
 #include "daemon/row.h"
 
 /* Whether the path is beside the control socket, whose directory we make. */
@@ -33,23 +35,40 @@ devices_check(const struct config *config)
 	return good;
 }
 
-bool
-devices_start(struct daemon *d)
+/* 0 or -errno. A kernel that cannot carry a device is not tried again. */
+static int
+start_one(struct daemon *d, size_t i)
 {
-	bool good = true;
-	struct kept left;
+	int result = 0;
+
+	if (d->devices[i] == NULL)
+		result = device_start(d->base, d->pool, d->store, &d->config.devices[i],
+				      &d->devices[i]);
+	return result == -ENODEV ? 0 : result;
+}
+
+bool
+devices_start_new(struct daemon *d)
+{
+	bool resumes = fd_store_count(d->store) > 0, good = true;
 
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		int result = 0;
 
-		if (d->devices[i] == NULL)
-			result = device_start(d->base, d->pool, d->handover, &d->config.devices[i],
-					      &d->devices[i]);
-		if (result < 0 && result != -ENODEV)
-			good = false;
+		if (!stored_is_there(d->store, d->config.devices[i].name))
+			result = start_one(d, i);
+		good = good && result != -EBUSY && result != -EEXIST;
 	}
-	while (handover_take_any(d->handover, &left))
-		device_discard(d->handover, &left);
+	return good || resumes;
+}
+
+bool
+devices_start(struct daemon *d)
+{
+	bool good = true;
+
+	for (size_t i = 0; i < d->config.device_count; i++)
+		good = start_one(d, i) == 0 && good;
 	if (d->config.device_count == 0)
 		log_info("no [device] in %s: none is published", d->config_path);
 	return good;
@@ -92,7 +111,7 @@ devices_stop(struct daemon *d)
 }
 
 void
-devices_leave(struct daemon *d)
+devices_stop_unstored(struct daemon *d)
 {
 	struct device_status status;
 
@@ -100,21 +119,12 @@ devices_leave(struct daemon *d)
 		if (d->devices[i] == NULL)
 			continue;
 		device_status(d->devices[i], &status);
-		if (status.kept_by == KEPT_BY_NOBODY)
+		if (!status.stored)
 			device_stop(&d->devices[i]);
 	}
 }
 
 /* ---- status ---- */
-
-/* Who keeps a device when this process ends. */
-static const char *
-handover_text(enum kept_by by)
-{
-	return by == KEPT_BY_MANAGER  ? "keeper, service manager"
-	       : by == KEPT_BY_PARENT ? "keeper"
-				      : "none";
-}
 
 static void
 device_rows(const struct device *device, struct evbuffer *out)
@@ -127,7 +137,7 @@ device_rows(const struct device *device, struct evbuffer *out)
 	row_text(&s, "path", status.path);
 	row_text(&s, "class", "direct");
 	row_text(&s, "via", status.via);
-	row_text(&s, "handover", handover_text(status.kept_by));
+	row_text(&s, "handover", status.stored ? "service manager" : "none");
 	row_number(&s, "opens", status.opens);
 	row_number(&s, "delivered", status.account.delivered);
 	row_number(&s, "lost", status.account.lost);
@@ -138,12 +148,14 @@ device_rows(const struct device *device, struct evbuffer *out)
 
 /* Configured, and not there: the log said why. */
 static void
-no_device_rows(const struct device_config *config, struct evbuffer *out)
+no_device_rows(const struct daemon *d, const struct device_config *config, struct evbuffer *out)
 {
 	const struct row_subject s = {out, "device", config->name};
+	char text[PARTS_TEXT_MAX];
 
 	row_text(&s, "path", config->path);
 	row_text(&s, "via", "none: it could not be published");
+	row_text(&s, "state", parts_waiting_text(d, text));
 }
 
 void
@@ -153,6 +165,6 @@ devices_status(const struct daemon *d, struct evbuffer *out)
 		if (d->devices[i] != NULL)
 			device_rows(d->devices[i], out);
 		else
-			no_device_rows(&d->config.devices[i], out);
+			no_device_rows(d, &d->config.devices[i], out);
 	}
 }

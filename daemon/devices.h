@@ -22,6 +22,12 @@ bool devices_check(const struct config *config);
 bool devices_start(struct daemon *d);
 
 /*
+ * The same of those that no previous daemon has left: publishing them can need privileges. False
+ * when another process has the path of one, and no previous daemon has left anything to be resumed.
+ */
+bool devices_start_new(struct daemon *d);
+
+/*
  * Devices that are the same in `next` run on, in their places there; the others are withdrawn.
  * `next` becomes d->config before devices_start() publishes what is new in it.
  */
@@ -29,8 +35,8 @@ void devices_keep(struct daemon *d, const struct config *next);
 
 void devices_stop(struct daemon *d);
 
-/* Withdraws those that nobody keeps; the others are not touched any more. */
-void devices_leave(struct daemon *d);
+/* Withdraws those that the next daemon cannot resume; the others are not touched any more. */
+void devices_stop_unstored(struct daemon *d);
 
 /* The rows of all that are configured. */
 void devices_status(const struct daemon *d, struct evbuffer *out);

@@ -7,15 +7,11 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/parts.h"
 #include "daemon/row.h"
 #include "egd/listener.h"
 
-_Static_assert(CONFIG_LISTENS_MAX <= LEDGER_LISTENERS, "the ledger has a place for each");
-
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
-
-/* Of listeners that a reload brings: a place takes no memory before it is needed. */
-#define SPARE_CLIENTS 4096
 
 unsigned
 listens_clients(const struct config *config)
@@ -58,34 +54,67 @@ listens_given(const struct daemon *d, const struct egd_listen_config *config)
 	return name != NULL ? notify_socket(name) : -1;
 }
 
-static bool
-listens_start_one(struct daemon *d, size_t i)
-{
-	const struct egd_listen_config *config = &d->config.listens[i];
+/* ---- the store: connects wait in the backlog while one daemon ends and the next starts ---- */
 
-	return d->listens[i] != NULL ||
-	       egd_server_start(d->base, d->pool, d->estate, config, listens_given(d, config),
-				&d->listens[i]) == 0;
-}
-
-bool
-listens_prepare(struct daemon *d)
+static const char *
+stored_name(const struct egd_listen_config *config, char ret[static FD_STORE_NAME_MAX])
 {
-	d->estate = estate_new(d->handover, listens_clients(&d->config) + SPARE_CLIENTS,
-			       d->config.listen_count > 0);
-	if (d->estate == NULL)
-		log_err("no memory for the clients of listeners");
-	return d->estate != NULL;
+	snprintf(ret, FD_STORE_NAME_MAX, FD_STORE_PREFIX "listen.%s", config->name);
+	return ret;
 }
 
 static void
-open_estate(struct daemon *d)
+put_in_store(struct daemon *d, size_t i)
 {
-	const char *addresses[CONFIG_LISTENS_MAX];
+	int fd = egd_server_socket(d->listens[i]);
+	char name[FD_STORE_NAME_MAX];
 
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		addresses[i] = d->config.listens[i].address;
-	estate_open(d->estate, addresses, d->config.listen_count);
+	if (fd >= 0)
+		fd_store_put(d->store, stored_name(&d->config.listens[i], name), fd);
+	(void)fd_store_wait(d->store);
+}
+
+static void
+remove_from_store(struct daemon *d, size_t i)
+{
+	char name[FD_STORE_NAME_MAX];
+
+	fd_store_remove(d->store, stored_name(&d->config.listens[i], name));
+	(void)fd_store_wait(d->store);
+}
+
+/* Ends a listener. Its socket stays when the next daemon resumes it. */
+static void
+stop_one(struct daemon *d, size_t i)
+{
+	bool stored = d->listens[i] != NULL && fd_store_works(d->store) &&
+		      egd_server_socket(d->listens[i]) >= 0;
+
+	egd_server_stop(&d->listens[i], stored && d->restarting);
+	if (stored && !d->restarting)
+		remove_from_store(d, i);
+}
+
+/* ---- life ---- */
+
+static bool
+start_one(struct daemon *d, size_t i)
+{
+	const struct egd_listen_config *config = &d->config.listens[i];
+	char name[FD_STORE_NAME_MAX];
+	int previous;
+
+	if (d->listens[i] != NULL)
+		return true;
+	previous = fd_store_take(d->store, stored_name(config, name));
+	if (egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
+			     &d->listens[i]) == 0) {
+		put_in_store(d, i);
+		return true;
+	}
+	if (previous >= 0)
+		remove_from_store(d, i);
+	return false;
 }
 
 /* The service manager has it open, too, so that closing ours would end no client's wait. */
@@ -112,10 +141,8 @@ listens_start(struct daemon *d)
 	bool good = true;
 
 	make_room_for_clients(d);
-	open_estate(d);
 	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = listens_start_one(d, i) && good;
-	estate_settle(d->estate);
+		good = start_one(d, i) && good;
 	notify_sockets(warn_if_unclaimed, d);
 	return good;
 }
@@ -153,20 +180,19 @@ listens_keep(struct daemon *d, const struct config *next)
 void
 listens_stop(struct daemon *d)
 {
-	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
-		egd_server_stop(&d->listens[i]);
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		stop_one(d, i);
 }
 
-void
-listens_leave(struct daemon *d)
+bool
+listens_flush(struct daemon *d)
 {
-	if (!estate_is_armed(d->estate)) {
-		listens_stop(d);
-		return;
-	}
+	bool flushed = true;
+
 	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
 		if (d->listens[i] != NULL)
-			egd_server_leave(d->listens[i]);
+			flushed = egd_server_flush(d->listens[i]) && flushed;
+	return flushed;
 }
 
 /* ---- status ---- */
@@ -193,7 +219,6 @@ listen_rows(const struct egd_server *server, struct evbuffer *out)
 	s.name = status.name;
 	row_text(&s, "address", status.address);
 	row_text(&s, "class", "direct");
-	row_text(&s, "handover", status.armed ? "heir" : "none");
 	row_number(&s, "clients", status.clients);
 	row_number(&s, "accepted", status.accepted);
 	row_number(&s, "refused", status.ended[EGD_END_REFUSED]);
@@ -207,12 +232,14 @@ listen_rows(const struct egd_server *server, struct evbuffer *out)
 
 /* Configured, and not there: the log said why. */
 static void
-no_listen_rows(const struct egd_listen_config *config, struct evbuffer *out)
+no_listen_rows(const struct daemon *d, const struct egd_listen_config *config, struct evbuffer *out)
 {
 	const struct row_subject s = {out, "listen", config->name};
+	char text[PARTS_TEXT_MAX];
 
 	row_text(&s, "address", config->address);
 	row_text(&s, "class", "none: it could not be opened");
+	row_text(&s, "state", parts_waiting_text(d, text));
 }
 
 void
@@ -222,6 +249,6 @@ listens_status(const struct daemon *d, struct evbuffer *out)
 		if (d->listens[i] != NULL)
 			listen_rows(d->listens[i], out);
 		else
-			no_listen_rows(&d->config.listens[i], out);
+			no_listen_rows(d, &d->config.listens[i], out);
 	}
 }

@@ -9,19 +9,17 @@
 struct config;
 struct daemon;
 
-/* Before there are secrets and threads: who is to outlive us, and what was left to us. */
-bool listens_prepare(struct daemon *d);
-
 /* Opens what d->config has and is not there yet. False when one could not be. */
 bool listens_start(struct daemon *d);
 
 /* Those that are the same in `next` go on, with the keys for TLS that are in their files now. */
 void listens_keep(struct daemon *d, const struct config *next);
 
+/* Closes the connections; the listening sockets stay when the daemon restarts. */
 void listens_stop(struct daemon *d);
 
-/* The next daemon goes on with them. */
-void listens_leave(struct daemon *d);
+/* Sends the replies that are ready. False while one has been sent in part. */
+bool listens_flush(struct daemon *d);
 
 void listens_status(const struct daemon *d, struct evbuffer *out);
 

@@ -13,8 +13,6 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
-#include "daemon/parent.h"
-#include "daemon/parent_option.h"
 
 #define EXIT_USAGE 2
 
@@ -41,18 +39,6 @@ open_standard_fds(void)
 		close(fd);
 }
 
-/* We are the parent of who does the work; where that cannot be, we do it ourselves. */
-static int
-run(char *const argv[], const char *config_path)
-{
-	int result = parent_run(argv);
-
-	if (result >= 0)
-		return result;
-	log_warn("no other daemon will follow if this one is killed: /proc: %s", strerror(-result));
-	return daemon_run(config_path, -1);
-}
-
 static int
 check(const char *config_path)
 {
@@ -74,23 +60,17 @@ int
 main(int argc, char **argv)
 {
 	const char *config_path = CONFIG_PATH;
-	int only_check = 0, parent = -1;
+	int only_check = 0;
 
 	/* Before all else: what these libraries have allocated they must not free with ours. */
 	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	open_standard_fds();
-	for (int option;
-	     (option = getopt_long(argc, argv, "c:nvVhK:", long_options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "c:nvVh", long_options, NULL)) != -1;) {
 		switch (option) {
 		case 'c':
 			config_path = optarg;
-			break;
-		case PARENT_OPTION:
-			parent = parent_option_read(optarg);
-			if (parent < 0)
-				return PARENT_REFUSED;
 			break;
 		case 'n':
 			only_check = 1;
@@ -115,5 +95,5 @@ main(int argc, char **argv)
 	if (only_check)
 		return check(config_path);
 	log_open();
-	return parent >= 0 ? daemon_run(config_path, parent) : run(argv, config_path);
+	return daemon_run(config_path);
 }

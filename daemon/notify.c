@@ -2,15 +2,14 @@
 #include "daemon/notify.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd_store.h"
 
 struct notify_watchdog {
 	struct event *timer;
@@ -37,86 +36,6 @@ notify_stopping(void)
 	(void)sd_notify(0, "STOPPING=1\nSTATUS=stopping");
 }
 
-void
-notify_pass_sockets(void)
-{
-	int count = sd_listen_fds(0);
-
-	for (int i = 0; i < count; i++)
-		(void)fcntl(SD_LISTEN_FDS_START + i, F_SETFD, 0);
-}
-
-/* ---- the store: each fd under "fdN" and its path ---- */
-
-#define STORE_PREFIX_LEN 3
-#define STORE_BARRIER_US 5000000
-
-bool
-notify_store(const char *path, const int *fds, unsigned count)
-{
-	char text[512];
-	bool stored = getenv("FDSTORE") != NULL;
-
-	for (unsigned i = 0; stored && i < count; i++) {
-		if (fds[i] < 0)
-			continue;
-		/* Not polled: an fd that the kernel gives up is ours to look after. */
-		snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=fd%u%s", i, path);
-		stored = sd_pid_notify_with_fds(0, 0, text, &fds[i], 1) > 0;
-	}
-	if (stored)
-		(void)sd_notify_barrier(0, STORE_BARRIER_US);
-	return stored;
-}
-
-void
-notify_forget(const char *path)
-{
-	for (unsigned i = 0; i < NOTIFY_STORE_FDS; i++)
-		(void)sd_notifyf(0, "FDSTOREREMOVE=1\nFDNAME=fd%u%s", i, path);
-	(void)sd_notify_barrier(0, STORE_BARRIER_US);
-}
-
-static bool
-store_name_parse(const char *name, unsigned *ret_what)
-{
-	*ret_what = (unsigned)(name[0] == 'f' && name[1] == 'd' ? name[2] - '0' : NOTIFY_STORE_FDS);
-	return *ret_what < NOTIFY_STORE_FDS && name[STORE_PREFIX_LEN] == '/';
-}
-
-/* Its number is not the daemon's to have, and must not be missing in the row either. */
-static int
-store_take(int fd)
-{
-	int taken = fcntl(fd, F_DUPFD_CLOEXEC, 0), null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-
-	if (null < 0 || dup3(null, fd, O_CLOEXEC) < 0)
-		close(fd);
-	if (null >= 0)
-		close(null);
-	return taken;
-}
-
-void
-notify_stored(notify_stored_fn *fn, void *arg)
-{
-	char **names = NULL;
-	int count = sd_listen_fds_with_names(0, &names);
-
-	for (int i = 0; i < count; i++) {
-		unsigned what;
-
-		if (store_name_parse(names[i], &what)) {
-			int fd = store_take(SD_LISTEN_FDS_START + i);
-
-			if (!fn(arg, names[i] + STORE_PREFIX_LEN, what, fd))
-				close(fd);
-		}
-		free(names[i]);
-	}
-	free(names);
-}
-
 /* ---- sockets ---- */
 
 void
@@ -124,10 +43,9 @@ notify_sockets(notify_socket_fn *fn, void *arg)
 {
 	char **names = NULL;
 	int count = sd_listen_fds_with_names(0, &names);
-	unsigned what;
 
 	for (int i = 0; i < count; i++) {
-		if (!store_name_parse(names[i], &what))
+		if (strncmp(names[i], FD_STORE_PREFIX, strlen(FD_STORE_PREFIX)) != 0)
 			fn(arg, names[i], SD_LISTEN_FDS_START + i);
 		free(names[i]);
 	}

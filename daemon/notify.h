@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #define NOTIFY_STATUS_MAX 256
-#define NOTIFY_STORE_FDS 3 /* kinds of fds for each path */
 
 /* What `systemctl status` shows, one line. */
 void notify_ready(const char *status);
@@ -27,25 +26,6 @@ int notify_socket(const char *name);
 /* Calls `fn` for each of these sockets. */
 typedef void notify_socket_fn(void *arg, const char *name, int fd);
 void notify_sockets(notify_socket_fn *fn, void *arg);
-
-/*
- * The same sockets, for a program that this process becomes. (The service manager hands them to one
- * process, who may have started another to do the work.)
- */
-void notify_pass_sockets(void);
-
-/*
- * The service manager's store (FileDescriptorStoreMax=): what is in it comes back with our next
- * start. fds[0..count) of `path`, -1: none; false: there is no store. Both wait for the manager:
- * what a process said who has ended meanwhile is nobody's to him, and what is forgotten must be
- * closed.
- */
-bool notify_store(const char *path, const int *fds, unsigned count);
-void notify_forget(const char *path);
-
-/* Calls `fn` for each that came back; the fd (close-on-exec) is its own if it returns true. */
-typedef bool notify_stored_fn(void *arg, const char *path, unsigned what, int fd);
-void notify_stored(notify_stored_fn *fn, void *arg);
 
 struct notify_watchdog;
 

@@ -33,30 +33,6 @@ notify_sockets(notify_socket_fn *fn, void *arg)
 	(void)fn, (void)arg;
 }
 
-void
-notify_pass_sockets(void)
-{
-}
-
-bool
-notify_store(const char *path, const int *fds, unsigned count)
-{
-	(void)path, (void)fds, (void)count;
-	return false;
-}
-
-void
-notify_forget(const char *path)
-{
-	(void)path;
-}
-
-void
-notify_stored(notify_stored_fn *fn, void *arg)
-{
-	(void)fn, (void)arg;
-}
-
 int
 notify_watchdog_start(struct event_base *base, notify_status_fn *status, void *arg,
 		      struct notify_watchdog **ret)

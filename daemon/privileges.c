@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -44,11 +43,4 @@ privileges_drop(const char *name)
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	secret_shield(); /* changing the uid makes a process dumpable again */
 	return privileges_held(user) ? 0 : -EPERM;
-}
-
-void
-privileges_end_with_parent(bool follow)
-{
-	if (follow)
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 }

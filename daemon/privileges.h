@@ -3,15 +3,10 @@
 #ifndef DAEMON_PRIVILEGES_H
 #define DAEMON_PRIVILEGES_H
 
-#include <stdbool.h>
-
 /*
  * Becomes `user` with its groups, without any capability, for good, and checks that it held. 0 or
  * -errno: -ENOENT no such user, -EPERM we are neither root nor that user already.
  */
 int privileges_drop(const char *user);
-
-/* If `follow`: whatever ends our parent ends us too. Forgotten when the user changes. */
-void privileges_end_with_parent(bool follow);
 
 #endif

@@ -10,6 +10,7 @@
 #include "daemon/inputs.h"
 #include "daemon/kernel.h"
 #include "daemon/listens.h"
+#include "daemon/parts.h"
 
 /* What was fixed at the start stays as it is until the next. */
 static void
@@ -55,9 +56,8 @@ swap_config(struct daemon *d, const struct config *next)
 	haproxy_keep(d, next);
 	kernel_keep(d, next);
 	d->config = *next;
-	(void)devices_start(d);
-	(void)listens_start(d);
-	(void)haproxy_start(d);
+	d->retry_wait_ms = 0;
+	parts_start(d);
 	(void)kernel_start(d);
 	(void)inputs_start(d);
 }

@@ -30,8 +30,7 @@ refuse(struct egd_server *s, int fd, const struct egd_caller *caller, const char
 {
 	char who[EGD_CALLER_TEXT_MAX];
 
-	s->books->ended[EGD_END_REFUSED]++;
-	ledger_expect_none(estate_ledger(s->estate));
+	s->ended[EGD_END_REFUSED]++;
 	close(fd);
 	if (caller->guest != NULL)
 		egd_xen_left(s->xen, caller->guest);
@@ -91,10 +90,8 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 	} else if ((c = egd_connection_new(s, fd, caller)) == NULL) {
 		refuse(s, fd, caller, "no memory");
 	} else {
-		s->books->accepted++;
+		s->accepted++;
 		bound_buffer(fd);
-		if (c->stage == EGD_STAGE_PROXY || s->tls != NULL)
-			ledger_expect_none(estate_ledger(s->estate)); /* what is read is ours */
 		egd_connection_work(c);
 	}
 }
@@ -107,94 +104,20 @@ egd_accept_guest(void *arg, int fd, const char *guest)
 	take(arg, fd, &caller);
 }
 
-/* The former daemon did not come to read a byte of it. */
-void
-egd_accept_newcomer(struct egd_server *s, int fd)
-{
-	struct egd_caller caller;
-
-	if (egd_caller_of(fd, &caller) == 0)
-		take(s, fd, &caller);
-	else
-		close(fd);
-}
-
-/* What the former daemon took off its pool for it, and did not send. */
-static void
-count_unsent(struct pool_account *account, const struct ledger_client *former)
-{
-	uint32_t unsent = ledger_state(former)->unsent + ledger_state(former)->fresh;
-
-	account->delivered -= unsent;
-	account->lost += unsent;
-}
-
 /* A place in the pool, and among those of its identity. NULL, or why there is none. */
 static const char *
 seat(struct egd_server *s, struct egd_connection *c, const struct pool_client *client)
 {
 	struct bucket full;
 
-	if (!pool_handle_open(s->pool, &c->handle, &s->books->account, client))
+	if (!pool_handle_open(s->pool, &c->handle, &s->account, client))
 		return "the pool serves as many as it can";
 	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
 	c->member = egd_members_join(&s->members, client, &full);
-	if (c->member != NULL) {
-		egd_connection_keep(c);
+	if (c->member != NULL)
 		return NULL;
-	}
 	pool_handle_close(s->pool, &c->handle);
 	return "no memory";
-}
-
-/* Has it a right to one still? That of a newcomer's is no question: it was admitted long ago. */
-static const char *
-seat_former(struct egd_server *s, struct egd_connection *c)
-{
-	struct pool_client client = {.weight = s->config.weight, .whole = true};
-
-	if (!is_allowed(s, &c->caller))
-		return not_allowed;
-	egd_caller_identity(&c->caller, "", &client);
-	return seat(s, c, &client);
-}
-
-/* It began long ago: a header of a proxy's, the identity are known. */
-static void
-go_on(struct egd_server *s, struct egd_connection *c, const struct estate_client *client)
-{
-	const char *why;
-	bool known = ledger_renew(c->record, client->former, client->pid);
-
-	if (known)
-		count_unsent(&s->books->account, client->former);
-	egd_opening_end(c);
-	c->stage = EGD_STAGE_OPEN;
-	why = known ? seat_former(s, c) : "nobody can go on with what it was being sent";
-	if (why == NULL) {
-		egd_server_schedule(s, c);
-		return;
-	}
-	egd_connection_say_end(c, why);
-	egd_connection_free(c, known ? EGD_END_REFUSED : EGD_END_LOST);
-}
-
-void
-egd_accept_former(struct egd_server *s, const struct estate_client *client)
-{
-	struct egd_caller caller = {.address = client->former->address, .uid = client->former->uid};
-	struct egd_connection *c;
-
-	if (s->xen != NULL)
-		caller.guest = egd_xen_go_on(s->xen, client->former->guest);
-	if (s->xen != NULL && caller.guest == NULL)
-		close(client->fd); /* another former has it too, or there is no memory */
-	else if (s->clients >= s->config.max_clients)
-		refuse(s, client->fd, &caller, "there are max-clients");
-	else if ((c = egd_connection_new(s, client->fd, &caller)) == NULL)
-		refuse(s, client->fd, &caller, "no memory");
-	else
-		go_on(s, c, client);
 }
 
 /* Out of fds or memory: the listener would be ready again at once, for ever. Rest for a second. */
@@ -226,7 +149,6 @@ void
 egd_accept_ready(evutil_socket_t listener, short what, void *arg)
 {
 	struct egd_server *s = arg;
-	struct ledger *ledger = estate_ledger(s->estate);
 
 	(void)what;
 	if (fds_are_short(listener)) {
@@ -237,11 +159,9 @@ egd_accept_ready(evutil_socket_t listener, short what, void *arg)
 		struct egd_caller caller;
 		int fd;
 
-		ledger_expect(ledger, s->books, listener);
 		fd = egd_caller_accept(listener, &caller);
 		if (fd >= 0) /* else the client has gone already */
 			take(s, fd, &caller);
-		ledger_expect_none(ledger);
 		if (fd == -EAGAIN)
 			return;
 		if (fd == -EMFILE || fd == -ENFILE || fd == -ENOBUFS || fd == -ENOMEM) {

@@ -32,8 +32,7 @@ out_direct(struct egd_connection *c, size_t len)
 {
 	c->out_len += len;
 	c->out_direct += len;
-	ledger_note_taken(c->record, len);
-	c->server->books->account.requests += len > 0;
+	c->server->account.requests += len > 0;
 }
 
 static void
@@ -54,10 +53,7 @@ answer_level(struct egd_connection *c, uint8_t *out)
 	return true;
 }
 
-/*
- * Over its rate a client finds nothing there. The request then stands for what it got: who has to
- * answer it again knows how long the reply is.
- */
+/* Over its rate a client finds nothing there. */
 static bool
 answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 {
@@ -68,7 +64,6 @@ answer_try(struct egd_connection *c, size_t len, uint8_t *out)
 	if (!egd_member_take(c->member, len, clock_now_ms()))
 		len = 0;
 	out[0] = (uint8_t)pool_take(c->server->pool, &c->handle, out + 1, len);
-	c->record->in[c->in_at + 1] = out[0];
 	c->out_len++;
 	out_direct(c, out[0]);
 	return true;
@@ -157,11 +152,9 @@ answer(struct egd_connection *c, struct egd_request request, uint8_t *out)
 enum egd_answers
 egd_answers_put(struct egd_connection *c)
 {
-	const struct ledger_state *asked = ledger_state(c->record);
-
 	c->retry_ms = 0;
 	for (;;) {
-		struct cursor in = cursor_over(c->record->in + c->in_at, asked->len - c->in_at);
+		struct cursor in = cursor_over(c->in + c->in_at, c->in_len - c->in_at);
 		struct egd_request request;
 		enum egd_found found;
 		uint8_t *out;
@@ -180,34 +173,16 @@ egd_answers_put(struct egd_connection *c)
 			return found == EGD_BAD ? EGD_ANSWERS_UNKNOWN : EGD_ANSWERS_ASK;
 		if (!answer(c, request, out))
 			return EGD_ANSWERS_WAIT;
-		c->in_at = asked->len - in.left;
+		c->in_at = c->in_len - in.left;
 	}
-}
-
-/* The read that waits was taken off `in`, and its reply is not in `out`. */
-static size_t
-answered(const struct egd_connection *c)
-{
-	return c->in_at - (c->waiter != NULL ? EGD_ASK_LEN : 0);
-}
-
-static ssize_t
-send_rest(struct egd_connection *c)
-{
-	const uint8_t *rest = c->out + c->out_at;
-	size_t left = c->out_len - c->out_at;
-
-	return c->stream.tls != NULL
-		       ? egd_stream_write(&c->stream, rest, left)
-		       : ledger_send(estate_ledger(c->server->estate), c->record, c->stream.fd,
-				     rest, left, answered(c), c->out_direct);
 }
 
 int
 egd_answers_send(struct egd_connection *c)
 {
 	while (c->out_at < c->out_len) {
-		ssize_t n = send_rest(c);
+		ssize_t n =
+			egd_stream_write(&c->stream, c->out + c->out_at, c->out_len - c->out_at);
 
 		if (n < 0)
 			return (int)n;

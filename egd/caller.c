@@ -37,15 +37,6 @@ egd_caller_accept(int listener, struct egd_caller *ret)
 	return result;
 }
 
-int
-egd_caller_of(int fd, struct egd_caller *ret)
-{
-	struct address address;
-	int result = net_peer(fd, &address);
-
-	return result < 0 ? result : look_at(fd, &address, ret);
-}
-
 /* FNV-1a: names are proven, or the administrator's, before they come here, so nobody can search for
  * two that are alike. */
 static uint64_t

@@ -19,9 +19,6 @@ struct egd_caller {
 /* Takes a connection from `listener`: the fd, or -errno as net_accept(). */
 int egd_caller_accept(int listener, struct egd_caller *ret);
 
-/* Of a connection that somebody else has taken: 0 or -errno, it has gone. */
-int egd_caller_of(int fd, struct egd_caller *ret);
-
 /* Fills in kind, number and host. `name` is what TLS has proven, or "": then the address counts. */
 void egd_caller_identity(const struct egd_caller *caller, const char *name,
 			 struct pool_client *ret);

@@ -48,8 +48,7 @@ egd_connection_free(struct egd_connection *c, enum egd_end end)
 	if (c->stage != EGD_STAGE_OPEN)
 		egd_opening_end(c);
 	server->clients--;
-	server->books->ended[end]++;
-	ledger_let_go(c->record);
+	server->ended[end]++;
 	egd_answers_drop(c);
 	if (c->member != NULL) {
 		pool_handle_close(server->pool, &c->handle);
@@ -57,7 +56,6 @@ egd_connection_free(struct egd_connection *c, enum egd_end end)
 	}
 	free_events(c);
 	egd_stream_close(&c->stream);
-	ledger_leave(estate_ledger(server->estate), c->record);
 	if (c->caller.guest != NULL)
 		egd_xen_left(server->xen, c->caller.guest);
 	free(c);
@@ -72,34 +70,34 @@ end_when_gone(const struct egd_connection *c)
 
 /* ---- requests ---- */
 
-/* Bytes read, 0 at the end of what the peer sends, -EAGAIN or -errno. */
+/*
+ * Moves the beginning of a request to the front of `in` and reads behind it. Returns the bytes
+ * read, 0 at the end of what the peer sends, -EAGAIN or -errno.
+ */
 static ssize_t
 read_on(struct egd_connection *c)
 {
-	size_t room;
+	size_t rest = c->in_len - c->in_at;
 	ssize_t n;
 
 	if (!c->readable)
 		return -EAGAIN;
-	c->in_at = ledger_make_room(c->record, c->in_at);
-	room = LEDGER_IN_LEN - ledger_state(c->record)->len;
-	if (c->stream.tls != NULL) {
-		n = egd_stream_read(&c->stream, c->record->in + LEDGER_IN_LEN - room, room);
-		if (n > 0)
-			ledger_note_received(c->record, (size_t)n);
-		c->readable = n > 0; /* it may hold more than epoll tells of */
-	} else {
-		n = ledger_receive(estate_ledger(c->server->estate), c->record, c->stream.fd);
-		c->readable = n == (ssize_t)room; /* epoll(7): fewer were the last of a stream */
-	}
-	c->readable = c->readable || (n > 0 && c->half); /* the end is behind the last byte */
+	memmove(c->in, c->in + c->in_at, rest);
+	c->in_at = 0;
+	c->in_len = rest;
+	n = egd_stream_read(&c->stream, c->in + rest, EGD_IN_LEN - rest);
+	if (n > 0)
+		c->in_len += (size_t)n;
+	/* epoll(7): a short read was the last of a stream; TLS may hold more than epoll tells of.
+	 */
+	c->readable = n > 0 && (c->in_len == EGD_IN_LEN || c->stream.tls != NULL || c->half);
 	return n;
 }
 
 static const char *
 unknown_text(const struct egd_connection *c)
 {
-	return egd_proxy_begins(c->record->in[c->in_at])
+	return egd_proxy_begins(c->in[c->in_at])
 		       ? "it sent a PROXY header, and is not in proxy-from"
 		       : "what it sent is no EGD request";
 }
@@ -174,7 +172,7 @@ wait_for_it(struct egd_connection *c)
 	if (c->out != NULL)
 		c->retry_ms = 0; /* first it has to read what it has asked for already */
 	limit = c->retry_ms > 0 ? &retry : patience_for(c);
-	c->server->books->throttled += c->retry_ms > 0;
+	c->server->throttled += c->retry_ms > 0;
 	if (c->out != NULL || c->stream.wants_output)
 		event_add(c->output, NULL);
 	else
@@ -272,8 +270,6 @@ make_events(struct egd_connection *c)
 static void
 give_back(struct egd_connection *c)
 {
-	if (c->record != NULL)
-		ledger_leave(estate_ledger(c->server->estate), c->record);
 	free_events(c);
 	free(c);
 }
@@ -292,8 +288,7 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *c
 	c->stage = egd_proxies_have(&server->proxies, &caller->address, caller->uid)
 			   ? EGD_STAGE_PROXY
 			   : EGD_STAGE_TLS;
-	c->record = ledger_join(estate_ledger(server->estate));
-	if (c->record == NULL || !make_events(c)) {
+	if (!make_events(c)) {
 		give_back(c);
 		return NULL;
 	}
@@ -302,19 +297,4 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *c
 	server->openings_count++;
 	server->clients++;
 	return c;
-}
-
-void
-egd_connection_keep(struct egd_connection *c)
-{
-	struct ledger_client *record = c->record;
-
-	if (c->stream.tls != NULL)
-		return;
-	record->uid = c->caller.uid;
-	record->address = c->caller.address;
-	if (c->caller.guest != NULL)
-		memcpy(record->guest, c->caller.guest,
-		       strnlen(c->caller.guest, sizeof(record->guest) - 1));
-	ledger_keep(estate_ledger(c->server->estate), record, c->server->books, c->stream.fd);
 }

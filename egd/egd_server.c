@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "egd/inside.h"
 #include "egd/listener.h"
@@ -126,11 +127,11 @@ egd_server_check(const struct egd_listen_config *config)
 }
 
 /*
- * Opens what clients come by, or takes over `former`'s fd. 0, or -errno after a line in the log, of
- * ours or who gives.
+ * Opens what clients connect to, or resumes the listening socket `previous`. 0, or -errno after a
+ * line in the log.
  */
 static int
-open_way_in(struct egd_server *s, int given, int former)
+open_way_in(struct egd_server *s, int given, int previous)
 {
 	const struct egd_xen_env env = {
 		.base = s->base,
@@ -142,7 +143,7 @@ open_way_in(struct egd_server *s, int given, int former)
 	};
 
 	if (env.directory == NULL) {
-		s->fd = egd_listener_open(&s->config, given, former);
+		s->fd = egd_listener_open(&s->config, given, previous);
 		return s->fd < 0 ? s->fd : 0;
 	}
 	if (given >= 0)
@@ -150,73 +151,31 @@ open_way_in(struct egd_server *s, int given, int former)
 	return s->xen != NULL ? 0 : -EIO;
 }
 
-/* The books are as the former daemon left them. */
 static int
-open_books(struct egd_server *s, int *ret_former)
-{
-	const struct egd_listen_config *config = &s->config;
-	struct ledger *ledger = estate_ledger(s->estate);
-	const struct ledger_listener *former;
-
-	s->books = ledger_listen(ledger, config->address);
-	if (s->books == NULL)
-		return -ENOMEM;
-	former = estate_listener(s->estate, config->address, ret_former);
-	if (former != NULL)
-		ledger_go_on_counting(s->books, former);
-	return 0;
-}
-
-static int
-open_server(struct egd_server *s, int given, int former)
+open_server(struct egd_server *s, int given, int previous)
 {
 	int result;
 
 	if (egd_listener_is_tls(&s->config)) {
 		s->tls = read_tls(&s->config);
-		if (s->tls == NULL)
+		if (s->tls == NULL) {
+			if (previous >= 0)
+				close(previous);
 			return -EINVAL;
+		}
 	}
-	result = open_way_in(s, given, former);
+	result = open_way_in(s, given, previous);
 	if (result < 0)
 		return result;
-	if (egd_listener_given_name(s->config.address) == NULL)
-		s->books->fd = s->fd;
 	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
 	return -ENOMEM;
 }
 
-/* Those of a former daemon, in the order in which it had them. */
-static void
-go_on_with_clients(struct egd_server *s)
-{
-	struct estate_client client = {0};
-	unsigned count = s->clients;
-	int fd;
-
-	while (estate_client(s->estate, s->config.address, &client))
-		egd_accept_former(s, &client);
-	while ((fd = estate_newcomer(s->estate, s->config.address)) >= 0)
-		egd_accept_newcomer(s, fd);
-	count = s->clients - count;
-	if (count > 0)
-		log_info("listen %s: %u connection%s of a former daemon go%s on", s->config.name,
-			 count, count == 1 ? "" : "s", count == 1 ? "es" : "");
-}
-
-static int
-start_server(struct egd_server *s, int given)
-{
-	int former, result = open_books(s, &former);
-
-	return result == 0 ? open_server(s, given, former) : result;
-}
-
 int
-egd_server_start(struct event_base *base, struct pool *pool, struct estate *estate,
-		 const struct egd_listen_config *config, int given, struct egd_server **ret)
+egd_server_start(struct event_base *base, struct pool *pool, const struct egd_listen_config *config,
+		 int given, int previous, struct egd_server **ret)
 {
 	struct egd_server *s = calloc(1, sizeof(*s));
 	int result;
@@ -225,7 +184,6 @@ egd_server_start(struct event_base *base, struct pool *pool, struct estate *esta
 		return -ENOMEM;
 	s->base = base;
 	s->pool = pool;
-	s->estate = estate;
 	s->config = *config;
 	s->fd = -1;
 	(void)egd_networks_parse(config->allow, &s->allow);
@@ -234,14 +192,13 @@ egd_server_start(struct event_base *base, struct pool *pool, struct estate *esta
 	LIST_INIT(&s->connections);
 	TAILQ_INIT(&s->openings);
 	egd_members_init(&s->members, config->max_clients + LEFT_MIN);
-	result = start_server(s, given);
+	result = open_server(s, given, previous);
 	if (result < 0) {
-		egd_server_stop(&s);
+		egd_server_stop(&s, false);
 		return result;
 	}
 	log_info("listen %s: %s", config->name, config->address);
 	warn_of(config);
-	go_on_with_clients(s);
 	*ret = s;
 	return 0;
 }
@@ -270,7 +227,7 @@ free_event(struct event *event)
 }
 
 void
-egd_server_stop(struct egd_server **server)
+egd_server_stop(struct egd_server **server, bool resumed)
 {
 	struct egd_server *s = *server;
 
@@ -281,9 +238,9 @@ egd_server_stop(struct egd_server **server)
 	free_event(s->accept);
 	free_event(s->accept_again);
 	free_event(s->work);
-	if (s->books != NULL)
-		ledger_listen_end(s->books);
-	if (s->fd >= 0)
+	if (s->fd >= 0 && resumed)
+		close(s->fd);
+	else if (s->fd >= 0)
 		egd_listener_close(s->config.address, s->fd);
 	egd_xen_free(&s->xen);
 	egd_members_finish(&s->members);
@@ -293,16 +250,21 @@ egd_server_stop(struct egd_server **server)
 	*server = NULL;
 }
 
-void
-egd_server_leave(struct egd_server *s)
+bool
+egd_server_flush(struct egd_server *s)
 {
-	struct egd_connection *c, *next;
+	struct egd_connection *c;
+	bool flushed = true;
 
-	for (c = LIST_FIRST(&s->connections); c != NULL; c = next) {
-		next = LIST_NEXT(c, in_connections);
-		if (c->record->fd < 0)
-			egd_connection_free(c, EGD_END_DONE);
-	}
+	LIST_FOREACH(c, &s->connections, in_connections)
+	flushed = (egd_answers_send(c) != -EAGAIN || c->out_at == 0) && flushed;
+	return flushed;
+}
+
+int
+egd_server_socket(const struct egd_server *s)
+{
+	return egd_listener_given_name(s->config.address) == NULL ? s->fd : -1;
 }
 
 /* ---- status ---- */
@@ -314,12 +276,11 @@ egd_server_status(const struct egd_server *s, struct egd_server_status *ret)
 		.name = s->config.name,
 		.address = s->config.address,
 		.clients = s->clients,
-		.accepted = s->books->accepted,
-		.throttled = s->books->throttled,
-		.armed = estate_is_armed(s->estate),
-		.account = s->books->account,
+		.accepted = s->accepted,
+		.throttled = s->throttled,
+		.account = s->account,
 	};
-	memcpy(ret->ended, s->books->ended, sizeof(ret->ended));
+	memcpy(ret->ended, s->ended, sizeof(ret->ended));
 }
 
 const char *

@@ -8,6 +8,7 @@
 #define EGD_EGD_SERVER_H
 
 #include <event2/event.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,10 +35,10 @@ struct egd_listen_config {
 	unsigned weight;      /* of each identity, in the pool */
 	unsigned max_clients; /* connections at once */
 	uint64_t idle_ms;     /* without a request */
+	uint8_t greet;        /* bytes sent at accept as if they had been asked for; 0: none */
 };
 
 struct egd_server;
-struct estate;
 
 /* How a connection ended. */
 enum egd_end {
@@ -56,30 +57,38 @@ struct egd_server_status {
 	unsigned clients; /* now */
 	uint64_t accepted, ended[EGD_ENDS];
 	uint64_t throttled; /* requests that waited for `rate` */
-	bool armed;         /* connections outlive the daemon, but for those with TLS */
 	struct pool_account account;
 };
 
-/* Looks, without listening, whether its files and names are there: false after a line in the log. */
+/* Looks, without listening, whether its files and names are there: false after a line in the log.
+ */
 bool egd_server_check(const struct egd_listen_config *config);
 
 /*
- * Listens and serves from `base`, and goes on with what `estate` has of a former one at the
- * same address. `given` stays the caller's: for systemd:NAME a socket that listens already, for
- * xen:DIRECTORY the connector to it (priv/connector.h); else -1. 0 with *ret, or -errno after one
- * line in the log that names the listener, the cause and the cure.
+ * Listens and serves from `base`. `given` stays the caller's: for systemd:NAME a socket that
+ * listens already, for xen:DIRECTORY the connector to it (priv/connector.h); else -1. `previous` is
+ * the listening socket that a previous daemon left, which is taken over when it is at this address,
+ * else closed; -1: none. 0 with *ret, or -errno after one line in the log that names the listener,
+ * the cause and the cure.
  */
-int egd_server_start(struct event_base *base, struct pool *pool, struct estate *estate,
-		     const struct egd_listen_config *config, int given, struct egd_server **ret);
+int egd_server_start(struct event_base *base, struct pool *pool,
+		     const struct egd_listen_config *config, int given, int previous,
+		     struct egd_server **ret);
 
 /* Reads TLS's files again; when they are bad, says so and goes on with what it had. */
 void egd_server_reload(struct egd_server *server);
 
-/* Closes the connections (what they were granted is lost), removes a Unix socket, NULLs it. */
-void egd_server_stop(struct egd_server **server);
+/*
+ * Closes the connections; what they were granted is lost. `resumed`: the next daemon resumes the
+ * listening socket, else the path of a Unix socket is removed. NULLs the pointer.
+ */
+void egd_server_stop(struct egd_server **server, bool resumed);
 
-/* Closes those that nobody can go on with, and leaves the rest as they are: this process ends. */
-void egd_server_leave(struct egd_server *server);
+/* Sends what is ready. False while a client has received the beginning of a reply only. */
+bool egd_server_flush(struct egd_server *server);
+
+/* The listening socket that the next daemon can resume; -1: it has none of its own. */
+int egd_server_socket(const struct egd_server *server);
 
 /*
  * This machine is a clone: connections that hold bytes which were granted, and those with TLS,

@@ -13,7 +13,6 @@
 #include "egd/caller.h"
 #include "egd/egd_server.h"
 #include "egd/egd_wire.h"
-#include "egd/estate.h"
 #include "egd/members.h"
 #include "egd/networks.h"
 #include "egd/proxy.h"
@@ -24,6 +23,9 @@
 
 /* Bytes of replies that are sent together, 12 of the longest: 10,000 slow readers hold 30 MB. */
 #define EGD_OUT_LEN 3072
+
+/* Bytes of requests that are read at once: the longest PROXY header, the longest request twice. */
+#define EGD_IN_LEN EGD_PROXY_MAX
 
 /* What comes before the first request, in this order. */
 enum egd_stage { EGD_STAGE_PROXY, EGD_STAGE_TLS, EGD_STAGE_OPEN };
@@ -49,8 +51,8 @@ struct egd_connection {
 	uint8_t *out; /* replies, EGD_OUT_LEN bytes in server->outs; NULL: none */
 	size_t out_at, out_len;
 	size_t out_direct; /* bytes of the pool among them */
-	size_t in_at;      /* in record->in, the next request that nobody has looked at */
-	struct ledger_client *record; /* its requests, and how far they are answered */
+	uint8_t in[EGD_IN_LEN];
+	size_t in_at, in_len; /* in[in_at..in_len): requests that are not answered yet */
 
 	LIST_ENTRY(egd_connection) in_connections;
 	TAILQ_ENTRY(egd_connection) in_openings; /* until EGD_STAGE_OPEN */
@@ -80,8 +82,8 @@ struct egd_server {
 	unsigned clients, openings_count;
 	struct slots outs;
 	struct egd_members members;
-	struct estate *estate;
-	struct ledger_listener *books; /* accounts and counters */
+	struct pool_account account;
+	uint64_t accepted, throttled, ended[EGD_ENDS];
 	struct log_limit refused_limit, ended_limit, rest_limit;
 };
 
@@ -99,12 +101,6 @@ void egd_accept_again(evutil_socket_t none, short what, void *server);
 /* A guest of Xen has a channel: egd_xen_env.taken. */
 void egd_accept_guest(void *server, int fd, const char *guest);
 
-/* A connection of a former daemon goes on, or is refused. */
-void egd_accept_former(struct egd_server *server, const struct estate_client *client);
-
-/* One that a former daemon had accepted, and no more. */
-void egd_accept_newcomer(struct egd_server *server, int fd);
-
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 
@@ -113,9 +109,6 @@ const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c
 /* Takes over `fd`; NULL, and it stays open, when there is no memory. */
 struct egd_connection *egd_connection_new(struct egd_server *server, int fd,
 					  const struct egd_caller *caller);
-
-/* It has begun: from now on it outlives us, unless it has TLS. */
-void egd_connection_keep(struct egd_connection *c);
 
 /* Goes on with whatever can be done now. `c` may be gone afterwards. */
 void egd_connection_work(struct egd_connection *c);

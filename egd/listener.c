@@ -7,6 +7,7 @@
 #include <pwd.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -229,21 +230,33 @@ egd_listener_warning(const struct egd_listen_config *config)
 		       : NULL;
 }
 
-/* Its mode may be another now; who removed its path wants to be served there all the same. */
-static int
-listen_at(const struct egd_listen_config *config, const char *path, int former)
+/* True when `fd` was bound to `path`, where another socket may be by now. */
+static bool
+is_bound_to(int fd, const char *path)
 {
-	if (former >= 0 && net_unix_chmod(path, config->mode) == 0)
-		return former;
-	if (former >= 0)
-		close(former);
+	struct sockaddr_un bound = {0};
+	socklen_t len = sizeof(bound);
+
+	return fd >= 0 && getsockname(fd, (struct sockaddr *)&bound, &len) == 0 &&
+	       bound.sun_family == AF_UNIX &&
+	       strncmp(bound.sun_path, path, sizeof(bound.sun_path)) == 0;
+}
+
+/* Resumes `previous`, whose mode may have been changed in the configuration, or binds anew. */
+static int
+listen_at(const struct egd_listen_config *config, const char *path, int previous)
+{
+	if (is_bound_to(previous, path) && net_unix_chmod(path, config->mode) == 0)
+		return previous;
+	if (previous >= 0)
+		close(previous);
 	return net_unix_listen(path, config->mode);
 }
 
 static int
-open_unix(const struct egd_listen_config *config, const char *path, int former)
+open_unix(const struct egd_listen_config *config, const char *path, int previous)
 {
-	int fd = listen_at(config, path, former);
+	int fd = listen_at(config, path, previous);
 	int result = fd;
 
 	if (fd >= 0 && config->owner[0] != '\0')
@@ -264,11 +277,29 @@ open_unix(const struct egd_listen_config *config, const char *path, int former)
 	return result;
 }
 
+/* Resumes `previous` when it listens at `address`, or opens a new socket. */
+static int
+listen_on(const struct address *address, int previous)
+{
+	char wanted[ADDRESS_TEXT_MAX], bound[ADDRESS_TEXT_MAX];
+	struct address at = {.len = sizeof(struct address) - offsetof(struct address, any)};
+
+	if (previous >= 0 && getsockname(previous, &at.any, &at.len) == 0) {
+		address_text(address, wanted);
+		address_text(&at, bound);
+		if (strcmp(wanted, bound) == 0)
+			return previous;
+	}
+	if (previous >= 0)
+		close(previous);
+	return net_listen(address);
+}
+
 static int
 open_address(const struct egd_listen_config *config, const char *error,
-	     const struct address *address, int former)
+	     const struct address *address, int previous)
 {
-	int fd = former >= 0 ? former : error == NULL ? net_listen(address) : -EINVAL;
+	int fd = error == NULL ? listen_on(address, previous) : -EINVAL;
 
 	if (fd < 0)
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-fd),
@@ -320,20 +351,20 @@ open_given(const struct egd_listen_config *config, int given)
 }
 
 int
-egd_listener_open(const struct egd_listen_config *config, int given, int former)
+egd_listener_open(const struct egd_listen_config *config, int given, int previous)
 {
 	struct address address;
 	const char *rest;
 
 	switch (kind_of(config->address, &rest)) {
 	case KIND_UNIX:
-		return open_unix(config, rest, former);
+		return open_unix(config, rest, previous);
 	case KIND_TCP:
 	case KIND_TLS:
-		return open_address(config, address_parse_inet(rest, &address), &address, former);
+		return open_address(config, address_parse_inet(rest, &address), &address, previous);
 	case KIND_VSOCK:
 		return open_address(config, address_parse_vsock_listen(rest, &address), &address,
-				    former);
+				    previous);
 	case KIND_SYSTEMD:
 		return open_given(config, given);
 	case KIND_XEN:

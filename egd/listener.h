@@ -34,11 +34,11 @@ const char *egd_listener_xen_directory(const char *address);
 bool egd_listener_is_tls(const struct egd_listen_config *config);
 
 /*
- * Opens it, or checks the one that is `given`, or goes on with the one that is `former`: a former
- * daemon opened it at the same address; -1: there is none. Takes `former` and not `given`. The fd,
+ * Opens it, or checks the one that is `given`, or resumes `previous`, which a previous daemon
+ * opened, when it is at this address; -1: there is none. Takes `previous` and not `given`. The fd,
  * or -errno after its line in the log.
  */
-int egd_listener_open(const struct egd_listen_config *config, int given, int former);
+int egd_listener_open(const struct egd_listen_config *config, int given, int previous);
 
 /* Ends it; the path of a Unix socket is free then. A given one stays open. */
 void egd_listener_close(const char *address, int fd);

@@ -12,8 +12,8 @@
 static int
 begin_proxy(struct egd_connection *c, const char **ret_why)
 {
-	ssize_t n = recv(c->stream.fd, c->record->in, LEDGER_IN_LEN, MSG_PEEK);
-	struct cursor in = cursor_over(c->record->in, n > 0 ? (size_t)n : 0);
+	ssize_t n = recv(c->stream.fd, c->in, EGD_IN_LEN, MSG_PEEK);
+	struct cursor in = cursor_over(c->in, n > 0 ? (size_t)n : 0);
 	struct egd_proxy proxy;
 
 	if (n <= 0)
@@ -29,7 +29,7 @@ begin_proxy(struct egd_connection *c, const char **ret_why)
 	}
 	if (proxy.forwarded)
 		c->caller.address = proxy.client;
-	return recv(c->stream.fd, c->record->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
+	return recv(c->stream.fd, c->in, (size_t)n - in.left, 0) > 0 ? 0 : -ECONNRESET;
 }
 
 static int
@@ -47,6 +47,19 @@ begin_tls(struct egd_connection *c, const char **ret_why)
 	return result;
 }
 
+/*
+ * Queues a read of `greet` bytes in front of the client's own requests: QEMU's rng-egd keeps the
+ * requests that it sent to the previous daemon, and sends none of them again.
+ */
+static void
+greet(struct egd_connection *c)
+{
+	if (c->server->config.greet == 0)
+		return;
+	c->in_len = egd_wire_put_request(
+		(struct egd_request){.op = EGD_READ, .len = c->server->config.greet}, c->in);
+}
+
 static int
 begin_stage(struct egd_connection *c, const char **ret_why)
 {
@@ -58,7 +71,10 @@ begin_stage(struct egd_connection *c, const char **ret_why)
 		return 0;
 	egd_opening_end(c);
 	*ret_why = egd_accept_admit(c->server, c);
-	return *ret_why == NULL ? 0 : -EACCES;
+	if (*ret_why != NULL)
+		return -EACCES;
+	greet(c);
+	return 0;
 }
 
 void

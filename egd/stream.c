@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 /* A result of crypto/tls as one of ours. */
@@ -29,13 +30,23 @@ egd_stream_handshake(struct egd_stream *s)
 ssize_t
 egd_stream_read(struct egd_stream *s, uint8_t *ret, size_t len)
 {
-	return tls_result(s, tls_read(s->tls, ret, len));
+	ssize_t n;
+
+	if (s->tls != NULL)
+		return tls_result(s, tls_read(s->tls, ret, len));
+	n = recv(s->fd, ret, len, MSG_DONTWAIT);
+	return n < 0 ? -errno : n;
 }
 
 ssize_t
 egd_stream_write(struct egd_stream *s, const uint8_t *bytes, size_t len)
 {
-	return tls_result(s, tls_write(s->tls, bytes, len));
+	ssize_t n;
+
+	if (s->tls != NULL)
+		return tls_result(s, tls_write(s->tls, bytes, len));
+	n = send(s->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return n < 0 ? -errno : n;
 }
 
 bool

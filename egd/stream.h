@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket of one connection, and TLS over it, if any; a plain one's bytes come and go by the
- * ledger. The fd is non-blocking and polled by others, edge-triggered, so all of these go on until
- * they have to wait.
+ * The socket of one connection, and TLS over it, if any. The fd is non-blocking and polled by
+ * others, edge-triggered, so all of these go on until they have to wait.
  */
 #ifndef EGD_STREAM_H
 #define EGD_STREAM_H
@@ -26,10 +25,10 @@ int egd_stream_begin_tls(struct egd_stream *s, struct tls_context *context);
 /* 0 when both ends are known, -EAGAIN, or -errno: the connection is lost. Plain: 0. */
 int egd_stream_handshake(struct egd_stream *s);
 
-/* Of TLS: bytes read, 0 when the peer will send no more, -EAGAIN when there are none, or -errno. */
+/* Bytes read, 0 when the peer will send no more, -EAGAIN when there are none, or -errno. */
 ssize_t egd_stream_read(struct egd_stream *s, uint8_t *ret, size_t len);
 
-/* Of TLS: bytes that were sent, -EAGAIN when the peer must read first, or -errno. */
+/* Bytes that were sent, -EAGAIN when the peer must read first, or -errno. */
 ssize_t egd_stream_write(struct egd_stream *s, const uint8_t *bytes, size_t len);
 
 /* True when the peer is gone altogether, and does not only send no more. */

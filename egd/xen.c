@@ -14,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "egd/ledger.h"
 #include "priv/connector.h"
 
 /* ATTRIB: somebody opens the access to a socket; DELETE: who is gone is forgotten. */
@@ -27,8 +26,6 @@
  */
 #define WAIT_MIN_MS 1000
 #define WAIT_MAX_MS 32000
-
-_Static_assert(CONNECTOR_NAME_MAX <= LEDGER_GUEST_MAX, "the ledger has room for each name");
 
 enum state { AWAY, ORDERED, CONNECTED };
 
@@ -268,18 +265,6 @@ on_answered(evutil_socket_t connector, short what, void *arg)
 		close(result);
 	}
 	connect_all(x);
-}
-
-const char *
-egd_xen_go_on(struct egd_xen *x, const char *name)
-{
-	struct guest *guest = name[0] != '\0' ? know(x, name) : NULL;
-
-	if (guest == NULL || guest->state == CONNECTED)
-		return NULL;
-	guest->state = CONNECTED;
-	guest->began_ms = clock_now_ms();
-	return name_of(guest);
 }
 
 void

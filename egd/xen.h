@@ -25,12 +25,6 @@ struct egd_xen_env {
 /* NULL after a line in the log that says why. */
 struct egd_xen *egd_xen_new(const struct egd_xen_env *env);
 
-/*
- * A former daemon had the channel of `guest`, and we have it now: as if taken() had been called.
- * Its name as taken() would give it, or NULL: it cannot be.
- */
-const char *egd_xen_go_on(struct egd_xen *xen, const char *guest);
-
 /* The channel of `guest`, as it was given to taken(), is closed. */
 void egd_xen_left(struct egd_xen *xen, const char *guest);
 

@@ -64,11 +64,8 @@ name_of_a_file_is_refused() {
 	refused clash /dev/plain && [ "$(cat /dev/plain)" = precious ]
 }
 
-# ---- one daemon goes, another one comes ----
-# $daemon is the parent.
+# ---- one daemon ends, another one resumes ----
 row() { "$build/ekeyctl" --socket /run/cuse.control status | awk -v key="$1" '$1 == key { print $2; exit }'; }
-kill_daemon() { kill -KILL "$(core)"; }
-restart_daemon() { kill -USR2 "$daemon"; }
 another_serves() { now=$(row pid) && [ "${now:-$1}" -ne "$1" ]; }
 
 waiters() { [ "$(row waiters)" -eq "$1" ]; }
@@ -101,15 +98,15 @@ node_stays() { [ "$(stat -c %t:%T:%i $device)" = "$node" ]; }
 another_table_is_published_anew() {
 	mkdir /run/programs && cp "$build/ekey-randomd" "$build/ekeyctl" "$build/ekey-sim" /run/programs
 	other=$build/tests/other/ekey-randomd-table build=/run/programs
-	start_daemon cuse $device
+	start_managed cuse $device
 	head -c 16 $device >/run/head 2>&1 &
 	reader=$!
 	until_true waiters 1 && cp "$other" $build/new && mv $build/new $build/ekey-randomd || return 1
 	before=$(row pid)
 	kill_daemon && until_true another_serves "$before" && reader_ends_with_an_error &&
-		grep "not taken over, but published anew: it is of another version" /run/cuse.log &&
+		grep "published anew.*another version wrote it" /run/cuse.log &&
 		start_sim other && kill_daemon && count 16 head -c 16 $device &&
-		tail -n 5 /run/cuse.log | grep "taken over by cuse"
+		tail -n 5 /run/cuse.log | grep "resumed by cuse"
 }
 
 # ---- ends ----
@@ -169,7 +166,7 @@ promise pool_balances pool_balances
 end $sim KILL
 end $daemon TERM
 
-start_daemon cuse $device
+start_managed cuse $device
 here who_waits_is_served_by_a_later_daemon
 promise node_stays node_stays
 end $sim KILL

@@ -129,7 +129,7 @@ GADGET = [
 HANDOVER = [
     "all_outlive_each_kill",
     "all_outlive_each_restart",
-    "was_taken_over_each_time",
+    "was_resumed_each_time",
 ]
 
 # The longest first, as they are booted.
@@ -153,7 +153,7 @@ GUESTS = [
             "udev_tells_of_keys",
             "replug_serves_them",
             "tty_in_the_sandbox_serves_too",
-            "handover_is_armed",
+            "device_outlives_its_daemon_says_the_doctor",
             "readers_notice_no_end",
             "aborted_device_comes_back",
             "user_namespace_shuts_users_out",
@@ -304,11 +304,11 @@ SERVICE = Guest(
         "unit_feeds",
         "xen_guest_drop_in_lets_the_agent_feed",
         "xen_drop_in_serves_a_channel",
-        "channel_outlives_restart_and_kill",
+        "channel_is_served_again_after_restart_and_kill",
         "containers_drop_in_keeps_the_folder",
         "fuse_drop_in_serves_everyone",
         "first_bytes_are_the_streams",
-        "handover_is_armed",
+        "device_outlives_its_daemon_says_the_doctor",
         "readers_notice_no_end",
         "killed_daemon_comes_back",
         "hung_daemon_comes_back",

@@ -23,7 +23,7 @@ modules="$boot_modules fuse cuse cdc_acm vhci_hcd dummy_hcd usb_f_acm autofs4
 	virtio_rng virtio_console vsock_loopback"
 size=640M
 if [ "$kind" = xen ]; then
-	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static,grub-pc-bin
+	packages=$packages,xen-system-amd64,xen-utils-common,xenstore-utils,qemu-system-xen,busybox-static,grub-pc-bin,python3-minimal
 	modules="$boot_modules fuse cuse xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xenfs virtio_rng"
 	size=1G
 else

@@ -32,7 +32,7 @@ config() {
 outlive() {
 	CALM=1 "$tools/readers" many "$1" "$2" $((8 << 20)) 16 $((12 << 20)) >/run/readers 2>&1 &
 	readers=$!
-	timeout $limit "$tools/successions" "$1" "$daemon" "$3" "$rig_rounds" &&
+	timeout $limit "$tools/successions" "$1" "cat $pidfile" "$3" "$rig_rounds" &&
 		kill -TERM $readers && wait $readers
 	status=$?
 	cat /run/readers

@@ -68,15 +68,31 @@ until_true() {
 published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }
 withdrawn() { ! published "$1"; }
 
-# start_daemon NAME DEVICE: its parent's pid in $daemon; core: its own.
+# start_daemon NAME DEVICE: its pid in $daemon.
 start_daemon() {
 	"$build/ekey-randomd" -c "/run/$1.conf" >>"/run/$1.log" 2>&1 &
 	daemon=$!
+	until_served "$@"
+}
+until_served() {
 	until_true published "$2"
 	until_true "$build/ekeyctl" --socket "/run/$1.control" status >/dev/null
 }
 
-core() { cut -d' ' -f1 "/proc/$daemon/task/$daemon/children"; }
+# run_managed NAME: under a service manager, which starts another one when it is killed or restarted;
+# the manager's pid in $daemon. SIGTERM to it stops both.
+run_managed() {
+	pidfile=/run/$1.pid
+	python3 /rig/manager.py $pidfile "/run/$1.log" "$build/ekey-randomd" -c "/run/$1.conf" &
+	daemon=$!
+}
+start_managed() {
+	run_managed "$1"
+	until_served "$@"
+}
+daemon_now() { cat $pidfile; }
+kill_daemon() { kill -KILL "$(daemon_now)"; }
+restart_daemon() { kill -USR2 "$(daemon_now)"; }
 
 end() {
 	kill "-${2:-TERM}" "$1"

@@ -83,6 +83,7 @@ def pack(build, tree, to):
             archive.add(program, f"rig/{program.relative_to(build)}")
         for job in HERE.glob("*.sh"):
             archive.add(job, f"rig/{job.name}")
+        archive.add(HERE.parent / "system/manager.py", "rig/manager.py")
         for example in EXAMPLES.glob("xen-*.cfg"):
             archive.add(example, f"rig/{example.name}")
         for name, library in libraries(programs).items():
@@ -129,7 +130,7 @@ def boot(build, job, boots, tree=None, systemd=False, devices=(), arguments=(), 
             "job": f"/rig/{job}", "build": "/rig", **words,
         }
         line = [
-            "console=ttyS0 quiet loglevel=2 panic=-1 mitigations=off nokaslr audit=0",
+            "console=ttyS0 quiet loglevel=2 no_timer_check panic=-1 mitigations=off nokaslr audit=0",
             *arguments,
             *(f"rig_{name}={value}" for name, value in words.items()),
             *(f"systemd.mask={unit}" for unit in MASKED if systemd),

@@ -17,6 +17,7 @@ SPARE = 32 << 20  # bytes of the stream that nobody got: of killed daemons, of k
 LISTEN = """\
 [listen egd]
 address = unix:{path}
+greet = 64
 """
 
 
@@ -31,7 +32,7 @@ class Home(House):
 
     def serve(self, *options):
         self.plug(*options)
-        self.daemon = self.start_daemon()
+        self.service = self.start_service()
         return self
 
     def plug(self, *options):

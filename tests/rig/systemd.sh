@@ -47,7 +47,7 @@ others_can_wait_for_bytes_or_device() {
 # The configuration is the shipped one; the kernel's driver has had to leave the key.
 key_is_read_by_libusb() {
 	grep -x "address = usb" $conf &&
-		ls -l "/proc/$(core)/fd" | grep /dev/bus/usb/ && ! ls /dev/ttyACM*
+		ls -l "/proc/$(pid)/fd" | grep /dev/bus/usb/ && ! ls /dev/ttyACM*
 }
 drain() { while [ "$(timeout 1 cat $device | wc -c)" -gt 0 ]; do :; done; }
 
@@ -81,7 +81,7 @@ tty_in_the_sandbox_serves_too() {
 	until_true test -c /dev/ttyACM0 && udevadm settle || return 1
 	sed -i "s,^address = .*,address = /dev/entropykey/${serial/\//_}," $conf
 	systemctl start $service && read_as_nobody 65536 &&
-		ls -l "/proc/$(core)/fd" | grep /dev/ttyACM0 && systemctl stop $service
+		ls -l "/proc/$(pid)/fd" | grep /dev/ttyACM0 && systemctl stop $service
 	status=$?
 	sed -i 's/^address = .*/address = usb/' $conf
 	systemctl start $service && read_as_nobody 64 && return $status
@@ -114,7 +114,7 @@ unit_of_the_feeder_notices_clones() {
 clones() { ekeyctl status | sed -n 's/^  clones  *//p'; }
 clones_drop_in_lets_the_daemon_notice() {
 	clones | grep CAP_SYSLOG && drop_in clones.conf "" && clones | grep -x "are noticed" &&
-		grep -x "CapPrm:.0*" "/proc/$(core)/status" || { clones; return 1; }
+		grep -x "CapPrm:.0*" "/proc/$(pid)/status" || { clones; return 1; }
 }
 
 # cage LINE...: a service that may use no device but what the lines allow.
@@ -159,7 +159,7 @@ here unplug_blocks_readers
 promise udev_tells_of_keys udev_tells_of_keys
 here replug_serves_them
 promise tty_in_the_sandbox_serves_too tty_in_the_sandbox_serves_too
-promise handover_is_armed handover_is_armed
+promise device_outlives_its_daemon_says_the_doctor device_outlives_its_daemon_says_the_doctor
 here readers_notice_no_end
 promise aborted_device_comes_back aborted_device_comes_back
 promise user_namespace_shuts_users_out user_namespace_shuts_users_out

@@ -80,8 +80,8 @@ try_fault() {
 	stop_key 0 $sim
 }
 
-open_files() { ls /proc/$(core)/fd | wc -l; }
-memory() { awk '$1 == "RssAnon:" { print $2 }' /proc/$(core)/status; }
+open_files() { ls /proc/$daemon/fd | wc -l; }
+memory() { awk '$1 == "RssAnon:" { print $2 }' /proc/$daemon/status; }
 unplugged() { [ "$(counted $sim 0 unplugged)" -ge "$1" ]; }
 
 # The key comes and goes, each time after other 6 to 12 KB, under readers who want all that it has
@@ -107,7 +107,7 @@ unplugged_at_any_byte() {
 
 full() { [ "$(status_of level_bytes)" -gt $(($(status_of size_bytes) - 64)) ]; }
 # All threads: libusb's and the watchdog's too.
-woken() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' /proc/$(core)/task/*/status; }
+woken() { awk '/^voluntary_ctxt/ { n += $2 } END { print n }' /proc/$daemon/task/*/status; }
 
 # For longer than the watchdog waits, from the last read, before its last question.
 sleeps() {

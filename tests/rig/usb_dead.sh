@@ -55,11 +55,8 @@ reset_in_vain_stops_no_other_key() {
 # libusb would ask it for its configuration, for a second, whenever it is opened: too short to be
 # told from a busy machine by the time, but not by where the daemon is seen to wait.
 look_where_it_waits() {
-	until waiter=$(core 2>/dev/null) && [ -n "$waiter" ]; do
-		sleep 0.02
-	done
 	until [ -e /run/stop ]; do
-		read -r where <"/proc/$waiter/wchan"
+		read -r where <"/proc/$daemon/wchan"
 		echo "$where"
 		sleep 0.02
 	done | sort | uniq -c

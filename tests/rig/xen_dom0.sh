@@ -105,21 +105,18 @@ start_server() {
 		[listen guests]
 		address = xen:/run/xen
 	END
-	"$build/ekey-randomd" -c /run/xen.conf >>/run/xen.log 2>&1 &
-	daemon=$!
+	run_managed xen
 	until_true serves
 }
 
 serves() { "$build/ekeyctl" --socket /run/xen.control status >/dev/null; }
 leave_seed() { "$build/ekeyctl" --socket /run/xen.control xen-seed "$1"; }
-restart_daemon() { kill -USR2 "$daemon"; }
-kill_daemon() { kill -9 "$(core)"; }
-another_serves() { [ "$(core)" != "$1" ] && serves; }
+another_serves() { [ "$(daemon_now)" != "$1" ] && serves; }
 
 # succeed HOW: until another daemon serves.
 succeed() {
-	former=$(core)
-	"$1" && until_true another_serves "$former"
+	previous=$(daemon_now)
+	"$1" && until_true another_serves "$previous"
 }
 
 # ---- guests ----

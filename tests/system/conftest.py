@@ -8,6 +8,7 @@ running or mounted is ended and unmounted.
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import tempfile
 
@@ -16,6 +17,7 @@ import pytest
 import stream
 from device_client import Server
 from house import House
+from manager import Service
 from processes import PATIENCE_S, Process, mounted, program, unmount, wait_until
 
 CONFIG = """\
@@ -104,6 +106,38 @@ class Daemon(Process):
         return {key: int(rows[key]) for key in ("in", "delivered", "lost", "held")}
 
 
+class ManagedDaemon(Daemon):
+    """One whose service manager keeps its store and starts it again."""
+
+    def begin(self):
+        self.service = Service(self.argv, self.log_path, self.log_path.parent / "notify")
+
+    @property
+    def child(self):
+        return self.service.child
+
+    def ready(self):
+        assert not self.service.is_over(), f"ekey-randomd ended: {self.log()}"
+        try:
+            return self.status() and mounted(self.device)
+        except (OSError, AssertionError):
+            return False
+
+    def running(self):
+        return not self.service.is_over()
+
+    def wait(self, timeout=PATIENCE_S):
+        self.service.thread.join(timeout)
+        assert self.service.is_over()
+        return self.service.statuses[-1]
+
+    def stop(self, number=signal.SIGTERM, timeout=PATIENCE_S):
+        return self.service.stop(number, timeout)
+
+    def kill(self):
+        self.service.close()
+
+
 @pytest.fixture
 def place():
     """A directory with a short name, for sockets have little room for theirs."""
@@ -178,6 +212,15 @@ def start_sim(place, started):
 def start_daemon(place, device, started):
     options = {"device": device}
     return lambda wait=True, **more: start(started, Daemon(place, **{**options, **more}), wait)
+
+
+@pytest.fixture
+def start_managed(place, device, started):
+    """As start_daemon, under a service manager."""
+    def start_one(**more):
+        return start(started, ManagedDaemon(place, **{"device": device, **more}), True)
+
+    return start_one
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from processes import BUILD, PATIENCE_S, mounted, wait_until
 
 SERVER = BUILD / "tests/system/device_server"
 NOBODY = 65534
+FILES_MAX = 4096
 
 
 class Server:
@@ -82,15 +83,20 @@ class Server:
 class Client:
     """`function(*args)` in a process of its own; the result comes by a pipe."""
 
-    def __init__(self, function, *args):
+    def __init__(self, function, *args, with_files=False):
         fork = multiprocessing.get_context("fork")
         self.pipe, far_end = fork.Pipe()
-        self.process = fork.Process(target=self.run, args=(far_end, function, args), daemon=True)
+        self.process = fork.Process(target=self.run, args=(far_end, function, args, with_files),
+                                    daemon=True)
         self.process.start()
         far_end.close()
 
     @staticmethod
-    def run(pipe, function, args):
+    def run(pipe, function, args, with_files):
+        """Without the test's own files: a copy of a device's connection would keep that alive for ever."""
+        if not with_files:
+            os.closerange(3, pipe.fileno())
+            os.closerange(pipe.fileno() + 1, FILES_MAX)
         try:
             pipe.send(function(*args))
         except OSError as error:

@@ -166,7 +166,7 @@ server_run(struct server *s, const struct device_config *config)
 
 	s->base = event_base_new();
 	s->pool = pool_new(&pool);
-	if (device_start(s->base, s->pool, NULL, config, &s->device) < 0)
+	if (device_start(s->base, s->pool, fd_store_new(), config, &s->device) < 0)
 		return 1;
 	in = event_new(s->base, STDIN_FILENO, EV_READ | EV_PERSIST, server_stdin, s);
 	term = evsignal_new(s->base, SIGTERM, server_signal, s);

@@ -5,7 +5,7 @@ import pathlib
 import socket
 import time
 
-from processes import PATIENCE_S, core
+from processes import PATIENCE_S
 from relay import LISTEN, free_port
 
 P99_S = 1  # of the modest client; on a quiet machine it is some milliseconds
@@ -42,14 +42,14 @@ class Server:
 
     def is_sanitized(self):
         """Its memory is then mostly the sanitizer's."""
-        return "libasan" in pathlib.Path(f"/proc/{core(self.daemon.pid)}/maps").read_text()
+        return "libasan" in pathlib.Path(f"/proc/{self.daemon.pid}/maps").read_text()
 
     def rss_kib(self):
-        status = pathlib.Path(f"/proc/{core(self.daemon.pid)}/status").read_text()
+        status = pathlib.Path(f"/proc/{self.daemon.pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0])
 
     def cpu_s(self):
-        return int(pathlib.Path(f"/proc/{core(self.daemon.pid)}/schedstat").read_text().split()[0]) / 1e9
+        return int(pathlib.Path(f"/proc/{self.daemon.pid}/schedstat").read_text().split()[0]) / 1e9
 
     def cpu_share(self, seconds=1):
         before = self.cpu_s()

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from manager import Service
 from processes import BUILD, PATIENCE_S, unmount, wait_until
 
 SEED = "daemon"
@@ -42,7 +43,7 @@ class House:
         self.control, self.config = path / "control", path / "conf"
         self.keyring, self.key = path / "keyring", path / "key"
         self.device = path / "random"
-        self.children = []
+        self.children, self.services = [], []
 
     def write_config(self, *sections, pool="64KiB"):
         start = CONFIG.format(keyring=self.keyring, control=self.control, pool=pool)
@@ -75,6 +76,20 @@ class House:
         daemon = self.start(BUILD / "ekey-randomd", "-c", self.config, log="daemon.log")
         wait_until(lambda: self.answers(daemon), "ekey-randomd answers")
         return daemon
+
+    def start_service(self):
+        """The daemon under a service manager, which starts it again and keeps its store."""
+        service = Service([BUILD / "ekey-randomd", "-c", self.config], self.path / "daemon.log",
+                          self.path / "notify")
+        self.services.append(service)
+        wait_until(lambda: self.is_served_by(service.child.pid), "ekey-randomd answers")
+        return service
+
+    def is_served_by(self, pid):
+        try:
+            return self.status()["daemon -"]["pid"] == str(pid)
+        except (OSError, KeyError):
+            return False
 
     def answers(self, daemon):
         assert daemon.poll() is None, self.log()
@@ -132,6 +147,8 @@ class House:
         return reader
 
     def clear(self):
+        for service in self.services:
+            service.close()
         for child in reversed(self.children):
             child.kill()
             child.wait(PATIENCE_S)

@@ -1,89 +1,154 @@
-"""A service manager that keeps a daemon's open files, as systemd does, without being one."""
+"""The service manager's side of a daemon: its file descriptor store and its restarts, as systemd's
+with Restart=on-failure, RestartForceExitStatus=75 and RestartPreventExitStatus=78.
+
+As a program, for jobs in guests: manager.py PIDFILE LOG PROGRAM [ARGUMENT...]; SIGTERM stops the daemon.
+"""
 
 import os
+import pathlib
 import select
+import signal
 import socket
 import subprocess
+import sys
 import threading
 
-import pytest
-
-from processes import PATIENCE_S, run, wait_until
-
-needs_libsystemd = pytest.mark.skipif(
-    run("pkg-config", "--exists", "libsystemd").returncode != 0,
-    reason="missing: libsystemd-dev, so the daemon tells nobody anything",
-)
+FIRST_FD = 3
+RESTART_S = 0.1
+EXIT_RESTART, EXIT_CONFIG = 75, 78
+STORE_MAX = 96
 
 
-class Manager:
-    """The store of a service manager: what FDSTORE= gives it, and starts with it."""
+class Store:
+    """What FDSTORE=1 and FDSTOREREMOVE=1 on NOTIFY_SOCKET ask for."""
 
     def __init__(self, path):
-        self.path, self.store = path, []
+        self.path, self.kept, self.lock = path, [], threading.Lock()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        pathlib.Path(path).unlink(missing_ok=True)
         self.socket.bind(str(path))
-        self.over = False
-        self.ear = threading.Thread(target=self.listen, daemon=True)
-        self.ear.start()
+        self.ending, self.end = os.pipe()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
 
-    def hear(self):
-        text, fds, _, _ = socket.recv_fds(self.socket, 4096, 4)
-        words = dict(line.split("=", 1) for line in text.decode().splitlines())
-        if "FDSTORE" in words:
-            self.store.append((words["FDNAME"], fds.pop()))
+    def serve(self):
+        while self.ending not in select.select([self.socket, self.ending], [], [])[0]:
+            text, fds, _, _ = socket.recv_fds(self.socket, 4096, 4)
+            words = dict(line.split("=", 1) for line in text.decode().splitlines())
+            with self.lock:
+                self.handle(words, fds)
+
+    def handle(self, words, fds):
+        if "FDSTORE" in words and len(self.kept) < STORE_MAX:
+            self.kept.append((words["FDNAME"], fds.pop()))
         if "FDSTOREREMOVE" in words:
-            for pair in [pair for pair in self.store if pair[0] == words["FDNAME"]]:
-                os.close(pair[1])
-                self.store.remove(pair)
-        for fd in fds:  # of a barrier: closing it is the answer
+            self.drop(words["FDNAME"])
+        for fd in fds:  # a barrier: that it is closed is the answer
             os.close(fd)
 
-    def listen(self):
-        while select.select([self.socket], [], [])[0] and not self.over:
-            self.hear()
-
-    def close(self):
-        self.over = True
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
-            s.sendto(b"X=1", str(self.path))
-        self.ear.join(PATIENCE_S)
-        self.socket.close()
-        for _, fd in self.store:
-            os.close(fd)
+    def drop(self, name=None):
+        for pair in [pair for pair in self.kept if name in (None, pair[0])]:
+            os.close(pair[1])
+            self.kept.remove(pair)
 
     def names(self):
-        return sorted(name for name, _ in self.store)
+        with self.lock:
+            return sorted(name for name, _ in self.kept)
 
-    def start(self, argv, log):
-        """Starts as systemd does: the store from fd 3 on."""
-        env = {**os.environ, "NOTIFY_SOCKET": str(self.path), "FDSTORE": "72"}
-        env["LISTEN_FDS"] = str(len(self.store))
-        env["LISTEN_FDNAMES"] = ":".join(name for name, _ in self.store)
-
-        def arrange():
-            high = [os.dup2(fd, 100 + i) for i, (_, fd) in enumerate(self.store)]
-            for i, fd in enumerate(high):
-                os.dup2(fd, 3 + i)
-
-        shell = 'exec env LISTEN_PID=$$ "$@"'
-        with open(log, "ab") as output:
-            return subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "sh", "-c", shell, "sh", *argv],
-                env=env, close_fds=False, preexec_fn=arrange,
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            )
+    def close(self):
+        os.write(self.end, b"x")
+        self.thread.join()
+        self.drop()
+        for end in (self.socket, self.ending, self.end):
+            os.close(end) if isinstance(end, int) else end.close()
 
 
-class Managed:
-    """A daemon whose parent goes and comes as a service manager says."""
+class Service:
+    """A daemon that is started again when it fails or asks for it, with its store."""
 
-    def __init__(self, manager, daemon):
-        self.manager, self.daemon = manager, daemon
-        self.argv, self.log_path = daemon.argv, daemon.log_path
-        daemon.stop()
-        self.start()
+    def __init__(self, argv, log, notify, pidfile=None):
+        self.argv, self.log_path = [str(word) for word in argv], pathlib.Path(log)
+        self.store = Store(notify)
+        self.pidfile = pathlib.Path(pidfile or f"{notify}.pid")
+        self.may_start = threading.Event()
+        self.may_start.set()
+        self.stopping, self.statuses = False, []
+        self.child = self.start()
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+        self.thread.start()
 
     def start(self):
-        self.daemon.child = self.manager.start(self.argv, self.log_path)
-        wait_until(self.daemon.ready, "the daemon serves")
+        with self.store.lock:
+            kept = [(name, os.dup(fd)) for name, fd in self.store.kept]
+        env = {**os.environ, "NOTIFY_SOCKET": str(self.store.path), "FDSTORE": str(STORE_MAX)}
+        env["LISTEN_FDS"] = str(len(kept))
+        env["LISTEN_FDNAMES"] = ":".join(name for name, _ in kept)
+        words = ["sh", "-c", 'exec env LISTEN_PID=$$ "$@"', "sh", *self.argv]
+        with open(self.log_path, "ab") as output:
+            child = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", *words],
+                env=env, preexec_fn=lambda: arrange([fd for _, fd in kept]), close_fds=False,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            )
+        for _, fd in kept:
+            os.close(fd)
+        self.pidfile.write_text(str(child.pid), encoding="ascii")
+        return child
+
+    def follow(self):
+        while self.again(self.child.wait()):
+            threading.Event().wait(RESTART_S)
+            self.may_start.wait()
+            if self.stopping:
+                break
+            self.child = self.start()
+        with self.store.lock:
+            self.store.drop()
+
+    def again(self, status):
+        self.statuses.append(status)
+        return not self.stopping and status not in (0, -signal.SIGTERM, EXIT_CONFIG)
+
+    def is_over(self):
+        return not self.thread.is_alive()
+
+    def stop(self, number=signal.SIGTERM, timeout=20):
+        """As systemctl stop: the exit status of the daemon; the store is empty afterwards."""
+        self.stopping = True
+        self.may_start.set()
+        if self.child.poll() is None:
+            self.child.send_signal(number)
+        status = self.child.wait(timeout)
+        self.thread.join(timeout)
+        return status
+
+    def close(self):
+        self.stopping = True
+        self.may_start.set()
+        self.thread.join(0)
+        if self.child.poll() is None:
+            self.child.kill()
+        self.thread.join()
+        self.store.close()
+
+
+def arrange(fds):
+    """From FIRST_FD on, in this order; nothing else of ours is open behind them."""
+    high = [os.dup2(fd, 200 + i) for i, fd in enumerate(fds)]
+    for i, fd in enumerate(high):
+        os.dup2(fd, FIRST_FD + i)
+    os.closerange(FIRST_FD + len(fds), 1024)
+
+
+def main():
+    pidfile, log, *argv = sys.argv[1:]
+    ordered = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ordered.set())
+    service = Service(argv, log, f"{pidfile}.notify", pidfile)
+    while not ordered.wait(0.1) and not service.is_over():
+        pass
+    sys.exit(service.stop() if ordered.is_set() else service.statuses[-1])
+
+
+if __name__ == "__main__":
+    main()

@@ -41,9 +41,12 @@ class Process:
 
     def __init__(self, argv, log):
         self.argv, self.log_path = argv, pathlib.Path(log)
-        with open(log, "ab") as output:
+        self.begin()
+
+    def begin(self):
+        with open(self.log_path, "ab") as output:
             self.child = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", *argv],
+                ["setpriv", "--pdeathsig", "KILL", *self.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -77,14 +80,6 @@ class Process:
         if self.running():
             self.child.kill()
         return self.child.wait(PATIENCE_S)
-
-
-def core(parent):
-    """The pid of the daemon that this parent has started; none: it has none now."""
-    try:
-        return int(pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
-    except IndexError:
-        return None
 
 
 def mounted(path):

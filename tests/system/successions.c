@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ends a daemon again and again, under those who wait for its device in every way there is, and
+ * Ends a daemon again and again while processes wait for its device in every way there is, and
  * measures from its end when the next one answers, and when bytes come.
  *
- *   successions DEVICE PARENT kill|restart ROUNDS
+ *   successions DEVICE COMMAND kill|restart ROUNDS
  *
- * Fails when anybody gets an error, when one who waits is not served by each daemon, or when more
- * than half of them take longer than SERVED_MS or BYTES_MS; one may be held up by the machine.
+ * COMMAND prints the pid of the daemon of now, which a service manager starts again. Fails when a
+ * process gets an error, when one is not served by each daemon, or when more than half of the rounds
+ * take longer than SERVED_MS or BYTES_MS; one may be held up by the machine.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,41 +32,24 @@
 #define HELD_UP 10 /* times the promised */
 #define ROUNDS_MAX 1000
 
-/* ---- one daemon goes, the next one comes ---- */
+/* ---- one daemon ends, the next one serves ---- */
 
 static pid_t
-child_of(pid_t parent)
+daemon_now(const char *command)
 {
-	char path[64];
-	int child = 0;
-	FILE *f;
+	FILE *output = popen(command, "re");
+	int pid = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)parent, (int)parent);
-	f = fopen(path, "re");
-	if (f == NULL || fscanf(f, "%d", &child) != 1)
-		waiters_fail(path);
-	fclose(f);
-	return child;
-}
-
-static int
-do_kill(pid_t parent, pid_t daemon)
-{
-	(void)parent;
-	return kill(daemon, SIGKILL);
-}
-
-static int
-do_restart(pid_t parent, pid_t daemon)
-{
-	(void)daemon;
-	return kill(parent, SIGUSR2);
+	if (output == NULL || fscanf(output, "%d", &pid) != 1 || pid <= 1)
+		waiters_fail(command);
+	pclose(output);
+	return pid;
 }
 
 static const struct way {
 	const char *name;
-	int (*end)(pid_t parent, pid_t daemon);
-} ways[] = {{"kill", do_kill}, {"restart", do_restart}, {0}};
+	int signal;
+} ways[] = {{"kill", SIGKILL}, {"restart", SIGUSR2}, {0}};
 
 static const struct way *
 way_named(const char *name)
@@ -79,15 +63,14 @@ way_named(const char *name)
 
 /* Returns when it is gone: it may answer until then, and the next one is to be asked. */
 static void
-end_daemon(pid_t parent, const struct way *way)
+end_daemon(pid_t daemon, const struct way *way)
 {
-	pid_t daemon = child_of(parent);
 	struct pollfd over = {.fd = pidfd_open(daemon, 0), .events = POLLIN};
 
-	if (over.fd < 0 || way->end(parent, daemon) != 0)
+	if (over.fd < 0 || kill(daemon, way->signal) != 0)
 		waiters_fail("ending the daemon");
 	if (poll(&over, 1, WAITERS_PATIENCE_MS * pace()) != 1)
-		waiters_fail("the daemon does not go");
+		waiters_fail("the daemon does not end");
 	close(over.fd);
 }
 
@@ -96,14 +79,15 @@ struct times {
 };
 
 static struct times
-succeed(int fd, pid_t parent, const struct way *way)
+succeed(int fd, const char *command, const struct way *way)
 {
+	pid_t daemon = daemon_now(command);
 	double began_ms = waiters_now_ms();
 	struct times t;
 	uint8_t bytes[16];
 	int bits;
 
-	end_daemon(parent, way);
+	end_daemon(daemon, way);
 	if (ioctl(fd, RNDGETENTCNT, &bits) != 0)
 		waiters_fail("RNDGETENTCNT");
 	t.served_ms = waiters_now_ms() - began_ms;
@@ -134,7 +118,7 @@ account(const char *what, double *ms, size_t count, double limit_ms)
 }
 
 static bool
-try_all(const char *device, pid_t parent, const struct way *way, size_t rounds)
+try_all(const char *device, const char *command, const struct way *way, size_t rounds)
 {
 	static double served_ms[ROUNDS_MAX], bytes_ms[ROUNDS_MAX];
 	int fd = open(device, O_RDONLY | O_CLOEXEC);
@@ -145,7 +129,7 @@ try_all(const char *device, pid_t parent, const struct way *way, size_t rounds)
 	waiters_start(device);
 	waiters_await_all();
 	for (size_t i = 0; i < rounds; i++) {
-		struct times t = succeed(fd, parent, way);
+		struct times t = succeed(fd, command, way);
 
 		served_ms[i] = t.served_ms;
 		bytes_ms[i] = t.bytes_ms;
@@ -162,9 +146,9 @@ main(int argc, char **argv)
 	size_t rounds = way != NULL ? strtoul(argv[4], NULL, 10) : 0;
 
 	if (rounds == 0 || rounds > ROUNDS_MAX) {
-		fprintf(stderr, "usage: successions DEVICE PARENT kill|restart ROUNDS\n");
+		fprintf(stderr, "usage: successions DEVICE COMMAND kill|restart ROUNDS\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	return !try_all(argv[1], (pid_t)atoi(argv[2]), way, rounds);
+	return !try_all(argv[1], argv[2], way, rounds);
 }

@@ -9,7 +9,7 @@ import pytest
 
 from containers import DEVICE, EGD, NEEDS, RUNTIMES, Container, Place, make_root, podman
 from house import House, as_root, stop
-from processes import core, unmount, wait_until
+from processes import unmount, wait_until
 from stream import expected
 
 pytestmark = as_root
@@ -74,27 +74,27 @@ def fed(container, house):
     assert int(house.status()["listen egd"]["delivered"]) == before + 64
 
 
-def succeed(house, daemon, number, pid):
+def succeed(house, service, number):
     """Another daemon follows."""
-    former = core(daemon.pid)
-    os.kill(pid or former, number)
-    wait_until(lambda: core(daemon.pid) not in (None, former), "another daemon")
-    wait_until(lambda: house.answers(daemon), "it answers")
+    previous = service.child.pid
+    os.kill(previous, number)
+    wait_until(lambda: service.child.pid != previous, "another daemon")
+    wait_until(lambda: house.is_served_by(service.child.pid), "it answers")
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_device_and_egd_are_there_and_stay(house, site, start, runtime):
     """kill -9 of the daemon, and a restart, leave both to the container."""
-    daemon = house.start_daemon()
+    service = house.start_service()
     container = start(runtime, RUNTIMES[runtime](site))
     got = {get(container)}
     fed(container, house)
     status, _ = container.do(f"true >{DEVICE}")
     assert status != 0
-    succeed(house, daemon, signal.SIGKILL, None)
+    succeed(house, service, signal.SIGKILL)
     got.add(get(container))
     fed(container, house)
-    succeed(house, daemon, signal.SIGUSR2, daemon.pid)
+    succeed(house, service, signal.SIGUSR2)
     got.add(get(container))
     fed(container, house)
     assert len(got) == 3

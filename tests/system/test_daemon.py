@@ -14,7 +14,7 @@ import pytest
 from egd import section
 from house import NOBODY, SEED, as_root, stop
 from memory import family, name
-from processes import BUILD, PATIENCE_S, core, mounted, program, run, wait_until
+from processes import BUILD, PATIENCE_S, mounted, program, run, wait_until
 from stream import expected
 
 
@@ -100,7 +100,7 @@ def test_started_without_standard_fds_the_log_goes_into_none_of_ours(house):
     daemon = house.start("sh", "-c", shell, log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
     for fd in range(3):
-        assert os.readlink(f"/proc/{core(daemon.pid)}/fd/{fd}") == "/dev/null"
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{fd}") == "/dev/null"
     assert stop(daemon) < 1
 
 
@@ -128,14 +128,14 @@ def test_a_log_that_is_not_read_holds_neither_the_daemon_nor_its_readers(house):
 def test_leaves_no_core(house):
     house.write_config()
     daemon = house.start_daemon()
-    limits = pathlib.Path(f"/proc/{core(daemon.pid)}/limits").read_text()
+    limits = pathlib.Path(f"/proc/{daemon.pid}/limits").read_text()
     assert re.search(r"^Max core file size +0 +0 ", limits, re.M)
 
 
 def test_entropy_and_keys_are_in_locked_memory(house):
     house.write_config(house.device_section(), pool="64KiB")
     daemon = house.start_daemon()
-    status = pathlib.Path(f"/proc/{core(daemon.pid)}/status").read_text()
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
     reply_kib = 32  # the longest answer of the device
     assert int(re.search(r"^VmLck:\s+(\d+) kB$", status, re.M)[1]) >= 64 + reply_kib
     assert "could not be locked" not in house.log()
@@ -158,15 +158,14 @@ def test_processes_are_not_their_users_to_look_into(house, user):
 
 @as_root
 @pytest.mark.parametrize("user", ["", "user = nobody\n"])
-def test_daemon_ends_when_its_parent_is_killed(house, user):
-    """A change of the user makes the kernel forget that it was to."""
-    house.write_config()
+def test_helpers_end_when_the_daemon_is_killed(house, user):
+    house.write_config("[kernel]\n")
     house.config.write_text(house.config.read_text().replace("[daemon]\n", f"[daemon]\n{user}"))
     house.path.chmod(0o755)
-    parent = house.start_daemon()
-    rest = family(parent.pid)[1:]
+    daemon = house.start_daemon()
+    rest = family(daemon.pid)[1:]
     assert rest
-    parent.kill()
+    daemon.kill()
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in rest), "all have ended")
 
 
@@ -178,7 +177,7 @@ def test_becomes_its_user_for_good(house):
     argv = ["setpriv", "--groups", "0,4", BUILD / "ekey-randomd", "-c", house.config]
     daemon = house.start(*argv, log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
-    status = pathlib.Path(f"/proc/{core(daemon.pid)}/status").read_text()
+    status = pathlib.Path(f"/proc/{daemon.pid}/status").read_text()
     nobody = subprocess.run(["id", "-u", "nobody"], stdout=subprocess.PIPE, text=True, check=True)
     ids = nobody.stdout.strip()
     assert re.search(rf"^Uid:\t{ids}\t{ids}\t{ids}\t{ids}$", status, re.M), status
@@ -186,7 +185,7 @@ def test_becomes_its_user_for_good(house):
         assert re.search(rf"^Cap{kind}:\t0+$", status, re.M), status
     groups = subprocess.run(["id", "-G", "nobody"], stdout=subprocess.PIPE, text=True, check=True)
     assert re.search(r"^Groups:\t(.*)$", status, re.M)[1].split() == groups.stdout.split()
-    assert os.stat(f"/proc/{core(daemon.pid)}/environ").st_uid == 0  # nobody's, were it dumpable
+    assert os.stat(f"/proc/{daemon.pid}/environ").st_uid == 0  # nobody's, were it dumpable
     assert "now user nobody" in house.log()
     assert stop(daemon) < 1
 

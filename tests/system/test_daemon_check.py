@@ -118,7 +118,7 @@ def test_example_configuration_is_good():
 def test_missing_configuration_ends_the_start(house):
     argv = [BUILD / "ekey-randomd", "-c", house.config]
     result = subprocess.run(argv, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S)
-    assert result.returncode == 1
+    assert result.returncode == 78
     assert f"{house.config}: No such file or directory" in result.stderr
 
 

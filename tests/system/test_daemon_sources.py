@@ -7,7 +7,7 @@ import socket
 import time
 
 from house import SEED, stop
-from processes import PATIENCE_S, core, program, run, wait_until
+from processes import PATIENCE_S, program, run, wait_until
 from stream import expected
 
 
@@ -77,9 +77,9 @@ def test_full_pool_stops_the_reading_and_all_wake_ups(house):
     house.write_config(house.source(), house.device_section(), pool="8KiB")
     daemon = house.start_daemon()
     house.wait_full()
-    before, woken = house.status(), settled(core(daemon.pid))
+    before, woken = house.status(), settled(daemon.pid)
     time.sleep(2)  # the time in which nothing must happen
-    assert ticks(core(daemon.pid)) == woken
+    assert ticks(daemon.pid) == woken
     after = house.status()
     for key in "read_bytes", "undecoded_bytes":
         assert after["source key"][key] == before["source key"][key]
@@ -104,9 +104,9 @@ def test_tty_that_vanishes_while_the_pool_is_full_is_noticed_without_spinning(ho
     house.wait_full()
     sim.kill()
     house.wait_state("waiting for ")
-    before = ticks(core(daemon.pid))
+    before = ticks(daemon.pid)
     time.sleep(1)
-    assert ticks(core(daemon.pid)) - before < 20  # the retries
+    assert ticks(daemon.pid) - before < 20  # the retries
 
 
 # ---- two sections, each with a key of its own ----

@@ -46,12 +46,12 @@ fips_monobit_fails \d; fips_poker_fails \d; fips_runs_fails \d; badness 0; badne
 raw_left_shannon_centibits \d{3}; raw_right_shannon_centibits \d{3}; raw_xor_shannon_centibits \d{3};
 debiased_left_bytes \d{4}; debiased_left_shannon_centibits \d{3}; debiased_right_bytes \d{4};
 debiased_right_shannon_centibits \d{3}
-device random: path .*/random; class direct; via fuse; handover keeper; opens 1; delivered 16; lost 0; requests 1;
+device random: path .*/random; class direct; via fuse; handover none; opens 1; delivered 16; lost 0; requests 1;
 waited 0; interrupted 0
 agent -: address tcp:127.0.0.1:\d+; listens yes; drained no; asked 0
 kernel -: bytes 64; interval_ms 60000; state .+; error .+; feeds \d; failures \d; last_feed_s \d+; delivered \d+;
 lost \d+; credited_bits \d+; mixed 0; not_mixed 0; ready yes; entropy_avail_bits \d+
-listen egd: address unix:.*/egd; class direct; handover heir; clients 1; accepted 1; refused 0; delivered 5; lost 0;
+listen egd: address unix:.*/egd; class direct; clients 1; accepted 1; refused 0; delivered 5; lost 0;
 requests 1; waited 0; throttled 0; ended_done 0; ended_lost 0; ended_idle 0; ended_slow 0; ended_unknown 0;
 ended_start 0
 """

@@ -119,7 +119,7 @@ def test_a_killed_reader_is_gone_at_once_on_a_shared_descriptor_too(server):
         server.until_waiting(2)
         return [seconds_to_die(reader) for reader in readers]
 
-    seconds = Client(share, server.path).result()
+    seconds = Client(share, server.path, with_files=True).result()
     print(f"gone after {seconds} s")
     assert max(seconds) < 1
     wait_until(lambda: server.status()["opens"] == 0, "no file open")

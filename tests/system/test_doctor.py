@@ -18,8 +18,16 @@ def test_all_is_well(house):
     status, said = doctor(house)
     assert (status, said.count("BAD")) == (WELL, 0), said
     assert f"ok   device random: {house.device} by fuse" in said
-    assert "ok   device random: handover is armed by keeper" in said
+    assert "ok   device random: ends with the daemon, as no service manager keeps it" in said
     assert "ok   source key: " in said and "ok   pool -: bytes have come" in said
+
+
+def test_a_device_that_outlives_its_daemon_is_told(house):
+    house.start_sim()
+    house.write_config(house.source(), house.device_section())
+    house.start_service()
+    house.wait_full()
+    assert "device random: outlives restarts and crashes of the daemon, kept by the service manager" in doctor(house)[1]
 
 
 def test_a_source_that_is_away_is_told_with_what_to_do(house):

@@ -19,7 +19,7 @@ import pytest
 
 from egd_clients import READ_255, Server, answers, ask_for_much, check_modest, receive
 from house import SEED
-from processes import PATIENCE_S, core, wait_until
+from processes import PATIENCE_S, wait_until
 from relay import new_house
 from stream import expected
 
@@ -213,9 +213,9 @@ def test_those_above_max_clients_are_refused_and_the_last_places_are_for_others(
 
 def test_out_of_file_descriptors_it_rests_and_serves_those_it_has(serve):
     server = serve("max-clients = 1000")
-    open_fds = len(os.listdir(f"/proc/{core(server.daemon.pid)}/fd"))
+    open_fds = len(os.listdir(f"/proc/{server.daemon.pid}/fd"))
     limit = open_fds + 50 + 128  # these are kept for others
-    resource.prlimit(core(server.daemon.pid), resource.RLIMIT_NOFILE, (limit, limit))
+    resource.prlimit(server.daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
     first = server.connect(2)
     assert answers(first)
     many = [server.connect(3, n) for n in range(200)]  # the kernel takes them, the daemon cannot
@@ -255,9 +255,9 @@ def test_a_thousand_idle_clients_and_a_full_pool_cost_no_wakeups(serve, clients)
     assert all(answers(s) for s in idle)
     server.house.wait_full()
     time.sleep(0.5)
-    before, cpu_s = wakeups(core(server.daemon.pid)), server.cpu_s()
+    before, cpu_s = wakeups(server.daemon.pid), server.cpu_s()
     time.sleep(5)
-    assert wakeups(core(server.daemon.pid)) == before
+    assert wakeups(server.daemon.pid) == before
     assert server.cpu_s() == cpu_s
 
 

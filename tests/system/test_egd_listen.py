@@ -15,6 +15,8 @@ from house import SEED, as_root
 from processes import BUILD, PATIENCE_S, run, wait_until
 from stream import expected
 
+CONFIG_IS_WRONG = 78  # sysexits.h
+
 
 VMADDR_CID_LOCAL = 1  # vm_sockets.h; Python's socket has it from 3.12 on
 
@@ -33,8 +35,17 @@ def serve(house):
 
 def refuses_to_start(house, line):
     daemon = house.start(BUILD / "ekey-randomd", "-c", house.config, log="daemon.log")
-    assert daemon.wait(PATIENCE_S) == 1
+    assert daemon.wait(PATIENCE_S) == CONFIG_IS_WRONG
     assert house.count(line) == 1, house.log()
+
+
+def waits(house, line):
+    """The daemon serves without the listener, and says why and when it is tried again."""
+    daemon = house.start_daemon()
+    assert line in house.log()
+    assert "what could not be started is tried again in 1 s" in house.log()
+    assert "waiting, next try in " in house.status()["listen egd"]["state"]
+    return daemon
 
 
 # ---- sockets ----
@@ -65,14 +76,21 @@ def test_a_stale_unix_socket_is_replaced_and_a_live_one_is_not(house, serve):
         assert c.ask(8) == expected(SEED, 0, 8)
     house.control = house.path / "control2"
     house.write_config(section(f"unix:{path}"))
-    refuses_to_start(house, f"listen egd: unix:{path}: Address already in use: another process")
+    waits(house, f"listen egd: unix:{path}: Address already in use: another process")
 
 
-def test_a_port_in_use_is_said_in_one_line(house):
+def test_a_port_in_use_is_waited_for_while_the_rest_is_served(house):
+    house.start_sim()
     with socket.create_server(("127.0.0.1", 0)) as other:
-        address = f"tcp:127.0.0.1:{other.getsockname()[1]}"
-        house.write_config(section(address))
-        refuses_to_start(house, f"listen egd: {address}: Address already in use: another process")
+        port = other.getsockname()[1]
+        address = f"tcp:127.0.0.1:{port}"
+        house.write_config(house.source(), house.device_section(), section(address))
+        waits(house, f"listen egd: {address}: Address already in use: another process")
+        assert house.read(8) == expected(SEED, 0, 8)
+    wait_until(lambda: "clients" in house.status()["listen egd"], "it listens")
+    with Client(("127.0.0.1", port)) as c:
+        assert len(c.ask(8)) == 8
+    assert house.status()["device random"]["delivered"] == "8"
 
 
 def test_tcp_over_ipv6(serve):
@@ -252,7 +270,7 @@ def test_tls_with_certificates_of_both(house, serve):
 
 def test_bad_keys_for_tls_name_the_file(house):
     house.write_config(section("tls:127.0.0.1:18889", psk=house.path / "absent"))
-    refuses_to_start(house, f"{house.path}/absent")
+    waits(house, f"{house.path}/absent")
 
 
 def test_reload_takes_new_keys_for_tls_and_leaves_connections(house, serve):
@@ -297,7 +315,7 @@ def test_a_socket_of_systemds(house):
 
 def test_a_socket_that_systemd_did_not_give(house):
     house.write_config(section("systemd:entropy"))
-    refuses_to_start(house, "systemd gave no socket with this FileDescriptorName=")
+    waits(house, "systemd gave no socket with this FileDescriptorName=")
 
 
 # ---- reload ----

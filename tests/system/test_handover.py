@@ -1,4 +1,4 @@
-"""A daemon goes, by order or by kill -9, and another one comes: nobody who reads notices."""
+"""A daemon ends, the next one resumes its device from the service manager's store: no reader notices."""
 
 import ctypes
 import os
@@ -10,32 +10,32 @@ import time
 
 import pytest
 
+import egd
 from device_client import Client, read_one
-from generations import end, kill, restart, status, succeed, succeeded
-from manager import Managed, Manager, needs_libsystemd
-from processes import PATIENCE_S, Process, core, mounted, program, run, wait_until
+from generations import kill, restart, status, succeed, succeeded
+from processes import PATIENCE_S, Process, mounted, program, run, wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", 50))
 ABSENT = "unix:/nonexistent/key"
 MIB = 1 << 20
 
 
-def until_waiting(daemon, count):
+def until_blocked(daemon, count):
     wait_until(lambda: int(daemon.status()["pool -"]["waiters"]) == count, f"{count} wait")
 
 
-def take_over_lines(daemon):
-    return re.findall(r"taken over by fuse; open files: (\d+), reads that wait: (\d+)", daemon.log())
+def resumed(daemon):
+    return re.findall(r"resumed by fuse; open files: (\d+), blocked reads: (\d+)", daemon.log())
 
 
 # ---- never an error, never a byte twice ----
 
 
 @pytest.mark.parametrize("how", [kill, restart])
-def test_a_crowd_of_readers_outlives_fifty_daemons(start_sim, start_daemon, place, started, how):
+def test_readers_outlive_fifty_daemons(start_sim, start_managed, place, started, how):
     """Readers that block, poll and share, and are killed and interrupted themselves."""
     sim = start_sim(rate=2000)
-    daemon = start_daemon(sim=sim, pool="16KiB")
+    daemon = start_managed(sim=sim, pool="16KiB")
     crowd = ["many", str(daemon.device), sim.seed, str(24 * MIB), "32", str(28 * MIB)]
     readers = Process([program("tests/system/readers"), *crowd], place / "readers.log")
     started.append(readers)
@@ -51,7 +51,7 @@ def test_a_crowd_of_readers_outlives_fifty_daemons(start_sim, start_daemon, plac
     for what, s in ("served again", served), ("bytes again", bytes_again):
         print(f"{what} after at most {max(s):.2f} s, on average {sum(s) / len(s):.2f} s")
     assert max(served) < PATIENCE_S / 2 and max(bytes_again) < PATIENCE_S
-    assert len(take_over_lines(daemon)) == ROUNDS
+    assert len(resumed(daemon)) == ROUNDS
     assert "0 bytes twice, 0 foreign" in readers.log()
     assert daemon.pool()["in"] == sum(daemon.pool()[key] for key in ("delivered", "lost", "held"))
 
@@ -80,48 +80,47 @@ def read_slowly(path):
 
 
 @pytest.mark.parametrize("how", [kill, restart])
-def test_who_waits_when_nobody_has_bytes_is_served_by_a_later_one(start_sim, start_daemon, how):
-    daemon = start_daemon(address=ABSENT)
+def test_blocked_readers_and_pollers_are_served_by_a_later_daemon(start_sim, start_managed, how):
+    daemon = start_managed(address=ABSENT)
     waiting = [
         Client(wait, daemon.device)
         for wait in (wait_by_poll, wait_by_select, wait_by_edges, read_slowly)
     ]
-    until_waiting(daemon, 4)
+    until_blocked(daemon, 4)
     for _ in range(3):
         succeed(daemon, how)
-        until_waiting(daemon, 4)
+        until_blocked(daemon, 4)
     config = daemon.config.read_text()
     daemon.config.write_text(config.replace(ABSENT, start_sim().address))
     succeed(daemon, how)
     assert [client.result() for client in waiting] == [(1, 16)] * 4
 
 
-def test_a_reader_of_a_former_daemon_can_be_interrupted_and_killed(start_daemon):
-    daemon = start_daemon(address=ABSENT)
+def test_a_reader_of_the_previous_daemon_can_be_killed(start_managed):
+    daemon = start_managed(address=ABSENT)
     readers = [Client(read_one, daemon.device, 16) for _ in range(2)]
-    until_waiting(daemon, 2)
+    until_blocked(daemon, 2)
     succeed(daemon, kill)
-    until_waiting(daemon, 2)
+    until_blocked(daemon, 2)
     assert readers[0].kill() < 1
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     assert daemon.status()["device random"]["opens"] == "1"
     kill(daemon)
     assert readers[1].kill() < PATIENCE_S  # with nobody there, or the next one
 
 
-def test_what_is_asked_while_nobody_serves_is_answered(start_sim, start_daemon):
-    daemon = start_daemon(sim=start_sim())
-    former = core(daemon.child.pid)
-    os.kill(daemon.child.pid, signal.SIGSTOP)
-    os.kill(former, signal.SIGKILL)
+def test_a_read_that_begins_between_two_daemons_is_answered(start_sim, start_managed):
+    daemon = start_managed(sim=start_sim())
+    daemon.service.may_start.clear()
+    kill(daemon)
     reader = Client(read_one, daemon.device, 64)
     assert not reader.pipe.poll(0.3)
-    os.kill(daemon.child.pid, signal.SIGCONT)
+    daemon.service.may_start.set()
     assert len(reader.result()) == 64
 
 
-def test_counters_of_the_device_go_on(start_sim, start_daemon):
-    daemon = start_daemon(sim=start_sim())
+def test_the_device_keeps_its_counters(start_sim, start_managed):
+    daemon = start_managed(sim=start_sim())
     Client(read_one, daemon.device, 64).result()
     _, rows = succeed(daemon, kill)
     assert rows["device random"]["delivered"] == "64"
@@ -131,53 +130,44 @@ def test_counters_of_the_device_go_on(start_sim, start_daemon):
 # ---- ends ----
 
 
-@pytest.mark.parametrize("stop", [Process.stop, end])
-def test_stopping_after_it_leaves_nothing(start_daemon, stop):
-    daemon = start_daemon(address=ABSENT)
+def test_stopping_a_resumed_device_leaves_nothing(start_managed):
+    daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     succeed(daemon, kill)
-    stop(daemon)
-    assert daemon.wait() == 0
+    assert daemon.stop() == 0
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     assert not mounted(daemon.device)
     assert daemon.device.name not in os.listdir(daemon.device.parent)
 
 
-def test_both_ends_of_the_family_end_together(start_daemon):
-    daemon = start_daemon(address=ABSENT)
-    child = core(daemon.child.pid)
-    daemon.kill()
-    wait_until(lambda: not os.path.exists(f"/proc/{child}"), "the daemon ended too")
-
-
-def test_a_daemon_that_cannot_start_anew_is_tried_again(start_daemon):
-    daemon = start_daemon(address=ABSENT)
+def test_a_daemon_that_cannot_start_is_started_again(start_managed):
+    daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     config = daemon.config.read_text()
     daemon.config.write_text("nonsense")
     kill(daemon)
-    wait_until(lambda: "ended with status 1: another one tries" in daemon.log(), "it tried")
+    wait_until(lambda: daemon.service.statuses.count(1) >= 2, "it was started again")
     daemon.config.write_text(config)
     wait_until(lambda: status(daemon), "another daemon serves")
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     assert reader.kill() < 1
 
 
-def test_reload_withdraws_what_was_taken_over(start_daemon, place):
-    daemon = start_daemon(address=ABSENT)
+def test_a_reload_withdraws_a_resumed_device(start_managed, place):
+    daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     succeed(daemon, kill)
     daemon.config.write_text(daemon.config.read_text().partition("[device")[0])
-    os.kill(daemon.child.pid, signal.SIGHUP)
+    os.kill(daemon.pid, signal.SIGHUP)
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     wait_until(lambda: not mounted(daemon.device), "it is withdrawn")
     assert daemon.stop() == 0
 
 
-# ---- what is not taken over ----
+# ---- what is not resumed ----
 
 
 def changed(daemon, old, new):
@@ -185,20 +175,20 @@ def changed(daemon, old, new):
     return succeed(daemon, kill)[1]
 
 
-def test_a_device_of_another_mode_is_another_device(start_daemon):
-    daemon = start_daemon(address=ABSENT)
+def test_a_device_with_another_mode_is_published_anew(start_managed):
+    daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     rows = changed(daemon, "mode = 0444", "mode = 0440")
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     assert rows["device random"]["opens"] == "0"
-    assert "not taken over, but published anew: mode was changed" in daemon.log()
+    assert "cannot be resumed and is published anew, its open files end: its mode was changed" in daemon.log()
     assert len(mounted(daemon.device)) == 1
     assert daemon.stop() == 0
 
 
-def test_a_device_that_is_no_longer_configured_goes(start_daemon):
-    daemon = start_daemon(address=ABSENT)
+def test_a_device_that_is_no_longer_configured_is_withdrawn(start_managed):
+    daemon = start_managed(address=ABSENT)
     section = "[device" + daemon.config.read_text().partition("[device")[2]
     changed(daemon, section, "")
     assert not mounted(daemon.device)
@@ -207,62 +197,131 @@ def test_a_device_that_is_no_longer_configured_goes(start_daemon):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to unmount")
-def test_a_device_that_was_unmounted_is_published_anew(start_daemon):
-    daemon = start_daemon(address=ABSENT)
-    former = core(daemon.child.pid)
-    os.kill(daemon.child.pid, signal.SIGSTOP)
-    os.kill(former, signal.SIGKILL)
+def test_a_device_that_was_unmounted_is_published_anew(start_managed):
+    daemon = start_managed(address=ABSENT)
+    previous = daemon.pid
+    daemon.service.may_start.clear()
+    kill(daemon)
     run("umount", "-l", str(daemon.device))
-    os.kill(daemon.child.pid, signal.SIGCONT)
-    wait_until(lambda: succeeded(daemon, former), "another daemon serves")
-    assert "not taken over, but published anew" in daemon.log()
+    daemon.service.may_start.set()
+    wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
+    assert "cannot be resumed and is published anew" in daemon.log()
     assert len(mounted(daemon.device)) == 1
     assert daemon.stop() == 0
 
 
-# ---- the parent goes too, and the service manager keeps what it had ----
+# ---- what is in the store ----
 
 
-@pytest.fixture
-def manager(place):
-    manager = Manager(place / "notify")
-    yield manager
-    manager.close()
+def stored(table):
+    return ["ekey.device.random.connection", "ekey.device.random.lock", f"ekey.device.random.table{table}", "ekey.starts"]
 
 
-@pytest.fixture
-def managed(manager, start_daemon):
-    return Managed(manager, start_daemon(address=ABSENT))
+@pytest.mark.parametrize("how", [kill, restart])
+def test_each_descriptor_has_a_name_of_its_own(start_managed, how):
+    daemon = start_managed(address=ABSENT)
+    wait_until(lambda: daemon.service.store.names() == stored(0), "all is stored")
+    assert daemon.status()["device random"]["handover"] == "service manager"
+    for table in (1, 0):
+        succeed(daemon, how)
+        wait_until(lambda: daemon.service.store.names() == stored(table), "the table is another")
+    assert len(resumed(daemon)) == 2
 
 
-@needs_libsystemd
-@pytest.mark.parametrize("number", [signal.SIGUSR2, signal.SIGKILL])
-def test_the_service_manager_keeps_what_its_next_start_goes_on_with(managed, start_sim, number):
-    daemon = managed.daemon
-    names = [f"fd{i}{daemon.device}" for i in range(3)]
-    wait_until(lambda: managed.manager.names() == names, "all is stored")
-    assert daemon.status()["device random"]["handover"] == "keeper, service manager"
-    reader = Client(read_one, daemon.device, 16)
-    for _ in range(3):
-        until_waiting(daemon, 1)
-        daemon.child.send_signal(number)
-        status = daemon.child.wait(PATIENCE_S)
-        assert status == (0 if number == signal.SIGUSR2 else -signal.SIGKILL)
-        managed.start()
-    assert managed.manager.names() == names
-    daemon.config.write_text(daemon.config.read_text().replace(ABSENT, start_sim().address))
-    succeed(daemon, kill)
-    assert len(reader.result()) == 16
-    assert len(take_over_lines(daemon)) == 4
-
-
-@needs_libsystemd
-def test_stopping_leaves_nothing_with_the_service_manager(managed):
-    daemon = managed.daemon
-    wait_until(lambda: len(managed.manager.names()) == 3, "all is stored")
+def test_a_withdrawn_device_leaves_the_store(start_managed):
+    daemon = start_managed(address=ABSENT)
+    daemon.config.write_text(daemon.config.read_text().partition("[device")[0])
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_until(lambda: daemon.service.store.names() == ["ekey.starts"], "it is not stored any more")
     assert daemon.stop() == 0
-    assert managed.manager.names() == []
-    assert not mounted(daemon.device)
+
+
+def test_an_unknown_descriptor_is_removed_with_one_line(start_managed):
+    daemon = start_managed(address=ABSENT)
+    daemon.service.store.kept.append(("ekey.device.gone.connection", os.open("/dev/null", os.O_RDONLY)))
+    daemon.service.store.kept.append(("ekey.nonsense", os.open("/dev/null", os.O_RDONLY)))
+    succeed(daemon, restart)
+    wait_until(lambda: daemon.service.store.names() == stored(1), "they are removed")
+    assert daemon.log().count("discarded ekey.nonsense, which a previous daemon stored") == 1
+
+
+def test_state_that_is_damaged_is_refused_and_the_device_published_anew(start_managed, start_sim):
+    daemon = start_managed(sim=start_sim())
+    reader = Client(read_one, daemon.device, 1 << 20)
+    table = next(fd for name, fd in daemon.service.store.kept if name.endswith(".table0"))
+    daemon.service.may_start.clear()
+    kill(daemon)
+    os.pwrite(table, b"\xff" * 4096, 8)
+    previous = daemon.pid
+    daemon.service.may_start.set()
+    wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
+    assert "saved state cannot be used: it is inconsistent" in daemon.log()
+    reader.kill()
+    assert len(Client(read_one, daemon.device, 16).result()) == 16
+    assert len(mounted(daemon.device)) == 1
+
+
+def test_saved_state_that_ends_three_daemons_is_discarded(start_managed):
+    daemon = start_managed(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_blocked(daemon, 1)
+    starts = next(fd for name, fd in daemon.service.store.kept if name == "ekey.starts")
+    wait_until(lambda: os.pread(starts, 8, 0) == bytes(8), "it has served for a second")
+    os.pwrite(starts, (3).to_bytes(4, "little") * 2, 0)
+    succeed(daemon, kill)
+    assert reader.error() in ("ECONNABORTED", "ENOTCONN")
+    assert "discarding saved state: 3 daemons ended while resuming it" in daemon.log()
+    assert "waiting 200 ms" in daemon.log()
+    assert len(mounted(daemon.device)) == 1
+
+
+def test_a_configuration_that_is_wrong_at_the_first_start_is_not_tried_again(start_managed):
+    daemon = start_managed(address=ABSENT)
+    assert daemon.stop() == 0
+    daemon.kill()
+    daemon.config.write_text("nonsense")
+    daemon.begin()
+    assert daemon.wait() == 78
+
+
+def test_restarting_without_a_service_manager_is_refused(start_daemon):
+    daemon = start_daemon(address=ABSENT)
+    os.kill(daemon.pid, signal.SIGUSR2)
+    wait_until(lambda: "SIGUSR2: ignored: no service manager" in daemon.log(), "the line")
+    assert daemon.status()["device random"]["handover"] == "none"
+    assert daemon.stop() == 0
+
+
+# ---- listening sockets ----
+
+
+@pytest.mark.parametrize("how", [kill, restart])
+def test_a_client_that_connects_between_two_daemons_waits_and_is_served(start_managed, start_sim, place, how):
+    daemon = start_managed(sim=start_sim())
+    daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
+    succeed(daemon, restart)
+    assert "ekey.listen.egd" in daemon.service.store.names()
+    previous = daemon.pid
+    daemon.service.may_start.clear()
+    how(daemon)
+    wait_until(lambda: daemon.child.poll() is not None, "it has ended")
+    with egd.Client(place / "egd").say(egd.read(16)) as c:
+        daemon.service.may_start.set()
+        assert len(c.hear(16)) == 16
+    wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
+    assert daemon.stop() == 0
+    assert not (place / "egd").exists()
+
+
+def test_a_stop_finishes_the_replies_that_were_begun(start_managed, start_sim, place):
+    """The client reads nothing before the daemon stops; whole replies are what it has then."""
+    daemon = start_managed(sim=start_sim())
+    daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
+    succeed(daemon, restart)
+    with egd.Client(place / "egd").say(egd.read(200) * 20) as c:
+        wait_until(lambda: int(daemon.status()["listen egd"]["requests"]) == 20, "all are answered")
+        assert daemon.stop() == 0
+        assert len(c.hear_all()) == 20 * 200
 
 
 # ---- a daemon that hangs ----
@@ -285,14 +344,37 @@ def ended(pid):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root is missing, to stop a thread of another")
-def test_a_daemon_whose_loop_hangs_is_replaced_and_its_reader_served(start_sim, start_daemon):
-    daemon = start_daemon(address=ABSENT)
+def test_a_daemon_whose_loop_hangs_is_ended_and_its_reader_served(start_sim, start_managed):
+    daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
-    until_waiting(daemon, 1)
+    until_blocked(daemon, 1)
     daemon.config.write_text(daemon.config.read_text().replace(ABSENT, start_sim().address))
-    former = core(daemon.child.pid)
-    holder = Client(hold, former)
-    wait_until(lambda: ended(former), "its watchdog has ended it", 3 * PATIENCE_S)
+    previous = daemon.pid
+    holder = Client(hold, previous)
+    wait_until(lambda: ended(previous), "its watchdog has ended it", 3 * PATIENCE_S)
     holder.kill()
     assert len(reader.result()) == 16
-    assert "ended by signal 6 (Aborted): another one takes over 1 device" in daemon.log()
+    assert -signal.SIGABRT in daemon.service.statuses
+
+
+# ---- a part that cannot be started ----
+
+
+def test_a_broken_file_of_a_listener_ends_no_resumed_device(start_managed, start_sim, place):
+    """The pre-shared keys are being edited when the daemon is killed."""
+    psk = place / "psk"
+    psk.write_text(f"web1:{'42' * 32}\n")
+    psk.chmod(0o600)
+    daemon = start_managed(sim=start_sim())
+    reader = Client(read_one, daemon.device, 16)
+    assert len(reader.result()) == 16
+    address = f"tls:127.0.0.1:{egd.free_port()}"
+    daemon.config.write_text(daemon.config.read_text() + egd.section(address, psk=psk))
+    succeed(daemon, restart)
+    psk.write_text("half a li")
+    succeed(daemon, kill)
+    assert len(Client(read_one, daemon.device, 16).result()) == 16
+    assert len(resumed(daemon)) == 2
+    assert "waiting, next try in" in daemon.status()["listen egd"]["state"]
+    psk.write_text(f"web1:{'42' * 32}\n")
+    wait_until(lambda: "clients" in daemon.status()["listen egd"], "it listens")

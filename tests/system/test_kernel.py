@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from house import NOBODY, House, as_root, stop
-from processes import core, program, run, wait_until
+from processes import program, run, wait_until
 
 KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\n"
 CAP_SYS_ADMIN = 1 << 21
@@ -40,7 +40,7 @@ def keepers(daemon):
             process = state(status.parent.name)
         except OSError:
             continue
-        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == core(daemon.pid):
+        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == daemon.pid:
             found.append(int(status.parent.name))
     return found
 
@@ -115,7 +115,7 @@ def test_of_ambient_capabilities_the_keeper_has_one_and_the_daemon_none(house):
     sets = lambda pid: {kind: int(state(pid)[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")}
     wait_until(lambda: sets(keeper) == {"Inh": 0, "Prm": CAP_SYS_ADMIN, "Eff": CAP_SYS_ADMIN, "Amb": 0},
                "the keeper has one")
-    assert sets(core(daemon.pid)) == {"Inh": 0, "Prm": 0, "Eff": 0, "Amb": 0}
+    assert sets(daemon.pid) == {"Inh": 0, "Prm": 0, "Eff": 0, "Amb": 0}
 
 
 def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon(house):

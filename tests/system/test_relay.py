@@ -12,7 +12,7 @@ import pytest
 import ekeyd
 from egd import Client, read
 from house import SEED, as_root, stop
-from processes import PATIENCE_S, core, wait_until
+from processes import PATIENCE_S, wait_until
 from relay import ask_of, free_port, gaps, new_house, start_with_key
 from stream import BLOCK, block, expected
 
@@ -191,7 +191,7 @@ def test_upstream_that_hangs_is_left_after_the_timeout_and_taken_again(houses):
     ask_of(down, f"unix:{up.path}/egd", "timeout = 1s")
     wait_serves(down)
     assert down.read(5000) == expected(SEED, 0, 5000)
-    hanging = core(daemon.pid)
+    hanging = daemon.pid
     os.kill(hanging, signal.SIGSTOP)
     reader = subprocess.Popen(["head", "-c", "50000", str(down.device)], stdout=subprocess.PIPE)
     down.children.append(reader)

@@ -192,10 +192,12 @@ def test_without_any_right_to_a_device_the_rest_runs(place, start_as_nobody):
     assert daemon.stop() == 0
 
 
-def test_a_carrier_asked_for_by_name_must_be_had(start_as_nobody):
+def test_a_carrier_asked_for_by_name_is_waited_for(start_as_nobody):
     daemon = start_as_nobody("fuse")
-    assert daemon.wait() == 1
+    wait_until(lambda: "no [source]" in daemon.log(), "all has started")
     assert "cannot make the file to mount over: Permission denied" in daemon.log()
+    assert "what could not be started is tried again in 1 s" in daemon.log()
+    assert daemon.stop() == 0
 
 
 def test_makes_the_directory_of_its_control_socket(place, start_daemon):

@@ -25,8 +25,6 @@ import xml.etree.ElementTree as xml
 import mutations
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-# What is about to be removed.
-SKIP = r"daemon/parent|priv/(heir|parcel)|egd/(ledger|estate|renew)"
 FAST_S = 12
 FACTOR = 10  # of the time without a change, and some seconds: longer is a hang
 GRACE_S = 20
@@ -210,7 +208,7 @@ def main():
     parser.add_argument("n", type=int)
     args = parser.parse_args()
     chance = random.Random(args.seed)
-    lines = mutations.of_tree(TOP, SKIP)
+    lines = mutations.of_tree(TOP)
     chance.shuffle(lines)
     killed = survived = replaced = 0
     with tempfile.TemporaryDirectory(prefix="ekey.mutate.") as place:

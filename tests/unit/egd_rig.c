@@ -16,7 +16,6 @@
 #include "base/net.h"
 
 #define TURNS 10
-#define CLIENTS 64 /* places in the ledger */
 
 int
 egd_rig_begin(void **state)
@@ -30,7 +29,6 @@ egd_rig_begin(void **state)
 	sprintf(rig->path, "%s/egd", rig->dir);
 	rig->base = event_base_new();
 	rig->pool = pool_new(&pool);
-	rig->estate = estate_new(NULL, CLIENTS, false);
 	rig->given = -1;
 	rig->config = (struct egd_listen_config){
 		.name = "rig", .mode = 0600, .weight = 1, .max_clients = 8, .idle_ms = 3600000};
@@ -44,9 +42,8 @@ egd_rig_end(void **state)
 {
 	struct egd_rig *rig = *state;
 
-	egd_server_stop(&rig->server);
+	egd_server_stop(&rig->server, false);
 	egd_rig_totals(rig);
-	estate_free(&rig->estate);
 	pool_free(&rig->pool);
 	event_base_free(rig->base);
 	if (rig->given >= 0)
@@ -59,9 +56,9 @@ egd_rig_end(void **state)
 void
 egd_rig_start(struct egd_rig *rig)
 {
-	assert_int_equal(egd_server_start(rig->base, rig->pool, rig->estate, &rig->config,
-					  rig->given, &rig->server),
-			 0);
+	assert_int_equal(
+		egd_server_start(rig->base, rig->pool, &rig->config, rig->given, -1, &rig->server),
+		0);
 }
 
 /* Port 0 is for the kernel to choose, and not for a configuration: the socket is given. */

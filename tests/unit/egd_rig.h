@@ -12,13 +12,11 @@
 #include <stdint.h>
 
 #include "egd/egd_server.h"
-#include "egd/estate.h"
 
 struct egd_rig {
 	char dir[32], path[64];
 	struct event_base *base;
 	struct pool *pool;
-	struct estate *estate;
 	struct egd_server *server;
 	struct egd_listen_config config;
 	int given;     /* listens on TCP, or -1 */

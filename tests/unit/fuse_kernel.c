@@ -268,16 +268,18 @@ int
 kernel_succeed(struct kernel *k)
 {
 	struct table *killed = k->table;
-	int result;
+	int result, left;
 
-	k->table = table_new(&result);
+	k->table = table_new(&left);
 	memcpy(k->table, killed, sizeof(*killed));
 	table_free(&k->table);
 	kernel_unserve(k);
 	table_free(&killed);
 	close(k->table_fd);
-	k->table_fd = result;
-	result = table_adopt(k->table_fd, &k->table);
+	result = table_resume(left, &k->table, &k->table_fd);
+	if (result < 0)
+		k->table_fd = -1;
+	close(left);
 	if (result < 0)
 		return result;
 	kernel_serve(k);

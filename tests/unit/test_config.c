@@ -51,6 +51,7 @@ static const char whole[] = "# a comment\n"
 			    "weight = 100\n"
 			    "max-clients = 9\n"
 			    "idle = 60s\n"
+			    "greet = 64\n"
 			    "[listen guests]\n"
 			    "address = unix:/run/egd\n"
 			    "class = direct\n"
@@ -115,10 +116,12 @@ every_key_of_a_listener_too(void **state)
 	assert_int_equal(hosts->weight, 100);
 	assert_int_equal(hosts->max_clients, 9);
 	assert_int_equal(hosts->idle_ms, 60000);
+	assert_int_equal(hosts->greet, 64);
 	assert_int_equal(guests->mode, 0600);
 	assert_string_equal(guests->owner, "qemu:kvm");
 	assert_int_equal(guests->weight, 1);
 	assert_int_equal(guests->rate, 0);
+	assert_int_equal(guests->greet, 0);
 }
 
 static void
@@ -299,6 +302,7 @@ static const struct {
 	{LISTEN("unix:/x") "weight = 101\n", 4, "it must be 1 to 100"},
 	{LISTEN("unix:/x") "weight = 0\n", 4, "it must be 1 to 100"},
 	{LISTEN("unix:/x") "max-clients = 0\n", 4, "1 to 65536"},
+	{LISTEN("unix:/x") "greet = 256\n", 4, "greet must be 0..255 bytes"},
 	{LISTEN("unix:/x") "idle = 0s\n", 4, "a time is needed"},
 	{LISTEN("unix:/x") "idle = 1d\n", 4, "use ms, s, min or h"},
 	{"[kernel]\ninterval = 60\n", 2, "use ms, s, min or h"},
@@ -450,7 +454,7 @@ truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond(void **state)
 
 		assert_int_equal(good, errors.count == 0);
 		for (size_t i = 0; i < errors.count; i++)
-			assert_in_range(errors.at[i].line, 1, 47);
+			assert_in_range(errors.at[i].line, 1, 48);
 	}
 }
 
@@ -523,9 +527,10 @@ listeners_differ_by_any_key(void **state)
 {
 	const size_t fields[] = {
 #define FIELD(name) offsetof(struct egd_listen_config, name)
-		FIELD(name),  FIELD(address), FIELD(allow),  FIELD(proxy_from),  FIELD(mode),
-		FIELD(owner), FIELD(psk),     FIELD(cert),   FIELD(key),         FIELD(ca),
-		FIELD(rate),  FIELD(burst),   FIELD(weight), FIELD(max_clients), FIELD(idle_ms)};
+		FIELD(name),   FIELD(address),     FIELD(allow),   FIELD(proxy_from),
+		FIELD(mode),   FIELD(owner),       FIELD(psk),     FIELD(cert),
+		FIELD(key),    FIELD(ca),          FIELD(rate),    FIELD(burst),
+		FIELD(weight), FIELD(max_clients), FIELD(idle_ms), FIELD(greet)};
 	const struct egd_listen_config a = {.name = "a"};
 
 	(void)state;

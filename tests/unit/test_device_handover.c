@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A server is killed in the middle of anything, another one goes on: the kernel must not notice. */
+/* A daemon is killed at any point and the next one resumes its device: the kernel sees a delay
+ * only. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -36,7 +37,7 @@ leave_read_in_hand(struct kernel *k, uint64_t unique, uint64_t fh, uint32_t size
 }
 
 static void
-says_nothing_to_a_kernel_that_waits_for_nothing(void **state)
+sends_nothing_when_nothing_is_pending(void **state)
 {
 	struct kernel *k = *state;
 
@@ -47,7 +48,7 @@ says_nothing_to_a_kernel_that_waits_for_nothing(void **state)
 }
 
 static void
-open_files_go_on(void **state)
+resumes_open_files(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t first = kernel_open(k, O_RDONLY, 0), second = kernel_open(k, O_RDONLY, 0);
@@ -62,7 +63,7 @@ open_files_go_on(void **state)
 }
 
 static void
-blocked_reads_are_answered_by_the_next(void **state)
+answers_blocked_reads_of_the_previous_daemon(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0);
@@ -78,7 +79,7 @@ blocked_reads_are_answered_by_the_next(void **state)
 }
 
 static void
-bytes_granted_before_the_end_are_lost_and_counted(void **state)
+counts_bytes_granted_before_the_crash_as_lost(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 256, O_RDONLY);
@@ -94,7 +95,7 @@ bytes_granted_before_the_end_are_lost_and_counted(void **state)
 }
 
 static void
-interrupts_find_reads_of_the_former(void **state)
+interrupts_reads_of_the_previous_daemon(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 64, O_RDONLY);
@@ -106,7 +107,7 @@ interrupts_find_reads_of_the_former(void **state)
 }
 
 static void
-a_read_taken_and_not_noted_is_answered(void **state)
+answers_a_read_that_was_taken_and_not_noted(void **state)
 {
 	struct kernel *k = *state;
 
@@ -117,7 +118,7 @@ a_read_taken_and_not_noted_is_answered(void **state)
 }
 
 static void
-a_read_that_was_noted_too_is_answered_once(void **state)
+answers_a_noted_read_once(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0), unique = kernel_read(k, fh, 64, O_RDONLY);
@@ -130,7 +131,7 @@ a_read_that_was_noted_too_is_answered_once(void **state)
 }
 
 static void
-an_open_taken_and_not_answered_is(void **state)
+answers_an_open_that_was_taken(void **state)
 {
 	struct kernel *k = *state;
 	const struct fuse_open_in in = {.flags = O_RDONLY};
@@ -142,7 +143,7 @@ an_open_taken_and_not_answered_is(void **state)
 }
 
 static void
-a_request_that_was_dealt_with_is_not_again(void **state)
+answers_no_finished_request_again(void **state)
 {
 	struct kernel *k = *state;
 
@@ -153,7 +154,7 @@ a_request_that_was_dealt_with_is_not_again(void **state)
 }
 
 static void
-a_read_of_who_gave_more_is_cut(void **state)
+cuts_a_read_longer_than_the_largest_reply(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t unique = kernel_read(k, kernel_open(k, O_RDONLY, 0), 4096, O_RDONLY);
@@ -166,7 +167,7 @@ a_read_of_who_gave_more_is_cut(void **state)
 }
 
 static void
-armed_polls_are_woken_and_can_be_armed_again(void **state)
+wakes_armed_polls_which_can_be_armed_again(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY | O_NONBLOCK, 0);
@@ -181,7 +182,7 @@ armed_polls_are_woken_and_can_be_armed_again(void **state)
 }
 
 static void
-what_was_delivered_is_counted_over_all(void **state)
+counts_deliveries_over_all_daemons(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t fh = kernel_open(k, O_RDONLY, 0);
@@ -199,7 +200,7 @@ what_was_delivered_is_counted_over_all(void **state)
 }
 
 static void
-another_version_is_refused(void **state)
+refuses_state_of_another_version(void **state)
 {
 	struct kernel *k = *state;
 
@@ -208,7 +209,7 @@ another_version_is_refused(void **state)
 }
 
 static void
-nonsense_is_refused(void **state)
+refuses_inconsistent_state(void **state)
 {
 	struct kernel *k = *state;
 
@@ -217,48 +218,24 @@ nonsense_is_refused(void **state)
 	assert_int_equal(kernel_succeed(k), -EINVAL);
 }
 
-/* Nobody survives this one: the fourth does not try. */
-static void
-who_dies_of_it_again_and_again_is_refused(void **state)
-{
-	struct kernel *k = *state;
-
-	for (int i = 0; i < TABLE_ADOPTIONS_MAX; i++)
-		assert_int_equal(kernel_succeed(k), 0);
-	assert_int_equal(kernel_succeed(k), -ELOOP);
-}
-
-static void
-who_survives_may_be_followed_for_ever(void **state)
-{
-	struct kernel *k = *state;
-
-	for (int i = 0; i < 3 * TABLE_ADOPTIONS_MAX; i++) {
-		assert_int_equal(kernel_succeed(k), 0);
-		table_survived(k->table);
-	}
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		BOTH(says_nothing_to_a_kernel_that_waits_for_nothing),
-		BOTH(open_files_go_on),
-		BOTH(blocked_reads_are_answered_by_the_next),
-		BOTH(bytes_granted_before_the_end_are_lost_and_counted),
-		BOTH(interrupts_find_reads_of_the_former),
-		BOTH(a_read_taken_and_not_noted_is_answered),
-		BOTH(a_read_that_was_noted_too_is_answered_once),
-		BOTH(an_open_taken_and_not_answered_is),
-		BOTH(a_request_that_was_dealt_with_is_not_again),
-		BOTH(a_read_of_who_gave_more_is_cut),
-		BOTH(armed_polls_are_woken_and_can_be_armed_again),
-		BOTH(what_was_delivered_is_counted_over_all),
-		BOTH(another_version_is_refused),
-		BOTH(nonsense_is_refused),
-		BOTH(who_dies_of_it_again_and_again_is_refused),
-		BOTH(who_survives_may_be_followed_for_ever),
+		BOTH(sends_nothing_when_nothing_is_pending),
+		BOTH(resumes_open_files),
+		BOTH(answers_blocked_reads_of_the_previous_daemon),
+		BOTH(counts_bytes_granted_before_the_crash_as_lost),
+		BOTH(interrupts_reads_of_the_previous_daemon),
+		BOTH(answers_a_read_that_was_taken_and_not_noted),
+		BOTH(answers_a_noted_read_once),
+		BOTH(answers_an_open_that_was_taken),
+		BOTH(answers_no_finished_request_again),
+		BOTH(cuts_a_read_longer_than_the_largest_reply),
+		BOTH(wakes_armed_polls_which_can_be_armed_again),
+		BOTH(counts_deliveries_over_all_daemons),
+		BOTH(refuses_state_of_another_version),
+		BOTH(refuses_inconsistent_state),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,30 @@ what_a_stranger_adds_never_enters_the_pool(void **state)
 	close(fd);
 }
 
+/* A client that waits for the answer of a previous daemon sends nothing: QEMU's rng-egd. */
+static void
+greets_each_client_as_if_it_had_asked(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd, next;
+
+	rig->config.greet = 6;
+	egd_rig_start(rig);
+	egd_rig_put(rig, 8);
+	fd = egd_rig_join(rig);
+	HEARS(rig, fd, "\0\0\0\0\0\0");
+	next = egd_rig_join(rig); /* its greeting waits in the queue like any read */
+	HEARS(rig, next, "");
+	SAY(rig, next, "\2\2");
+	egd_rig_put(rig, 8);
+	HEARS(rig, next, "\0\1\0\0\0\2\0\0");
+	HEARS(rig, fd, "");
+	assert_int_equal(egd_rig_totals(rig).delivered, 14);
+	assert_int_equal(egd_rig_status(rig).account.requests, 3);
+	close(fd);
+	close(next);
+}
+
 /* The client says all at once, and hears all, whatever the socket and the server hold of it. */
 static void
 replies_keep_their_order_at_any_depth(void **state)
@@ -314,7 +338,7 @@ a_slow_reader_takes_no_more_than_it_can_hold(void **state)
 	}
 	assert_int_equal(egd_rig_totals(rig).delivered, taken);
 	assert_in_range(taken, 4096, 1 << 18); /* bytes; the kernel alone would take megabytes */
-	egd_server_stop(&rig->server);
+	egd_server_stop(&rig->server, false);
 	assert_in_range(egd_rig_totals(rig).lost, 1, 3072);
 	close(fd);
 }
@@ -661,7 +685,7 @@ a_proxy_over_a_unix_socket_is_known_by_its_user(void **state)
 	fd = egd_rig_join(rig);
 	SAY(rig, fd, "\2\4");
 	egd_rig_hears_the_end(rig, fd);
-	egd_server_stop(&rig->server);
+	egd_server_stop(&rig->server, false);
 	strcpy(rig->config.proxy_from, "4711");
 	egd_rig_start(rig);
 	fd = egd_rig_join(rig);
@@ -712,6 +736,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		PROMISE(each_command_has_its_reply),
 		PROMISE(what_a_stranger_adds_never_enters_the_pool),
+		PROMISE(greets_each_client_as_if_it_had_asked),
 		PROMISE(replies_keep_their_order_at_any_depth),
 		PROMISE(a_full_pool_is_served_at_once),
 		PROMISE(a_read_is_whole_or_waits),

@@ -217,7 +217,7 @@ answers_to_a_listener_that_was_ended_do_no_harm(void **state)
 	for (int i = 0; i < 3; i++) {
 		egd_rig_start(rig);
 		egd_rig_turn(rig);
-		egd_server_stop(&rig->server);
+		egd_server_stop(&rig->server, false);
 	}
 	egd_rig_start(rig);
 	egd_rig_put(rig, 4);
@@ -230,8 +230,7 @@ it_does_not_start_without_a_connector(void **state)
 {
 	struct egd_rig *rig = *state;
 
-	assert_true(egd_server_start(rig->base, rig->pool, rig->estate, &rig->config, -1,
-				     &rig->server) < 0);
+	assert_true(egd_server_start(rig->base, rig->pool, &rig->config, -1, -1, &rig->server) < 0);
 	assert_null(rig->server);
 }
 

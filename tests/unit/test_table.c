@@ -126,14 +126,13 @@ keeps_no_more_of_the_handshake_than_fits(void **state)
 	assert_int_equal(t->files[0].next_free, 0); /* what follows is as it was */
 }
 
-/* A kill between two instructions leaves chains and counts as they come, but entries as they are.
- */
+/* A kill between two instructions leaves chains and counts in any state, but entries whole. */
 static void
-an_heir_believes_entries_and_nothing_else(void **state)
+resumes_entries_and_recounts_the_rest(void **state)
 {
-	struct table *t, *heir;
+	struct table *t, *next;
 	uint32_t kept, closed;
-	int fd;
+	int fd, next_fd;
 
 	(void)state;
 	t = table_new(&fd);
@@ -145,40 +144,80 @@ an_heir_believes_entries_and_nothing_else(void **state)
 	t->files_free = kept;
 	t->files_open = t->reads_pending = t->files[kept].reads = 4711;
 	t->reads_free = 0;
-	assert_int_equal(table_adopt(fd, &heir), 0);
-	assert_int_equal(heir->files_open, 1);
-	assert_int_equal(heir->reads_pending, 1);
-	assert_int_equal(heir->files[kept].reads, 1);
-	assert_int_equal(table_file_open(heir, 3), closed);
-	assert_int_equal(table_read_add(heir, kept, 78, 16), 1);
-	table_free(&heir);
+	memcpy(t->request, "\x08\0\0\0hand", 8);
+	assert_int_equal(table_resume(fd, &next, &next_fd), 0);
+	assert_int_equal(next->files_open, 1);
+	assert_int_equal(next->reads_pending, 1);
+	assert_int_equal(next->files[kept].reads, 1);
+	assert_memory_equal(next->request, "\x08\0\0\0hand", 8);
+	assert_int_equal(table_file_open(next, 3), closed);
+	assert_int_equal(table_read_add(next, kept, 78, 16), 1);
+	assert_int_equal(table_generation(next_fd), 1);
+	table_free(&next);
 	table_free(&t);
 	close(fd);
+	close(next_fd);
+}
+
+/* A process of the previous daemon may have survived it. */
+static void
+a_process_that_maps_the_previous_table_cannot_change_the_resumed_one(void **state)
+{
+	struct table *t, *next;
+	int fd, next_fd;
+
+	(void)state;
+	t = table_new(&fd);
+	table_read_add(t, table_file_open(t, 1), 77, 16);
+	table_keep_init(t, 26, "init", 4);
+	assert_int_equal(table_resume(fd, &next, &next_fd), 0);
+	t->reads[0].file = UINT32_MAX;
+	t->files_used = UINT32_MAX;
+	assert_int_equal(next->reads[0].file, 0);
+	assert_int_equal(next->files_used, 1);
+	table_free(&next);
+	table_free(&t);
+	close(fd);
+	close(next_fd);
 }
 
 static void
-a_table_of_another_layout_is_refused(void **state)
+refuses_to_resume(const struct table *t, size_t len, int error)
 {
-	struct table *heir;
-	int fd = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct table *next = NULL;
+	int fd = memfd_create("state", MFD_CLOEXEC), next_fd = -1;
 
-	(void)state;
-	assert_int_equal(ftruncate(fd, sizeof(struct table) + 4096), 0);
-	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
-	assert_int_equal(table_adopt(fd, &heir), -EPROTO);
+	assert_int_equal(pwrite(fd, t, len, 0), len);
+	assert_int_equal(table_resume(fd, &next, &next_fd), error);
+	assert_null(next);
+	assert_int_equal(next_fd, -1);
 	close(fd);
 }
 
 static void
-what_can_change_its_size_is_no_table(void **state)
+refuses_state_that_is_short_or_inconsistent(void **state)
 {
-	struct table *heir;
-	int fd = memfd_create("none", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct table *t = *state;
+	const size_t head = offsetof(struct table, files),
+		     all = offsetof(struct table, request) + 4;
 
-	(void)state;
-	assert_int_equal(ftruncate(fd, sizeof(struct table)), 0);
-	assert_int_equal(table_adopt(fd, &heir), -EINVAL);
-	close(fd);
+	refuses_to_resume(t, all, -EINVAL); /* no handshake */
+	table_keep_init(t, 26, "init", 4);
+	(void)table_file_open(t, 1);
+	for (size_t len = 0; len < head; len++)
+		refuses_to_resume(t, len, -EPROTO);
+	refuses_to_resume(t, all - 1, -EPROTO);
+	memset(t->path, 'x', sizeof(t->path));
+	refuses_to_resume(t, all, -EINVAL);
+	memset(t->path, 0, sizeof(t->path));
+	t->files_used = TABLE_FILES + 1;
+	refuses_to_resume(t, all, -EINVAL);
+	t->files_used = 1;
+	t->reads_used = UINT32_MAX;
+	refuses_to_resume(t, all, -EINVAL);
+	t->reads_used = 0;
+	t->version++;
+	refuses_to_resume(t, all, -EPROTO);
 }
 
 int
@@ -196,9 +235,11 @@ main(void)
 		cmocka_unit_test_setup_teardown(knows_open_files_only, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(keeps_no_more_of_the_handshake_than_fits, set_up,
 						tear_down),
-		cmocka_unit_test(an_heir_believes_entries_and_nothing_else),
-		cmocka_unit_test(a_table_of_another_layout_is_refused),
-		cmocka_unit_test(what_can_change_its_size_is_no_table),
+		cmocka_unit_test(resumes_entries_and_recounts_the_rest),
+		cmocka_unit_test(
+			a_process_that_maps_the_previous_table_cannot_change_the_resumed_one),
+		cmocka_unit_test_setup_teardown(refuses_state_that_is_short_or_inconsistent, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -108,7 +108,7 @@ take_up(struct carrier *c)
 
 	if (result < 0)
 		return result;
-	if (!requests_adopt(c->requests))
+	if (!requests_resume(c->requests))
 		return carrier_fail(c, -ENFILE, "the pool has no place for all who have it open");
 	replay_reads(c);
 	replay_last(c);
@@ -130,7 +130,7 @@ carrier_reattach(struct carrier *c, int fd)
 }
 
 int
-carrier_adopt(struct carrier *c, int fd)
+carrier_resume(struct carrier *c, int fd)
 {
 	int result = carrier_reattach(c, fd);
 

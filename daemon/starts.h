@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How many daemons in a row ended before they were ready, and before they had served for a second:
+ * two numbers in the service manager's store, so that a daemon that crashes at each start is slowed
+ * down, and does not crash for ever while it resumes the same saved state.
+ */
+#ifndef DAEMON_STARTS_H
+#define DAEMON_STARTS_H
+
+#include <stdint.h>
+
+#include "base/fd_store.h"
+#include "daemon/config.h"
+
+#define STARTS_HEALTHY_MS 1000 /* of service, after which a start has succeeded */
+#define STARTS_UNREADY_MAX 3   /* in a row, after which saved state is discarded */
+
+struct starts_count {
+	uint32_t unready, early; /* ends in a row */
+};
+
+struct starts {
+	int fd;                    /* -1: there is no store */
+	struct starts_count count; /* before this start */
+};
+
+/* Counts this start as one that ends at once, until the calls below. */
+void starts_begin(struct starts *starts, struct fd_store *store);
+void starts_ready(struct starts *starts);
+void starts_succeeded(struct starts *starts);
+void starts_finish(struct starts *starts);
+
+/*
+ * Discards what came back for sections that are not configured any more; and every device, when too
+ * many daemons in a row ended before they were ready.
+ */
+void starts_discard(const struct starts *starts, struct fd_store *store,
+		    const struct config *config);
+
+/* How long this daemon has to wait before it does anything else, in ms; 0: not at all. */
+unsigned starts_delay_ms(const struct starts *starts);
+
+#endif
