@@ -55,7 +55,7 @@ unit_tests  := agent appear backoff base bucket census cloned config connector c
                intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder source_log table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
+               source source_ladder source_log sources table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip table usb_descriptor xenstore
@@ -146,8 +146,8 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel usb_bus): $(BUILD)/tests/unit/stopped_clock.o
-$(BUILD)/tests/unit/test_usb_bus: $(BUILD)/tests/unit/fake_usb.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel sources usb_bus): $(BUILD)/tests/unit/stopped_clock.o
+$(addprefix $(BUILD)/tests/unit/test_,sources usb_bus): $(BUILD)/tests/unit/fake_usb.o
 $(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 
 # A device over an empty pool, for the system tests of the device.

@@ -25,7 +25,7 @@ import xml.etree.ElementTree as xml
 import mutations
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-FAST_S = 12
+FAST_S = 20
 FACTOR = 10  # of the time without a change, and some seconds: longer is a hang
 GRACE_S = 20
 AT_A_TIME = 4

@@ -14,8 +14,8 @@
 
 #include "backend/usb_sysfs.h"
 
-#define KEYS_MAX 8
-#define FLYING_MAX 32
+#define KEYS_MAX 64
+#define FLYING_MAX (KEYS_MAX * 17)
 
 struct key {
 	char serial[USB_SERIAL_MAX + 1];

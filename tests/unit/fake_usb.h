@@ -17,7 +17,7 @@
 #define FAKE_USB_SERIAL "M/tBF1IwMQA+AAAA"
 #define FAKE_USB_IN 0x81
 #define FAKE_USB_OUT 0x03
-#define FAKE_USB_ACTS_MAX 16
+#define FAKE_USB_ACTS_MAX 256
 
 extern struct fake_usb {
 	/* What the next calls return. */
