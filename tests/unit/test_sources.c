@@ -248,6 +248,10 @@ as_many_keys_as_expected_are_not_told(void **state)
 	r->any = start(r, "keys", "usb", 1);
 	wait_ms(r, SETTLE_MS);
 	assert_int_equal(log_lines_count("expected"), 0);
+	fake_usb_unplug(SERIAL);
+	turn(r);
+	wait_ms(r, SETTLE_MS);
+	assert_int_equal(log_lines_count("source keys: 0 of 1 expected keys present\n"), 1);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
