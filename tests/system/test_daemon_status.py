@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from egd import Client, free_port, read, section
-from house import NOBODY, as_root
+from house import NOBODY, House, as_root
 from processes import BUILD, PATIENCE_S, wait_until
 from stream import BLOCK
 
@@ -57,6 +57,41 @@ ended_start 0
 """
 
 
+RELAY = r"""
+source up: expected 0; present 1; type egd; address unix:.*/egd; state .+; connected yes; serves yes; paused .+;
+connects 1; use pool; class direct; credit_bits_per_byte 7; stands_by no; upstream_bits \d+; answers 1;
+requests [1-9]\d*; round_bytes [1-9]\d*; read_bytes [1-9]\d*; late 0; violations 0; heard_ms_ago \d+; health healthy;
+health_cause none; health_alarms 0; in \d+; pooled \d+; rejected 0; held 0
+"""
+
+
+def assert_rows(status, wanted):
+    """These subjects have exactly these rows, in this order."""
+    subjects = re.split(r"\n(?=\w+ \S+: )", wanted.strip())
+    for subject in subjects:
+        name, _, rows = subject.replace("\n", " ").partition(": ")
+        rows = [row.split(" ", 1) for row in rows.split("; ")]
+        assert list(status[name]) == [key for key, _ in rows]
+        for key, value in rows:
+            assert re.fullmatch(value, status[name][key]), (name, key, status[name][key])
+    return [subject.partition(":")[0] for subject in subjects]
+
+
+def test_status_has_every_row_of_a_server_that_is_asked(house, place):
+    other = House(place / "other")
+    other.path.mkdir()
+    try:
+        house.start_sim()
+        house.write_config(house.source(), section(f"unix:{house.path}/egd"))
+        house.start_daemon()
+        other.write_config(f"[source up]\ntype = egd\naddress = unix:{house.path}/egd\n")
+        other.start_daemon()
+        wait_until(lambda: int(other.status()["pool -"]["level_bytes"]) >= 2048, "it has read ahead")
+        assert_rows(other.status(), RELAY)
+    finally:
+        other.clear()
+
+
 @as_root
 def test_status_has_every_row(house):
     house.start_sim()
@@ -71,14 +106,7 @@ def test_status_has_every_row(house):
         assert len(device.read(16)) == 16
         house.wait_full()
         status = house.status()
-    subjects = re.split(r"\n(?=\w+ \S+: )", ROWS.strip())
-    assert list(status) == [subject.partition(":")[0] for subject in subjects]
-    for subject in subjects:
-        name, _, rows = subject.replace("\n", " ").partition(": ")
-        wanted = [row.split(" ", 1) for row in rows.split("; ")]
-        assert list(status[name]) == [key for key, _ in wanted]
-        for key, value in wanted:
-            assert re.fullmatch(value, status[name][key]), (name, key, status[name][key])
+    assert assert_rows(status, ROWS) == list(status)
 
 
 def ekeyctl(*argv):

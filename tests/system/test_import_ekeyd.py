@@ -84,6 +84,19 @@ def test_every_call_is_translated_or_named(place):
     assert "Frobnicate 1\n;   not known, and left out" in text
 
 
+def test_a_call_without_its_arguments_is_named(place):
+    conf = place / "ekeyd.conf"
+    calls = ["TCPControlSocket", "UnixControlSocket", "Keyring", "Daemonise", "SetOutputToFile", "EGDTCPSocket",
+             "EGDUnixSocket", "AddEntropyKey", "AddEntropyKeys"]
+    others = ["SetOutputToKernel", "RemoveEntropyKey", "ListEntropyKeys", "StatEntropyKey", "Shutdown", "Bye"]
+    conf.write_text("".join(f"{call}()\n" for call in calls + others))
+    text = imported(conf)
+    check(place, text)
+    assert text.count("something is missing there") == len(calls)
+    conf.write_text("".join(f'{call}("1")\n' for call in calls))
+    assert "something is missing there" not in imported(conf)
+
+
 def test_a_credit_that_comes_after_its_sources_is_theirs(place):
     conf = place / "ekeyd.conf"
     for call, credit in ("SetOutputToKernel(5)", 5), ("SetOutputToKernel()", 4):

@@ -37,12 +37,12 @@ NEAR = {
     "ekey": "rekey faults sim_ekeyd memory hwreport",
     "pool": "device device_fuse egd memory kernel wipe clients",
     "backend": "relay daemon_sources faults wipe tls_peers hwreport memory daemon_reload",
-    "cuse": "device device_fuse device_life crash memory daemon",
+    "cuse": "device device_fuse device_life crash handover memory daemon",
     "egd": "egd egd_listen egd_hostile haproxy clients tls memory wipe",
     "kernel": "kernel memory wipe",
     "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
     "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status haproxy kernel wipe egd_listen relay",
-    "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status",
+    "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status wipe",
     "guest": "feed tls memory",
 }
 

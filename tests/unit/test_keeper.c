@@ -69,6 +69,8 @@ more_than_the_limits_is_refused(void **state)
 	assert_int_equal(keeper_answer(fd), -EAGAIN);
 	assert_int_equal(keeper_feed(fd, bytes, 2, 17, false), 0);
 	assert_int_equal(answer_of(fd), -EINVAL);
+	assert_int_equal(keeper_feed(fd, bytes, 2, 16, false), 0);
+	assert_int_not_equal(answer_of(fd), -EINVAL); /* 0, or -EPERM of who is not root */
 	assert_int_equal(keeper_feed(fd, bytes, sizeof(bytes), 0, true), 0);
 	assert_int_equal(answer_of(fd), 0);
 }

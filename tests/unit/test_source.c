@@ -24,6 +24,7 @@
 #include "crypto/pem64.h"
 #include "tests/unit/device.h"
 #include "tests/unit/folder.h"
+#include "tests/unit/log_lines.h"
 
 #define LIMIT_S 30 /* a test that waits for what never comes is ended by SIGALRM */
 #define BLOCK DEVICE_BLOCK_LEN
@@ -519,10 +520,17 @@ unknown_key_is_a_state_until_the_keyring_has_it(void **state)
 {
 	struct bench *b = *state;
 
+	int before = log_lines_begin();
+
+	log_set_level(LOG_LEVEL_INFO);
 	b->ring->len = 0;
 	plug(b);
 	start_source(b);
 	turn_until_state(b, session_state_text(SESSION_UNKNOWN_KEY));
+	assert_int_equal(log_lines_count("its long-term key is not in the keyring /etc/keyring: "),
+			 1);
+	log_lines_end(before);
+	log_set_level(LOG_LEVEL_ERR);
 	b->ring->len = 1;
 	source_keyring_changed(b->source);
 	/* The device asks about once a second. */

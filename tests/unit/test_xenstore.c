@@ -288,6 +288,21 @@ a_seed_is_the_guests_before_it_has_a_value(void **state)
 	was_asked(rig, WRITE, asked, (uint32_t)path + XEN_SEED_TEXT_LEN);
 }
 
+/* At whatever step it fails: nothing follows. */
+static void
+a_seed_that_cannot_be_put_is_an_error(void **state)
+{
+	static const uint8_t seed[XEN_SEED_LEN] = {1};
+	struct rig *rig = *state;
+
+	for (int failing = 0; failing < 3; failing++) {
+		for (int i = 0; i < failing; i++)
+			answer(rig, i == 1 ? SET_PERMS : WRITE, "OK", 3);
+		ANSWER(rig, ERROR, "EACCES\0");
+		assert_int_equal(xen_seed_put(rig->ours, 7, seed), -EACCES);
+	}
+}
+
 static void
 a_seed_is_taken_once(void **state)
 {
@@ -392,6 +407,7 @@ main(void)
 		TEST(a_guest_without_the_channel_is_told_so),
 		TEST(what_is_no_console_number_is_passed_over),
 		TEST(a_seed_is_the_guests_before_it_has_a_value),
+		TEST(a_seed_that_cannot_be_put_is_an_error),
 		TEST(a_seed_is_taken_once),
 		TEST(a_seed_that_cannot_be_removed_is_not_used),
 		TEST(what_is_no_seed_is_not_used),
