@@ -129,7 +129,7 @@ class Template:
                        check=True, timeout=limit_s)
         self.kernel = [
             "-kernel", folder / "vmlinuz", "-initrd", self.place / "first.cpio", "-append",
-            "console=ttyS0 quiet loglevel=2 no_timer_check panic=-1 mitigations=off nokaslr audit=0"
+            qemu.LINE +
             f" rig_init=/rig/tests/rig/init rig_job=/rig/{job} rig_build=/rig",
         ]
 

@@ -15,8 +15,7 @@ from processes import BUILD, PATIENCE_S, wait_until  # pylint: disable=wrong-imp
 
 MEMORY_MIB = 128
 IN_FLIGHT = 512  # bytes at most that are on their way from the daemon to a guest's file
-LINE = """console=ttyS0 quiet loglevel=2 no_timer_check panic=-1 mitigations=off nokaslr audit=0 cryptomgr.notests
-lsm= ipv6.disable=1"""
+LINE = f"{qemu.LINE} cryptomgr.notests lsm= ipv6.disable=1"
 
 
 @functools.cache

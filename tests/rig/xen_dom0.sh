@@ -122,7 +122,7 @@ succeed() {
 # ---- guests ----
 words() { echo "rig_seed=$seed rig_bytes=$rig_bytes rig_span=$rig_span rig_way=$1"; }
 
-arguments="console=hvc0 quiet loglevel=3 random.trust_cpu=off panic=1 mitigations=off nokaslr audit=0"
+arguments="console=hvc0 quiet loglevel=3 random.trust_cpu=off panic=1 mitigations=off nokaslr audit=0 no_timer_check"
 
 # processors_of TYPE: one whose own processor is emulated by another may end in a triple fault when it
 # moves, and stays where dom0 is not.
