@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """make bench: ours beside real peers, measured in one run. It tells; it never judges by time.
 
-run.py BUILD [decode] [device] [egd] [wake] [idle]: all when none is named. Ends within 5 minutes.
+run.py BUILD [decode] [device] [egd] [wake] [idle]: all when none is named. Some five minutes on a quiet machine.
 """
 
 import subprocess

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root in a guest of tests/rig/qemu.py (test_usb.py): the key as a USB gadget of Linux, on
+# Runs as root in a guest of tests/rig/qemu.py: the key as a USB gadget of Linux, on
 # the dummy controller. So that the daemon does not only agree with our own USB/IP.
 . "${0%/*}/promises.sh"
 . "${0%/*}/keys.sh"

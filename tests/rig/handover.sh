@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root in a guest of tests/rig/qemu.py (test_guests.py): daemons end, by kill -9 and by
+# Runs as root in a guest of tests/rig/qemu.py: daemons end, by kill -9 and by
 # restart, while readers and pollers wait for their device. rig_rounds: how many, of each kind and
 # carrier.
 limit=$((30 + 5 * rig_rounds))

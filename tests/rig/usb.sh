@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root in a guest of tests/rig/qemu.py (test_usb.py): a simulated key on a USB of the real
+# Runs as root in a guest of tests/rig/qemu.py: a simulated key on a USB of the real
 # kernel, first as Linux sees it, then as the source of a real /dev/ekey-random.
 # rig_address: usb or tty, how the daemon gets at the key.
 # rig_cycles: how often the key is unplugged while readers wait.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root in a guest of tests/rig/qemu.py (test_usb_keys.py): what the daemon does about keys
+# Runs as root in a guest of tests/rig/qemu.py: what the daemon does about keys
 # that come, go, fall silent or fail, and about those who also want them.
 . "${0%/*}/promises.sh"
 . "${0%/*}/keys.sh"
