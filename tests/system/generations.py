@@ -24,9 +24,9 @@ def status(daemon):
 
 
 def succeeded(daemon, previous):
-    """The status of another daemon, when there is one and it serves."""
+    """The status of another daemon, when there is one, it serves and its service manager has noted its pid."""
     rows = status(daemon)
-    return rows and int(rows["daemon -"]["pid"]) != previous and rows
+    return rows and previous != int(rows["daemon -"]["pid"]) == daemon.pid and rows
 
 
 def succeed(daemon, how):

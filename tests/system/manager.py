@@ -87,13 +87,21 @@ class Service:
         with open(self.log_path, "ab") as output:
             child = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *words],
-                env=env, preexec_fn=lambda: arrange([fd for _, fd in kept]), close_fds=False,
+                env=env, preexec_fn=lambda: self.arrange([fd for _, fd in kept]), close_fds=False,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )
         for _, fd in kept:
             os.close(fd)
-        self.pidfile.write_text(str(child.pid), encoding="ascii")
         return child
+
+    def arrange(self, fds):
+        """In the child: its pid is known before it serves; the store is from FIRST_FD on, and no file behind it."""
+        file = os.open(self.pidfile, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.write(file, b"%d" % os.getpid())
+        high = [os.dup2(fd, 200 + i) for i, fd in enumerate(fds)]
+        for i, fd in enumerate(high):
+            os.dup2(fd, FIRST_FD + i)
+        os.closerange(FIRST_FD + len(fds), 1024)
 
     def follow(self):
         while self.again(self.child.wait()):
@@ -130,14 +138,6 @@ class Service:
             self.child.kill()
         self.thread.join()
         self.store.close()
-
-
-def arrange(fds):
-    """From FIRST_FD on, in this order; nothing else of ours is open behind them."""
-    high = [os.dup2(fd, 200 + i) for i, fd in enumerate(fds)]
-    for i, fd in enumerate(high):
-        os.dup2(fd, FIRST_FD + i)
-    os.closerange(FIRST_FD + len(fds), 1024)
 
 
 def main():
