@@ -42,10 +42,6 @@ def wait_for(what, condition, seconds=START_S):
         time.sleep(0.02)
 
 
-def child_of(pid):
-    return int(pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
-
-
 class Program:
     """One running program, in its own folder's log; ended when the block ends."""
 
@@ -156,9 +152,6 @@ class Place:
             daemon.once(f"the device {device}", lambda: is_served(device))
         else:
             daemon.once("the control socket", control.exists)
-        daemon.pid = child_of(daemon.pid)  # what is measured; the parent only waits
-        if cpus is not None:
-            os.sched_setaffinity(daemon.pid, cpus)
         return daemon
 
     def is_full(self):

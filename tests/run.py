@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import xml.etree.ElementTree as xml
 
@@ -41,6 +42,7 @@ class Count(dict):
 
 
 CHILDREN = set()
+ENDED = threading.Event()  # no more of them may run
 
 
 def end(child):
@@ -59,6 +61,8 @@ def run(command, limit, **options):
     )
     CHILDREN.add(child)
     try:
+        if ENDED.is_set():
+            return None, ""
         output, _ = child.communicate(timeout=limit)
         return child.returncode, output
     except subprocess.TimeoutExpired as late:
@@ -217,9 +221,11 @@ def run_at_once(args, suites):
     with concurrent.futures.ThreadPoolExecutor() as pool:
         try:
             return list(pool.map(lambda suite: timed(args, suite), suites))
-        finally:
+        except BaseException:
+            ENDED.set()
             for child in list(CHILDREN):
                 end(child)
+            raise
 
 
 def expect_signals():
