@@ -41,7 +41,7 @@ NEAR = {
     "egd": "egd egd_listen egd_hostile haproxy clients tls memory wipe",
     "kernel": "kernel memory wipe",
     "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
-    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status haproxy kernel wipe egd_listen relay",
+    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status haproxy kernel rekey wipe egd_listen relay",
     "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status wipe",
     "guest": "feed tls memory",
 }

@@ -172,6 +172,7 @@ assignments_are_read_as_the_shell_would(void **unused)
 		{"HOST=a#b", "HOST a#b; "},
 		{"PORT=", "PORT ; "},
 		{"PORT=\r\nHOST=a\r\n", "PORT ; HOST a; "},
+		{"HOST=a\nPORT=\n", "HOST a; PORT ; "},
 		{"  BLOCKS='3'", "BLOCKS 3; "},
 		{"export HOST=a; readonly PORT=8", "HOST a; PORT 8; "},
 		{"HOST=a PORT=\"8\"'9'1", "HOST a; PORT 891; "},
