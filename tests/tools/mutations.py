@@ -27,7 +27,8 @@ SWAP = re.compile("|".join(re.escape(old) for old in sorted(SWAPS, key=len, reve
 # A condition of two lines is broken behind its operator.
 AT_END = re.compile(r" (&&|\|\||\+|-|==|!=|<=?|>=?)$", re.M)
 ONE_MATTERS = 64  # a longer time or a larger limit is doubled
-NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F]+|\d+)(?=[uUlL]*\b)")
+# {0} is only the way to clear a struct.
+NUMBER = re.compile(r"(?<![\w.])(?!(?<=\{)0\})(?:0[xX][0-9a-fA-F]+|\d+)(?=[uUlL]*\b)")
 TRUTH = re.compile(r"\b(?:true|false)\b")
 RETURN = re.compile(r"\breturn (?!0;)([^;]+);")
 NOT = re.compile(r"!(?=[\w(])")

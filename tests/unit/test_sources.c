@@ -254,6 +254,33 @@ as_many_keys_as_expected_are_not_told(void **state)
 	assert_int_equal(log_lines_count("source keys: 0 of 1 expected keys present\n"), 1);
 }
 
+/* Before any of them has answered: who is asked must not depend on who answers first. */
+static void
+of_several_servers_the_first_is_asked_from_the_start(void **state)
+{
+	const struct source_config config = {.name = "up",
+					     .type = SOURCE_EGD,
+					     .address = "unix:/none/a, unix:/none/b",
+					     .h = 7,
+					     .policy = SOURCE_POLICY_FAILOVER,
+					     .read_ahead = SOURCE_READ_AHEAD_MIN,
+					     .timeout_ms = SOURCE_TIMEOUT_MIN_MS};
+	struct rig *r = *state;
+	struct sources_status status;
+
+	r->any = sources_new(&r->env, &config);
+	assert_non_null(r->any);
+	assert_string_equal(status_of(r->any, 0).name, "up/1");
+	assert_string_equal(status_of(r->any, 0).address, "unix:/none/a");
+	assert_false(status_of(r->any, 0).egd.stands_by);
+	assert_string_equal(status_of(r->any, 1).name, "up/2");
+	assert_true(status_of(r->any, 1).egd.stands_by);
+	assert_null(sources_at(r->any, 2));
+	sources_status(r->any, &status);
+	assert_true(status.list);
+	assert_false(status.any);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -266,6 +293,7 @@ main(void)
 		TEST(more_keys_than_places_take_those_of_keys_that_are_gone),
 		TEST(fewer_keys_than_expected_are_told_once),
 		TEST(as_many_keys_as_expected_are_not_told),
+		TEST(of_several_servers_the_first_is_asked_from_the_start),
 	};
 
 	return cmocka_run_group_tests_name("sources", tests, NULL, NULL);
