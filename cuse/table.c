@@ -105,7 +105,7 @@ table_free(struct table **table)
 /* ---- the table of a previous daemon: entries are used once they are checked, counts are made anew
  * ---- */
 
-static void
+static bool
 table_recount_files(struct table *t)
 {
 	t->files_free = TABLE_NONE;
@@ -113,6 +113,8 @@ table_recount_files(struct table *t)
 	for (uint32_t i = t->files_used; i-- > 0;) {
 		struct table_file *f = &t->files[i];
 
+		if (f->open > 1 || f->poll_wanted > 1)
+			return false;
 		f->reads = 0;
 		t->files_open += f->open;
 		if (f->open)
@@ -120,6 +122,7 @@ table_recount_files(struct table *t)
 		f->next_free = t->files_free;
 		t->files_free = i;
 	}
+	return true;
 }
 
 static bool
@@ -151,8 +154,7 @@ table_check(struct table *t)
 	if (t->init_len == 0 || t->init_len > TABLE_INIT_MAX ||
 	    memchr(t->path, '\0', sizeof(t->path)) == NULL)
 		return -EINVAL;
-	table_recount_files(t);
-	if (!table_recount_reads(t))
+	if (!table_recount_files(t) || !table_recount_reads(t))
 		return -EINVAL;
 	t->account.lost +=
 		t->account.granted; /* these bytes were in the previous daemon's memory */

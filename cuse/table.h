@@ -32,11 +32,11 @@
 
 /* An open file. Its index is the `fh` that the kernel repeats with every request. */
 struct table_file {
-	uint32_t next_free; /* while free */
-	uint32_t uid;       /* of the opener: the identity that shares in the pool */
-	uint32_t reads;     /* blocked reads of this file */
-	bool open;
-	bool poll_wanted;     /* somebody sleeps in poll, and wants poll_handle to be notified */
+	uint32_t next_free;  /* while free */
+	uint32_t uid;        /* of the opener: the identity that shares in the pool */
+	uint32_t reads;      /* blocked reads of this file */
+	uint8_t open;        /* 0 or 1, like the next: no bool, for saved state may have any byte */
+	uint8_t poll_wanted; /* a task sleeps in poll until poll_handle is notified */
 	uint64_t poll_handle; /* the kernel's number (fuse_poll_in.kh) */
 };
 

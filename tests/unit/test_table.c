@@ -216,6 +216,12 @@ refuses_state_that_is_short_or_inconsistent(void **state)
 	t->reads_used = UINT32_MAX;
 	refuses_to_resume(t, all, -EINVAL);
 	t->reads_used = 0;
+	t->files[0].open = 2;
+	refuses_to_resume(t, all, -EINVAL);
+	t->files[0].open = 1;
+	t->files[0].poll_wanted = 255;
+	refuses_to_resume(t, all, -EINVAL);
+	t->files[0].poll_wanted = 0;
 	t->version++;
 	refuses_to_resume(t, all, -EPROTO);
 }
