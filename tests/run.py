@@ -24,7 +24,7 @@ import xml.etree.ElementTree as xml
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 UNIT_LIMIT_S = 120
-LIMIT_S = 80 * 60  # for all of it: what is broken is ended and told before CI ends everything
+LIMIT_S = 75 * 60  # for all of it: what is broken is ended and told before CI ends everything
 AT_A_TIME = 2 * len(os.sched_getaffinity(0))  # system tests: they wait more than they compute
 KINDS = ("passed", "failed", "skipped")
 
