@@ -395,7 +395,8 @@ def test_a_line_that_echoes_is_no_server(line):
         while data := recv(64):
             send(data)
 
-    assert feed_once(line(echo).address).returncode == REFUSED
+    result = feed_once(line(echo).address, more=["--timeout", "10s"])
+    assert result.returncode == REFUSED, result.stdout
 
 
 def test_a_line_at_which_nothing_answers_says_so(line):

@@ -234,9 +234,9 @@ def test_second_upstream_is_asked_while_the_first_is_away(houses):
     one, two, down = houses("one"), houses("two"), houses("down")
     addresses = [f"unix:{house.path}/egd" for house in (one, two)]
     daemon = start_with_key(one, addresses[0])
-    start_with_key(two, addresses[1], "--seed", "second")
     ask_of(down, ", ".join(addresses), "policy = failover")
     wait_serves(down, "source up/1")
+    start_with_key(two, addresses[1], "--seed", "second")  # not before: the first that serves is asked
     wait_until(lambda: down.status()["source up/2"]["connected"] == "yes", "the second is there")
     assert down.read(20000) == expected(SEED, 0, 20000)
     assert down.status()["source up/2"]["requests"] == "0"
