@@ -1,5 +1,6 @@
 """What it says about itself, and to whom: the control socket and ekeyctl."""
 
+import os
 import re
 import socket
 import subprocess
@@ -165,6 +166,13 @@ def test_ekeyctl_exit_codes_are_those_of_ekeydctl(house):
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(house.control))
     assert ekeyctl("-s", house.control, "status").returncode == 5
+
+
+@pytest.mark.skipif(os.path.exists("/dev/xen"), reason="this machine is one of Xen's")
+def test_a_seed_for_a_guest_where_there_is_no_xen(house):
+    result = ekeyctl("-s", house.control, "xen-seed", "guest")
+    assert (result.returncode, result.stdout) == (14, "")
+    assert result.stderr == "ekeyctl: guest: there is no Xen here\n"
 
 
 @as_root

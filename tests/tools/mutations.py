@@ -14,7 +14,7 @@ NOT_CODE = re.compile(
 SAID = re.compile(r"\b(?:log_(?:err|warn|info|debug)\w*|assert|static_assert|_Static_assert)\(")
 FUNCTION = re.compile(r"^((?:static |const |struct |enum |unsigned )*\w+ ?\**)\n(\w+)\([^;{}]*\)\n\{\n", re.M)
 STATEMENT = re.compile(r"^\t+(?:\(void\))?\w+(?:->\w+|\.\w+)*\(", re.M)
-LEAK = re.compile(r"\s*(?:event_|json_)?free\($")  # found by make check-san, and by no test alone
+LEAK = re.compile(r"\s*(?:free|event_free|free_event)\($")  # found by make check-san, and by no test alone
 ASSIGNMENT = re.compile(
     r"^\t+(?:\*?\(?\w[\w.\[\]>*-]*\)?) (?:[-+|&^]|<<|>>)?= [^;{]*;\n|^\t+[\w.>\[\]-]+(?:\+\+|--);\n", re.M)
 CONDITION = re.compile(r"\b(?:if|while) (?=\()")

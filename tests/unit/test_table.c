@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -97,6 +98,23 @@ one_user_cannot_take_the_last_quarter_of_the_reads(void **state)
 	assert_int_equal(table_read_add(t, table_file_open(t, 7), 4000, 16), TABLE_NONE);
 	assert_int_not_equal(table_read_add(t, other, 4001, 16), TABLE_NONE);
 	assert_int_equal(table_read_add(t, other, 4002, 16), TABLE_NONE);
+}
+
+static void
+no_table_is_an_error_with_its_cause(void **state)
+{
+	struct rlimit before, none;
+	int fd = 77;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	errno = 0;
+	assert_null(table_new(&fd));
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(fd, 77);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 static void
@@ -232,6 +250,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(gives_every_file_once_and_then_none, set_up,
 						tear_down),
+		cmocka_unit_test(no_table_is_an_error_with_its_cause),
 		cmocka_unit_test_setup_teardown(gives_every_read_once_and_then_none, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(one_user_cannot_take_the_last_quarter_of_the_files,
