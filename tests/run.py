@@ -25,6 +25,7 @@ import xml.etree.ElementTree as xml
 TOP = pathlib.Path(__file__).resolve().parent.parent
 UNIT_LIMIT_S = 120
 LIMIT_S = 75 * 60  # for all of it: what is broken is ended and told before CI ends everything
+STUCK_S = 30 * 60  # a test that takes longer is told, with where it waits
 AT_A_TIME = 2 * len(os.sched_getaffinity(0))  # system tests: they wait more than they compute
 KINDS = ("passed", "failed", "skipped")
 
@@ -153,7 +154,8 @@ def run_pytest(args, *words):
 
 
 def pytest(args, *words):
-    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words,
+    return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
+            "-o", f"faulthandler_timeout={STUCK_S}", *words,
             *(["-k", args.k] if args.k else [])]
 
 

@@ -72,6 +72,7 @@ class Service:
         self.pidfile = pathlib.Path(pidfile or f"{notify}.pid")
         self.may_start = threading.Event()
         self.may_start.set()
+        self.starting = threading.Lock()  # of `stopping`, after which no child is started
         self.stopping, self.statuses = False, []
         self.child = self.start()
         self.thread = threading.Thread(target=self.follow, daemon=True)
@@ -107,11 +108,17 @@ class Service:
         while self.again(self.child.wait()):
             threading.Event().wait(RESTART_S)
             self.may_start.wait()
-            if self.stopping:
-                break
-            self.child = self.start()
+            with self.starting:
+                if self.stopping:
+                    break
+                self.child = self.start()
         with self.store.lock:
             self.store.drop()
+
+    def start_no_more(self):
+        with self.starting:
+            self.stopping = True
+        self.may_start.set()
 
     def again(self, status):
         self.statuses.append(status)
@@ -122,8 +129,7 @@ class Service:
 
     def stop(self, number=signal.SIGTERM, timeout=20):
         """As systemctl stop: the exit status of the daemon; the store is empty afterwards."""
-        self.stopping = True
-        self.may_start.set()
+        self.start_no_more()
         if self.child.poll() is None:
             self.child.send_signal(number)
         status = self.child.wait(timeout)
@@ -131,13 +137,11 @@ class Service:
         return status
 
     def close(self):
-        self.stopping = True
-        self.may_start.set()
-        self.thread.join(0)
+        self.start_no_more()
         if self.child.poll() is None:
             self.child.kill()
-        self.thread.join()
-        self.store.close()
+        self.thread.join(20)
+        self.store.close()  # which ends what waits for a device that nobody serves
 
 
 def main():
