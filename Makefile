@@ -22,7 +22,7 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability child cloned connector device fusermount keeper lock mount mountinfo \
-               random resolve servant usb
+               random resolve sandbox servant syscall_filter usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
@@ -53,7 +53,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
 unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf feed_agent frame health \
                intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
-               pool_reserve pool_whole rekey replace report session session_damage session_faults session_keyring \
+               pool_reserve pool_whole rekey replace report sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
@@ -63,7 +63,7 @@ fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame key
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libssl libcrypto inih libusb-1.0 $(systemd)
+packages := fuse3 libevent libssl libcrypto inih libseccomp libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 # known FLAG...: those that this compiler has for this machine.

@@ -6,7 +6,7 @@ set -eu
 packages_of() {
 	case $1 in
 	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev \
-		libusb-1.0-0-dev libsystemd-dev ;;
+		libseccomp-dev libusb-1.0-0-dev libsystemd-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
 	test-unit) echo libcmocka-dev libjansson-dev mandoc ;;
 	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived \

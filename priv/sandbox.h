@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Confinement of a process that handles what others send: no new privileges, no core dump, no
+ * other process of its user may look into it, no child process, and a table of the system calls
+ * that it may make. Capabilities and files are the caller's to give up before (priv/capability.h).
+ */
+#ifndef PRIV_SANDBOX_H
+#define PRIV_SANDBOX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A system call that is allowed; with `argument` only where that argument & `mask` == `equals`. */
+struct sandbox_call {
+	const char *name;  /* as in syscalls(2); one that this machine lacks is passed over */
+	unsigned argument; /* 1 to 6; 0: whatever the arguments */
+	uint64_t mask, equals;
+};
+
+/* For requests of ioctl(2), options of prctl(2) and the like. */
+#define SANDBOX_ONLY(name_, argument_, value) \
+	{ \
+		.name = (name_), .argument = (argument_), .mask = UINT32_MAX, .equals = (value) \
+	}
+#define SANDBOX_OPEN_TO_READ \
+	{ \
+		.name = "openat", .argument = 3, .mask = 03 /* O_ACCMODE */, \
+		.equals = 00 /* O_RDONLY */ \
+	}
+
+enum sandbox_refusal {
+	SANDBOX_KILL,  /* another system call ends the process by SIGSYS */
+	SANDBOX_EPERM, /* another system call fails: for code that is not ours */
+};
+
+struct sandbox {
+	/*
+	 * The last has no name. Allowed in each sandbox, and not to be listed: read, write, close,
+	 * waiting, the time, getrandom, memory that is not executable, the end of the process.
+	 */
+	const struct sandbox_call *calls;
+	enum sandbox_refusal refusal;
+	unsigned files_max;  /* RLIMIT_NOFILE; 0: as it is */
+	size_t memory_bytes; /* RLIMIT_AS; 0: as it is */
+};
+
+/*
+ * Confines all threads of this process for good. 0 or -errno: -EINVAL for a name that is no system
+ * call, -ENOSYS or -EINVAL where the kernel has no filters, -EPERM under a service manager's filter
+ * without seccomp(2). After an error the process must not go on. Builds with a sanitizer, which
+ * makes calls of its own, have no filter and no limit of memory.
+ */
+int sandbox_enter(const struct sandbox *sandbox);
+
+#endif
