@@ -36,7 +36,7 @@ enum sandbox_refusal {
 struct sandbox {
 	/*
 	 * The last has no name. Allowed in each sandbox, and not to be listed: read, write, close,
-	 * waiting, the time, getrandom, memory that is not executable, the end of the process.
+	 * poll, the time, getrandom, the log, memory that is not executable, the process's end.
 	 */
 	const struct sandbox_call *calls;
 	enum sandbox_refusal refusal;

@@ -2,12 +2,14 @@
 #include "priv/syscall_filter.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /*
- * What the C library needs at any time. clock_gettime() is a real call where the kernel's clock is
- * another than the TSC, as in some guests.
+ * What the C library and the log need at any time. clock_gettime() is a real call where the
+ * kernel's clock is another than the TSC, as in some guests.
  */
 static const struct sandbox_call always[] = {
 	{.name = "brk"},
@@ -16,6 +18,7 @@ static const struct sandbox_call always[] = {
 	{.name = "close"},
 	{.name = "exit"},
 	{.name = "exit_group"},
+	{.name = "fstat"},
 	{.name = "futex"},
 	{.name = "getpid"},
 	{.name = "getrandom"},
@@ -25,12 +28,14 @@ static const struct sandbox_call always[] = {
 	{.name = "mmap", .argument = 3, .mask = PROT_EXEC, .equals = 0},
 	{.name = "mremap"},
 	{.name = "munmap"},
+	SANDBOX_ONLY("newfstatat", 4, AT_EMPTY_PATH),
 	{.name = "poll"},
 	{.name = "ppoll"},
 	{.name = "read"},
 	{.name = "restart_syscall"},
 	{.name = "rt_sigprocmask"},
 	{.name = "rt_sigreturn"},
+	SANDBOX_ONLY("sendto", 1, STDERR_FILENO),
 	{.name = "tgkill"},
 	{.name = "write"},
 	{.name = NULL},

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "priv/sandbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -185,7 +186,8 @@ live(void)
 	if (syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &now) != 0 ||
 	    getrandom(&byte, 1, GRND_NONBLOCK) < -1)
 		return 3;
-	return fputs("written in a sandbox\n", stderr) >= 0 ? ENTERED : 4;
+	log_info("written in a sandbox");
+	return ENTERED;
 }
 
 static void
