@@ -201,9 +201,8 @@ device_ended(struct device *d, const char *cause)
 
 /* Why its open files cannot go on with this configuration; NULL: they can. */
 static const char *
-device_change(const struct device *d)
+device_change(const struct device *d, const struct table *t)
 {
-	const struct table *t = d->table;
 	bool cuse = t->init_opcode == CUSE_INIT;
 
 	if (strcmp(t->path, d->config.path) != 0)
@@ -219,12 +218,6 @@ device_change(const struct device *d)
 static const char *
 device_resume_carrier(struct device *d, int fd)
 {
-	const char *change = device_change(d);
-
-	if (change != NULL) {
-		close(fd);
-		return change;
-	}
 	d->carrier = (struct carrier){
 		.kind = d->table->init_opcode == CUSE_INIT ? &carrier_cuse : &carrier_fuse,
 		.path = d->config.path,
@@ -234,6 +227,13 @@ device_resume_carrier(struct device *d, int fd)
 	return carrier_resume(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
 }
 
+static void
+device_log_change(const struct device *d, const char *problem)
+{
+	log_warn("%s: cannot be resumed and is published anew, its open files end: %s",
+		 d->config.path, problem);
+}
+
 static int
 device_resume(struct device *d, int fd)
 {
@@ -241,8 +241,7 @@ device_resume(struct device *d, int fd)
 	int result;
 
 	if (problem != NULL) {
-		log_warn("%s: cannot be resumed and is published anew, its open files end: %s",
-			 d->config.path, problem);
+		device_log_change(d, problem);
 		stored_remove(d->store, d->config.name);
 		table_clear(d->table);
 		return -ESTALE;
@@ -304,19 +303,39 @@ device_prepare(struct device *d, struct pool *pool, const struct stored_device *
 	return -ENOMEM;
 }
 
+/* Ends the device of the previous daemon, with the mount that it left at its path. */
+static void
+discard(struct fd_store *store, const char *name, struct stored_device *stored)
+{
+	char path[TABLE_PATH_MAX] = "";
+
+	if (stored->table != NULL)
+		memcpy(path, stored->table->path, sizeof(path));
+	stored_discard(store, name, stored);
+	claim_clear_dead(path);
+}
+
 static int
 device_begin(struct device *d, struct pool *pool)
 {
 	struct stored_device stored;
+	const char *change = NULL;
 	int result;
 
 	stored_take(d->store, d->config.name, &stored);
-	result = device_prepare(d, pool, &stored);
-	if (result < 0) {
-		if (stored.connection >= 0)
-			close(stored.connection);
-		return result;
+	if (stored.table != NULL)
+		change = device_change(d, stored.table);
+	if (change != NULL) {
+		device_log_change(d, change);
+		discard(d->store, d->config.name, &stored);
 	}
+	result = device_prepare(d, pool, &stored);
+	if (result < 0 && stored.connection >= 0) {
+		stored_remove(d->store, d->config.name);
+		close(stored.connection);
+	}
+	if (result < 0)
+		return result;
 	if (stored.connection >= 0 && device_resume(d, stored.connection) == 0)
 		return 0;
 	return device_publish(d);
@@ -328,16 +347,7 @@ device_discard(struct fd_store *store, const char *name)
 	struct stored_device stored;
 
 	stored_take(store, name, &stored);
-	stored_remove(store, name);
-	if (stored.connection >= 0)
-		close(stored.connection);
-	if (stored.lock >= 0)
-		close(stored.lock);
-	if (stored.table != NULL) {
-		claim_clear_dead(stored.table->path);
-		close(stored.table_fd);
-	}
-	table_free(&stored.table);
+	discard(store, name, &stored);
 }
 
 int

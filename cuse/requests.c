@@ -208,6 +208,8 @@ read_now(struct requests *r, fuse_req_t req, struct pool_handle *handle, size_t 
 
 	if (!read_reply(r, req, len))
 		pool_delivery_failed(r->pool, handle, len);
+	if (r->replayed != TABLE_NONE) /* it is pending no more */
+		table_read_remove(r->table, r->replayed);
 }
 
 void
@@ -329,8 +331,10 @@ requests_abandon(struct requests *r)
 		fuse_reply_none(r->reads[i].req);
 		read_finish(&r->reads[i], false);
 	}
+	/* Files of saved state that could not be resumed have no place in the pool yet. */
 	for (uint32_t i = 0; i < r->table->files_used; i++)
-		requests_release(r, i);
+		if (r->files[i].owner != NULL)
+			requests_release(r, i);
 }
 
 struct table *

@@ -82,14 +82,24 @@ stored_take(struct fd_store *store, const char *name, struct stored_device *ret)
 				      .table_fd = -1};
 	result = fd < 0 ? -ENOENT : table_resume(fd, &ret->table, &ret->table_fd);
 	close_if_open(fd);
-	if (result == 0 || ret->connection < 0)
+	if ((result == 0 && ret->connection >= 0) ||
+	    (fd < 0 && ret->connection < 0 && ret->lock < 0))
 		return;
 	log_warn("device %s: cannot be resumed and is published anew, its open files end: its saved"
 		 " state cannot be used: %s",
-		 name, table_problem(result));
+		 name, ret->connection < 0 ? "it is incomplete" : table_problem(result));
+	stored_discard(store, name, ret);
+}
+
+void
+stored_discard(struct fd_store *store, const char *name, struct stored_device *device)
+{
 	stored_remove(store, name);
-	close_if_open(ret->connection);
-	ret->connection = -1;
+	close_if_open(device->connection);
+	close_if_open(device->lock);
+	close_if_open(device->table_fd);
+	table_free(&device->table);
+	*device = (struct stored_device){.connection = -1, .lock = -1, .table_fd = -1};
 }
 
 static void

@@ -22,10 +22,12 @@ struct stored_device {
 bool stored_is_there(const struct fd_store *store, const char *name);
 
 /*
- * Takes what came back of the device. Without a table that can be used nothing of it is left, and
- * one line in the log says why.
+ * Takes what came back of the device: all of it, or nothing, and one line in the log says why.
  */
 void stored_take(struct fd_store *store, const char *name, struct stored_device *ret);
+
+/* Closes what was taken, here and in the store. */
+void stored_discard(struct fd_store *store, const char *name, struct stored_device *device);
 
 /*
  * Stores a device that has been published or resumed. True: it will come back. The table of a

@@ -334,6 +334,7 @@ start_parts(struct daemon *d)
 	good = haproxy_start(d) && good;
 	if (!drop_privileges(d))
 		return false;
+	starts_resuming(&d->starts);
 	if (!devices_start(d) || !good)
 		parts_start_later(d);
 	return true;

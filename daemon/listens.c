@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -64,22 +65,36 @@ stored_name(const struct egd_listen_config *config, char ret[static FD_STORE_NAM
 }
 
 static void
-put_in_store(struct daemon *d, size_t i)
-{
-	int fd = egd_server_socket(d->listens[i]);
-	char name[FD_STORE_NAME_MAX];
-
-	if (fd >= 0)
-		fd_store_put(d->store, stored_name(&d->config.listens[i], name), fd);
-	(void)fd_store_wait(d->store);
-}
-
-static void
 remove_from_store(struct daemon *d, size_t i)
 {
 	char name[FD_STORE_NAME_MAX];
 
 	fd_store_remove(d->store, stored_name(&d->config.listens[i], name));
+	(void)fd_store_wait(d->store);
+}
+
+/* The socket's own number, as long as it is open anywhere; 0: none. */
+static ino_t
+socket_number(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Stores the listener's socket, in the place of the `previous` one when that was not resumed. */
+static void
+put_in_store(struct daemon *d, size_t i, ino_t previous)
+{
+	int fd = d->listens[i] != NULL ? egd_server_socket(d->listens[i]) : -1;
+	char name[FD_STORE_NAME_MAX];
+
+	if (previous != 0 && previous == socket_number(fd))
+		return;
+	if (previous != 0)
+		remove_from_store(d, i);
+	if (fd >= 0)
+		fd_store_put(d->store, stored_name(&d->config.listens[i], name), fd);
 	(void)fd_store_wait(d->store);
 }
 
@@ -102,19 +117,17 @@ start_one(struct daemon *d, size_t i)
 {
 	const struct egd_listen_config *config = &d->config.listens[i];
 	char name[FD_STORE_NAME_MAX];
+	ino_t number;
 	int previous;
 
 	if (d->listens[i] != NULL)
 		return true;
 	previous = fd_store_take(d->store, stored_name(config, name));
-	if (egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
-			     &d->listens[i]) == 0) {
-		put_in_store(d, i);
-		return true;
-	}
-	if (previous >= 0)
-		remove_from_store(d, i);
-	return false;
+	number = socket_number(previous);
+	(void)egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
+			       &d->listens[i]);
+	put_in_store(d, i, number);
+	return d->listens[i] != NULL;
 }
 
 /* The service manager has it open, too, so that closing ours would end no client's wait. */

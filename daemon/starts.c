@@ -19,9 +19,9 @@
 #define EARLY_MAX 1000 /* what is read is bounded: it is input */
 
 static void
-note(const struct starts *s, uint32_t unready, uint32_t early)
+note(const struct starts *s, uint32_t unready, uint32_t early, uint32_t resuming)
 {
-	const struct starts_count count = {unready, early};
+	const struct starts_count count = {unready, early, resuming};
 
 	if (s->fd >= 0)
 		(void)!pwrite(s->fd, &count, sizeof(count), 0);
@@ -33,26 +33,33 @@ starts_begin(struct starts *s, struct fd_store *store)
 	*s = (struct starts){.fd = fd_store_take(store, NAME)};
 	if (s->fd >= 0) {
 		if (pread(s->fd, &s->count, sizeof(s->count), 0) != (ssize_t)sizeof(s->count) ||
-		    s->count.unready > EARLY_MAX || s->count.early > EARLY_MAX)
+		    s->count.unready > EARLY_MAX || s->count.early > EARLY_MAX ||
+		    s->count.resuming > EARLY_MAX)
 			s->count = (struct starts_count){0};
 	} else if (fd_store_works(store)) {
 		s->fd = memfd_create("ekey-random starts", MFD_CLOEXEC);
 		if (s->fd >= 0)
 			fd_store_put(store, NAME, s->fd);
 	}
-	note(s, s->count.unready + 1, s->count.early + 1);
+	note(s, s->count.unready + 1, s->count.early + 1, s->count.resuming);
+}
+
+void
+starts_resuming(struct starts *s)
+{
+	note(s, s->count.unready + 1, s->count.early + 1, s->count.resuming + 1);
 }
 
 void
 starts_ready(struct starts *s)
 {
-	note(s, 0, s->count.early + 1);
+	note(s, 0, s->count.early + 1, 0);
 }
 
 void
 starts_succeeded(struct starts *s)
 {
-	note(s, 0, 0);
+	note(s, 0, 0, 0);
 }
 
 void
@@ -144,7 +151,7 @@ discard_unused(const struct starts *s, struct fd_store *store, const struct conf
 		return false;
 	if (begins(stored, DEVICE)) {
 		device_of(stored, device);
-		if (is_device(config, device) && s->count.unready < STARTS_UNREADY_MAX)
+		if (is_device(config, device) && s->count.resuming < STARTS_RESUMING_MAX)
 			return false;
 		device_discard(store, device);
 		log_info("device %s: the one of the previous daemon was withdrawn", device);
@@ -159,9 +166,9 @@ starts_discard(const struct starts *s, struct fd_store *store, const struct conf
 {
 	unsigned i = 0;
 
-	if (s->count.unready >= STARTS_UNREADY_MAX && fd_store_count(store) > 0)
+	if (s->count.resuming >= STARTS_RESUMING_MAX && fd_store_count(store) > 0)
 		log_warn("discarding saved state: %u daemons ended while resuming it",
-			 s->count.unready);
+			 s->count.resuming);
 	while (i < fd_store_count(store))
 		i += !discard_unused(s, store, config, i);
 }

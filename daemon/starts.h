@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How many daemons in a row ended before they were ready, and before they had served for a second:
- * two numbers in the service manager's store, so that a daemon that crashes at each start is slowed
- * down, and does not crash for ever while it resumes the same saved state.
+ * How many daemons in a row ended before they were ready, before they had served for a second, and
+ * while they resumed devices: three numbers in the service manager's store, so that a daemon that
+ * ends at each start is slowed down, and does not crash for ever while it resumes the same saved
+ * state. A configuration that is wrong ends a daemon too, and costs no device.
  */
 #ifndef DAEMON_STARTS_H
 #define DAEMON_STARTS_H
@@ -13,10 +14,10 @@
 #include "daemon/config.h"
 
 #define STARTS_HEALTHY_MS 1000 /* of service, after which a start has succeeded */
-#define STARTS_UNREADY_MAX 3   /* in a row, after which saved state is discarded */
+#define STARTS_RESUMING_MAX 3  /* in a row, after which saved state is discarded */
 
 struct starts_count {
-	uint32_t unready, early; /* ends in a row */
+	uint32_t unready, early, resuming; /* ends in a row */
 };
 
 struct starts {
@@ -26,13 +27,14 @@ struct starts {
 
 /* Counts this start as one that ends at once, until the calls below. */
 void starts_begin(struct starts *starts, struct fd_store *store);
+void starts_resuming(struct starts *starts);
 void starts_ready(struct starts *starts);
 void starts_succeeded(struct starts *starts);
 void starts_finish(struct starts *starts);
 
 /*
  * Discards what came back for sections that are not configured any more; and every device, when too
- * many daemons in a row ended before they were ready.
+ * many daemons in a row ended while they resumed them.
  */
 void starts_discard(const struct starts *starts, struct fd_store *store,
 		    const struct config *config);

@@ -6,6 +6,7 @@ import pathlib
 import re
 import select
 import signal
+import socket
 import time
 
 import pytest
@@ -155,6 +156,38 @@ def test_a_daemon_that_cannot_start_is_started_again(start_managed):
     assert reader.kill() < 1
 
 
+def test_a_configuration_that_stays_wrong_costs_no_device(start_managed):
+    daemon = start_managed(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_blocked(daemon, 1)
+    config = daemon.config.read_text()
+    daemon.config.write_text("nonsense")
+    kill(daemon)
+    wait_until(lambda: daemon.service.statuses.count(1) >= 4, "it was started again and again")
+    daemon.config.write_text(config)
+    wait_until(lambda: status(daemon), "another daemon serves")
+    until_blocked(daemon, 1)
+    assert "discarding saved state" not in daemon.log()
+    assert reader.kill() < 1
+
+
+def test_a_read_that_is_resumed_when_there_are_bytes_is_answered_once(start_managed, start_sim, place):
+    """The directory of the device is missing at first, so that the sources begin before it."""
+    daemon = start_managed(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_blocked(daemon, 1)
+    here = place / "here"
+    text = daemon.config.read_text().replace(ABSENT, start_sim().address)
+    daemon.config.write_text(text.replace(f"path = {place}", f"path = {here}"))
+    kill(daemon)
+    wait_until(lambda: status(daemon) and daemon.pool()["held"] >= 1024, "the sources have begun")
+    here.symlink_to(place)
+    assert len(reader.result()) == 16
+    wait_until(lambda: daemon.status()["device random"]["opens"] == "0", "it is closed")
+    assert daemon.stop() == 0
+    assert daemon.service.statuses == [-signal.SIGKILL, 0]
+
+
 def test_a_reload_withdraws_a_resumed_device(start_managed, place):
     daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
@@ -185,6 +218,19 @@ def test_a_device_with_another_mode_is_published_anew(start_managed):
     assert "cannot be resumed and is published anew, its open files end: its mode was changed" in daemon.log()
     assert len(mounted(daemon.device)) == 1
     assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("how", [kill, restart])
+def test_a_device_with_another_path_leaves_nothing_at_the_old_one(start_managed, place, how):
+    daemon = start_managed(address=ABSENT)
+    old, daemon.device = daemon.device, place / "d"
+    daemon.config.write_text(daemon.config.read_text().replace(str(old), str(daemon.device)))
+    succeed(daemon, how)
+    assert "its path was changed" in daemon.log()
+    assert mounted(daemon.device) and not mounted(old)
+    assert {".d.lock", "d"} == {name for name in os.listdir(place) if name in (".d.lock", "d", f".{old.name}.lock", old.name)}
+    assert daemon.stop() == 0
+    assert not mounted(daemon.device)
 
 
 def test_a_device_that_is_no_longer_configured_is_withdrawn(start_managed):
@@ -261,13 +307,48 @@ def test_state_that_is_damaged_is_refused_and_the_device_published_anew(start_ma
     assert len(mounted(daemon.device)) == 1
 
 
+def respawned(daemon, change):
+    """The ends of the daemons while `change` is done to what a killed one left."""
+    previous = daemon.pid
+    daemon.service.may_start.clear()
+    kill(daemon)
+    change(daemon.service.store)
+    daemon.service.may_start.set()
+    wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
+    return daemon.service.statuses
+
+
+def spoil_handshake(store):
+    """The first request of a connection is neither FUSE_INIT nor CUSE_INIT."""
+    table = next(fd for name, fd in store.kept if name.endswith(".table0"))
+    os.pwrite(table, (15).to_bytes(4, "little"), 40)
+
+
+def lose_connection(store):
+    with store.lock:
+        store.drop("ekey.device.random.connection")
+
+
+@pytest.mark.parametrize("change", [spoil_handshake, lose_connection])
+def test_saved_state_that_cannot_be_used_ends_no_daemon(start_managed, change):
+    daemon = start_managed(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_blocked(daemon, 1)
+    assert respawned(daemon, change) == [-signal.SIGKILL]
+    assert "cannot be resumed and is published anew" in daemon.log()
+    assert reader.error() in ("ECONNABORTED", "ENOTCONN")
+    assert daemon.status()["device random"]["opens"] == "0"
+    wait_until(lambda: daemon.service.store.names() == stored(0), "the new one is stored")
+    assert daemon.stop() == 0
+
+
 def test_saved_state_that_ends_three_daemons_is_discarded(start_managed):
     daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
     until_blocked(daemon, 1)
     starts = next(fd for name, fd in daemon.service.store.kept if name == "ekey.starts")
-    wait_until(lambda: os.pread(starts, 8, 0) == bytes(8), "it has served for a second")
-    os.pwrite(starts, (3).to_bytes(4, "little") * 2, 0)
+    wait_until(lambda: os.pread(starts, 12, 0) == bytes(12), "it has served for a second")
+    os.pwrite(starts, (3).to_bytes(4, "little") * 3, 0)
     succeed(daemon, kill)
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     assert "discarding saved state: 3 daemons ended while resuming it" in daemon.log()
@@ -311,6 +392,40 @@ def test_a_client_that_connects_between_two_daemons_waits_and_is_served(start_ma
     wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
     assert daemon.stop() == 0
     assert not (place / "egd").exists()
+
+
+def refuses(port):
+    with socket.socket() as s:
+        return s.connect_ex(("127.0.0.1", port)) != 0
+
+
+def test_a_listener_with_another_address_leaves_no_socket_behind(start_managed, start_sim):
+    """Ports in turn, for what stays in the store takes the place of what is there later."""
+    daemon = start_managed(sim=start_sim())
+    config = daemon.config.read_text()
+    one, two = egd.free_port(), egd.free_port()
+    for port, other in (one, two), (two, one), (one, two):
+        daemon.config.write_text(config + egd.section(f"tcp:127.0.0.1:{port}"))
+        succeed(daemon, restart)
+        with egd.Client(("127.0.0.1", port)) as c:
+            assert len(c.ask(16)) == 16
+        assert refuses(other)
+    daemon.config.write_text(config + egd.section("systemd:absent"))
+    succeed(daemon, restart)
+    assert refuses(one)
+    assert "ekey.listen.egd" not in daemon.service.store.names()
+
+
+def test_a_listener_whose_path_was_removed_is_bound_anew(start_managed, start_sim, place):
+    daemon = start_managed(sim=start_sim())
+    daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
+    succeed(daemon, restart)
+    (place / "egd").unlink()
+    for _ in range(3):
+        succeed(daemon, restart)
+        with egd.Client(place / "egd") as c:
+            assert len(c.ask(16)) == 16
+    assert daemon.service.store.names().count("ekey.listen.egd") == 1
 
 
 def test_a_stop_finishes_the_replies_that_were_begun(start_managed, start_sim, place):
