@@ -171,6 +171,16 @@ parse_kernel_interval(void *field, size_t size, const char *value)
 }
 
 static const char *
+parse_kernel_credit(void *field, size_t size, const char *value)
+{
+	(void)size;
+	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+		return "yes or no is needed";
+	*(bool *)field = strcmp(value, "yes") == 0;
+	return NULL;
+}
+
+static const char *
 parse_via(void *field, size_t size, const char *value)
 {
 	static const struct {
@@ -390,6 +400,8 @@ const struct config_key config_keys[] = {
 	 "given to the kernel's random generator each time, 16 to 256; default 64"},
 	{"kernel", "interval", parse_kernel_interval, IN(config, kernel.interval_ms), OPTIONAL,
 	 "how often, when the kernel does not ask for more: 1s to 24h; default 60s"},
+	{"kernel", "credit", parse_kernel_credit, IN(config, kernel.credit), OPTIONAL,
+	 "whether the kernel is credited with entropy, which needs CAP_SYS_ADMIN; default no"},
 	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},
 };
 

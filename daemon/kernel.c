@@ -17,7 +17,7 @@ kernel_prepare(struct daemon *d)
 	int result;
 
 	d->keeper = -1;
-	if (!d->config.kernel_on)
+	if (!d->config.kernel_on || !d->config.kernel.credit)
 		return true;
 	result = d->keeper = keeper_start();
 	if (result < 0)
@@ -40,28 +40,27 @@ kernel_start(struct daemon *d)
 
 	if (!d->config.kernel_on || d->kernel != NULL)
 		return true;
-	if (d->keeper < 0) {
-		log_warn("[kernel] needs a restart: its privilege is kept from the start or not at "
-			 "all");
-		return true;
-	}
+	if (d->config.kernel.credit && d->keeper < 0)
+		log_warn("[kernel] credit = yes needs a restart: its privilege is kept from the "
+			 "start or not at all; mixing without credit");
 	d->kernel = kernel_feed_new(&env, &d->config.kernel);
 	if (d->kernel == NULL) {
 		log_err("kernel: no memory");
 		return false;
 	}
-	log_info("kernel: %zu bytes every %" PRIu64 " s", d->config.kernel.bytes,
-		 d->config.kernel.interval_ms / 1000);
+	log_info("kernel: %zu bytes every %" PRIu64 " s, with%s credit", d->config.kernel.bytes,
+		 d->config.kernel.interval_ms / 1000,
+		 d->config.kernel.credit && d->keeper >= 0 ? "" : "out");
 	return true;
 }
 
-/* It is one, so that it can change while it runs. */
+/* A feed of the same kind goes on with its new measures. */
 void
 kernel_keep(struct daemon *d, const struct config *next)
 {
 	if (d->kernel == NULL)
 		return;
-	if (next->kernel_on) {
+	if (next->kernel_on && next->kernel.credit == d->config.kernel.credit) {
 		kernel_feed_configure(d->kernel, &next->kernel);
 		return;
 	}
@@ -82,6 +81,7 @@ static void
 feed_rows(const struct row_subject *s, const struct kernel_status *status)
 {
 	row_text(s, "state", status->state);
+	row_text(s, "credit", status->credit);
 	row_text(s, "error", status->error < 0 ? strerror(-status->error) : "-");
 	row_number(s, "feeds", status->feeds);
 	row_number(s, "failures", status->failures);
@@ -103,14 +103,10 @@ kernel_status(const struct daemon *d, struct evbuffer *out)
 	const struct row_subject s = {out, "kernel", ROW_ONLY_ONE};
 	struct kernel_status status;
 
-	if (!d->config.kernel_on)
+	if (d->kernel == NULL)
 		return;
 	row_number(&s, "bytes", d->config.kernel.bytes);
 	row_number(&s, "interval_ms", d->config.kernel.interval_ms);
-	if (d->kernel == NULL) {
-		row_text(&s, "state", "needs a restart");
-		return;
-	}
 	kernel_feed_status(d->kernel, &status);
 	feed_rows(&s, &status);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The [kernel] section while the daemon runs; four of the verbs are those of daemon/devices.h. What
- * it needs of privilege is parted from the daemon before all else: a section that comes with a
- * reload comes too late for that.
+ * The [kernel] section while the daemon runs; four of the verbs are those of daemon/devices.h. The
+ * privilege of `credit = yes` is parted from the daemon before all else: one that comes with a
+ * reload comes too late for that, and bytes are mixed without credit.
  */
 #ifndef DAEMON_KERNEL_H
 #define DAEMON_KERNEL_H
@@ -15,10 +15,7 @@
 struct config;
 struct daemon;
 
-/*
- * First of all: where there is a [kernel] section, starts its keeper, and unless we are root gives
- * up every capability, which it alone has now. False after a line in the log.
- */
+/* First of all: with `credit = yes` starts the keeper. False after a line in the log. */
 bool kernel_prepare(struct daemon *d);
 
 /* False: no memory, after a line in the log. */

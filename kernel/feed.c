@@ -2,6 +2,7 @@
 #include "kernel/feed.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,13 +19,14 @@ enum step {
 	STEP_LISTENING, /* until the kernel asks, or the interval is over */
 	STEP_WAITING,   /* for bytes of the pool */
 	STEP_HANDING,   /* the keeper has them */
-	STEP_ENDED,     /* there is no keeper any more */
+	STEP_SPARING,   /* without credit: until the pool has more than its reserve */
 };
 
 struct kernel_feed {
 	struct kernel_env env;
 	struct kernel_config config;
-	int random; /* to listen and to mix; -1: neither */
+	int random;       /* to listen and to mix; -errno: neither */
+	int credit_error; /* why bytes are mixed without credit: 0 or -errno of the last try */
 	enum step step;
 	struct event *rested, *asked, *answered;
 	struct pool_handle handle;
@@ -32,10 +34,12 @@ struct kernel_feed {
 	struct pool_waiter *waiter; /* while STEP_WAITING */
 	/* The feed that is under way, or was the last. */
 	bool reseed;
-	bool stale; /* what the keeper has is of before a clone: another feed follows at once */
+	bool again; /* another feed follows at once: the last had no effect, or was of before a
+		       clone */
 	size_t len;
 	unsigned bits;
 	int error;
+	uint64_t spare_ms; /* delay until the level of the pool is looked at again */
 	uint64_t feeds, failures, credited_bits, last_ms;
 	uint64_t mixed, not_mixed, mix_since_ms;
 	size_t mix_left; /* bytes, in the second that began at mix_since_ms */
@@ -50,38 +54,60 @@ add_for_ms(struct event *event, uint64_t ms)
 	event_add(event, &time);
 }
 
+/* Whether the next feed is the keeper's, with credit. */
+static bool
+credits(const struct kernel_feed *f)
+{
+	return f->config.credit && f->env.keeper >= 0 && f->credit_error == 0;
+}
+
 /* ---- one feed is over ---- */
 
 static const char *
 cure(int error)
 {
 	switch (-error) {
-	case EPERM:
-		return ": CAP_SYS_ADMIN is needed, and not a container's: see kernel.conf in"
-		       " ekey-randomd(8)";
 	case ENOENT:
 	case ENODEV:
 	case EACCES:
 		return ": /dev/random is missing here, or is not the kernel's";
-	case EPIPE:
-		return ": the keeper process has ended: restart the daemon";
 	default:
 		return "";
 	}
 }
 
-/* A line when it begins to fail, to fail otherwise, to work. */
+/* Logs a line when feeds begin to fail, fail otherwise, or work. */
 static void
 note_result(struct kernel_feed *f, int result)
 {
+	char credit[48] = "no credit";
+
+	if (f->bits > 0)
+		snprintf(credit, sizeof(credit), "a credit of %u bits", f->bits);
 	if (result < 0 && result != f->error)
 		log_err("kernel: cannot feed the random generator: %s%s", strerror(-result),
 			cure(result));
 	else if (result == 0 && (f->error < 0 || f->feeds == 1))
-		log_info("kernel: fed the random generator with %zu bytes and a credit of %u bits;"
-			 " it is %sready",
-			 f->len, f->bits, priv_random_ready() ? "" : "not ");
+		log_info("kernel: fed the random generator with %zu bytes and %s; it is %sready",
+			 f->len, credit, priv_random_ready() ? "" : "not ");
 	f->error = result;
+}
+
+/* From here on bytes are mixed without credit. */
+static void
+lose_credit(struct kernel_feed *f, int error)
+{
+	log_warn("kernel: %s; mixing without credit",
+		 error == -EPERM ? "RNDADDENTROPY is not permitted: credit = yes needs"
+				   " CAP_SYS_ADMIN, and not a container's: see kernel.conf in"
+				   " ekey-randomd(8)"
+				 : "the process that credits has ended: restart the daemon");
+	f->credit_error = f->error = error;
+	f->again = true;
+	event_del(f->answered);
+	if (f->waiter != NULL)
+		pool_waiter_done(f->env.pool, f->waiter, false);
+	f->waiter = NULL;
 }
 
 /* A kernel that was given no credit goes on asking: it is not listened to. */
@@ -91,20 +117,8 @@ rest(struct kernel_feed *f)
 	bool listen = f->error == 0 && f->bits > 0;
 
 	f->step = STEP_RESTING;
-	add_for_ms(f->rested, f->stale ? 0 : listen ? KERNEL_PACE_MS : f->config.interval_ms);
-}
-
-/* Nothing is taken from the pool any more that nobody could be given. */
-static void
-give_up(struct kernel_feed *f)
-{
-	f->step = STEP_ENDED;
-	event_del(f->answered);
-	event_del(f->rested);
 	event_del(f->asked);
-	if (f->waiter != NULL)
-		pool_waiter_done(f->env.pool, f->waiter, false);
-	f->waiter = NULL;
+	add_for_ms(f->rested, f->again ? 0 : listen ? KERNEL_PACE_MS : f->config.interval_ms);
 }
 
 static void
@@ -118,12 +132,12 @@ finish(struct kernel_feed *f, int result)
 		f->failures++;
 		pool_delivery_failed(f->env.pool, &f->handle, f->len);
 	}
-	note_result(f, result);
-	f->len = 0;
-	if (result == -EPIPE)
-		give_up(f);
+	if (credits(f) && (result == -EPERM || result == -EPIPE))
+		lose_credit(f, result);
 	else
-		rest(f);
+		note_result(f, result);
+	f->len = 0;
+	rest(f);
 }
 
 static void
@@ -180,12 +194,40 @@ take_now(struct kernel_feed *f)
 	secret_wipe(bytes, sizeof(bytes));
 }
 
+/* Takes only what is above the reserve and what no reader waits for. */
+static void
+mix_surplus(struct kernel_feed *f)
+{
+	uint64_t interval_ms = f->config.interval_ms;
+	uint8_t bytes[KERNEL_BYTES_MAX];
+	int result = f->random;
+
+	if (pool_is_wanted(f->env.pool) || pool_level(f->env.pool) < f->config.bytes) {
+		f->step = STEP_SPARING;
+		add_for_ms(f->rested, f->spare_ms < interval_ms ? f->spare_ms : interval_ms);
+		f->spare_ms += f->spare_ms < interval_ms ? f->spare_ms : 0;
+		return;
+	}
+	f->spare_ms = KERNEL_PACE_MS;
+	f->bits = 0;
+	if (result >= 0) {
+		f->len = pool_take(f->env.pool, &f->handle, bytes, f->config.bytes);
+		result = priv_random_mix(f->random, bytes, f->len);
+		secret_wipe(bytes, sizeof(bytes));
+	}
+	finish(f, result);
+}
+
 /* A generator that asks takes what it is given by itself: it has to be made to only when not. */
 static void
 begin(struct kernel_feed *f, bool reseed)
 {
 	f->reseed = reseed;
-	f->stale = false;
+	f->again = false;
+	if (!credits(f)) {
+		mix_surplus(f);
+		return;
+	}
 	if (pool_ready(f->env.pool, &f->handle) >= f->config.bytes) {
 		take_now(f);
 		return;
@@ -209,7 +251,7 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	struct kernel_feed *f = arg;
 
 	(void)fd, (void)what;
-	if (f->error < 0 || f->bits == 0 || f->stale) {
+	if (!credits(f) || f->error < 0 || f->bits == 0 || f->again) {
 		begin(f, true);
 		return;
 	}
@@ -230,7 +272,7 @@ open_parts(struct kernel_feed *f)
 	f->asked = event_new(f->env.base, f->random, f->random >= 0 ? EV_WRITE : 0, on_asked, f);
 	f->answered = event_new(f->env.base, f->env.keeper, EV_READ | EV_PERSIST, on_answered, f);
 	return f->rested != NULL && f->asked != NULL && f->answered != NULL &&
-	       event_add(f->answered, NULL) == 0 &&
+	       (!credits(f) || event_add(f->answered, NULL) == 0) &&
 	       pool_handle_open(f->env.pool, &f->handle, &f->account, &client);
 }
 
@@ -256,6 +298,7 @@ kernel_feed_new(const struct kernel_env *env, const struct kernel_config *config
 		return NULL;
 	f->env = *env;
 	f->config = *config;
+	f->spare_ms = KERNEL_PACE_MS;
 	if (!open_parts(f)) {
 		close_parts(f);
 		return NULL;
@@ -277,9 +320,9 @@ kernel_feed_free(struct kernel_feed **feed)
 void
 kernel_feed_now(struct kernel_feed *f)
 {
-	f->stale = f->step == STEP_HANDING;
+	f->again = f->step == STEP_HANDING;
 	f->reseed = f->reseed || f->step == STEP_WAITING;
-	if (f->step != STEP_RESTING && f->step != STEP_LISTENING)
+	if (f->step == STEP_HANDING || f->step == STEP_WAITING)
 		return;
 	event_del(f->rested);
 	event_del(f->asked);
@@ -323,19 +366,33 @@ state_text(const struct kernel_feed *f)
 		return "waiting for bytes";
 	case STEP_HANDING:
 		return "handing over";
-	case STEP_ENDED:
-		return "ended: restart the daemon";
+	case STEP_SPARING:
+		return "waiting: the pool has no more than its reserve";
 	case STEP_RESTING:
 	case STEP_LISTENING:
 		break;
 	}
-	return f->error < 0 ? "failed, will try again" : "fed";
+	return f->error < 0 ? "failed, will try again" : credits(f) ? "fed" : "fed without credit";
+}
+
+static const char *
+credit_text(const struct kernel_feed *f)
+{
+	if (!f->config.credit)
+		return "not asked for";
+	if (f->env.keeper < 0)
+		return "none: needs a restart of the daemon";
+	if (f->credit_error == 0)
+		return "given";
+	return f->credit_error == -EPERM ? "none: CAP_SYS_ADMIN is missing"
+					 : "none: its process has ended";
 }
 
 void
 kernel_feed_status(const struct kernel_feed *f, struct kernel_status *ret)
 {
 	*ret = (struct kernel_status){.state = state_text(f),
+				      .credit = credit_text(f),
 				      .account = f->account,
 				      .feeds = f->feeds,
 				      .failures = f->failures,

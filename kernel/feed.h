@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Feeds the kernel's random generator from the pool: at once when we start, then whenever the
- * kernel asks for entropy, and else every interval, and then it has to take it in at once. The
- * kernel asks by POLLOUT (priv/random.h); since Linux 5.18 never again once it is ready, so that a
- * feeder which only listens, as ekeyd-egd-linux does, sleeps for ever.
+ * Feeds the kernel's random generator from the pool, in one of two ways.
  *
- * The privileged act is the keeper's (priv/keeper.h). What fails is counted, said once, and tried
- * again after the interval. No other outlet is held up by any of this.
+ * Without credit: write(2) to /dev/random, which takes no privilege, when the feed starts and every
+ * interval. Only bytes above the pool's reserve that no reader waits for are taken; while there are
+ * none the pool is looked at again after 1 s, doubling to the interval.
+ *
+ * With credit: at once when the feed starts, then whenever the kernel asks for entropy, and else
+ * every interval, and then the generator has to take it in at once. The kernel asks by POLLOUT
+ * (priv/random.h); since Linux 5.18 never again once it is ready, so that a feeder which only
+ * listens, as ekeyd-egd-linux does, sleeps for ever. The privileged act is the keeper's
+ * (priv/keeper.h). When the kernel refuses it (EPERM), or the keeper has ended, a line is logged
+ * and the feed goes on without credit.
+ *
+ * Other failures are counted, logged once, and tried again after the interval. No other outlet is
+ * held up by any of this.
  */
 #ifndef KERNEL_FEED_H
 #define KERNEL_FEED_H
@@ -39,18 +47,20 @@ struct kernel_feed;
 struct kernel_config {
 	size_t bytes; /* of one feed */
 	uint64_t interval_ms;
+	bool credit; /* else mixed without */
 };
 
 struct kernel_env {
 	struct event_base *base;
 	struct pool *pool;
-	int keeper; /* of keeper_start(); stays the caller's, and outlives the feed */
+	int keeper; /* of keeper_start(), for credit; stays the caller's, and outlives the feed; -1:
+		       none */
 	unsigned (*credit)(void *arg); /* bits per byte that the pool's bytes deserve now, 0 to 8 */
 	void *arg;
 };
 
 struct kernel_status {
-	const char *state;
+	const char *state, *credit;
 	struct pool_account account; /* delivered: to the kernel; lost: what it did not take */
 	uint64_t feeds, failures;
 	uint64_t credited_bits;
@@ -76,7 +86,7 @@ void kernel_feed_free(struct kernel_feed **feed);
  */
 void kernel_feed_now(struct kernel_feed *feed);
 
-/* From the next feed on. */
+/* From the next feed on; not for another `credit`. */
 void kernel_feed_configure(struct kernel_feed *feed, const struct kernel_config *config);
 
 /*

@@ -13,9 +13,10 @@
 #define DOCTOR_VALUE_MAX 256
 
 /* What the rows of one subject say, of that which is looked at. */
-enum key { IN, SERVES, STANDS_BY, STATE, PATH, VIA, HANDOVER, ADDRESS, CLASS, ERROR, KEYS };
-static const char *const key_names[KEYS] = {"in",  "serves",   "stands_by", "state", "path",
-					    "via", "handover", "address",   "class", "error"};
+enum key { IN, SERVES, STANDS_BY, STATE, PATH, VIA, HANDOVER, ADDRESS, CLASS, ERROR, CREDIT, KEYS };
+static const char *const key_names[KEYS] = {"in",    "serves", "stands_by", "state",
+					    "path",  "via",    "handover",  "address",
+					    "class", "error",  "credit"};
 
 struct subject {
 	char kind[32], name[64];
@@ -87,8 +88,9 @@ static void
 judge_handover(struct subject *s)
 {
 	if (is(s, HANDOVER, "none"))
-		good(s, "ends with the daemon, as no service manager keeps it: start it by systemd to"
-			" have readers outlive restarts and crashes",
+		good(s,
+		     "ends with the daemon, as no service manager keeps it: start it by systemd to"
+		     " have readers outlive restarts and crashes",
 		     "");
 	else
 		good(s, "outlives restarts and crashes of the daemon, kept by the ",
@@ -121,13 +123,16 @@ judge_listen(struct subject *s)
 static void
 judge_kernel(struct subject *s)
 {
-	if (s->values[ERROR][0] != '\0' && !is(s, ERROR, "-"))
-		bad(s, s->values[STATE], "",
-		    "it takes CAP_SYS_ADMIN: kernel.conf in the documentation");
-	else if (strstr(s->values[STATE], "restart") != NULL)
-		bad(s, s->values[STATE], "", "systemctl restart ekey-randomd");
+	if (strncmp(s->values[CREDIT], "none", strlen("none")) == 0)
+		bad(s, "credit is asked for, and bytes are mixed without; ", s->values[CREDIT],
+		    strstr(s->values[CREDIT], "CAP_SYS_ADMIN") != NULL
+			    ? "install kernel.conf of the documentation folder as a drop-in"
+			    : "systemctl restart ekey-randomd");
+	else if (s->values[ERROR][0] != '\0' && !is(s, ERROR, "-"))
+		bad(s, s->values[STATE], "", "see the log: ekey-randomd said why");
 	else
-		good(s, s->values[STATE], "");
+		printf("ok   %s %s: %s; credit: %s\n", s->kind, s->name, s->values[STATE],
+		       s->values[CREDIT]);
 }
 
 static void

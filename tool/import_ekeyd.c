@@ -197,7 +197,7 @@ import_kernel(struct import *im, const struct ekeyd_line *line)
 	if (arg(line, 0)[0] != '\0' && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &credit))
 		comment("each byte is credited with 7 bits, not as many as here");
 	if (!im->kernel) {
-		add(im, "[kernel]\nbytes = 64\ninterval = 60s\n");
+		add(im, "[kernel]\nbytes = 64\ninterval = 60s\ncredit = yes\n");
 		finish_section(im);
 	}
 	im->kernel = true;

@@ -290,6 +290,7 @@ SERVICE = Guest(
     [
         "installs_on_a_running_machine",
         "keyring_of_ekeyd_is_taken_over",
+        "shipped_configuration_feeds_the_kernel_without_credit",
         "runs_as_nobody_special",
         "is_never_swapped",
         "reload_keeps_it_running",

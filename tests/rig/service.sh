@@ -24,6 +24,11 @@ keyring_of_ekeyd_is_taken_over() {
 }
 
 # ---- the service ----
+kernel_has() { ekeyctl status | sed -n '/^kernel/,/^[a-z]/p' | grep -x "  $1"; }
+kernel_is_fed() { kernel_has "feeds  *[1-9][0-9]*"; }
+shipped_configuration_feeds_the_kernel_without_credit() {
+	until_true kernel_is_fed && kernel_has "credit  *not asked for" && kernel_has "failures  *0"
+}
 runs_as_nobody_special() { is_nobody_special "$(pid)"; }
 is_nobody_special() {
 	tr '\t' ' ' <"/proc/$1/status" >/run/status
@@ -85,8 +90,10 @@ socket_with_a_section_at_last_serves_who_waited() {
 }
 
 # ---- the drop-ins of the documentation folder, and ekey-feed's units ----
-kernel_is_fed() { ekeyctl status | grep -x "  feeds  *[1-9][0-9]*"; }
-kernel_drop_in_lets_the_daemon_feed() { drop_in kernel.conf "[kernel]" && until_true kernel_is_fed; }
+kernel_drop_in_lets_the_daemon_feed() {
+	drop_in kernel.conf "[kernel]
+credit = yes" && until_true kernel_is_fed && kernel_has "credit  *given"
+}
 
 check_as_guest() {
 	setpriv --reuid 65534 --regid 65534 --groups kvm ekey-feed --check --from unix:/run/ekey-random/egd
@@ -228,6 +235,8 @@ promise installs_on_a_running_machine install_on_the_machine /run/key.ring
 promise keyring_of_ekeyd_is_taken_over keyring_of_ekeyd_is_taken_over
 take_the_key_by_its_socket
 systemctl start $service
+promise shipped_configuration_feeds_the_kernel_without_credit shipped_configuration_feeds_the_kernel_without_credit
+feed_no_kernel
 promise runs_as_nobody_special runs_as_nobody_special
 promise is_never_swapped is_never_swapped
 promise reload_keeps_it_running reload_keeps_it_running

@@ -132,6 +132,7 @@ start_key
 until_true key_is_there
 unplug
 promise installs_on_a_running_machine install_on_the_machine /run/key.ring
+feed_no_kernel
 promise cuse_is_the_services cuse_is_the_services
 
 systemctl -q mask --runtime $service

@@ -145,7 +145,7 @@ def test_entropy_and_keys_are_in_locked_memory(house):
 @pytest.mark.parametrize("user", [[], NOBODY], ids=["root", "nobody"])
 def test_processes_are_not_their_users_to_look_into(house, user):
     """The helper of root's daemon becomes nobody, which the kernel takes for a new beginning."""
-    house.write_config("[kernel]\n")
+    house.write_config("[kernel]\ncredit = yes\n")
     house.path.chmod(0o755)
     os.chown(house.path, 65534, 65534)
     program = shutil.copy(BUILD / "ekey-randomd", house.path)
@@ -159,7 +159,7 @@ def test_processes_are_not_their_users_to_look_into(house, user):
 @as_root
 @pytest.mark.parametrize("user", ["", "user = nobody\n"])
 def test_helpers_end_when_the_daemon_is_killed(house, user):
-    house.write_config("[kernel]\n")
+    house.write_config("[kernel]\ncredit = yes\n")
     house.config.write_text(house.config.read_text().replace("[daemon]\n", f"[daemon]\n{user}"))
     house.path.chmod(0o755)
     daemon = house.start_daemon()

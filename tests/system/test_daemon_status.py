@@ -50,7 +50,7 @@ debiased_right_shannon_centibits \d{3}
 device random: path .*/random; class direct; via fuse; handover none; opens 1; delivered 16; lost 0; requests 1;
 waited 0; interrupted 0
 agent -: address tcp:127.0.0.1:\d+; listens yes; drained no; asked 0
-kernel -: bytes 64; interval_ms 60000; state .+; error .+; feeds \d; failures \d; last_feed_s \d+; delivered \d+;
+kernel -: bytes 64; interval_ms 60000; state .+; credit .+; error .+; feeds \d; failures \d; last_feed_s \d+; delivered \d+;
 lost \d+; credited_bits \d+; mixed 0; not_mixed 0; ready yes; entropy_avail_bits \d+
 listen egd: address unix:.*/egd; class direct; clients 1; accepted 1; refused 0; delivered 5; lost 0;
 requests 1; waited 0; throttled 0; ended_done 0; ended_lost 0; ended_idle 0; ended_slow 0; ended_unknown 0;

@@ -1,5 +1,6 @@
 """ekeyctl doctor: what is well, what is not, and what to do about it."""
 
+from house import as_root
 from processes import program, run, wait_until
 
 WELL, ILL, NO_SOCKET = 0, 15, 3
@@ -62,3 +63,21 @@ def test_no_source_at_all_is_ill(house):
 def test_without_a_daemon_it_says_so(house):
     status, said = doctor(house)
     assert status == NO_SOCKET and str(house.control) in said
+
+
+def test_a_kernel_that_is_fed_is_well_with_or_without_credit(house):
+    house.start_sim()
+    house.write_config(house.source(), "[kernel]\ninterval = 1s\n")
+    house.start_daemon()
+    wait_until(lambda: "ok   kernel -: fed without credit; credit: not asked for" in doctor(house)[1], "it is well")
+
+
+@as_root
+def test_credit_that_the_kernel_refuses_is_told_with_what_to_do(house):
+    house.start_sim()
+    house.write_config(house.source(), "[kernel]\ninterval = 1s\ncredit = yes\n")
+    daemon = house.start("setpriv", "--bounding-set", "-sys_admin", program("ekey-randomd"), "-c", house.config,
+                         log="daemon.log")
+    wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
+    wait_until(lambda: doctor(house)[0] == ILL, "it is ill")
+    assert "BAD  kernel -: credit is asked for, and bytes are mixed without; none: CAP_SYS_ADMIN" in doctor(house)[1]

@@ -8,7 +8,7 @@ from memory import holders
 from processes import Process, program, run, wait_until
 from stream import BLOCK, block
 
-KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\n"
+KERNEL = "[kernel]\nbytes = 64\ninterval = 1s\ncredit = yes\n"
 PIECE = 16
 
 

@@ -14,7 +14,7 @@ BLOCK = 16
 BLOCKS = 10_500_000  # some bytes come in pieces too short to count
 READERS = 60
 LIMIT_S = 240
-KERNEL = "[kernel]\nbytes = 256\ninterval = 1s\n"  # counted by its account, and not seen
+KERNEL = "[kernel]\nbytes = 256\ninterval = 1s\ncredit = yes\n"  # counted by its account, and not seen
 OUTLETS = ("device", "listen", "kernel")  # rows of the status that have an account
 
 

@@ -19,6 +19,7 @@
 #include "tests/unit/stopped_clock.h"
 
 #define MESSAGE_MAX 2048
+#define RESERVE 256
 
 struct rig {
 	struct event_base *base;
@@ -38,24 +39,33 @@ rig_credit(void *arg)
 }
 
 static void
-start(struct rig *r, size_t bytes, uint64_t interval_ms)
+start_as(struct rig *r, bool credit, size_t bytes, uint64_t interval_ms)
 {
 	const struct kernel_env env = {.base = r->base,
 				       .pool = r->pool,
-				       .keeper = r->ends[0],
+				       .keeper = credit ? r->ends[0] : -1,
 				       .credit = rig_credit,
 				       .arg = r};
-	const struct kernel_config config = {.bytes = bytes, .interval_ms = interval_ms};
+	const struct kernel_config config = {
+		.bytes = bytes, .interval_ms = interval_ms, .credit = credit};
 
 	r->feed = kernel_feed_new(&env, &config);
 	assert_non_null(r->feed);
 }
 
+static void
+start(struct rig *r, size_t bytes, uint64_t interval_ms)
+{
+	start_as(r, true, bytes, interval_ms);
+}
+
 static int
 set_up(void **state)
 {
-	const struct pool_config config = {
-		.size = POOL_SIZE_MIN, .max_handles = 8, .max_waiters = 8};
+	const struct pool_config config = {.size = POOL_SIZE_MIN + RESERVE,
+					   .reserve = RESERVE,
+					   .max_handles = 8,
+					   .max_waiters = 8};
 	struct rig *r = calloc(1, sizeof(*r));
 
 	*state = r;
@@ -85,7 +95,7 @@ tear_down(void **state)
 static void
 put(struct rig *r, size_t len)
 {
-	uint8_t bytes[256];
+	uint8_t bytes[512];
 
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = r->next++;
@@ -194,9 +204,9 @@ what_the_kernel_refuses_is_counted_as_lost_and_tried_again(void **state)
 	put(r, 128);
 	start(r, 64, 1);
 	assert_true(ordered(r));
-	status = answer(r, -EPERM);
+	status = answer(r, -EIO);
 	assert_int_equal(status.failures, 1);
-	assert_int_equal(status.error, -EPERM);
+	assert_int_equal(status.error, -EIO);
 	assert_int_equal(status.account.lost, 64);
 	assert_int_equal(status.account.delivered, 0);
 	await_order(r);
@@ -210,7 +220,7 @@ what_the_kernel_refuses_is_counted_as_lost_and_tried_again(void **state)
 static void
 a_new_measure_holds_from_the_next_feed_on(void **state)
 {
-	const struct kernel_config less = {.bytes = 16, .interval_ms = 1};
+	const struct kernel_config less = {.bytes = 16, .interval_ms = 1, .credit = true};
 	struct rig *r = *state;
 
 	r->credit = 0;
@@ -266,47 +276,151 @@ feeds_again_after_what_was_under_way_when_it_is_told(void **state)
 	assert_false(ordered(r));
 }
 
+/* Runs the loop until that many feeds have succeeded. */
+static struct kernel_status
+await_feeds(struct rig *r, uint64_t feeds)
+{
+	while (status_of(r).feeds < feeds)
+		assert_int_equal(event_base_loop(r->base, EVLOOP_ONCE), 0);
+	return status_of(r);
+}
+
+static struct pool_totals
+totals_of(const struct rig *r)
+{
+	struct pool_totals totals;
+
+	pool_totals(r->pool, &totals);
+	return totals;
+}
+
+/* The keeper has ended before the first order. */
 static void
-a_keeper_that_has_gone_ends_it_and_nothing_else(void **state)
+a_keeper_that_has_gone_costs_the_credit_and_nothing_else(void **state)
 {
 	struct rig *r = *state;
 	struct kernel_status status;
 
-	put(r, 100);
-	start(r, 64, 1);
+	put(r, RESERVE + 128);
+	start(r, 64, 3600000);
 	close(r->ends[1]);
 	r->ends[1] = -1;
-	event_base_loop(r->base, EVLOOP_NONBLOCK);
-	status = status_of(r);
-	assert_int_equal(status.error, -EPIPE);
+	status = await_feeds(r, 1);
+	assert_int_equal(status.failures, 1);
 	assert_int_equal(status.account.lost, 64);
-	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ADDED), 0);
+	assert_int_equal(status.account.delivered, 64);
+	assert_int_equal(status.credited_bits, 0);
+	assert_string_equal(status.credit, "none: its process has ended");
+	assert_string_equal(status.state, "fed without credit");
 }
 
-/* What was handed over before stays delivered, and nothing more is taken. */
+/* What was handed over before stays delivered, and nothing more is taken of so little. */
 static void
 a_keeper_that_goes_while_bytes_are_waited_for_loses_none(void **state)
 {
 	struct rig *r = *state;
-	struct pool_totals totals;
 
 	r->credit = 0;
 	put(r, 64);
 	start(r, 64, 1);
 	(void)answer(r, 0);
-	do {
+	do
 		event_base_loop(r->base, EVLOOP_ONCE);
-		pool_totals(r->pool, &totals);
-	} while (totals.waiters == 0);
+	while (totals_of(r).waiters == 0);
 	close(r->ends[1]);
 	r->ends[1] = -1;
 	event_base_loop(r->base, EVLOOP_NONBLOCK);
 	put(r, 64);
-	pool_totals(r->pool, &totals);
-	assert_int_equal(totals.delivered, 64);
-	assert_int_equal(totals.lost, 0);
-	assert_int_equal(totals.level, 64);
-	assert_int_equal(event_base_get_num_events(r->base, EVENT_BASE_COUNT_ADDED), 0);
+	assert_int_equal(totals_of(r).delivered, 64);
+	assert_int_equal(totals_of(r).lost, 0);
+	assert_int_equal(totals_of(r).level, 64);
+	assert_int_equal(totals_of(r).waiters, 0);
+}
+
+/* EPERM is the answer to RNDADDENTROPY without the capability; it does not go away. */
+static void
+without_the_capability_it_asks_once_and_mixes_from_then_on(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	put(r, RESERVE + 256);
+	start(r, 64, 1);
+	assert_true(ordered(r));
+	(void)answer(r, -EPERM);
+	status = await_feeds(r, 2);
+	assert_false(ordered(r));
+	assert_int_equal(status.failures, 1);
+	assert_int_equal(status.account.lost, 64);
+	assert_int_equal(status.account.delivered, 128);
+	assert_int_equal(status.credited_bits, 0);
+	assert_string_equal(status.credit, "none: CAP_SYS_ADMIN is missing");
+	assert_string_equal(status.state, "fed without credit");
+}
+
+/* ---- without credit ---- */
+
+static void
+mixes_without_credit_and_without_a_keeper(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	put(r, RESERVE + 64);
+	start_as(r, false, 64, 3600000);
+	status = status_of(r);
+	assert_int_equal(status.feeds, 1);
+	assert_int_equal(status.account.delivered, 64);
+	assert_int_equal(status.credited_bits, 0);
+	assert_string_equal(status.credit, "not asked for");
+	assert_string_equal(status.state, "fed without credit");
+}
+
+static void
+a_pool_below_its_reserve_feeds_nothing(void **state)
+{
+	struct rig *r = *state;
+
+	put(r, RESERVE);
+	start_as(r, false, 64, 1);
+	assert_string_equal(status_of(r).state, "waiting: the pool has no more than its reserve");
+	put(r, 63);
+	kernel_feed_now(r->feed);
+	for (int i = 0; i < 3; i++)
+		event_base_loop(r->base, EVLOOP_ONCE);
+	assert_int_equal(totals_of(r).level, RESERVE + 63);
+	put(r, 1);
+	(void)await_feeds(r, 1);
+	assert_int_equal(totals_of(r).level, RESERVE);
+	assert_int_equal(status_of(r).failures, 0);
+}
+
+static void
+never_ready(struct pool_waiter *waiter, void *arg)
+{
+	(void)waiter, (void)arg;
+	fail();
+}
+
+static void
+feeds_nothing_while_a_reader_waits(void **state)
+{
+	static const struct pool_client client = {.number = 1, .weight = 1, .whole = true};
+	struct pool_account account = {0};
+	struct pool_handle reader;
+	struct rig *r = *state;
+
+	assert_true(pool_handle_open(r->pool, &reader, &account, &client));
+	assert_non_null(pool_wait(r->pool, &reader, 256, never_ready, NULL));
+	put(r, 250);
+	assert_true(pool_level(r->pool) >= 64);
+	start_as(r, false, 64, 1);
+	for (int i = 0; i < 3; i++)
+		event_base_loop(r->base, EVLOOP_ONCE);
+	assert_int_equal(totals_of(r).level, 250);
+	pool_handle_close(r->pool, &reader);
+	put(r, 256);
+	assert_int_equal(await_feeds(r, 1).account.delivered, 64);
 }
 
 static void
@@ -393,8 +507,12 @@ main(void)
 		TEST(a_new_measure_holds_from_the_next_feed_on),
 		TEST(feeds_at_once_when_it_is_told),
 		TEST(feeds_again_after_what_was_under_way_when_it_is_told),
-		TEST(a_keeper_that_has_gone_ends_it_and_nothing_else),
+		TEST(a_keeper_that_has_gone_costs_the_credit_and_nothing_else),
 		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
+		TEST(without_the_capability_it_asks_once_and_mixes_from_then_on),
+		TEST(mixes_without_credit_and_without_a_keeper),
+		TEST(a_pool_below_its_reserve_feeds_nothing),
+		TEST(feeds_nothing_while_a_reader_waits),
 		TEST(one_that_waits_can_be_stopped),
 		TEST(what_was_handed_over_is_nowhere_on_our_stack),
 		TEST(mixes_no_more_than_its_measure),
