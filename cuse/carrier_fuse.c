@@ -141,6 +141,16 @@ static const struct fuse_lowlevel_ops fuse_operations = {
 
 /* ---- the kind ---- */
 
+static const char *
+why_not(int error)
+{
+	if (error == -ENOENT)
+		return "no /dev/fuse, or without root no fusermount3";
+	if (error == -EPERM && geteuid() != 0)
+		return "fusermount3 failed; a device that a reload adds needs a restart";
+	return strerror(-error);
+}
+
 static int
 fuse_connect(struct carrier *c)
 {
@@ -152,9 +162,7 @@ fuse_connect(struct carrier *c)
 	fd = priv_mount(c->path);
 	if (fd < 0) {
 		priv_mount_point_remove(c->path);
-		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s",
-				    fd == -ENOENT ? "no /dev/fuse, or without root no fusermount3"
-						  : strerror(-fd));
+		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s", why_not(fd));
 	}
 	return fd;
 }

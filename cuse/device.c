@@ -384,6 +384,15 @@ device_stop(struct device **device)
 }
 
 void
+device_unlock(struct device *d)
+{
+	if (d->claim_fd < 0 || d->stored || d->carrier.kind == &carrier_fuse)
+		return;
+	claim_release(d->config.path, d->claim_fd);
+	d->claim_fd = -1;
+}
+
+void
 device_status(const struct device *d, struct device_status *ret)
 {
 	struct requests_status requests;

@@ -52,6 +52,9 @@ void device_discard(struct fd_store *store, const char *name);
 /* Withdraws the device: blocked reads end with ECONNABORTED. NULLs the pointer. */
 void device_stop(struct device **device);
 
+/* Releases the lock of its path, unless that is in the store or its mount needs it. */
+void device_unlock(struct device *device);
+
 void device_status(const struct device *device, struct device_status *ret);
 
 #endif

@@ -304,7 +304,9 @@ check_device_class(void *field, size_t size, const char *value)
 
 const struct config_key config_keys[] = {
 	{"daemon", "user", parse_user, IN(config, user), OPTIONAL,
-	 "become this user once devices and sockets are open; absent: stay who started us"},
+	 "become this user once devices and sockets are open; default: ekey-random, where root "
+	 "starts"
+	 " the daemon and that user exists; root: stay root"},
 	{"daemon", "keyring", parse_path, IN(config, keyring), OPTIONAL,
 	 "file of long-term keys; default " DEFAULT_KEYRING},
 	{"daemon", "control", parse_path, IN(config, control), OPTIONAL,

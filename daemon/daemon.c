@@ -90,13 +90,18 @@ directory_of(const char *path, char *ret, size_t size)
 
 /* /run is empty after a boot, and who starts us by hand has made no directory there. */
 static void
-make_control_dir(const char *control)
+make_control_dir(const struct daemon *d)
 {
 	char dir[CONFIG_SOCKET_MAX];
+	int result;
 
-	directory_of(control, dir, sizeof(dir));
-	if (mkdir(dir, 0755) == 0)
-		log_info("made %s", dir);
+	directory_of(d->config.control, dir, sizeof(dir));
+	if (mkdir(dir, 0755) != 0)
+		return;
+	log_info("made %s", dir);
+	result = d->user != NULL && geteuid() == 0 ? privileges_give(dir, d->user) : 0;
+	if (result < 0)
+		log_warn("%s: cannot be given to %s: %s", dir, d->user, strerror(-result));
 }
 
 /* The cure of an error of ctl_server_new(), to stand behind it. */
@@ -129,7 +134,7 @@ start_control(struct daemon *d)
 	};
 	int result;
 
-	make_control_dir(d->config.control);
+	make_control_dir(d);
 	result = ctl_server_new(d->base, d->config.control, d->config.control_mode, commands, d,
 				&d->control);
 	if (result == -EADDRINUSE)
@@ -149,23 +154,56 @@ note_if_lost(const char *path, int how, const char *consequence)
 		log_info("%s: %s for this user: %s", path, strerror(errno), consequence);
 }
 
+/* False after a line in the log. */
 static bool
-drop_privileges(struct daemon *d)
+become_user(struct daemon *d)
 {
+	bool chosen = d->config.user[0] != '\0';
+	char dir[CONFIG_SOCKET_MAX];
 	int result;
 
-	if (d->config.user[0] == '\0')
+	result = privileges_drop(d->user);
+	if (result == -EPERM && !chosen) {
+		log_warn("cannot become user %s: %s: the daemon stays root", d->user,
+			 strerror(-result));
 		return true;
-	result = privileges_drop(d->config.user);
+	}
 	if (result < 0) {
-		log_err("cannot become user %s: %s", d->config.user,
+		log_err("cannot become user %s: %s", d->user,
 			result == -ENOENT ? "no such user" : strerror(-result));
 		return false;
 	}
-	log_info("now user %s; devices added or changed later need a restart", d->config.user);
+	log_info("now user %s; devices added or changed later need a restart", d->user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
+	directory_of(d->config.control, dir, sizeof(dir));
+	note_if_lost(dir, W_OK, "a stop will leave the control socket");
 	return true;
+}
+
+/* Root stays by itself where it has devices to mount and to unmount; the configuration can differ.
+ */
+static bool
+drop_privileges(struct daemon *d)
+{
+	const char *device = devices_not_by_cuse(d);
+	int result;
+
+	if (d->user != NULL && d->config.user[0] == '\0' && device != NULL)
+		log_warn("device %s: only root can mount and unmount it, as it is not served by"
+			 " CUSE: the daemon stays root",
+			 device);
+	else if (d->user != NULL) {
+		devices_unlock(d);
+		if (!become_user(d))
+			return false;
+	}
+	result = privileges_seal(device != NULL && geteuid() != 0);
+	if (result < 0)
+		log_err("cannot give up capabilities: %s: the service needs"
+			" SystemCallFilter=capset",
+			strerror(-result));
+	return result == 0;
 }
 
 /* ---- the service manager ---- */
@@ -418,7 +456,10 @@ begin_start(struct daemon *d)
 static int
 run(struct daemon *d)
 {
-	bool started = daemon_start(d);
+	bool started;
+
+	d->user = privileges_user(d->config.user);
+	started = daemon_start(d);
 
 	if (started) {
 		warn_if_unlocked();

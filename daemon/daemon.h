@@ -31,6 +31,7 @@ struct agent;
 struct daemon {
 	const char *config_path;
 	struct config config; /* in force */
+	const char *user;     /* to become; NULL: none */
 	uint64_t started_ms;
 	struct event_base *base;
 	struct event *signals[DAEMON_SIGNALS];

@@ -103,6 +103,29 @@ devices_keep(struct daemon *d, const struct config *next)
 	memcpy(d->devices, kept, sizeof(kept));
 }
 
+const char *
+devices_not_by_cuse(const struct daemon *d)
+{
+	struct device_status status;
+
+	for (size_t i = 0; i < d->config.device_count; i++) {
+		if (d->devices[i] == NULL)
+			return d->config.devices[i].name;
+		device_status(d->devices[i], &status);
+		if (strcmp(status.via, "cuse") != 0)
+			return status.name;
+	}
+	return NULL;
+}
+
+void
+devices_unlock(struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.device_count; i++)
+		if (d->devices[i] != NULL)
+			device_unlock(d->devices[i]);
+}
+
 void
 devices_stop(struct daemon *d)
 {

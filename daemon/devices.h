@@ -33,6 +33,15 @@ bool devices_start_new(struct daemon *d);
  */
 void devices_keep(struct daemon *d, const struct config *next);
 
+/* The name of a configured device that CUSE does not serve: its mount takes privileges. NULL: none.
+ */
+const char *devices_not_by_cuse(const struct daemon *d);
+
+/*
+ * Before privileges are dropped: removes lock files of CUSE devices, which could not be removed
+ * later. The kernel gives each name of CUSE once.
+ */
+void devices_unlock(struct daemon *d);
 void devices_stop(struct daemon *d);
 
 /* Withdraws those that the next daemon cannot resume; the others are not touched any more. */

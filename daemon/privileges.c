@@ -4,11 +4,44 @@
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdbool.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/secret.h"
+#include "priv/capability.h"
+
+const char *
+privileges_user(const char *configured)
+{
+	bool root = geteuid() == 0;
+
+	if (root && strcmp(configured, "root") == 0) {
+		log_warn("user = root: the daemon stays root, and its compromise is the machine's;"
+			 " without this line it becomes " PRIVILEGES_USER);
+		return NULL;
+	}
+	if (configured[0] != '\0')
+		return configured;
+	if (root && getpwnam(PRIVILEGES_USER) != NULL)
+		return PRIVILEGES_USER;
+	if (root)
+		log_warn("there is no user " PRIVILEGES_USER
+			 ": the daemon stays root; make the user"
+			 " (useradd --system " PRIVILEGES_USER "), or write user = root");
+	return NULL;
+}
+
+int
+privileges_give(const char *path, const char *user)
+{
+	const struct passwd *owner = getpwnam(user);
+
+	if (owner == NULL)
+		return -ENOENT;
+	return lchown(path, owner->pw_uid, owner->pw_gid) == 0 ? 0 : -errno;
+}
 
 /* All three uids and gids are those of `user`, and there is no way back. */
 static bool
@@ -43,4 +76,14 @@ privileges_drop(const char *name)
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	secret_shield(); /* changing the uid makes a process dumpable again */
 	return privileges_held(user) ? 0 : -EPERM;
+}
+
+int
+privileges_seal(bool set_uid)
+{
+	int result = geteuid() == 0 ? 0 : capability_keep_only(CAPABILITY_NONE);
+
+	if (result == 0 && !set_uid && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		result = -errno;
+	return result;
 }

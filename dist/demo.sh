@@ -98,6 +98,7 @@ run_config() {
 write_config() {
 	cat <<-END
 		[daemon]
+		$user
 		keyring = $place/keyring
 		control = $place/control
 		[source simulated]
@@ -113,10 +114,10 @@ write_config() {
 run_simulated() {
 	if [ "$(id -u)" = 0 ]; then
 		place=$(mktemp -d "${TMPDIR:-/tmp}/ekey-random.XXXXXX")
-		device=/dev/ekey-random via=auto
+		device=/dev/ekey-random via=auto user="user = root" # who else may read the folder?
 	else
 		place=$(mktemp -d "${XDG_RUNTIME_DIR:-$build}/ekey-random.XXXXXX")
-		device=$place/ekey-random via=fuse
+		device=$place/ekey-random via=fuse user=
 	fi
 	write_config >"$place/ekey-random.conf"
 	"$build/ekey-sim" --listen "unix:$place/key" --rate 86 --keyring "$place/keyring" \

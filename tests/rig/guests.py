@@ -156,6 +156,7 @@ GUESTS = [
             "device_outlives_its_daemon_says_the_doctor",
             "readers_notice_no_end",
             "aborted_device_comes_back",
+            "root_by_hand_becomes_the_user_and_leaves_nothing",
             "user_namespace_shuts_users_out",
             "unit_of_the_feeder_notices_clones",
             "clones_drop_in_lets_the_daemon_notice",

@@ -103,6 +103,23 @@ user_namespace_shuts_users_out() {
 	return $status
 }
 
+# ---- started by hand, with a node and a lock in /dev ----
+is_the_daemons_user() { [ "$(awk '/^Uid/ { print $2 }' "/proc/$1/status")" = "$(id -u ekey-random)" ]; }
+root_by_hand_becomes_the_user_and_leaves_nothing() {
+	systemctl stop $service
+	ekey-randomd >/run/by_hand 2>&1 &
+	by_hand=$!
+	until_true published $device && until_true is_the_daemons_user $by_hand &&
+		grep -x "CapEff:.0*" /proc/$by_hand/status && grep -x "NoNewPrivs:.1" /proc/$by_hand/status &&
+		until_true read_as_nobody 64
+	status=$?
+	cat /run/by_hand
+	end $by_hand && withdrawn $device && [ -z "$(ls -A /run/ekey-random)" ] && ! ls /dev/.ekey-random* || status=1
+	rmdir /run/ekey-random
+	systemctl start $service
+	return $status
+}
+
 # ---- clones: this guest has what tells of them ----
 feeder_has_asked() { journalctl -b -u ekey-feed | grep "unix:/run/none: "; }
 unit_of_the_feeder_notices_clones() {
@@ -163,6 +180,7 @@ promise tty_in_the_sandbox_serves_too tty_in_the_sandbox_serves_too
 promise device_outlives_its_daemon_says_the_doctor device_outlives_its_daemon_says_the_doctor
 here readers_notice_no_end
 promise aborted_device_comes_back aborted_device_comes_back
+here root_by_hand_becomes_the_user_and_leaves_nothing
 promise user_namespace_shuts_users_out user_namespace_shuts_users_out
 promise unit_of_the_feeder_notices_clones unit_of_the_feeder_notices_clones
 promise clones_drop_in_lets_the_daemon_notice clones_drop_in_lets_the_daemon_notice

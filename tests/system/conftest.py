@@ -18,7 +18,7 @@ import stream
 from device_client import Server
 from house import House
 from manager import Service
-from processes import PATIENCE_S, Process, mounted, program, unmount, wait_until
+from processes import PATIENCE_S, STAY_ROOT, Process, mounted, program, unmount, wait_until
 
 CONFIG = """\
 [daemon]
@@ -68,7 +68,8 @@ class Daemon(Process):
             "mode": "0444",
         }
         self.config = place / "ekey-random.conf"
-        self.config.write_text(text or CONFIG.format(**{**values, **keys}))
+        text = text or CONFIG.format(**{**values, **keys})
+        self.config.write_text(text.replace("[daemon]\n", f"[daemon]\n{STAY_ROOT}"))
         super().__init__([str(binary or program("ekey-randomd")), "-c", str(self.config)], place / "daemon.log")
 
     def ready(self):

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from manager import Service
-from processes import BUILD, PATIENCE_S, unmount, wait_until
+from processes import BUILD, PATIENCE_S, STAY_ROOT, unmount, wait_until
 
 SEED = "daemon"
 as_root = pytest.mark.skipif(
@@ -20,7 +20,7 @@ NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 
 CONFIG = """\
 [daemon]
-keyring = {keyring}
+{user}keyring = {keyring}
 control = {control}
 [pool]
 size = {pool}
@@ -45,8 +45,8 @@ class House:
         self.device = path / "random"
         self.children, self.services = [], []
 
-    def write_config(self, *sections, pool="64KiB"):
-        start = CONFIG.format(keyring=self.keyring, control=self.control, pool=pool)
+    def write_config(self, *sections, pool="64KiB", user=STAY_ROOT):
+        start = CONFIG.format(user=user, keyring=self.keyring, control=self.control, pool=pool)
         self.config.write_text(start + "".join(sections))
 
     def source(self, name="key", address=None):

@@ -9,6 +9,9 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = TOP / os.environ.get("BUILD", "build")
 
+# Root's daemon stays root in tests, also where make install has made the user that it else becomes.
+STAY_ROOT = "user = root\n" if os.geteuid() == 0 else ""
+
 # Slow machines, sanitizers: how long something that takes a moment may take.
 PATIENCE_S = 20
 

@@ -14,7 +14,7 @@ import pytest
 from egd import section
 from house import NOBODY, SEED, as_root, stop
 from memory import family, name
-from processes import BUILD, PATIENCE_S, mounted, program, run, wait_until
+from processes import BUILD, PATIENCE_S, STAY_ROOT, mounted, program, run, wait_until
 from stream import expected
 
 
@@ -145,7 +145,7 @@ def test_entropy_and_keys_are_in_locked_memory(house):
 @pytest.mark.parametrize("user", [[], NOBODY], ids=["root", "nobody"])
 def test_processes_are_not_their_users_to_look_into(house, user):
     """The helper of root's daemon becomes nobody, which the kernel takes for a new beginning."""
-    house.write_config("[kernel]\ncredit = yes\n")
+    house.write_config("[kernel]\ncredit = yes\n", user="" if user else STAY_ROOT)
     house.path.chmod(0o755)
     os.chown(house.path, 65534, 65534)
     program = shutil.copy(BUILD / "ekey-randomd", house.path)
@@ -157,10 +157,9 @@ def test_processes_are_not_their_users_to_look_into(house, user):
 
 
 @as_root
-@pytest.mark.parametrize("user", ["", "user = nobody\n"])
+@pytest.mark.parametrize("user", [STAY_ROOT, "user = nobody\n"])
 def test_helpers_end_when_the_daemon_is_killed(house, user):
-    house.write_config("[kernel]\ncredit = yes\n")
-    house.config.write_text(house.config.read_text().replace("[daemon]\n", f"[daemon]\n{user}"))
+    house.write_config("[kernel]\ncredit = yes\n", user=user)
     house.path.chmod(0o755)
     daemon = house.start_daemon()
     rest = family(daemon.pid)[1:]
@@ -171,8 +170,7 @@ def test_helpers_end_when_the_daemon_is_killed(house, user):
 
 @as_root
 def test_becomes_its_user_for_good(house):
-    house.write_config()
-    house.config.write_text(house.config.read_text().replace("[daemon]", "[daemon]\nuser = nobody"))
+    house.write_config(user="user = nobody\n")
     house.path.chmod(0o755)
     argv = ["setpriv", "--groups", "0,4", BUILD / "ekey-randomd", "-c", house.config]
     daemon = house.start(*argv, log="daemon.log")
@@ -192,8 +190,7 @@ def test_becomes_its_user_for_good(house):
 
 @as_root
 def test_a_user_who_may_not_unmount_the_device_says_so(house):
-    house.write_config(house.device_section())
-    house.config.write_text(house.config.read_text().replace("[daemon]", "[daemon]\nuser = nobody"))
+    house.write_config(house.device_section(), user="user = nobody\n")
     house.path.chmod(0o755)
     assert stop(house.start_daemon()) < 1
     assert house.count(f"{house.device}: cannot be removed: ") == 1
@@ -207,7 +204,7 @@ def test_a_user_who_may_not_unmount_the_device_says_so(house):
 @as_root
 @pytest.mark.skipif(not os.path.exists("/etc/mtab"), reason="/etc/mtab is missing, for fusermount3")
 def test_a_start_with_sigchld_ignored_mounts_without_root(house):
-    house.write_config(house.device_section())
+    house.write_config(house.device_section(), user="")
     house.path.chmod(0o755)
     os.chown(house.path, 65534, 65534)
     program = shutil.copy(BUILD / "ekey-randomd", house.path)  # where nobody may go too

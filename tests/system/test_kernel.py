@@ -132,7 +132,7 @@ def test_of_ambient_capabilities_the_keeper_has_one_and_the_daemon_none(house):
     house.start_sim(rate=500)
     house.keyring.chmod(0o644)
     house.key.chmod(0o666)
-    house.write_config(house.source(), CREDIT)
+    house.write_config(house.source(), CREDIT, user="")
     house.path.chmod(0o777)
     program_here = shutil.copy(program("ekey-randomd"), house.path)
     daemon = house.start(*NOBODY, f"--inh-caps={more}", f"--ambient-caps={more}", program_here,
