@@ -324,9 +324,8 @@ a_keeper_that_goes_while_bytes_are_waited_for_loses_none(void **state)
 	put(r, 64);
 	start(r, 64, 1);
 	(void)answer(r, 0);
-	do
+	while (totals_of(r).waiters == 0) /* on a busy machine it is one already */
 		event_base_loop(r->base, EVLOOP_ONCE);
-	while (totals_of(r).waiters == 0);
 	close(r->ends[1]);
 	r->ends[1] = -1;
 	event_base_loop(r->base, EVLOOP_NONBLOCK);
