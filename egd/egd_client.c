@@ -145,9 +145,14 @@ client_take_bytes(struct egd_client *c, struct cursor *in, uint64_t now_ms, stru
 
 /* Byte by byte: it is short, and what follows it is not ours to take. */
 static enum egd_client_event
-client_take_single(struct egd_client *c, struct cursor *in, struct egd_reply *ret)
+client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, struct egd_reply *ret)
 {
 	const uint8_t *byte;
+
+	if (c->partial_len == 0)
+		c->partial_ms = now_ms;
+	if (c->single.op == EGD_LEVEL && now_ms - c->partial_ms > EGD_QUIET_MS)
+		return EGD_CLIENT_BAD;
 
 	while (c->partial_len < sizeof(c->partial) && cursor_take(in, 1, &byte)) {
 		enum egd_found found;
@@ -174,7 +179,7 @@ egd_client_next(struct egd_client *c, struct cursor *in, uint64_t now_ms, struct
 		return EGD_CLIENT_MORE;
 	c->since_ms = now_ms;
 	if (c->has_single)
-		return client_take_single(c, in, ret);
+		return client_take_single(c, in, now_ms, ret);
 	if (c->owed > 0)
 		return client_take_bytes(c, in, now_ms, ret);
 	return EGD_CLIENT_BAD;

@@ -28,8 +28,9 @@
 #define EGD_CLIENT_ROUND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_LEN_MAX)
 #define EGD_CLIENT_QUICK_MS 100 /* a full round that takes no longer makes the next one larger */
 #define EGD_CLIENT_SLOW_MS 1000 /* ... and one that takes longer, smaller */
-#define EGD_CLIENT_LAG_MS 5000  /* for EGD_CLIENT_ROUND_MIN bytes; a server that takes longer lags \
-				 */
+#define EGD_CLIENT_LAG_MS \
+	5000 /* for EGD_CLIENT_ROUND_MIN bytes; a server that takes longer lags \
+	      */
 #define EGD_CLIENT_PROBE_MS 30000 /* of silence, until an idle server is asked for its level */
 #define EGD_CLIENT_PIECE_MAX 1024 /* bytes of entropy given at once */
 
@@ -58,6 +59,7 @@ struct egd_client {
 	size_t owed;      /* bytes of it that have not come yet */
 	bool has_single;  /* a level or pid request is not answered; its reply comes first */
 	struct egd_request single;
+	uint64_t partial_ms; /* when its first byte came */
 	size_t partial_len;
 	uint8_t partial[EGD_REPLY_MAX]; /* of its reply */
 };

@@ -27,8 +27,9 @@
 
 /*
  * What is not an EGD server may send text when it is connected to, and any text can be taken for
- * entropy. So 00 is asked first: the reply is exactly four bytes, and then no byte comes for
- * EGD_QUIET_MS. Else the client ends the connection and says EGD_TEXT_NOT_ASKED.
+ * entropy. So 00 is asked first: the reply is exactly four bytes, the last no later than
+ * EGD_QUIET_MS after the first, and then no byte comes for EGD_QUIET_MS. Else the client ends the
+ * connection and says EGD_TEXT_NOT_ASKED.
  */
 #define EGD_QUIET_MS 200
 #define EGD_TEXT_NOT_ASKED "it sent bytes that were not asked for: is it an EGD server?"

@@ -180,6 +180,18 @@ expect_quiet(struct channel *c, uint64_t ms)
 	return receive(c, &byte, sizeof(byte), clock_now_ms() + ms) == 0 ? CONNECT_NOT_EGD : 0;
 }
 
+/* A level comes in one piece: text of which a byte comes now and then is none. */
+static int
+receive_reply(struct channel *c, enum egd_op op, uint8_t *ret, size_t len, uint64_t end_ms)
+{
+	int result = receive(c, ret, 1, end_ms);
+
+	if (result < 0 || op != EGD_LEVEL)
+		return result < 0 ? result : receive(c, ret + 1, len - 1, end_ms);
+	result = receive(c, ret + 1, len - 1, clock_now_ms() + EGD_QUIET_MS);
+	return result == -ETIMEDOUT ? CONNECT_NOT_EGD : result;
+}
+
 int
 channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t len,
 	    uint64_t end_ms)
@@ -190,7 +202,7 @@ channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t 
 	if (result == 0)
 		result = send_all(c, bytes, egd_wire_put_request(request, bytes), end_ms);
 	if (result == 0)
-		result = receive(c, ret, len, end_ms);
+		result = receive_reply(c, request.op, ret, len, end_ms);
 	return result == 0 ? expect_quiet(c, EGD_QUIET_MS) : result;
 }
 

@@ -253,6 +253,19 @@ def test_a_service_that_greets_late_is_no_server(stub):
     assert feed("--check", "--timeout", "2s", "--from", address).returncode == REFUSED
 
 
+def drip(connection):
+    """Text, a byte at a time, that begins when it is asked."""
+    connection.recv(1)
+    for byte in b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n" * 8:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.25)
+
+
+@pytest.mark.parametrize("mode", ["--once", "--check"])
+def test_text_that_drips_is_no_entropy(stub, mode):
+    assert feed(mode, *MIX, "--from", stub(drip)).returncode == REFUSED
+
+
 def test_a_server_behind_one_that_is_none_is_asked(house, stub, server):
     result = feed_once(stub(BANNERS["ssh"]), server)
     assert result.returncode == OK and f"{server}: delivers" in result.stdout

@@ -297,9 +297,9 @@ server_is_proven_by_four_bytes_and_silence_and_by_nothing_less(void **unused)
 		assert_false(egd_client_prove(&client, now_ms + 10 * PATIENCE_MS));
 		assert_int_equal(ask(MANY), 0);
 		assert_int_equal(hear_one('S'), i < 3 ? EGD_CLIENT_MORE : EGD_CLIENT_LEVEL);
-		now_ms += EGD_QUIET_MS; /* pieces may be late */
+		now_ms += i < 2 ? EGD_QUIET_MS / 2 : 0; /* pieces may be late */
 	}
-	now_ms--;
+	now_ms += EGD_QUIET_MS - 1;
 	assert_int_equal(egd_client_deadline(&client), now_ms + 1);
 	assert_false(egd_client_prove(&client, now_ms));
 	assert_int_equal(ask(MANY), 0);
@@ -319,6 +319,16 @@ fifth_byte_is_bad_as_is_one_before_the_question(void **unused)
 		(void)hear_one('2');
 	now_ms += EGD_QUIET_MS - 1;
 	assert_int_equal(hear_one('2'), EGD_CLIENT_BAD);
+}
+
+static void
+text_of_which_a_byte_comes_now_and_then_is_bad(void **unused)
+{
+	(void)unused;
+	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	assert_int_equal(hear_one('S'), EGD_CLIENT_MORE);
+	now_ms += EGD_QUIET_MS + 1;
+	assert_int_equal(hear_one('S'), EGD_CLIENT_BAD);
 }
 
 static void
@@ -346,6 +356,7 @@ main(void)
 		TEST(server_keeps_up_with_bytes_for_a_seed_in_five_seconds),
 		TEST(server_is_proven_by_four_bytes_and_silence_and_by_nothing_less),
 		TEST(fifth_byte_is_bad_as_is_one_before_the_question),
+		TEST(text_of_which_a_byte_comes_now_and_then_is_bad),
 		TEST(process_id_has_no_more_digits_than_a_number),
 		TEST(closed_connection_owes_and_asks_nothing),
 	};
