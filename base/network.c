@@ -7,6 +7,8 @@
 
 #include "base/num.h"
 
+#define MAPPED_BITS 96 /* of IPv6, before the address of IPv4 that is written in it */
+
 /* The address without its port, in network order; *ret_bits is its length, or 0: no IP address. */
 static const uint8_t *
 network_bytes(const struct address *address, unsigned *ret_bits)
@@ -65,10 +67,15 @@ network_parse(const char *text, struct network *ret)
 
 	if (!network_split(text, ip, &bits_text) || !address_from_ip(ip, 0, &address))
 		return wanted;
-	bytes = network_bytes(&address, &max);
+	(void)network_bytes(&address, &max);
 	bits = max;
 	if (bits_text != NULL && !num_parse(bits_text, max, &bits))
 		return wanted;
+	if (max == 128 && bits >= MAPPED_BITS) { /* ::ffff:192.0.2.0/120 is of IPv4 */
+		address_unmap(&address);
+		bits -= address.any.sa_family == AF_INET ? MAPPED_BITS : 0;
+	}
+	bytes = network_bytes(&address, &max);
 	network.family = address.any.sa_family;
 	network.bits = (uint8_t)bits;
 	for (unsigned i = 0; i < max / 8; i++) {

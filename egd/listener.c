@@ -224,8 +224,9 @@ egd_listener_warning(const struct egd_listen_config *config)
 	struct egd_proxies proxies = {0};
 
 	(void)egd_proxies_parse(config->proxy_from, &proxies);
-	return egd_networks_have_loopback(&proxies.networks)
-		       ? "proxy-from is this machine, any user of which can claim any address: give"
+	return egd_networks_have_own(&proxies.networks)
+		       ? "proxy-from has this machine, any user of which can claim any address: "
+			 "give"
 			 " the proxy a unix: listener with proxy-from = its user"
 		       : NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "egd/networks.h"
 
+#include <ifaddrs.h>
 #include <pwd.h>
 #include <string.h>
 
@@ -118,8 +119,8 @@ egd_proxies_have(const struct egd_proxies *proxies, const struct address *addres
 	return false;
 }
 
-bool
-egd_networks_have_loopback(const struct egd_networks *networks)
+static bool
+have_loopback(const struct egd_networks *networks)
 {
 	struct address four, six;
 
@@ -133,4 +134,32 @@ egd_networks_have_loopback(const struct egd_networks *networks)
 			return true;
 	}
 	return false;
+}
+
+static bool
+have_interface(const struct egd_networks *networks, const struct sockaddr *at)
+{
+	struct address address = {0};
+
+	if (at == NULL)
+		return false;
+	if (at->sa_family == AF_INET)
+		memcpy(&address.in4, at, sizeof(address.in4));
+	else if (at->sa_family == AF_INET6)
+		memcpy(&address.in6, at, sizeof(address.in6));
+	return egd_networks_have(networks, &address);
+}
+
+bool
+egd_networks_have_own(const struct egd_networks *networks)
+{
+	bool own = have_loopback(networks);
+	struct ifaddrs *all;
+
+	if (own || networks->count == 0 || getifaddrs(&all) != 0)
+		return own;
+	for (const struct ifaddrs *one = all; one != NULL && !own; one = one->ifa_next)
+		own = have_interface(networks, one->ifa_addr);
+	freeifaddrs(all);
+	return own;
 }

@@ -36,7 +36,7 @@ bool egd_networks_have(const struct egd_networks *networks, const struct address
 /* Whether it is one of them: by its address, or by its user when that is of a Unix socket. */
 bool egd_proxies_have(const struct egd_proxies *proxies, const struct address *address, uid_t uid);
 
-/* Whether one of them is this machine's loopback, or a part of it: any local user's, too. */
-bool egd_networks_have_loopback(const struct egd_networks *networks);
+/* Whether one of them has an address of this machine, which any local user can come from. */
+bool egd_networks_have_own(const struct egd_networks *networks);
 
 #endif

@@ -199,7 +199,7 @@ def test_a_proxy_header_of_a_stranger_has_its_own_line(house, serve):
         c.say(b"PROXY TCP4 10.0.0.1 10.0.0.2 4000 8888\r\n" + read(8))
         assert c.hear_all() == b""
     assert house.count("it sent a PROXY header, and is not in proxy-from") == 1
-    assert house.count("proxy-from is this machine, any user of which can claim any address") == 1
+    assert house.count("proxy-from has this machine, any user of which can claim any address") == 1
 
 
 # ---- TLS ----

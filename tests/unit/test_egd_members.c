@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -273,26 +275,56 @@ proxies_are_networks_and_users_of_this_machine(void **state)
 	assert_non_null(egd_proxies_parse("4294967295", &proxies)); /* it means none */
 }
 
+/* In the place of the C library's: this machine has one address. */
+static struct sockaddr_in own_address;
+static struct ifaddrs own_interface = {.ifa_addr = (struct sockaddr *)&own_address};
+
+int
+getifaddrs(struct ifaddrs **ret)
+{
+	*ret = &own_interface;
+	return 0;
+}
+
+void
+freeifaddrs(struct ifaddrs *all)
+{
+	assert_ptr_equal(all, &own_interface);
+}
+
 static bool
-has_loopback(const char *text)
+has_own(const char *text)
 {
 	struct egd_networks networks;
 
 	assert_null(egd_networks_parse(text, &networks));
-	return egd_networks_have_loopback(&networks);
+	return egd_networks_have_own(&networks);
 }
 
 static void
 loopback_is_found_in_any_network_that_has_a_part_of_it(void **state)
 {
 	(void)state;
-	assert_true(has_loopback("10.0.0.0/8, 127.0.0.9"));
-	assert_true(has_loopback("127.0.0.0/8"));
-	assert_true(has_loopback("0.0.0.0/0"));
-	assert_true(has_loopback("::1"));
-	assert_true(has_loopback("::/0"));
-	assert_false(has_loopback("10.0.0.0/8, 128.0.0.1, 2001:db8::/32"));
-	assert_false(has_loopback(""));
+	assert_true(has_own("10.0.0.0/8, 127.0.0.9"));
+	assert_true(has_own("127.0.0.0/8"));
+	assert_true(has_own("0.0.0.0/0"));
+	assert_true(has_own("::1"));
+	assert_true(has_own("::/0"));
+	assert_false(has_own("10.0.0.0/8, 128.0.0.1, 2001:db8::/32"));
+	assert_false(has_own(""));
+}
+
+static void
+address_of_an_interface_is_this_machines(void **state)
+{
+	(void)state;
+	own_address.sin_family = AF_INET;
+	assert_int_equal(inet_pton(AF_INET, "192.0.2.7", &own_address.sin_addr), 1);
+	assert_true(has_own("192.0.2.7"));
+	assert_true(has_own("10.0.0.0/8, 192.0.2.0/24"));
+	assert_false(has_own("192.0.2.8, 10.0.0.0/8, 2001:db8::/32"));
+	own_interface.ifa_addr = NULL; /* as that of a tunnel */
+	assert_false(has_own("192.0.2.7"));
 }
 
 #define PROMISE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -312,6 +344,7 @@ main(void)
 		cmocka_unit_test(one_bad_network_spoils_the_list),
 		cmocka_unit_test(proxies_are_networks_and_users_of_this_machine),
 		cmocka_unit_test(loopback_is_found_in_any_network_that_has_a_part_of_it),
+		cmocka_unit_test(address_of_an_interface_is_this_machines),
 	};
 
 	return cmocka_run_group_tests_name("egd_members", tests, NULL, NULL);

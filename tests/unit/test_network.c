@@ -164,6 +164,12 @@ a_network_has_its_addresses_and_no_other(void **unused)
 	/* As an IPv6 socket tells an IPv4 peer. */
 	assert_true(has("10.0.0.0/8", "::ffff:10.1.2.3"));
 	assert_false(has("::/0", "::ffff:10.1.2.3"));
+	/* Written as IPv6, too. */
+	assert_true(has("::ffff:10.0.0.0/104", "10.255.255.255"));
+	assert_false(has("::ffff:10.0.0.0/104", "11.0.0.0"));
+	assert_true(has("::ffff:192.0.2.1", "::ffff:192.0.2.1"));
+	assert_true(has("::ffff:0.0.0.0/96", "192.0.2.1"));
+	assert_false(has("::ffff:0.0.0.0/96", "::1"));
 }
 
 static void
