@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ekeyctl: asks the daemon, and does for the owner of a key what needs the owner. */
+#include <errno.h>
 #include <getopt.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -92,6 +93,16 @@ run_subcommand(const struct tool_options *options, int count, char **words)
 	return EXIT_USAGE;
 }
 
+/* What was shown counts when it is written. */
+static int
+end(enum exit_code code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return (int)code;
+	fprintf(stderr, "ekeyctl: cannot write to standard output: %s\n", strerror(errno));
+	return (int)(code == EXIT_OK ? EXIT_CANNOT_WRITE : code);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -122,13 +133,13 @@ main(int argc, char **argv)
 			break;
 		case 'V':
 			printf("ekeyctl %s\n", VERSION);
-			return EXIT_OK;
+			return end(EXIT_OK);
 		case 'h':
 			print_usage();
-			return EXIT_OK;
+			return end(EXIT_OK);
 		default:
 			return (int)see_help();
 		}
 	}
-	return (int)run_subcommand(&told, argc - optind, argv + optind);
+	return end(run_subcommand(&told, argc - optind, argv + optind));
 }

@@ -19,6 +19,7 @@ enum exit_code {
 	EXIT_CANNOT_READ = 13,   /* import-ekeyd: a file of ekeyd, or there is none */
 	EXIT_NO_DOMAIN = 14,     /* xen-seed: no guest has the name, or there is no Xen */
 	EXIT_ILL = 15,           /* doctor: something does not work */
+	EXIT_CANNOT_WRITE = 16,  /* standard output, as on a full disk */
 };
 
 #define TOOL_KEYRING_PATH "/etc/ekey-random/keyring"

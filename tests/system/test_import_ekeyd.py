@@ -7,7 +7,7 @@ import pytest
 
 from processes import program, run
 
-CANNOT_READ = 13
+CANNOT_READ, CANNOT_WRITE = 13, 16
 DEBIANS = [pathlib.Path(path) for path in (
     "/etc/entropykey/ekeyd.conf", "/etc/default/ekeyd", "/etc/default/ekeyd-egd-linux")]
 
@@ -250,3 +250,13 @@ def test_the_client_becomes_a_line_for_ekey_feed(place):
 def test_a_file_that_is_not_there_is_said(place):
     result = run(program("ekeyctl"), "import-ekeyd", str(place / "ekeyd.conf"))
     assert result.returncode == CANNOT_READ and "No such file" in result.stdout
+
+
+def test_a_full_disk_is_told(place):
+    """Half a configuration is none."""
+    path = place / "ekeyd.conf"
+    path.write_text(CONF)
+    command = f"{program('ekeyctl')} import-ekeyd {path} 2>&1 >/dev/full"
+    result = run("sh", "-c", command)
+    assert (result.returncode, result.stdout) == (
+        CANNOT_WRITE, "ekeyctl: cannot write to standard output: No space left on device\n")
