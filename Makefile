@@ -125,7 +125,7 @@ something = $(or $(strip $(2)),$(error no $(1) to look at))
 # sources ENDING: those that are here, in a clone or an exported tarball.
 sources = $(call something,*.$(1) files,$(sort $(shell find [a-z]* -name '*.$(1)')))
 
-$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(BUILD)/tests/unit/vectors.o $(lib)
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(addprefix $(BUILD)/tests/unit/,descriptors.o vectors.o) $(lib)
 	$(call link,-lcmocka -ljansson)
 
 # Tests that speak the device's side too.

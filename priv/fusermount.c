@@ -71,10 +71,8 @@ fusermount_receive(int socket)
 	do
 		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
 	c = CMSG_FIRSTHDR(&message);
-	if (n == 0 || c == NULL || c->cmsg_type != SCM_RIGHTS ||
+	if (n <= 0 || c == NULL || c->cmsg_type != SCM_RIGHTS ||
 	    c->cmsg_len != CMSG_LEN(sizeof(fd)))
 		return -EPERM;
 	memcpy(&fd, CMSG_DATA(c), sizeof(fd));

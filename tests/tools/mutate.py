@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Changes the product in one place at a time and tells which test fails with it.
 
-tests/tools/mutate.py [--cc CC] [--no-system] SEED N
+tests/tools/mutate.py [--cc CC] [--at-a-time N] [--no-system] SEED N
 
 Works in a copy of the tree. For each mutant the unit tests that contain the changed file run until
-one fails, then the system tests in NEAR that took no more than FAST_S without it. What does not build, or
-builds to the same object, is replaced. A row each; the last line: "N killed, N survived".
+one fails, under ASan and UBSan as in make check-san. The survivors of all unit tests meet the system tests
+in NEAR that took no more than FAST_S without a change. What does not build, or builds to the same object, is
+replaced. A row each; the last line: "N killed, N survived".
 """
 
 import argparse
@@ -28,7 +29,9 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 FAST_S = 20
 FACTOR = 10  # of the time without a change, and some seconds: longer is a hang
 GRACE_S = 20
-AT_A_TIME = 4
+REPORT = re.compile(r"ERROR: \w+Sanitizer|: runtime error: ")
+SANITIZED = ["BUILD=build-san", "SAN=-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"]
+AT_A_TIME = 4  # system tests: they wait more than they compute
 # The system tests, tests/system/test_NAME.py, that a change in a folder's code is tried with.
 NEAR = {
     "base": "feed daemon daemon_check egd_listen kernel",
@@ -70,44 +73,50 @@ def near(*folders):
     return [f"tests/system/test_{name}.py" for name in sorted(names)]
 
 
+def alike(path, name):
+    """Words that a source's name and a test's name share."""
+    return len(set(re.split(r"[/_]", path.removesuffix(".c"))) & set(name.removesuffix(".py").split("_")))
+
+
 class Tree:
     """A copy of the tree with a build of its own, and what its tests need without a change."""
 
-    def __init__(self, place, cc, system):
-        self.top, self.scratch, self.cc = place / "tree", place / "scratch", cc
+    def __init__(self, place, cc, at_a_time):
+        self.top, self.scratch, self.cc, self.at_a_time = place / "tree", place / "scratch", cc, at_a_time
         ignore = shutil.ignore_patterns("build*", ".git", "__pycache__")
         shutil.copytree(TOP, self.top, ignore=ignore)
         self.scratch.mkdir()
         self.scratch.chmod(0o711)
         # Link maps tell which test contains which object.
         os.environ["LDFLAGS"] = f"{os.environ.get('LDFLAGS', '')} -Wl,-Map=$@.map"
-        self.must_make("all", "test-programs")
+        names = sorted(source.stem for source in (self.top / "tests/unit").glob("test_*.c"))
+        self.must_make(*SANITIZED, "all", *[f"build-san/tests/unit/{name}" for name in names])
         self.objects, self.unit_s = {}, {}
-        for program in sorted((self.top / "build/tests/unit").glob("test_*.map")):
-            self.measure(program.stem)
-        self.system_s = self.measure_system() if system else {}
+        for name in names:
+            self.measure(name)
+        self.system_s, self.slow = {}, []
 
-    def make(self, *targets):
-        return run(["make", "-j2", "CFLAGS=-O2", f"CC={self.cc}", "CI=", *targets], self.top, 600)
+    def make(self, *words):
+        return run(["make", "-j2", "CFLAGS=-O2", f"CC={self.cc}", "CI=", *words], self.top, 1800)
 
-    def must_make(self, *targets):
-        status, output = self.make(*targets)
+    def must_make(self, *words):
+        status, output = self.make(*words)
         if status != 0:
-            sys.exit(f"mutate: make {' '.join(targets)} fails:\n{output}")
+            sys.exit(f"mutate: make {' '.join(words)} fails:\n{output}")
 
     def measure(self, name):
-        text = (self.top / f"build/tests/unit/{name}.map").read_text()
+        text = (self.top / f"build-san/tests/unit/{name}.map").read_text()
         self.objects[name] = set(re.findall(r"\.a\((\w+\.o)\)", text))
-        self.objects[name] |= set(re.findall(r"build/(?:guest|tool|sim)/(\w+\.o)", text))
+        self.objects[name] |= set(re.findall(r"build-san/(?:guest|tool|sim)/(\w+\.o)", text))
         started = time.monotonic()
-        status, output = self.unit(name, 120)
+        status, output = self.unit(name, 240)
         if status != 0:
             print(f"{name} fails without a change and is left out\n{output}")
             del self.objects[name]
         self.unit_s[name] = time.monotonic() - started
 
     def unit(self, name, limit_s):
-        program = f"build/tests/unit/{name}"
+        program = f"build-san/tests/unit/{name}"
         return run([program], self.top, limit_s, TMPDIR=str(self.scratch), CMOCKA_MESSAGE_OUTPUT="TAP")
 
     def system(self, tests, limit_s, *options):
@@ -126,17 +135,20 @@ class Tree:
             found[name] = (float(case.get("time")), not bad)
         return status, found
 
-    def measure_system(self):
-        spread = [f"--numprocesses={AT_A_TIME}", "--dist=loadgroup"]
-        _, found = self.system(near(*NEAR), 1800, *spread)
+    def spread(self):
+        return [f"--numprocesses={self.at_a_time}", "--dist=loadgroup"]
+
+    def measure_system(self, folders):
+        """Of the tests that changes in these folders are tried with."""
+        self.must_make("all", "test-programs")
+        _, found = self.system(near(*folders), 3600, *self.spread())
         self.slow = [name for name, (s, passed) in found.items() if not passed or s > FAST_S]
-        fast = {name: s for name, (s, _) in found.items() if name not in self.slow}
-        print(f"{len(fast)} of {len(found)} system tests are fast and pass without a change", flush=True)
-        return fast
+        self.system_s = {name: s for name, (s, _) in found.items() if name not in self.slow}
+        print(f"{len(self.system_s)} of {len(found)} system tests are fast and pass without a change", flush=True)
 
     def digest(self, path):
         """Of its object; None: it has none in this build."""
-        built = (self.top / "build" / path).with_suffix(".o")
+        built = (self.top / "build-san" / path).with_suffix(".o")
         return hashlib.sha256(built.read_bytes()).digest() if built.exists() else None
 
 
@@ -148,8 +160,7 @@ class Judge:
 
     def nearness(self, path, name):
         """Tests of a similar name first, then those that have found most, then the shortest."""
-        same = set(pathlib.Path(path).stem.split("_")) & set(name.split("_"))
-        return (-len(same), -self.kills.get(name, 0), self.tree.unit_s[name])
+        return (-alike(path, name), -self.kills.get(name, 0), self.tree.unit_s[name])
 
     def by_unit(self, path):
         tree, object_name = self.tree, f"{pathlib.Path(path).stem}.o"
@@ -157,25 +168,27 @@ class Judge:
         names.sort(key=lambda name: self.nearness(path, name))
         for batch in (names[:6], names[6:]):
             if batch:
-                tree.must_make(*[f"build/tests/unit/{name}" for name in batch])
+                tree.must_make(*SANITIZED, *[f"build-san/tests/unit/{name}" for name in batch])
             for name in batch:
-                status, _ = tree.unit(name, FACTOR * tree.unit_s[name] + GRACE_S)
+                status, output = tree.unit(name, FACTOR * tree.unit_s[name] + GRACE_S)
                 if status != 0:
                     self.kills[name] = self.kills.get(name, 0) + 1
-                    return name + (" (hangs)" if status is None else "")
+                    how = "hangs" if status is None else "sanitizer" if REPORT.search(output) else None
+                    return f"{name} ({how})" if how else name
         return None
 
     def by_system(self, path):
         tree, files = self.tree, near(path.split("/")[0])
+        files.sort(key=lambda file: -alike(path, file))
         fast = {name: s for name, s in tree.system_s.items() if name.split("::")[0] in files}
         if not fast:
             return None
         tree.must_make("all", "test-programs")
-        limit_s = FACTOR * sum(fast.values()) / AT_A_TIME + GRACE_S
+        limit_s = FACTOR * sum(fast.values()) / tree.at_a_time + GRACE_S
         done = set()
         while done < set(fast):
             without = [f"--deselect={name}" for name in {*tree.slow, *done}]
-            status, found = tree.system(files, limit_s, "-x", f"--numprocesses={AT_A_TIME}", "--dist=loadgroup", *without)
+            status, found = tree.system(files, limit_s, "-x", *tree.spread(), *without)
             if status is None or not found:
                 return "the system tests (hang)"
             for name in [name for name, (_, passed) in found.items() if not passed and name in fast]:
@@ -185,47 +198,70 @@ class Judge:
             done |= set(found) if status != 0 else set(fast)
         return None
 
-    def verdict(self, mutation):
-        """The test that fails; "" if none does; None: it is no mutant."""
+    def verdict(self, mutation, find):
+        """What `find` says of the mutant: the test that fails; "" if none does; None: it is no mutant."""
         path = self.tree.top / mutation.path
         text, before = path.read_text(), self.tree.digest(mutation.path)
         path.write_text(mutation.apply(text))
         try:
-            target = pathlib.Path("build", mutation.path).with_suffix(".o")
-            if not before or self.tree.make(target)[0] != 0 or self.tree.digest(mutation.path) == before:
+            target = pathlib.Path("build-san", mutation.path).with_suffix(".o")
+            if not before or self.tree.make(*SANITIZED, target)[0] != 0 or self.tree.digest(mutation.path) == before:
                 return None
-            return self.by_unit(mutation.path) or self.by_system(mutation.path) or ""
+            return find(mutation.path) or ""
         finally:
             path.write_text(text)
-            self.tree.make(target)
+            self.tree.make(*SANITIZED, target)
+
+
+def row(mutation, by):
+    print(f"{mutation.path}:{mutation.line}\t{mutation.what}\t{by or 'SURVIVED'}", flush=True)
+
+
+def try_all(judge, args):
+    """(killed, the survivors, how many were replaced)"""
+    chance = random.Random(args.seed)
+    lines = mutations.of_tree(TOP)
+    chance.shuffle(lines)
+    killed = replaced = 0
+    left = []
+    for line in lines:
+        mutation = chance.choice(line)
+        by = judge.verdict(mutation, judge.by_unit)
+        if by is None:
+            replaced += 1
+        elif by:
+            killed += 1
+            row(mutation, by)
+        else:
+            left.append(mutation)
+            print(f"{mutation.path}:{mutation.line}\t{mutation.what}\tpasses the unit tests", flush=True)
+        if killed + len(left) == args.n:
+            break
+    survivors = []
+    if left and not args.no_system:
+        judge.tree.measure_system({mutation.path.split("/")[0] for mutation in left})
+    for mutation in left:
+        by = "" if args.no_system else judge.verdict(mutation, judge.by_system)
+        row(mutation, by)
+        if not by:
+            survivors.append(mutation)
+    return args.n - len(survivors), survivors, replaced
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cc", default="cc")
+    parser.add_argument("--at-a-time", type=int, default=AT_A_TIME, help="system tests")
     parser.add_argument("--no-system", action="store_true", help="unit tests only")
     parser.add_argument("seed", type=int)
     parser.add_argument("n", type=int)
     args = parser.parse_args()
-    chance = random.Random(args.seed)
-    lines = mutations.of_tree(TOP)
-    chance.shuffle(lines)
-    killed = survived = replaced = 0
     with tempfile.TemporaryDirectory(prefix="ekey.mutate.") as place:
         pathlib.Path(place).chmod(0o711)
-        judge = Judge(Tree(pathlib.Path(place), args.cc, not args.no_system))
-        for line in lines:
-            mutation = chance.choice(line)
-            by = judge.verdict(mutation)
-            if by is None:
-                replaced += 1
-                continue
-            killed, survived = killed + (by != ""), survived + (by == "")
-            print(f"{mutation.path}:{mutation.line}\t{mutation.what}\t{by or 'SURVIVED'}", flush=True)
-            if killed + survived == args.n:
-                break
+        judge = Judge(Tree(pathlib.Path(place), args.cc, args.at_a_time))
+        killed, survivors, replaced = try_all(judge, args)
     print(f"seed {args.seed}; {replaced} more did not build, or to the same object")
-    print(f"{killed} killed, {survived} survived")
+    print(f"{killed} killed, {len(survivors)} survived")
 
 
 if __name__ == "__main__":

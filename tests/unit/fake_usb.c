@@ -30,7 +30,7 @@ static struct {
 	bool cancelled;
 } flying[FLYING_MAX];
 static unsigned flying_len;
-static int act_fd; /* the end at which an act's result is written */
+static int act_fd = -1; /* the end at which an act's result is written */
 static libusb_hotplug_callback_fn hotplug;
 static void *hotplug_arg;
 
@@ -53,6 +53,8 @@ fake_usb_begin(void)
 {
 	fake_usb = (struct fake_usb){.has_hotplug = true};
 	keys_len = flying_len = 0;
+	if (act_fd >= 0)
+		close(act_fd);
 	act_fd = -1;
 	hotplug = NULL;
 }

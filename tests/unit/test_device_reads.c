@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "tests/unit/fuse_kernel.h"
+#include "tests/unit/log_lines.h"
 #include "tests/unit/secret_scan.h"
 
 /* ---- how much ---- */
@@ -136,11 +137,14 @@ reads_beyond_the_limit_get_eagain(void **state)
 {
 	struct kernel *k = *state;
 	uint64_t unique = 0, fh = kernel_open(k, O_RDONLY, 0);
+	int err = log_lines_begin();
 
 	for (int i = 0; i < 16; i++)
 		unique = kernel_read(k, fh, 16, O_RDONLY);
 	assert_silent(k);
 	assert_int_equal(kernel_answer(k, kernel_read(k, fh, 16, O_RDONLY)), -EAGAIN);
+	assert_int_equal(log_lines_count("too many blocked reads, one of uid 1000 was refused"), 1);
+	log_lines_end(err);
 	kernel_interrupt(k, unique);
 	assert_int_equal(kernel_answer(k, unique), -EINTR);
 	kernel_read(k, fh, 16, O_RDONLY);

@@ -95,6 +95,9 @@ vsock_addresses_are_two_numbers(void **unused)
 	assert_int_equal(address.vm.svm_cid, VMADDR_CID_ANY);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_non_null(address_parse_vsock(bad[i], &address));
+	assert_null(address_parse_vsock("4294967294:4294967294", &address));
+	assert_int_equal(address.vm.svm_cid, UINT32_MAX - 1);
+	assert_int_equal(address.vm.svm_port, UINT32_MAX - 1);
 	assert_non_null(address_parse_vsock_listen("2:1", &address));
 }
 
@@ -445,6 +448,20 @@ a_socket_can_be_changed_and_removed(void **unused)
 	close(fd);
 }
 
+static void
+a_socket_that_cannot_be_made_leaves_no_descriptor(void **unused)
+{
+	int before = dup(STDERR_FILENO), after;
+
+	(void)unused;
+	close(before);
+	assert_int_equal(net_unix_listen("/none/socket", 0600), -ENOENT);
+	assert_int_equal(net_unix_chmod("/etc/passwd", 0600), -EEXIST);
+	after = dup(STDERR_FILENO);
+	close(after);
+	assert_int_equal(after, before); /* the lowest that is free */
+}
+
 /* Who is at the other end of a connection from here to `host`, which listens here too. */
 static enum peer
 peer_at(const char *host)
@@ -573,6 +590,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 			a_file_that_is_put_in_the_place_of_a_socket_stays_as_it_is, make_shared,
 			remove_shared),
+		cmocka_unit_test(a_socket_that_cannot_be_made_leaves_no_descriptor),
 		cmocka_unit_test_setup_teardown(a_socket_can_be_changed_and_removed, make_shared,
 						remove_shared),
 		cmocka_unit_test(a_unix_peer_is_this_process_or_another),
