@@ -5,6 +5,7 @@
  */
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -13,10 +14,43 @@
 #define DOCTOR_VALUE_MAX 256
 
 /* What the rows of one subject say, of that which is looked at. */
-enum key { IN, SERVES, STANDS_BY, STATE, PATH, VIA, HANDOVER, ADDRESS, CLASS, ERROR, CREDIT, KEYS };
-static const char *const key_names[KEYS] = {"in",    "serves", "stands_by", "state",
-					    "path",  "via",    "handover",  "address",
-					    "class", "error",  "credit"};
+enum key {
+	IN,
+	TYPE,
+	EXPECTED,
+	PRESENT,
+	SERVES,
+	STANDS_BY,
+	STATE,
+	PATH,
+	VIA,
+	HANDOVER,
+	ADDRESS,
+	CLASS,
+	LISTENS,
+	DRAINED,
+	ERROR,
+	CREDIT,
+	KEYS
+};
+static const char *const key_names[KEYS] = {
+	[IN] = "in",
+	[TYPE] = "type",
+	[EXPECTED] = "expected",
+	[PRESENT] = "present",
+	[SERVES] = "serves",
+	[STANDS_BY] = "stands_by",
+	[STATE] = "state",
+	[PATH] = "path",
+	[VIA] = "via",
+	[HANDOVER] = "handover",
+	[ADDRESS] = "address",
+	[CLASS] = "class",
+	[LISTENS] = "listens",
+	[DRAINED] = "drained",
+	[ERROR] = "error",
+	[CREDIT] = "credit",
+};
 
 struct subject {
 	char kind[32], name[64];
@@ -55,14 +89,32 @@ judge_pool(struct subject *s)
 		good(s, "bytes have come", "");
 }
 
+/* A section of several sources, whose own rows follow; a key that is not plugged in has none. */
+static void
+judge_section(struct subject *s)
+{
+	unsigned long expected = strtoul(s->values[EXPECTED], NULL, 10);
+	unsigned long present = strtoul(s->values[PRESENT], NULL, 10);
+	char text[96] = "no key is present";
+
+	if (!is(s, ADDRESS, "usb") || (present > 0 && present >= expected))
+		return;
+	if (expected > 0)
+		snprintf(text, sizeof(text), "%lu of %lu expected keys present", present, expected);
+	bad(s, text, "", "plug it in; `lsusb -d 20df:` lists those that are");
+}
+
 static void
 judge_source(struct subject *s)
 {
-	if (s->values[SERVES][0] == '\0') /* a section of several: they follow */
-		return;
 	s->sources = true;
-	if (is(s, SERVES, "yes") || is(s, STANDS_BY, "yes"))
+	if (s->values[SERVES][0] == '\0')
+		judge_section(s);
+	else if (is(s, SERVES, "yes") || is(s, STANDS_BY, "yes"))
 		good(s, s->values[STATE], "");
+	else if (is(s, TYPE, "egd"))
+		bad(s, s->values[STATE], "",
+		    "is the server reachable from here, and may this machine ask it?");
 	else
 		bad(s, s->values[STATE], "",
 		    "is it plugged in, reachable, and its key in the keyring?");
@@ -121,6 +173,16 @@ judge_listen(struct subject *s)
 }
 
 static void
+judge_agent(struct subject *s)
+{
+	if (is(s, LISTENS, "no"))
+		bad(s, "is not open: ", s->values[ADDRESS], "see the log: ekey-randomd said why");
+	else
+		good(s, s->values[ADDRESS],
+		     is(s, DRAINED, "yes") ? ", drained: HAProxy sends no new clients" : "");
+}
+
+static void
 judge_kernel(struct subject *s)
 {
 	if (strncmp(s->values[CREDIT], "none", strlen("none")) == 0)
@@ -141,11 +203,8 @@ judge(struct subject *s)
 	static const struct {
 		const char *kind;
 		void (*judge)(struct subject *s);
-	} judges[] = {{"pool", judge_pool},
-		      {"source", judge_source},
-		      {"device", judge_device},
-		      {"listen", judge_listen},
-		      {"kernel", judge_kernel}};
+	} judges[] = {{"pool", judge_pool},     {"source", judge_source}, {"device", judge_device},
+		      {"listen", judge_listen}, {"agent", judge_agent},   {"kernel", judge_kernel}};
 
 	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++)
 		if (strcmp(s->kind, judges[i].kind) == 0)

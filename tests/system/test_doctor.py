@@ -1,5 +1,10 @@
 """ekeyctl doctor: what is well, what is not, and what to do about it."""
 
+import socket
+
+import pytest
+
+from egd import free_port
 from house import as_root
 from processes import program, run, wait_until
 
@@ -39,6 +44,30 @@ def test_a_source_that_is_away_is_told_with_what_to_do(house):
     assert "BAD  source key: waiting for unix:" in said
     assert "BAD  pool -: no healthy byte has come yet" in said
     assert "is it plugged in" in said
+
+
+@pytest.mark.parametrize("expect, problem", (("", "no key is present"), ("expect = 2\n", "0 of 2 expected keys present")))
+def test_a_key_that_is_not_plugged_in_is_told(house, expect, problem):
+    house.write_config("[source keys]\ntype = ekey\naddress = usb\n" + expect)
+    house.start_daemon()
+    status, said = doctor(house)
+    assert status == ILL
+    assert f"BAD  source keys: {problem}\n     plug it in" in said
+    assert "there is none" not in said
+
+
+def test_an_agent_that_is_drained_or_not_open_is_told(house):
+    port = free_port()
+    agent = f"[agent]\naddress = tcp:127.0.0.1:{port}\n"
+    with socket.create_server(("127.0.0.1", port)):
+        house.write_config(house.source(), agent)
+        daemon = house.start_daemon()
+        status, said = doctor(house)
+        assert status == ILL and f"BAD  agent -: is not open: tcp:127.0.0.1:{port}" in said
+    house.reload(daemon)
+    assert f"ok   agent -: tcp:127.0.0.1:{port}\n" in doctor(house)[1]
+    run(program("ekeyctl"), "--socket", str(house.control), "drain")
+    assert f"ok   agent -: tcp:127.0.0.1:{port}, drained: HAProxy sends no new clients\n" in doctor(house)[1]
 
 
 def test_a_device_that_is_not_served_is_told(house):
