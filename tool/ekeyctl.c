@@ -2,6 +2,7 @@
 /* ekeyctl: asks the daemon, and does for the owner of a key what needs the owner. */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -116,6 +117,7 @@ main(int argc, char **argv)
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
+	signal(SIGPIPE, SIG_IGN); /* a key or a reader that went must not end it half-way */
 	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
 		switch (option) {

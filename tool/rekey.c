@@ -215,7 +215,6 @@ tool_rekey(const struct tool_options *options, char **words)
 	if (code != EXIT_OK)
 		return code;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN); /* a reader that went must not end it half-way */
 	daemon_keyring_path(options, keyring_path);
 	job.secrets = secret_new(sizeof(*job.secrets));
 	if (job.secrets != NULL)

@@ -224,9 +224,10 @@ def test_key_that_is_not_there_is_no_report(start_sim, place):
         assert "Entropy Key hardware report" not in result.stdout
 
 
-def test_key_that_the_daemon_has_is_reported_through_it(place, start_sim, start_daemon):
-    sim = start_sim(listen=f"pty:{place}/tty")
-    daemon = start_daemon(sim=sim, address=sim.path)
+@pytest.mark.parametrize("port", ["pty", "unix"])
+def test_key_that_the_daemon_has_is_reported_through_it(place, start_sim, start_daemon, port):
+    sim = start_sim(listen=f"{port}:{place}/port")
+    daemon = start_daemon(sim=sim, address=f"unix:{sim.path}" if port == "unix" else sim.path)
     wait_until(lambda: daemon.status()["source key"]["state"] == "keyed", "a session")
     words = ["-s", daemon.control, "-t", "2s", "--device", sim.path, "hwreport"]
     result = run(program("ekeyctl"), *map(str, words))
