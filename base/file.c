@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +52,12 @@ file_read(const char *path, size_t max_len, struct file_text *ret)
 	result = file_read_fd(fd, max_len, ret);
 	close(fd);
 	return result;
+}
+
+const char *
+file_error_text(int error)
+{
+	return error == EINVAL ? "not a regular file" : strerror(error);
 }
 
 void

@@ -15,6 +15,9 @@ struct file_text {
 /* 0, or -errno; -EFBIG above `max_len`, -EINVAL for anything but a regular file. */
 int file_read(const char *path, size_t max_len, struct file_text *ret);
 
+/* Why file_read() failed with -`error`. */
+const char *file_error_text(int error);
+
 /* Wipes and frees. */
 void file_finish(struct file_text *file);
 

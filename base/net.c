@@ -259,6 +259,18 @@ net_listen(const struct address *address)
 	return fd;
 }
 
+const char *
+net_listen_hint(int error)
+{
+	return error == EADDRINUSE      ? ": another process listens there"
+	       : error == EADDRNOTAVAIL ? ": no interface has it"
+	       : error == EACCES        ? ": ports below 1024 are for root"
+	       : error == EAFNOSUPPORT
+		       ? ": this kernel has no such sockets, or the service may have none:"
+			 " see SYSTEMD in ekey-randomd(8)"
+		       : "";
+}
+
 #define PEER_MAX (sizeof(struct address) - offsetof(struct address, any))
 
 static void

@@ -28,6 +28,9 @@ int net_unix_connect(const char *path);
 /* Listens on TCP or vsock. The fd or -errno. "[::]" takes IPv4 too; see address_unmap(). */
 int net_listen(const struct address *address);
 
+/* What the user can look at when net_listen() failed with -`error`: behind strerror(), or "". */
+const char *net_listen_hint(int error);
+
 /*
  * Takes a connection from a listening socket of any kind. The fd, with the peer in *ret (unmapped),
  * or -errno: -EAGAIN when nobody waits. A TCP connection is kept alive, and not delayed.

@@ -58,8 +58,7 @@ tls_load(const char *path, struct file_text *ret, const struct tls_problem *prob
 	int result = file_read(path, TLS_FILE_MAX, ret);
 
 	if (result < 0)
-		return tls_refuse(problem, "%s: %s", path,
-				  result == -EINVAL ? "not a regular file" : strerror(-result));
+		return tls_refuse(problem, "%s: %s", path, file_error_text(-result));
 	return true;
 }
 

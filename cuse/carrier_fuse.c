@@ -147,7 +147,8 @@ why_not(int error)
 	if (error == -ENOENT)
 		return "no /dev/fuse, or without root no fusermount3";
 	if (error == -EPERM && geteuid() != 0)
-		return "fusermount3 failed; a device that a reload adds needs a restart";
+		return "fusermount3 failed; a device that a reload adds needs a restart, and a"
+		       " service its rights: see SYSTEMD in ekey-randomd(8)";
 	return strerror(-error);
 }
 

@@ -11,13 +11,6 @@
 /* Permission bits that a keyring must not have; its group may read it, that is us. */
 #define KEYRING_MODE_BAD 0037
 
-/* Why file_read() failed: what it calls EINVAL is open to guesses. */
-static const char *
-files_error_text(int error)
-{
-	return error == EINVAL ? "not a regular file" : strerror(error);
-}
-
 bool
 files_read_config(const char *path, struct config *ret)
 {
@@ -27,7 +20,7 @@ files_read_config(const char *path, struct config *ret)
 	bool good;
 
 	if (result < 0) {
-		log_err("%s: %s", path, files_error_text(-result));
+		log_err("%s: %s", path, file_error_text(-result));
 		return false;
 	}
 	good = config_parse(file.text, file.len, ret, &errors);
@@ -86,7 +79,7 @@ files_read_keyring(const struct config *config)
 		return ring;
 	}
 	if (result < 0) {
-		log_err("%s: %s", path, files_error_text(-result));
+		log_err("%s: %s", path, file_error_text(-result));
 		files_free_keyring(&ring);
 		return NULL;
 	}

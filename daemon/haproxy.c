@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/row.h"
@@ -50,7 +51,7 @@ haproxy_start(struct daemon *d)
 	(void)egd_networks_parse(d->config.agent_allow, &allow);
 	result = agent_new(d->base, &address, &allow, on_asked, d, &d->agent);
 	if (result < 0)
-		log_err("agent %s: %s", text, strerror(-result));
+		log_err("agent %s: %s%s", text, strerror(-result), net_listen_hint(-result));
 	else
 		log_info("agent %s: tells HAProxy how much there is", text);
 	return result == 0;

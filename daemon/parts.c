@@ -55,7 +55,10 @@ const char *
 parts_waiting_text(const struct daemon *d, char ret[static PARTS_TEXT_MAX])
 {
 	uint64_t now_ms = clock_now_ms();
+	bool pending = d->retry != NULL && event_pending(d->retry, EV_TIMEOUT, NULL);
 
+	if (!pending)
+		return "not tried again before a reload or restart";
 	snprintf(ret, PARTS_TEXT_MAX, "waiting, next try in %u s",
 		 d->retry_at_ms > now_ms ? (unsigned)((d->retry_at_ms - now_ms + 999) / 1000) : 0);
 	return ret;

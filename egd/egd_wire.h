@@ -32,7 +32,8 @@
  * connection and says EGD_TEXT_NOT_ASKED.
  */
 #define EGD_QUIET_MS 200
-#define EGD_TEXT_NOT_ASKED "it sent bytes that were not asked for: is it an EGD server?"
+#define EGD_TEXT_NOT_ASKED \
+	"it sent bytes that were not asked for: it is no EGD server, or its [listen] has greet"
 
 enum egd_op { EGD_LEVEL = 0, EGD_TRY = 1, EGD_READ = 2, EGD_ADD = 3, EGD_PID = 4 };
 

@@ -304,11 +304,7 @@ open_address(const struct egd_listen_config *config, const char *error,
 
 	if (fd < 0)
 		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-fd),
-			fd == -EADDRINUSE      ? ": another process listens there"
-			: fd == -EADDRNOTAVAIL ? ": no interface has it"
-			: fd == -EACCES        ? ": ports below 1024 are for root"
-			: fd == -EAFNOSUPPORT  ? ": this kernel has no such sockets"
-					       : "");
+			net_listen_hint(-fd));
 	return fd;
 }
 

@@ -567,7 +567,7 @@ import_all(struct import *im, char **paths, bool named, bool write)
 		read += result == 0;
 		if (result == 0 || (!named && result == -ENOENT))
 			continue;
-		fprintf(stderr, "ekeyctl: %s: %s\n", *path, strerror(-result));
+		fprintf(stderr, "ekeyctl: %s: %s\n", *path, file_error_text(-result));
 		return EXIT_CANNOT_READ;
 	}
 	if (read > 0)

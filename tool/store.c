@@ -22,7 +22,7 @@ store_read(struct store *s)
 	if (result == -ENOENT)
 		return EXIT_OK;
 	if (result < 0)
-		return store_fail(s, strerror(-result));
+		return store_fail(s, file_error_text(-result));
 	(void)keyring_parse(s->file.text, s->file.len, s->ring, &s->errors);
 	for (size_t i = 0; i < s->errors.count && i < KEYRING_ERRORS_MAX; i++)
 		fprintf(stderr, "ekeyctl: %s:%u: %s%s\n", s->path, s->errors.at[i].line,

@@ -1,5 +1,6 @@
 """ekeyctl doctor: what is well, what is not, and what to do about it."""
 
+import os
 import socket
 
 import pytest
@@ -64,6 +65,7 @@ def test_an_agent_that_is_drained_or_not_open_is_told(house):
         daemon = house.start_daemon()
         status, said = doctor(house)
         assert status == ILL and f"BAD  agent -: is not open: tcp:127.0.0.1:{port}" in said
+        assert house.count(f"agent tcp:127.0.0.1:{port}: Address already in use: another process listens there")
     house.reload(daemon)
     assert f"ok   agent -: tcp:127.0.0.1:{port}\n" in doctor(house)[1]
     run(program("ekeyctl"), "--socket", str(house.control), "drain")
@@ -80,6 +82,14 @@ def test_a_device_that_is_not_served_is_told(house):
     house.reload(daemon)
     status, said = doctor(house)
     assert status == ILL and f"BAD  device random: is not served: {house.device}" in said
+
+
+def test_a_device_that_this_machine_cannot_carry_waits_for_a_reload(house):
+    house.write_config(house.device_section())
+    bound = ["setpriv", "--bounding-set", "-sys_admin"] if os.geteuid() == 0 else []
+    house.start(*bound, "env", "PATH=/nonexistent", program("ekey-randomd"), "-c", house.config, log="daemon.log")
+    wait_until(lambda: house.control.exists() and "device random" in house.status(), "it is up")
+    assert house.status()["device random"]["state"] == "not tried again before a reload or restart"
 
 
 def test_no_source_at_all_is_ill(house):

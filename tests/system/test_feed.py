@@ -244,7 +244,7 @@ def test_a_banner_or_an_error_message_is_no_entropy(stub, banner, mode):
     result = feed(mode, *MIX, "--timeout", "5s", "--from", address)
     assert result.returncode == REFUSED, result.stdout
     assert result.stdout.removeprefix("ekey-feed: ") == (
-        f"{address}: it sent bytes that were not asked for: is it an EGD server?\n")
+        f"{address}: it sent bytes that were not asked for: it is no EGD server, or its [listen] has greet\n")
 
 
 def test_a_service_that_greets_late_is_no_server(stub):
@@ -400,7 +400,7 @@ def test_a_login_prompt_is_no_entropy(line, mode):
     address = line(login).address
     result = feed(mode, *MIX, "--timeout", "3s", "--from", address)
     assert result.returncode == REFUSED, result.stdout
-    assert "is it an EGD server?" in result.stdout
+    assert "it is no EGD server" in result.stdout
 
 
 def test_a_line_that_echoes_is_no_server(line):

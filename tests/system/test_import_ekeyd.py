@@ -260,3 +260,9 @@ def test_a_full_disk_is_told(place):
     result = run("sh", "-c", command)
     assert (result.returncode, result.stdout) == (
         CANNOT_WRITE, "ekeyctl: cannot write to standard output: No space left on device\n")
+
+
+def test_what_is_no_file_is_called_so(place):
+    result = run(program("ekeyctl"), "import-ekeyd", str(place))
+    assert result.returncode == CANNOT_READ
+    assert result.stdout == f"ekeyctl: {place}: not a regular file\n"

@@ -27,7 +27,7 @@ def test_keyring_where_nothing_can_be_written(start_key, rekey):
     words = ["--device", sim.path, "--keyring"]
     untouched(sim, rekey, [*words, "/proc/keyring"], "/proc/keyring: ")
     untouched(sim, rekey, [*words, "/nonexistent/keyring"], "No such file")
-    untouched(sim, rekey, [*words, sim.place], "Invalid")
+    untouched(sim, rekey, [*words, sim.place], "not a regular file")
 
 
 def test_keyring_that_is_a_link_or_damaged_is_left_alone(start_key, rekey):
@@ -53,6 +53,11 @@ def test_serial_numbers_of_a_keyring_that_is_not_in_order_are_listed(start_key):
     assert listed.returncode == OK
     assert listed.stdout == SERIAL + "\n"
     assert f"{sim.keyring}:1: " in listed.stderr and f"{sim.keyring}:2: " in listed.stderr
+
+
+def test_a_keyring_that_is_no_file_is_called_so(place):
+    listed = run(program("ekeyctl"), "--keyring", place, "keyring")
+    assert listed.returncode == KEYRING and listed.stdout == f"ekeyctl: {place}: not a regular file\n"
 
 
 def test_another_keyring_than_the_daemons(start_key, start_daemon, rekey, place):
