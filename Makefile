@@ -294,6 +294,11 @@ soak-handover: ## fifty kills and fifty restarts under readers of each device, a
 	$(Q)ROUNDS=50 EKEY_CUSE_BLOCKS=200000 $(suites) guest \
 		-k "handover- or cuse-never_twice or and_readers_outlive"
 
+soak-kill: ## KILLS of daemons, many while they start, at times that SEED draws
+	$(Q)dist/packages.sh build test-unit test guest
+	$(again) all test-programs
+	$(Q)KILLS=$(or $(KILLS),500) SEED=$(SEED) $(suites) system -k what_a_kill
+
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
@@ -380,6 +385,6 @@ clean: ## removes what was built
 	rm -rf $(BUILD)
 
 .PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
-        test-san mutants list soak soak-handover soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
+        test-san mutants list soak soak-handover soak-kill soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
