@@ -34,17 +34,17 @@ SANITIZED = ["BUILD=build-san", "SAN=-fsanitize=address,undefined -fno-sanitize-
 AT_A_TIME = 4  # system tests: they wait more than they compute
 # The system tests, tests/system/test_NAME.py, that a change in a folder's code is tried with.
 NEAR = {
-    "base": "feed daemon daemon_check egd_listen kernel",
+    "base": "feed daemon daemon_check egd_listen kernel handover",
     "crypto": "tls tls_peers rekey sim_ekeyd memory",
     "priv": "kernel wipe daemon memory crash feed demo",
     "ekey": "rekey faults sim_ekeyd memory hwreport",
     "pool": "device device_fuse egd memory kernel wipe clients",
     "backend": "relay daemon_sources faults wipe tls_peers hwreport memory daemon_reload",
     "cuse": "device device_fuse device_life crash handover memory daemon",
-    "egd": "egd egd_listen egd_hostile haproxy clients tls memory wipe",
+    "egd": "egd egd_listen egd_hostile haproxy clients handover tls memory wipe",
     "kernel": "kernel memory wipe",
     "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
-    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status haproxy kernel rekey wipe egd_listen relay",
+    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status doctor haproxy handover kernel rekey wipe egd_listen relay",
     "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status wipe",
     "guest": "feed tls memory",
 }

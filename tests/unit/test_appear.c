@@ -123,6 +123,33 @@ directory_that_goes_is_a_reason_to_look(void **state)
 	b->kind->unwatch(b->watch);
 }
 
+/* Of two other names in turn: the kernel joins equal events. */
+static void
+lost_events_are_a_reason_to_look(void **state)
+{
+	struct bench *b = *state;
+	FILE *file = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+	char another[FOLDER_MAX + 16];
+	unsigned max = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "%u", &max), 1);
+	fclose(file);
+	sprintf(another, "%s/keys", b->dir);
+	make(b->other);
+	make(another);
+	start(b, "");
+	for (unsigned i = 0; i <= max / 2; i++) {
+		assert_int_equal(chmod(another, 0600), 0);
+		assert_int_equal(chmod(b->other, 0600), 0);
+	}
+	for (unsigned i = 0; b->calls == 0 && i < max; i++)
+		turn(b);
+	assert_true(b->calls > 0);
+	b->kind->unwatch(b->watch);
+	unlink(another);
+}
+
 static void
 directory_that_is_not_there_cannot_be_watched(void **state)
 {
@@ -139,6 +166,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(path_that_appears_or_may_be_opened_is_noticed_at_once),
 		TEST(directory_that_goes_is_a_reason_to_look),
+		TEST(lost_events_are_a_reason_to_look),
 		TEST(directory_that_is_not_there_cannot_be_watched),
 	};
 
