@@ -22,24 +22,25 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability child cloned connector device fusermount keeper lock mount mountinfo \
-               random resolve sandbox servant syscall_filter usb
+               random resolve sandbox servant syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
-               rekeying report source source_address source_log source_tls sources tls_transport transport trust tty \
+               rekeying report source source_address source_log source_tls sources transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
                table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire \
-               listener members networks opening proxy renew stream xen
+               listener members networks opening proxy renew xen
 ctl_src     := client peer server
 daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens orders parts privileges reload row seeds \
-               starts status $(notify)
+               starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal wait_seeded xen_seed
 kernel_src  := feed
+tls_src     := confine handshakes main relay sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.
@@ -55,15 +56,15 @@ unit_tests  := agent appear backoff base bucket census cloned config connector c
                intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder source_log sources table telemetry tls tls_hello tls_stream transports trust tty upstream urges usb \
+               source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
-               sim_engine sim_usbip table usb_descriptor xenstore
+               sim_engine sim_usbip table tls_channel usb_descriptor xenstore
 
 lib     := $(BUILD)/libekey-random.a
 lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl daemon,$($(d)_src:%=$(BUILD)/$(d)/%.o))
 
-packages := fuse3 libevent libssl libcrypto inih libseccomp libusb-1.0 $(systemd)
+packages := fuse3 libevent libcrypto inih libseccomp libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
 # known FLAG...: those that this compiler has for this machine.
@@ -76,7 +77,7 @@ OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN)
              $(if $(CI),-Werror) $(SAN) $(if $(packages),$$(pkg-config --cflags $(packages)))
 OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -lpthread
 
-programs := $(BUILD)/ekey-randomd $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(BUILD)/ekey-feed
+programs := $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekeyctl ekey-sim ekey-feed)
 
 all: $(programs)
 
@@ -103,7 +104,12 @@ endef
 $(BUILD)/ekey-randomd: $(BUILD)/daemon/main.o $(lib)
 $(BUILD)/ekeyctl: $(tool_src:%=$(BUILD)/tool/%.o) $(lib)
 $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
-$(filter-out %/ekey-feed,$(programs)):
+$(filter-out %/ekey-feed %/ekey-tls,$(programs)):
+	$(call link)
+
+# The one program with libssl that the daemon starts; without libfuse, libusb and the rest.
+$(BUILD)/ekey-tls: private packages := libevent libssl libcrypto libseccomp
+$(BUILD)/ekey-tls: $(tls_src:%=$(BUILD)/tls/%.o) $(lib)
 	$(call link)
 
 # Needs neither the library nor its packages: it is built where there is a C library, and perhaps
@@ -126,7 +132,7 @@ something = $(or $(strip $(2)),$(error no $(1) to look at))
 sources = $(call something,*.$(1) files,$(sort $(shell find [a-z]* -name '*.$(1)')))
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(addprefix $(BUILD)/tests/unit/,descriptors.o vectors.o) $(lib)
-	$(call link,-lcmocka -ljansson)
+	$(call link,-lcmocka -ljansson -lssl)
 
 # Tests that speak the device's side too.
 $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey wipes $(filter session%,$(unit_tests)) source source_ladder): \
@@ -141,7 +147,8 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,appear connector ctl egd_listener replac
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
-$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_stream transports): $(BUILD)/tests/unit/tls_rig.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,tls tls_hello tls_service tls_stream transports): \
+	$(BUILD)/tests/unit/tls_rig.o $(addprefix $(BUILD)/tls/,$(addsuffix .o,$(filter-out main,$(tls_src))))
 $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
@@ -331,13 +338,13 @@ bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
-units := ekey-randomd.service ekey-random-wait.service ekey-feed.service ekey-feed-early.service
+units := ekey-randomd.service ekey-random-wait.service ekey-tls.service ekey-tls.socket ekey-feed.service ekey-feed-early.service
 drop_ins := clones.conf containers.conf fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
-	install -m 755 $(BUILD)/ekey-randomd $(BUILD)/ekey-feed $(sbin)
+	install -m 755 $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekey-feed) $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
 	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
 		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
@@ -356,7 +363,7 @@ install-service:
 
 uninstall: ## leaves the configuration and the keyring
 	$(if $(DESTDIR),,dist/host.sh stop)
-	rm -f $(sbin)/ekey-randomd $(sbin)/ekey-feed $(bin)/ekeyctl $(bin)/ekey-sim
+	rm -f $(addprefix $(sbin)/,ekey-randomd ekey-tls ekey-feed) $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf

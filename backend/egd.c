@@ -214,11 +214,11 @@ egd_free(struct source *source)
 static bool
 egd_start(struct egd *e)
 {
-	const struct transport_env env = {.base = e->env.base, .usb = e->env.usb, .tls = &e->tls};
+	const struct transport_env env = {
+		.base = e->env.base, .usb = e->env.usb, .tls = e->env.tls, .name = e->config.name};
 	const struct link_events events = {
 		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
 
-	e->tls = source_tls_config(&e->config.tls);
 	e->timer = evtimer_new(e->env.base, egd_on_timer, e);
 	return e->timer != NULL &&
 	       link_start(&e->link, &env, e->config.name, e->config.address, &events);

@@ -7,14 +7,12 @@
 #include "backend/link.h"
 #include "backend/source_kind.h"
 #include "backend/trust.h"
-#include "crypto/tls.h"
 #include "egd/egd_client.h"
 
 struct egd {
 	struct source source;
 	struct source_env env;
 	struct source_config config;
-	struct tls_config tls; /* of config.tls */
 	struct link link;
 	struct egd_client client;
 	struct intake intake; /* not restarted with each connection: what it holds is scarce */

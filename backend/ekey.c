@@ -5,7 +5,6 @@
 #include <sys/random.h>
 
 #include "backend/ekey_inside.h"
-#include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
 #include "base/clock.h"
 #include "base/secret.h"
@@ -205,18 +204,13 @@ ekey_rekey_change(struct source *source, const uint8_t serial[static KEYED_SERIA
 /* ---- a clone ---- */
 
 /*
- * Frames that are on their way are of the old session: only TLS has keys below it. A change of the
- * long-term key goes on.
+ * Frames that are on their way are of the old session. A change of the long-term key goes on.
  */
 static void
 ekey_renew(struct source *source)
 {
 	struct ekey *k = (struct ekey *)source;
 
-	if (k->link.kind == &transport_tls) {
-		link_renew(&k->link);
-		return;
-	}
 	if (!link_is_open(&k->link) || rekeying_active(&k->rekeying))
 		return;
 	ekey_end_session(k);
@@ -255,11 +249,11 @@ ekey_free(struct source *source)
 static bool
 ekey_start(struct ekey *k)
 {
-	const struct transport_env env = {.base = k->env.base, .usb = k->env.usb, .tls = &k->tls};
+	const struct transport_env env = {
+		.base = k->env.base, .usb = k->env.usb, .tls = k->env.tls, .name = k->config.name};
 	const struct link_events events = {ekey_on_opened, ekey_on_bytes, ekey_on_gone,
 					   ekey_on_missing, k};
 
-	k->tls = source_tls_config(&k->config.tls);
 	k->timer = evtimer_new(k->env.base, ekey_on_timer, k);
 	return k->timer != NULL &&
 	       link_start(&k->link, &env, k->config.name, k->config.address, &events);

@@ -13,7 +13,6 @@ struct ekey {
 	struct source source;
 	struct source_env env;
 	struct source_config config;
-	struct tls_config tls; /* of config.tls */
 	struct link link;
 	uint8_t want_serial[KEYED_SERIAL_LEN];
 	struct session_env session_env;

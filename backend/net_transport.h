@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Transports to other machines, without TLS: opened in the background, then as a Unix socket is. */
+/*
+ * Transports to other machines: opened in the background, then as a Unix socket is. TLS is spoken
+ * by ekey-tls (priv/tls_channel.h): what is read and sent here is the plaintext, and the name that
+ * a server's certificate must have is that of the address.
+ */
 #ifndef BACKEND_NET_TRANSPORT_H
 #define BACKEND_NET_TRANSPORT_H
 
 #include "backend/transport.h"
 
 extern const struct transport_kind transport_tcp;   /* "tcp:HOST:PORT", "tcp:[V6]:PORT" */
+extern const struct transport_kind transport_tls;   /* "tls:HOST:PORT", "tls:[V6]:PORT" */
 extern const struct transport_kind transport_vsock; /* "vsock:CID:PORT": a VM's host is CID 2 */
 
 #endif

@@ -71,6 +71,7 @@ struct source_env {
 	/* Bits per byte, the lowest of all that have fed the pool; begins with SOURCE_CREDIT_MAX.
 	 */
 	unsigned *credit;
+	const int *tls; /* see transport_env */
 };
 
 /* Of an Entropy Key. */

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "backend/link.h"
-#include "backend/tls_transport.h"
+#include "backend/net_transport.h"
 
 #define BETWEEN ","
 #define BLANKS " \t"

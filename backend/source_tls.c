@@ -3,22 +3,6 @@
 
 #include <string.h>
 
-static const char *
-source_tls_given(const char *text)
-{
-	return text[0] != '\0' ? text : NULL;
-}
-
-struct tls_config
-source_tls_config(const struct source_tls *files)
-{
-	return (struct tls_config){.psk = source_tls_given(files->psk),
-				   .identity = source_tls_given(files->identity),
-				   .cert = source_tls_given(files->cert),
-				   .key = source_tls_given(files->key),
-				   .ca = source_tls_given(files->ca)};
-}
-
 bool
 source_tls_equal(const struct source_tls *a, const struct source_tls *b)
 {

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 
 #include "crypto/psk.h"
-#include "crypto/tls.h"
 
 #define SOURCE_FILE_MAX 256 /* of a path, with its NUL */
 
@@ -16,9 +15,6 @@ struct source_tls {
 	char identity[PSK_IDENTITY_MAX + 1];
 	char cert[SOURCE_FILE_MAX], key[SOURCE_FILE_MAX], ca[SOURCE_FILE_MAX];
 };
-
-/* For a client; points into `files`. */
-struct tls_config source_tls_config(const struct source_tls *files);
 
 bool source_tls_equal(const struct source_tls *a, const struct source_tls *b);
 

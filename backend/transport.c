@@ -5,7 +5,6 @@
 
 #include "backend/fd_transport.h"
 #include "backend/net_transport.h"
-#include "backend/tls_transport.h"
 #include "backend/usb_transport.h"
 #include "backend/xen_transport.h"
 

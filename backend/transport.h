@@ -11,14 +11,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct tls_config;
 struct usb;
 
 /* What transports need of the daemon, and of the source that opens them. */
 struct transport_env {
 	struct event_base *base;
-	struct usb *usb;              /* NULL where no address on USB is used */
-	const struct tls_config *tls; /* the source's files for "tls:"; its peer_name may be NULL */
+	struct usb *usb;  /* NULL where no address on USB is used */
+	const int *tls;   /* channel to ekey-tls (priv/tls_channel.h); NULL, or -1 there: none */
+	const char *name; /* of the source: with the keys of "source NAME" is spoken "tls:" */
 };
 
 /* One open transport; each kind embeds it as its first member. */

@@ -175,16 +175,28 @@ tls_handshake(struct tls *tls)
 	return 0;
 }
 
-ssize_t
-tls_read(struct tls *tls, uint8_t *ret, size_t len)
+static ssize_t
+tls_take(struct tls *tls, int (*take)(SSL *ssl, void *ret, int len), uint8_t *ret, size_t len)
 {
 	int n;
 
 	tls_begin();
-	n = SSL_read(tls->ssl, ret, len < INT_MAX ? (int)len : INT_MAX);
+	n = take(tls->ssl, ret, len < INT_MAX ? (int)len : INT_MAX);
 	if (n > 0)
 		return n;
 	return SSL_get_error(tls->ssl, n) == SSL_ERROR_ZERO_RETURN ? 0 : tls_outcome(tls, n);
+}
+
+ssize_t
+tls_read(struct tls *tls, uint8_t *ret, size_t len)
+{
+	return tls_take(tls, SSL_read, ret, len);
+}
+
+ssize_t
+tls_peek(struct tls *tls, uint8_t *ret, size_t len)
+{
+	return tls_take(tls, SSL_peek, ret, len);
 }
 
 ssize_t

@@ -50,7 +50,7 @@ struct tls_context *tls_context_new(const struct tls_config *config, char *error
 /* Connections go on without it. NULLs the pointer. */
 void tls_context_free(struct tls_context **context);
 
-/* NULL, or one line for the log: which file others may read, and what to do. */
+/* NULL, or one line for the log: a file that others may read, or a slow key, and what to do. */
 const char *tls_context_warning(const struct tls_context *context);
 
 /* NULL: no memory. `fd` stays the caller's, who closes it after tls_free(). */
@@ -75,6 +75,9 @@ int tls_handshake(struct tls *tls);
  */
 ssize_t tls_read(struct tls *tls, uint8_t *ret, size_t len);
 
+/* As tls_read(), and the bytes stay: the next read has them again. */
+ssize_t tls_peek(struct tls *tls, uint8_t *ret, size_t len);
+
 /*
  * Bytes taken (1..len). After TLS_WANT_WRITE the next call must have the same bytes again, and may
  * have more after them; they may have moved.
@@ -90,6 +93,12 @@ int tls_close(struct tls *tls);
  * Printable ASCII. Lives as long as `tls`.
  */
 const char *tls_peer(const struct tls *tls);
+
+/*
+ * True when the peer has proven itself by a pre-shared key that `now`, a server's context, has not
+ * any more.
+ */
+bool tls_is_revoked(const struct tls *tls, const struct tls_context *now);
 
 /* Why the last call failed: a phrase for the log; of the peer only printable ASCII is in it. */
 const char *tls_error_text(const struct tls *tls);

@@ -13,6 +13,7 @@
 #define TLS_FILE_MAX ((size_t)1 << 20)
 /* Permission bits that a file with a key must not have; its group may read it, that is us. */
 #define TLS_MODE_BAD 0037
+#define TLS_RSA_MAX 2048 /* bits; a larger key takes a server milliseconds for each handshake */
 
 /*
  * One list, with or without PSK: a key has no hash of its own, so that SHA-256 is meant (RFC 8446
@@ -70,6 +71,17 @@ tls_warn_mode(struct tls_context *c, const char *path, mode_t mode)
 			 "%s: mode %04o lets others read or change the key: chmod 0600 it, or 0640"
 			 " for our group",
 			 path, (unsigned)mode);
+}
+
+static void
+tls_warn_rsa(struct tls_context *c, const char *path, const EVP_PKEY *key)
+{
+	int bits = EVP_PKEY_base_id(key) == EVP_PKEY_RSA ? EVP_PKEY_bits(key) : 0;
+
+	if (c->server && bits > TLS_RSA_MAX && c->warning[0] == '\0')
+		snprintf(c->warning, sizeof(c->warning),
+			 "%s: RSA with %d bits makes each handshake slow: prefer Ed25519 or P-256",
+			 path, bits);
 }
 
 static bool
@@ -185,6 +197,7 @@ tls_use_key(struct tls_context *c, const char *path, const struct tls_problem *p
 	if (key == NULL)
 		return tls_refuse(problem, "%s: no private key (PEM, without a password) is in it",
 				  path);
+	tls_warn_rsa(c, path, key);
 	used = SSL_CTX_use_PrivateKey(c->ctx, key) == 1;
 	EVP_PKEY_free(key);
 	if (!used)

@@ -67,6 +67,29 @@ tls_psk_use(SSL *ssl, const EVP_MD *md, const unsigned char **ret_identity, size
 	return *ret != NULL;
 }
 
+/* The peer's key as `c` has it; false when it has none. */
+static bool
+tls_psk_of(const struct tls *tls, const struct tls_context *c, struct psk *ret)
+{
+	return c->psk.text != NULL &&
+	       psk_find(c->psk.text, c->psk.len, tls->identity, strlen(tls->identity), ret);
+}
+
+bool
+tls_is_revoked(const struct tls *tls, const struct tls_context *now)
+{
+	struct psk was, is;
+	bool same;
+
+	if (strncmp(tls->peer, "psk:", strlen("psk:")) != 0 || !tls_psk_of(tls, tls->context, &was))
+		return false;
+	same = tls_psk_of(tls, now, &is) && was.key_len == is.key_len &&
+	       secret_equal(was.key, is.key, was.key_len);
+	secret_wipe(&was, sizeof(was));
+	secret_wipe(&is, sizeof(is));
+	return !same;
+}
+
 void
 tls_psk_set_up(struct tls_context *context)
 {

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "crypto/tls.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/row.h"
@@ -50,7 +49,7 @@ renew(struct daemon *d, const char *why, struct log_limit *limit)
 	unsigned closed;
 
 	pool_totals(d->pool, &before);
-	tls_reseed();
+	tls_process_renew(d); /* before its connections are closed, so that it says no farewell */
 	renew_sources(d);
 	pool_wipe(d->pool);
 	closed = renew_listens(d);

@@ -368,7 +368,8 @@ start_parts(struct daemon *d)
 
 	if (!devices_start_new(d))
 		return false;
-	good = listens_start(d);
+	good = tls_process_start(d);
+	good = listens_start(d) && good;
 	good = haproxy_start(d) && good;
 	if (!drop_privileges(d))
 		return false;
@@ -406,6 +407,7 @@ stop_all_but_devices(struct daemon *d)
 	for (unsigned ms = 0; ms < FLUSH_MS && !listens_flush(d); ms += FLUSH_STEP_MS)
 		usleep(FLUSH_STEP_MS * 1000);
 	listens_stop(d);
+	tls_process_stop(d);
 	kernel_stop(d);
 	connectors_stop(d);
 	ctl_server_free(&d->control);
@@ -477,7 +479,8 @@ run(struct daemon *d)
 int
 daemon_run(const char *config_path)
 {
-	struct daemon d = {.config_path = config_path, .started_ms = clock_now_ms()};
+	struct daemon d = {
+		.config_path = config_path, .started_ms = clock_now_ms(), .tls.channel = -1};
 	int status = DAEMON_EXIT_FAILED;
 
 	secret_shield();
@@ -544,7 +547,7 @@ check_machine(const struct config *config)
 
 	good = check_control(config->control) && good;
 	good = devices_check(config) && good;
-	good = inputs_check(config) && good;
+	good = tls_process_check(config) && good;
 	for (size_t i = 0; i < config->listen_count; i++)
 		good = egd_server_check(&config->listens[i]) && good;
 	return good;

@@ -18,6 +18,7 @@
 #include "daemon/notify.h"
 #include "daemon/orders.h"
 #include "daemon/starts.h"
+#include "daemon/tls_process.h"
 #include "egd/egd_server.h"
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
@@ -66,6 +67,7 @@ struct daemon {
 	int keeper;                                     /* with [kernel] at the start; -1: none */
 	struct kernel_feed *kernel;                     /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
+	struct tls_process tls;
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
 	struct orders_rekey rekey;

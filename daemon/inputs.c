@@ -72,53 +72,18 @@ inputs_begin(struct daemon *d)
 					    .presence_arg = d,
 					    .mix = d->config.kernel_on ? inputs_mix : NULL,
 					    .mix_arg = d,
+					    .tls = &d->tls.channel,
 					    .credit = &d->credit};
 	pool_on_room(d->pool, inputs_on_pool_room, d);
 	pool_on_wanted(d->pool, inputs_on_pool_wanted, d);
 	return d->usb != NULL;
 }
 
-/* Warns of its keys for TLS; false, and why in `error`, when they cannot be read. */
-static bool
-inputs_read_keys(const struct source_config *config, char error[static TLS_ERROR_MAX])
-{
-	struct tls_config files = source_tls_config(&config->tls);
-	struct tls_context *context;
-	bool good;
-
-	if (source_tls_is_empty(&config->tls))
-		return true;
-	files.peer_name = config->name; /* any: nobody is called */
-	context = tls_context_new(&files, error, TLS_ERROR_MAX);
-	good = context != NULL;
-	if (good && tls_context_warning(context) != NULL)
-		log_warn("source %s: %s", config->name, tls_context_warning(context));
-	tls_context_free(&context);
-	return good;
-}
-
-bool
-inputs_check(const struct config *config)
-{
-	char error[TLS_ERROR_MAX];
-	bool good = true;
-
-	for (size_t i = 0; i < config->source_count; i++) {
-		if (inputs_read_keys(&config->sources[i], error))
-			continue;
-		log_err("source %s: %s", config->sources[i].name, error);
-		good = false;
-	}
-	return good;
-}
-
 static bool
 inputs_start_one(struct daemon *d, size_t i)
 {
 	const struct source_config *config = &d->config.sources[i];
-	char error[TLS_ERROR_MAX];
 
-	(void)inputs_read_keys(config, error); /* the link waits for good ones, and says so */
 	d->sources[i] = sources_new(&d->source_env, config);
 	if (d->sources[i] == NULL)
 		log_err("source %s: no memory", config->name);

@@ -11,10 +11,6 @@ struct config;
 struct daemon;
 struct source;
 
-/* Whether its files of keys for TLS are good: false after a line in the log for each that is not.
- */
-bool inputs_check(const struct config *config);
-
 /* Starts what d->config has and what does not run yet. False: no memory, after a line in the log.
  */
 bool inputs_start(struct daemon *d);

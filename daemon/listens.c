@@ -122,11 +122,15 @@ start_one(struct daemon *d, size_t i)
 
 	if (d->listens[i] != NULL)
 		return true;
+	if (egd_listener_is_tls(config) && !d->tls.listens[i])
+		return false; /* it has its line in the log */
 	previous = fd_store_take(d->store, stored_name(config, name));
 	number = socket_number(previous);
 	(void)egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
 			       &d->listens[i]);
 	put_in_store(d, i, number);
+	if (d->listens[i] != NULL)
+		egd_server_use_tls(d->listens[i], &d->tls.channel);
 	return d->listens[i] != NULL;
 }
 
@@ -169,7 +173,6 @@ listens_take(struct daemon *d, const struct egd_listen_config *config)
 
 		if (server != NULL && config_listen_equal(config, &d->config.listens[i])) {
 			d->listens[i] = NULL;
-			egd_server_reload(server);
 			return server;
 		}
 	}

@@ -40,9 +40,10 @@ parts_start_later(struct daemon *d)
 void
 parts_start(struct daemon *d)
 {
-	bool devices = devices_start(d), listens = listens_start(d), agent = haproxy_start(d);
+	bool devices = devices_start(d), tls = tls_process_start(d);
+	bool listens = listens_start(d), agent = haproxy_start(d);
 
-	if (!devices || !listens || !agent) {
+	if (!devices || !tls || !listens || !agent) {
 		parts_start_later(d);
 		return;
 	}

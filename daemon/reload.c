@@ -55,6 +55,7 @@ swap_config(struct daemon *d, const struct config *next)
 	listens_keep(d, next);
 	haproxy_keep(d, next);
 	kernel_keep(d, next);
+	tls_process_reload(d);
 	d->config = *next;
 	d->retry_wait_ms = 0;
 	parts_start(d);

@@ -57,6 +57,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	haproxy_status(d, out);
 	kernel_status(d, out);
 	listens_status(d, out);
+	tls_process_status(d, out);
 }
 
 /* ---- in one line ---- */

@@ -35,13 +35,14 @@ install_host() {
 
 stop_services() {
 	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service \
+		ekey-tls.socket ekey-tls.service \
 		ekey-feed.service ekey-feed-early.service || :
 }
 
 uninstall_host() {
 	! systemd_runs || systemctl daemon-reload
 	! udev_runs || udevadm control --reload
-	echo "uninstall: left are $1/ekey-random, the user and the group ekey-random, and, until the next boot," \
+	echo "uninstall: left are $1/ekey-random, the users and groups ekey-random and ekey-tls, and, until the next boot," \
 		"the group of /dev/cuse"
 }
 

@@ -22,7 +22,7 @@
  */
 #define SEND_BUFFER 32768
 
-/* Clients that may be on their way in: OpenSSL gives each 128 KiB for the asking. */
+/* Clients that may be on their way in. */
 #define OPENINGS_MAX 512
 
 static void
@@ -54,8 +54,8 @@ is_allowed(const struct egd_server *s, const struct egd_caller *caller)
 static const char not_allowed[] = "its address is not in allow";
 
 /* Best effort: where it cannot be, memory is bounded by the kernel's own limits. */
-static void
-bound_buffer(int fd)
+void
+egd_accept_bound_buffer(int fd)
 {
 	const int len = SEND_BUFFER;
 
@@ -91,7 +91,7 @@ take(struct egd_server *s, int fd, const struct egd_caller *caller)
 		refuse(s, fd, caller, "no memory");
 	} else {
 		s->accepted++;
-		bound_buffer(fd);
+		egd_accept_bound_buffer(fd);
 		egd_connection_work(c);
 	}
 }
@@ -202,7 +202,7 @@ egd_accept_admit(struct egd_server *s, struct egd_connection *c)
 
 	if (!is_allowed(s, &c->caller))
 		return not_allowed;
-	egd_caller_identity(&c->caller, egd_stream_peer(&c->stream), &client);
+	egd_caller_identity(&c->caller, egd_connection_identity(c), &client);
 	if (has_its_share(s, &client))
 		return "it has connections, and the last places are for others (max-clients)";
 	return seat(s, c, &client);

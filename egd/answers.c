@@ -181,11 +181,11 @@ int
 egd_answers_send(struct egd_connection *c)
 {
 	while (c->out_at < c->out_len) {
-		ssize_t n =
-			egd_stream_write(&c->stream, c->out + c->out_at, c->out_len - c->out_at);
+		ssize_t n = send(c->fd, c->out + c->out_at, c->out_len - c->out_at,
+				 MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0)
-			return (int)n;
+			return -errno;
 		c->out_at += (size_t)n;
 		c->slow = false;
 	}

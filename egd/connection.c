@@ -4,8 +4,11 @@
  * input is read until there is no more; how the peer's going looks is in EGD.md 0.2.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "egd/inside.h"
@@ -15,13 +18,19 @@
 
 /* ---- its end ---- */
 
+const char *
+egd_connection_identity(const struct egd_connection *c)
+{
+	return c->identity != NULL ? c->identity : "";
+}
+
 void
 egd_connection_say_end(struct egd_connection *c, const char *why)
 {
 	struct egd_server *server = c->server;
 	char who[EGD_CALLER_TEXT_MAX];
 
-	egd_caller_text(&c->caller, egd_stream_peer(&c->stream), who);
+	egd_caller_text(&c->caller, egd_connection_identity(c), who);
 	log_warn_limited(&server->ended_limit, egd_caller_number(&c->caller), clock_now_ms(),
 			 "listen %s: closed %s: %s", server->config.name, who, why);
 }
@@ -55,7 +64,8 @@ egd_connection_free(struct egd_connection *c, enum egd_end end)
 		egd_members_leave(&server->members, c->member);
 	}
 	free_events(c);
-	egd_stream_close(&c->stream);
+	close(c->fd);
+	free(c->identity);
 	if (c->caller.guest != NULL)
 		egd_xen_left(server->xen, c->caller.guest);
 	free(c);
@@ -85,12 +95,13 @@ read_on(struct egd_connection *c)
 	memmove(c->in, c->in + c->in_at, rest);
 	c->in_at = 0;
 	c->in_len = rest;
-	n = egd_stream_read(&c->stream, c->in + rest, EGD_IN_LEN - rest);
-	if (n > 0)
+	n = recv(c->fd, c->in + rest, EGD_IN_LEN - rest, MSG_DONTWAIT);
+	if (n < 0)
+		n = -errno;
+	else
 		c->in_len += (size_t)n;
-	/* epoll(7): a short read was the last of a stream; TLS may hold more than epoll tells of.
-	 */
-	c->readable = n > 0 && (c->in_len == EGD_IN_LEN || c->stream.tls != NULL || c->half);
+	/* epoll(7): a short read was the last of a stream. */
+	c->readable = n > 0 && (c->in_len == EGD_IN_LEN || c->half);
 	return n;
 }
 
@@ -173,7 +184,7 @@ wait_for_it(struct egd_connection *c)
 		c->retry_ms = 0; /* first it has to read what it has asked for already */
 	limit = c->retry_ms > 0 ? &retry : patience_for(c);
 	c->server->throttled += c->retry_ms > 0;
-	if (c->out != NULL || c->stream.wants_output)
+	if (c->out != NULL)
 		event_add(c->output, NULL);
 	else
 		event_del(c->output);
@@ -223,9 +234,19 @@ egd_connection_work(struct egd_connection *c)
 
 /* ---- its events ---- */
 
+/* True when the peer is gone altogether, and does not only send no more. */
+static bool
+is_dead(const struct egd_connection *c)
+{
+	struct pollfd p = {.fd = c->fd};
+
+	return poll(&p, 1, 0) == 1 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
 /*
  * A Unix peer that closes hangs up; one over TCP looks as if it only sent no more, until what we
- * send it is refused. While a read waits nothing is read, which would tell.
+ * send it is refused. While a read waits nothing is read, which would tell. The reason that
+ * ekey-tls sends for a connection that does not come to be is read before its end.
  */
 static void
 on_input(evutil_socket_t fd, short what, void *arg)
@@ -235,7 +256,7 @@ on_input(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	c->readable = true;
 	c->half = c->half || (what & EV_CLOSED) != 0;
-	if ((c->half || c->waiter != NULL) && egd_stream_is_dead(&c->stream))
+	if (c->stage != EGD_STAGE_TLS && (c->half || c->waiter != NULL) && is_dead(c))
 		egd_connection_free(c, end_when_gone(c));
 	else if (!c->due)
 		egd_connection_work(c);
@@ -247,7 +268,6 @@ on_output(evutil_socket_t fd, short what, void *arg)
 	struct egd_connection *c = arg;
 
 	(void)fd, (void)what;
-	c->readable = c->readable || c->stream.wants_output;
 	if (!c->due)
 		egd_connection_work(c);
 }
@@ -256,14 +276,30 @@ static bool
 make_events(struct egd_connection *c)
 {
 	struct event_base *base = c->server->base;
-	int fd = c->stream.fd;
+	int fd = c->fd;
 
 	c->input = event_new(base, fd, EV_READ | EV_CLOSED | EV_ET | EV_PERSIST, on_input, c);
 	c->output = event_new(base, fd, EV_WRITE | EV_ET | EV_PERSIST, on_output, c);
-	c->patience = evtimer_new(base, on_patience_over, c);
-	return c->input != NULL && c->output != NULL && c->patience != NULL &&
-	       event_add(c->input, NULL) == 0 &&
-	       event_add(c->patience, c->server->limits.start) == 0;
+	return c->input != NULL && c->output != NULL && event_add(c->input, NULL) == 0;
+}
+
+static bool
+begin_patience(struct egd_connection *c)
+{
+	c->patience = evtimer_new(c->server->base, on_patience_over, c);
+	return c->patience != NULL && event_add(c->patience, c->server->limits.start) == 0;
+}
+
+bool
+egd_connection_move(struct egd_connection *c, int fd)
+{
+	event_free(c->input);
+	event_free(c->output);
+	c->input = c->output = NULL;
+	close(c->fd);
+	c->fd = fd;
+	c->half = false;
+	return make_events(c);
 }
 
 /* Of one that never was. */
@@ -282,13 +318,13 @@ egd_connection_new(struct egd_server *server, int fd, const struct egd_caller *c
 	if (c == NULL)
 		return NULL;
 	c->server = server;
-	c->stream.fd = fd;
+	c->fd = fd;
 	c->caller = *caller;
 	c->readable = true;
 	c->stage = egd_proxies_have(&server->proxies, &caller->address, caller->uid)
 			   ? EGD_STAGE_PROXY
 			   : EGD_STAGE_TLS;
-	if (!make_events(c)) {
+	if (!make_events(c) || !begin_patience(c)) {
 		give_back(c);
 		return NULL;
 	}

@@ -82,27 +82,6 @@ make_events(struct egd_server *s)
 	       (s->fd < 0 || event_add(s->accept, NULL) == 0);
 }
 
-/* NULL, and a line in the log, when the files are bad. */
-static struct tls_context *
-read_tls(const struct egd_listen_config *config)
-{
-	const struct tls_config tls = {
-		.server = true,
-		.psk = config->psk[0] != '\0' ? config->psk : NULL,
-		.cert = config->cert[0] != '\0' ? config->cert : NULL,
-		.key = config->key[0] != '\0' ? config->key : NULL,
-		.ca = config->ca[0] != '\0' ? config->ca : NULL,
-	};
-	char error[TLS_ERROR_MAX];
-	struct tls_context *context = tls_context_new(&tls, error, sizeof(error));
-
-	if (context == NULL)
-		log_err("listen %s: %s", config->name, error);
-	else if (tls_context_warning(context) != NULL)
-		log_warn("listen %s: %s", config->name, tls_context_warning(context));
-	return context;
-}
-
 static void
 warn_of(const struct egd_listen_config *config)
 {
@@ -116,14 +95,11 @@ bool
 egd_server_check(const struct egd_listen_config *config)
 {
 	const char *missing = egd_listener_missing(config);
-	struct tls_context *tls = egd_listener_is_tls(config) ? read_tls(config) : NULL;
-	bool good = tls != NULL || !egd_listener_is_tls(config);
 
 	if (missing != NULL)
 		log_err("listen %s: owner = %s: %s", config->name, config->owner, missing);
 	warn_of(config);
-	tls_context_free(&tls);
-	return good && missing == NULL;
+	return missing == NULL;
 }
 
 /*
@@ -160,17 +136,8 @@ open_way_in(struct egd_server *s, int given, int previous)
 static int
 open_server(struct egd_server *s, int given, int previous)
 {
-	int result;
+	int result = open_way_in(s, given, previous);
 
-	if (egd_listener_is_tls(&s->config)) {
-		s->tls = read_tls(&s->config);
-		if (s->tls == NULL) {
-			if (previous >= 0)
-				close(previous);
-			return -EINVAL;
-		}
-	}
-	result = open_way_in(s, given, previous);
 	if (result < 0)
 		return result;
 	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
@@ -191,6 +158,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 	s->base = base;
 	s->pool = pool;
 	s->config = *config;
+	s->is_tls = egd_listener_is_tls(config);
 	s->fd = -1;
 	(void)egd_networks_parse(config->allow, &s->allow);
 	(void)egd_proxies_parse(config->proxy_from, &s->proxies);
@@ -210,19 +178,9 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 }
 
 void
-egd_server_reload(struct egd_server *s)
+egd_server_use_tls(struct egd_server *s, const int *channel)
 {
-	struct tls_context *context;
-
-	if (s->tls == NULL)
-		return;
-	context = read_tls(&s->config);
-	if (context == NULL) {
-		log_warn("listen %s: goes on with the keys it had", s->config.name);
-		return;
-	}
-	tls_context_free(&s->tls);
-	s->tls = context;
+	s->tls = channel;
 }
 
 static void
@@ -251,7 +209,6 @@ egd_server_stop(struct egd_server **server, bool resumed)
 	egd_xen_free(&s->xen);
 	egd_members_finish(&s->members);
 	slots_finish(&s->outs);
-	tls_context_free(&s->tls);
 	free(s);
 	*server = NULL;
 }

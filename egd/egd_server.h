@@ -75,8 +75,8 @@ int egd_server_start(struct event_base *base, struct pool *pool,
 		     const struct egd_listen_config *config, int given, int previous,
 		     struct egd_server **ret);
 
-/* Reads TLS's files again; when they are bad, says so and goes on with what it had. */
-void egd_server_reload(struct egd_server *server);
+/* Where its clients speak TLS: `channel` is to ekey-tls (priv/tls_channel.h); -1: it is away. */
+void egd_server_use_tls(struct egd_server *server, const int *channel);
 
 /*
  * Closes the connections; what they were granted is lost. `resumed`: the next daemon resumes the

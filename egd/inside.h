@@ -16,7 +16,6 @@
 #include "egd/members.h"
 #include "egd/networks.h"
 #include "egd/proxy.h"
-#include "egd/stream.h"
 #include "egd/xen.h"
 #include "pool/pool.h"
 #include "pool/slots.h"
@@ -32,8 +31,10 @@ enum egd_stage { EGD_STAGE_PROXY, EGD_STAGE_TLS, EGD_STAGE_OPEN };
 
 struct egd_connection {
 	struct egd_server *server;
-	struct egd_stream stream;
+	int fd;
 	struct egd_caller caller;
+	char *identity; /* that ekey-tls has proven; NULL: none */
+	bool handed;    /* to ekey-tls: fd is the plaintext's end */
 	enum egd_stage stage;
 	bool readable; /* bytes, or the end, may be there to be read */
 	bool half;     /* the peer sends no more; bytes and the end may still have to be read */
@@ -70,7 +71,8 @@ struct egd_server {
 	struct egd_listen_config config;
 	struct egd_networks allow;
 	struct egd_proxies proxies;
-	struct tls_context *tls;
+	bool is_tls;
+	const int *tls; /* the channel to ekey-tls; NULL, or -1 there: it is not there */
 	struct egd_limits limits;
 	int fd;              /* of the listener; -1: */
 	struct egd_xen *xen; /* connects to guests instead; NULL: does not */
@@ -101,6 +103,9 @@ void egd_accept_again(evutil_socket_t none, short what, void *server);
 /* A guest of Xen has a channel: egd_xen_env.taken. */
 void egd_accept_guest(void *server, int fd, const char *guest);
 
+/* Bounds what the kernel holds for a client that does not read. */
+void egd_accept_bound_buffer(int fd);
+
 /* NULL when this caller may be served: it has joined. Else why not: it is to be closed. */
 const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c);
 
@@ -109,6 +114,12 @@ const char *egd_accept_admit(struct egd_server *server, struct egd_connection *c
 /* Takes over `fd`; NULL, and it stays open, when there is no memory. */
 struct egd_connection *egd_connection_new(struct egd_server *server, int fd,
 					  const struct egd_caller *caller);
+
+/* "" without. */
+const char *egd_connection_identity(const struct egd_connection *c);
+
+/* Goes on over `fd`, and closes the one it had. False: no memory. */
+bool egd_connection_move(struct egd_connection *c, int fd);
 
 /* Goes on with whatever can be done now. `c` may be gone afterwards. */
 void egd_connection_work(struct egd_connection *c);

@@ -95,6 +95,9 @@ v1_parse(struct cursor *in, struct egd_proxy *ret)
 
 enum v2_command { V2_LOCAL = 0x20, V2_PROXY = 0x21 };
 enum v2_family { V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
+enum v2_field { V2_IDENTITY = 0xe0, V2_REFUSAL = 0xe1 }; /* PP2_TYPE_MIN_CUSTOM and the next */
+
+#define V2_FIELD_LEN 3 /* type and length */
 
 /* The addresses are the client's, the server's, then their ports, all in network order. */
 static bool
@@ -121,6 +124,63 @@ v2_addresses(uint8_t family, const uint8_t *at, size_t len, struct egd_proxy *re
 	return true;
 }
 
+/* Where the further fields begin: behind the addresses of that family. */
+static size_t
+v2_addresses_len(uint8_t family)
+{
+	return family == V2_TCP4 ? 12 : family == V2_TCP6 ? 36 : 0;
+}
+
+/* Printable ASCII, as it stands in the log. */
+static bool
+v2_words(const uint8_t *at, size_t len, char ret[static EGD_PROXY_WORDS_MAX])
+{
+	if (len >= EGD_PROXY_WORDS_MAX)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (at[i] < ' ' || at[i] > '~')
+			return false;
+	memcpy(ret, at, len);
+	ret[len] = '\0';
+	return true;
+}
+
+/* Of our own types only; false when one of them is not as we write it, or one is cut short. */
+static bool
+v2_fields(struct cursor fields, struct egd_proxy *ret)
+{
+	const uint8_t *head, *value;
+
+	while (fields.left > 0) {
+		size_t len;
+
+		if (!cursor_take(&fields, V2_FIELD_LEN, &head))
+			return false;
+		len = (size_t)head[1] << 8 | head[2];
+		if (!cursor_take(&fields, len, &value) ||
+		    (head[0] == V2_IDENTITY && !v2_words(value, len, ret->identity)) ||
+		    (head[0] == V2_REFUSAL && !v2_words(value, len, ret->refusal)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * A header of ekey-tls. Those of other proxies have fields, too, which say nothing to us: they may
+ * be wrong.
+ */
+static void
+v2_read_fields(const uint8_t *at, size_t len, uint8_t family, struct egd_proxy *ret)
+{
+	size_t begin = v2_addresses_len(family);
+	struct egd_proxy said = {0};
+
+	if (begin > len || !v2_fields(cursor_over(at + begin, len - begin), &said))
+		return;
+	memcpy(ret->identity, said.identity, sizeof(ret->identity));
+	memcpy(ret->refusal, said.refusal, sizeof(ret->refusal));
+}
+
 static enum egd_proxy_found
 v2_parse(struct cursor *in, struct egd_proxy *ret)
 {
@@ -137,9 +197,40 @@ v2_parse(struct cursor *in, struct egd_proxy *ret)
 		return EGD_PROXY_PARTIAL;
 	if (head[12] == V2_PROXY && !v2_addresses(head[13], head + V2_HEAD_LEN, len, &proxy))
 		return EGD_PROXY_BAD;
+	v2_read_fields(head + V2_HEAD_LEN, len, head[13], &proxy);
 	cursor_take(in, V2_HEAD_LEN + len, &head);
 	*ret = proxy;
 	return EGD_PROXY_WHOLE;
+}
+
+static size_t
+v2_put_field(enum v2_field type, const char *words, uint8_t *at)
+{
+	size_t len = strnlen(words, EGD_PROXY_WORDS_MAX - 1);
+
+	if (len == 0)
+		return 0;
+	at[0] = type;
+	at[1] = (uint8_t)(len >> 8);
+	at[2] = (uint8_t)len;
+	for (size_t i = 0; i < len; i++)
+		at[V2_FIELD_LEN + i] = words[i] < ' ' || words[i] > '~' ? '?' : (uint8_t)words[i];
+	return V2_FIELD_LEN + len;
+}
+
+size_t
+egd_proxy_put(const char *identity, const char *refusal, uint8_t *ret)
+{
+	uint8_t *fields = ret + V2_HEAD_LEN;
+	size_t len = v2_put_field(V2_IDENTITY, identity, fields);
+
+	len += v2_put_field(V2_REFUSAL, refusal, fields + len);
+	memcpy(ret, V2_START, V2_START_LEN);
+	ret[12] = V2_LOCAL;
+	ret[13] = 0;
+	ret[14] = (uint8_t)(len >> 8);
+	ret[15] = (uint8_t)len;
+	return V2_HEAD_LEN + len;
 }
 
 /* ---- either ---- */

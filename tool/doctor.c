@@ -198,13 +198,24 @@ judge_kernel(struct subject *s)
 }
 
 static void
+judge_tls(struct subject *s)
+{
+	if (is(s, STATE, "serves"))
+		good(s, s->values[STATE], "");
+	else
+		bad(s, "ekey-tls is not there: ", s->values[STATE],
+		    "see the log, and systemctl status ekey-tls.socket ekey-tls");
+}
+
+static void
 judge(struct subject *s)
 {
 	static const struct {
 		const char *kind;
 		void (*judge)(struct subject *s);
 	} judges[] = {{"pool", judge_pool},     {"source", judge_source}, {"device", judge_device},
-		      {"listen", judge_listen}, {"agent", judge_agent},   {"kernel", judge_kernel}};
+		      {"listen", judge_listen}, {"agent", judge_agent},   {"kernel", judge_kernel},
+		      {"tls", judge_tls}};
 
 	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++)
 		if (strcmp(s->kind, judges[i].kind) == 0)

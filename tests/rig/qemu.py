@@ -77,7 +77,7 @@ def libraries(programs):
 def pack(build, tree, to):
     """Writes the archive that the guest unpacks onto its root: /rig, and what `tree` holds."""
     programs = [build / name for name in (
-        "ekey-randomd", "ekeyctl", "ekey-sim", "ekey-feed", "tests/system/probe", "tests/system/readers",
+        "ekey-randomd", "ekey-tls", "ekeyctl", "ekey-sim", "ekey-feed", "tests/system/probe", "tests/system/readers",
         "tests/system/successions", "tests/other/ekey-randomd-table", "tests/rig/init",
         "tests/rig/pool_probe", "tests/rig/xen_probe")]
     with tarfile.open(to, "w", dereference=False) as archive:

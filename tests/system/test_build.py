@@ -36,7 +36,7 @@ def test_a_flag_that_the_compiler_lacks_is_left_out(tmp_path):
     assert "-fcf-protection" not in flags and "-fstack-clash-protection" in flags
 
 
-@pytest.mark.parametrize("name", ["ekey-randomd", "ekeyctl", "ekey-feed", "ekey-sim"])
+@pytest.mark.parametrize("name", ["ekey-randomd", "ekey-tls", "ekeyctl", "ekey-feed", "ekey-sim"])
 def test_programs_are_hardened(name):
     symbols = subprocess.run(["nm", "-D", program(name)], capture_output=True, text=True, check=True).stdout
     if "__asan_init" in symbols:

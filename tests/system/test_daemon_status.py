@@ -142,6 +142,8 @@ def test_ekeyctl_shows_each_thing_under_its_name(house):
     ("ekey-randomd", ["-c"], "-- 'c'"),
     ("ekey-randomd", ["--nonsense"], "'--nonsense'"),
     ("ekey-randomd", ["-n", "more"], "'more'"),
+    ("ekey-tls", ["more"], "'more'"),
+    ("ekey-tls", [], "no socket of ekey-randomd"),
 ])
 def test_words_that_are_not_understood_are_named(program, words, named):
     result = subprocess.run([BUILD / program, *words], capture_output=True, text=True,
@@ -150,7 +152,7 @@ def test_words_that_are_not_understood_are_named(program, words, named):
     assert named in result.stderr and result.stderr.count("\n") <= 2, result.stderr
 
 
-@pytest.mark.parametrize("program", ["ekeyctl", "ekey-randomd"])
+@pytest.mark.parametrize("program", ["ekeyctl", "ekey-randomd", "ekey-tls"])
 def test_help_and_version_are_told(program):
     for options, said in (["-h", "--help"], f"usage: {program} "), (["-V", "--version"], f"{program} 0."):
         for option in options:

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from egd import free_port
+from egd import free_port, section
 from house import as_root
 from processes import program, run, wait_until
 
@@ -120,3 +120,16 @@ def test_credit_that_the_kernel_refuses_is_told_with_what_to_do(house):
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
     wait_until(lambda: doctor(house)[0] == ILL, "it is ill")
     assert "BAD  kernel -: credit is asked for, and bytes are mixed without; none: CAP_SYS_ADMIN" in doctor(house)[1]
+
+
+def test_an_ekey_tls_that_is_not_there_is_told_with_what_to_do(house, monkeypatch):
+    psk = house.path / "psk"
+    psk.write_text(f"web1:{'42' * 32}\n")
+    psk.chmod(0o600)
+    house.write_config(section(f"tls:127.0.0.1:{free_port()}", psk=psk))
+    monkeypatch.setenv("EKEY_TLS", str(house.path / "absent"))
+    house.start_daemon()
+    assert f"cannot start ekey-tls, without which there is no TLS: {house.path}/absent: No such file" in house.log()
+    _, said = doctor(house)
+    assert "BAD  tls -: ekey-tls is not there: waiting, next try in " in said
+    assert "systemctl status ekey-tls.socket" in said

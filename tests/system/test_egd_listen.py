@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import socket
@@ -279,7 +280,7 @@ def test_reload_takes_new_keys_for_tls_and_leaves_connections(house, serve):
     daemon = serve(section(f"tls:127.0.0.1:{port}", psk=psk))
     with TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as old:
         assert len(old.say(read(8)).hear(8)) == 8
-        psk.write_text(f"web2:{PSK}\n")
+        psk.write_text(f"web1:{PSK}\nweb2:{PSK}\n")
         house.reload(daemon)
         assert len(old.say(read(8)).hear(8)) == 8
         with TlsClient(port, "-psk", PSK, "-psk_identity", "web2") as new:
@@ -288,6 +289,77 @@ def test_reload_takes_new_keys_for_tls_and_leaves_connections(house, serve):
         house.reload(daemon)
         assert house.count("listen egd: goes on with the keys it had") == 1
         assert len(old.say(read(8)).hear(8)) == 8
+
+
+@pytest.mark.parametrize("left", [f"web2:{PSK}\n", f"web1:{PSK.replace('0', '1')}\nweb2:{PSK}\n"],
+                         ids=["gone", "changed"])
+def test_a_revoked_key_ends_its_open_connections_at_reload_and_no_others(house, serve, left):
+    port = free_port()
+    psk = secret_file(house.path / "psk", f"web1:{PSK}\nweb2:{PSK}\n")
+    daemon = serve(section(f"tls:127.0.0.1:{port}", psk=psk))
+    with (TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as revoked,
+          TlsClient(port, "-psk", PSK, "-psk_identity", "web2") as other):
+        assert len(revoked.say(read(8)).hear(8)) == len(other.say(read(8)).hear(8)) == 8
+        psk.write_text(left)
+        house.reload(daemon)
+        assert revoked.hear(1) == b""
+        assert len(other.say(read(8)).hear(8)) == 8
+
+
+# ---- ekey-tls ----
+
+
+def has_ended(pid):
+    """Reaped, or waiting for it."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def tls_process(daemon):
+    """The process id of the daemon's ekey-tls."""
+    found = subprocess.run(["pgrep", "-P", str(daemon.pid), "-x", "ekey-tls"], text=True,
+                           stdout=subprocess.PIPE, timeout=PATIENCE_S).stdout.split()
+    return int(found[0]) if found else None
+
+
+@pytest.mark.parametrize("program, links", [("ekey-randomd", False), ("ekey-tls", True)])
+def test_of_the_daemon_and_ekey_tls_only_the_latter_has_the_library_of_tls(program, links):
+    assert ("libssl" in run("ldd", str(BUILD / program)).stdout) == links
+
+
+def test_without_tls_in_the_configuration_there_is_no_ekey_tls(house, serve):
+    daemon = serve(section(f"unix:{house.path}/egd"))
+    assert tls_process(daemon) is None
+    assert "tls -" not in house.status()
+
+
+def test_a_killed_ekey_tls_comes_back_and_others_are_served_meanwhile(house, serve):
+    port = free_port()
+    psk = secret_file(house.path / "psk", f"web1:{PSK}\n")
+    daemon = serve(section(f"tls:127.0.0.1:{port}", psk=psk), section(f"unix:{house.path}/egd", "local"))
+    killed = tls_process(daemon)
+    with Client(f"{house.path}/egd") as local:
+        with TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as c:
+            assert len(c.say(read(8)).hear(8)) == 8
+            os.kill(killed, signal.SIGKILL)
+            assert c.hear(1) == b""
+        assert len(local.ask(16)) == 16
+        wait_until(lambda: tls_process(daemon) not in (None, killed), "it is started again")
+        wait_until(lambda: house.status()["tls -"]["state"] == "serves", "it has its keys")
+        with TlsClient(port, "-psk", PSK, "-psk_identity", "web1") as c:
+            assert len(c.say(read(8)).hear(8)) == 8
+        assert len(local.ask(16)) == 16
+
+
+def test_ekey_tls_ends_with_the_daemon(house, serve):
+    psk = secret_file(house.path / "psk", f"web1:{PSK}\n")
+    daemon = serve(section(f"tls:127.0.0.1:{free_port()}", psk=psk))
+    ours = tls_process(daemon)
+    daemon.kill()
+    daemon.wait(PATIENCE_S)
+    wait_until(lambda: has_ended(ours), "it has ended")
 
 
 # ---- systemd ----

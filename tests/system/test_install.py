@@ -10,6 +10,7 @@ from processes import BUILD, TOP, program, run
 INSTALLED = {
     "usr/local/sbin/ekey-randomd",
     "usr/local/sbin/ekey-feed",
+    "usr/local/sbin/ekey-tls",
     "usr/local/bin/ekeyctl",
     "usr/local/bin/ekey-sim",
     "usr/local/share/doc/ekey-random/ekey-random.conf",
@@ -40,6 +41,8 @@ INSTALLED = {
     "usr/local/share/man/man8/ekey-feed.8",
     "usr/local/lib/systemd/system/ekey-randomd.service",
     "usr/local/lib/systemd/system/ekey-random-wait.service",
+    "usr/local/lib/systemd/system/ekey-tls.service",
+    "usr/local/lib/systemd/system/ekey-tls.socket",
     "usr/local/lib/systemd/system/ekey-feed.service",
     "usr/local/lib/systemd/system/ekey-feed-early.service",
     "usr/local/lib/udev/rules.d/60-ekey-random.rules",

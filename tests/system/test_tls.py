@@ -137,7 +137,7 @@ PSKidentity = alice
 """)
     psk.write_text(f"alice:{KEY}\n")  # stunnel knows no remarks
     stunnel = start(started, Process(["stunnel", str(config)], place / "stunnel.log"), False)
-    wait_until((place / "stunnel").exists, "stunnel listens")
+    wait_until(lambda: "Configuration successful" in stunnel.log(), "stunnel listens")
     with socket.socket(socket.AF_UNIX) as s:
         s.settimeout(20)
         s.connect(f"{place}/stunnel")
@@ -206,7 +206,7 @@ def test_openssl_s_server_is_an_upstream(place, device, psk, port, start_daemon)
         assert read_device(relay, 2048) == expected(SEED, 0, 2048)
         peer.end()
         # As the kernel ends it: with a reset where it had not read all of ours.
-        cut = ("is gone: cut off: it ended without a close_notify", "is gone: Connection reset")
+        cut = ("source up: cut off: it ended without a close_notify", "source up: Connection reset")
         wait_until(lambda: any(end in relay.log() for end in cut), "its end is told")
     finally:
         peer.end()

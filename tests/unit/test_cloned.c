@@ -8,7 +8,6 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/rand.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 
 #include "daemon/clones.h"
 #include "daemon/daemon.h"
+#include "priv/tls_channel.h"
 #include "tests/unit/stopped_clock.h"
 
 #define PATIENCE_MS 20000
@@ -46,14 +46,17 @@ read(int fd, void *ret, size_t size)
 	return -1;
 }
 
-static unsigned reseeds; /* of TLS's generators */
-
-/* In place of OpenSSL's. */
-int
-RAND_poll(void)
+/* How often ekey-tls was told since the last time. */
+static unsigned
+renewals_told(int tls)
 {
-	reseeds++;
-	return 1;
+	union tls_message message;
+	unsigned told = 0;
+	int fds[2];
+
+	while (tls_channel_receive(tls, &message, fds) > 0)
+		told += message.kind == TLS_RENEW;
+	return told;
 }
 
 static int
@@ -199,18 +202,20 @@ daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
 		.size = POOL_SIZE_MIN, .max_handles = 1, .max_waiters = 1};
 	struct daemon *d = calloc(1, sizeof(*d));
 	struct rig *rig = *state;
+	int tls[2];
 
 	d->base = event_base_new();
 	d->pool = pool_new(&config);
 	d->cloned = rig->cloned;
 	rig->cloned = (struct cloned){0};
 	assert_true(clones_start(d));
-	reseeds = 0;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, tls), 0);
+	d->tls.channel = tls[0];
 	for (int i = 0; i < 3; i++) {
 		say(rig, CLONED);
 		event_base_loop(d->base, EVLOOP_NONBLOCK);
 		assert_int_equal(d->renewals, 1);
-		assert_int_equal(reseeds, 1);
+		assert_int_equal(renewals_told(tls[1]), i == 0);
 	}
 	event_del(d->clone_floor); /* is over */
 	event_active(d->clone_floor, EV_TIMEOUT, 0);
@@ -222,6 +227,8 @@ daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
 	assert_int_equal(d->renewals, 2);
 	assert_int_equal(d->clone_limit.suppressed, 1); /* its line in the log */
 	clones_stop(d);
+	close(tls[0]);
+	close(tls[1]);
 	pool_free(&d->pool);
 	event_base_free(d->base);
 	free(d);

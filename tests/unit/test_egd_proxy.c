@@ -142,6 +142,58 @@ a_header_is_known_by_its_first_byte(void **unused)
 		assert_int_equal(egd_proxy_begins((uint8_t)first), first == 'P' || first == 0x0d);
 }
 
+/* ---- ekey-tls's ---- */
+
+static void
+what_ekey_tls_writes_is_read_whatever_it_is(void **state)
+{
+	static const char *const words[] = {"", "psk:web1", "a b\tc\xc3\xa9"};
+	uint8_t bytes[EGD_PROXY_MAX];
+	char longest[400];
+
+	(void)state;
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = '\0';
+	for (size_t i = 0; i < COUNT(words); i++) {
+		struct cursor in = cursor_over(bytes, egd_proxy_put(words[i], longest, bytes));
+		struct egd_proxy proxy;
+
+		assert_int_equal(egd_proxy_parse(&in, &proxy), EGD_PROXY_WHOLE);
+		assert_int_equal(in.left, 0);
+		assert_false(proxy.forwarded);
+		assert_string_equal(proxy.identity, i < 2 ? words[i] : "a b?c??");
+		assert_int_equal(strlen(proxy.refusal), EGD_PROXY_WORDS_MAX - 1);
+	}
+}
+
+/* Other proxies have fields of their own. */
+static void
+fields_that_are_not_ours_say_nothing_and_are_no_error(void **state)
+{
+	static const struct example fields[] = {
+		{BYTES(V2 "\x20\x00\x00\x05\xe0\x00\x02"
+			  "a\n"),
+		 ""},
+		{BYTES(V2 "\x20\x00\x00\x05\xe0\x00\x03"
+			  "ab"),
+		 ""},
+		{BYTES(V2 "\x20\x00\x00\x02\xe0\x00"), ""},
+		{BYTES(V2 "\x20\x00\x00\x05\xe2\x00\x02"
+			  "ab"),
+		 ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(fields); i++) {
+		struct cursor in = cursor_over(fields[i].bytes, fields[i].len);
+		struct egd_proxy proxy;
+
+		assert_int_equal(egd_proxy_parse(&in, &proxy), EGD_PROXY_WHOLE);
+		assert_string_equal(proxy.identity, "");
+		assert_string_equal(proxy.refusal, "");
+	}
+}
+
 int
 main(void)
 {
@@ -151,6 +203,8 @@ main(void)
 		cmocka_unit_test(what_is_no_header_is_refused_and_stays),
 		cmocka_unit_test(a_line_without_end_is_refused_at_its_limit),
 		cmocka_unit_test(a_header_is_known_by_its_first_byte),
+		cmocka_unit_test(what_ekey_tls_writes_is_read_whatever_it_is),
+		cmocka_unit_test(fields_that_are_not_ours_say_nothing_and_are_no_error),
 	};
 
 	return cmocka_run_group_tests_name("egd_proxy", tests, NULL, NULL);

@@ -16,8 +16,8 @@
 #include <cmocka.h>
 
 #include "backend/net_transport.h"
-#include "backend/tls_transport.h"
 #include "base/net.h"
+#include "priv/tls_channel.h"
 #include "tests/unit/tls_rig.h"
 
 #define PATIENCE_S 20 /* of a test for what must come; it comes at once */
@@ -38,6 +38,7 @@ struct world {
 	struct event_base *base;
 	struct server server;
 	struct transport *transport;
+	int tls; /* channel to ekey-tls; -1: it is not there */
 	char where[128];
 	unsigned opened, gone;
 	int error;
@@ -125,12 +126,25 @@ server_on_fd(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+server_hang_up(struct server *s)
+{
+	if (s->on_fd != NULL)
+		event_free(s->on_fd);
+	tls_free(&s->tls);
+	if (s->fd >= 0)
+		close(s->fd);
+	s->on_fd = NULL;
+	s->fd = -1;
+}
+
+static void
 server_on_listener(evutil_socket_t fd, short what, void *arg)
 {
 	struct server *s = arg;
 	struct address peer;
 
 	(void)what;
+	server_hang_up(s);
 	s->fd = net_accept(fd, &peer);
 	assert_true(s->fd >= 0);
 	assert_true(address_is_loopback(&peer));
@@ -151,7 +165,8 @@ world_begin(struct world *w, const char *host, const struct tls_config *tls)
 	struct address at;
 	socklen_t len = sizeof(at.in6);
 
-	*w = (struct world){.base = event_base_new(), .take_max = SIZE_MAX, .server.fd = -1};
+	*w = (struct world){
+		.base = event_base_new(), .take_max = SIZE_MAX, .server.fd = -1, .tls = -1};
 	assert_true(address_from_ip("127.0.0.1", 0, &at));
 	w->server.listener = net_listen(&at);
 	assert_true(w->server.listener >= 0);
@@ -167,9 +182,9 @@ world_begin(struct world *w, const char *host, const struct tls_config *tls)
 }
 
 static void
-world_open(struct world *w, const struct transport_kind *kind, const struct tls_config *tls)
+world_open(struct world *w, const struct transport_kind *kind)
 {
-	const struct transport_env env = {.base = w->base, .tls = tls};
+	const struct transport_env env = {.base = w->base, .tls = &w->tls, .name = "up/2"};
 	const struct transport_events events = {on_opened, on_bytes, on_gone, w};
 
 	assert_null(kind->check(w->where));
@@ -224,13 +239,11 @@ world_end(struct world *w)
 	if (w->transport != NULL)
 		w->transport->kind->close(w->transport);
 	server_stop_listening(&w->server);
-	if (w->server.on_fd != NULL)
-		event_free(w->server.on_fd);
-	tls_free(&w->server.tls);
+	server_hang_up(&w->server);
 	tls_context_free(&w->server.context);
-	if (w->server.fd >= 0)
-		close(w->server.fd);
 	event_base_free(w->base);
+	if (w->tls >= 0)
+		close(w->tls);
 }
 
 static void
@@ -248,7 +261,7 @@ tcp_opens_in_the_background_and_carries_bytes(void **unused)
 
 	(void)unused;
 	world_begin(&w, "127.0.0.1", NULL);
-	world_open(&w, &transport_tcp, NULL);
+	world_open(&w, &transport_tcp);
 	await(&w, &w.opened, 1);
 	say(&w, "hello");
 	await_bytes(&w, 5);
@@ -273,7 +286,7 @@ a_name_is_looked_up_and_its_addresses_tried_in_turn(void **unused)
 	freeaddrinfo(found);
 	/* Where it is ::1 as well, nobody listens there. */
 	world_begin(&w, "localhost", NULL);
-	world_open(&w, &transport_tcp, NULL);
+	world_open(&w, &transport_tcp);
 	await(&w, &w.opened, 1);
 	world_end(&w);
 }
@@ -287,7 +300,7 @@ who_does_not_listen_is_named_with_the_cause(void **unused)
 	(void)unused;
 	world_begin(&w, "127.0.0.1", NULL);
 	server_stop_listening(&w.server);
-	world_open(&w, &transport_tcp, NULL);
+	world_open(&w, &transport_tcp);
 	await(&w, &w.gone, 1);
 	assert_int_equal(w.opened, 0);
 	assert_int_equal(w.error, ECONNREFUSED);
@@ -305,7 +318,7 @@ a_name_that_nobody_has_is_named(void **unused)
 	/* Longer than a label may be: known without asking anybody. */
 	world_begin(&w, "a123456789012345678901234567890123456789012345678901234567890123456789",
 		    NULL);
-	world_open(&w, &transport_tcp, NULL);
+	world_open(&w, &transport_tcp);
 	await(&w, &w.gone, 1);
 	assert_int_equal(w.error, EHOSTUNREACH);
 	assert_memory_equal(w.why, w.where, 60);
@@ -325,7 +338,7 @@ it_can_be_closed_at_any_time(void **unused)
 		unsigned told;
 
 		world_begin(&w, hosts[i % 2], NULL);
-		world_open(&w, &transport_tcp, NULL);
+		world_open(&w, &transport_tcp);
 		for (unsigned turns = 0; turns < i / 2; turns++)
 			event_base_loop(w.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		told = w.opened;
@@ -363,7 +376,7 @@ vsock_opens_or_says_why_not(void **unused)
 	world_begin(&w, "127.0.0.1", NULL);
 	/* Our own CID's loopback, port 1: nobody is there, whatever this kernel can. */
 	snprintf(w.where, sizeof(w.where), "1:1");
-	world_open(&w, &transport_vsock, NULL);
+	world_open(&w, &transport_vsock);
 	await(&w, &w.gone, 1);
 	assert_int_not_equal(w.error, 0);
 	assert_memory_equal(w.why, "vsock 1:1: ", 11);
@@ -389,7 +402,9 @@ tls_begin(struct world *w, const char *key)
 	snprintf(text, sizeof(text), "alice:%s\n", key);
 	client = (struct tls_config){.psk = tls_rig_write("client.psk", text)};
 	world_begin(w, "127.0.0.1", &server);
-	world_open(w, &transport_tls, &client);
+	w->tls = tls_rig_service();
+	assert_true(tls_rig_load(w->tls, "source up", &client));
+	world_open(w, &transport_tls);
 }
 
 static void
@@ -429,24 +444,46 @@ a_wrong_key_never_opens_and_says_so(void **unused)
 static void
 files_that_are_wrong_are_named(void **unused)
 {
-	const struct tls_config client = {.psk = tls_rig_path("absent.psk")}, none = {0};
+	const struct tls_config absent = {.psk = tls_rig_path("absent.psk")}, none = {0};
 	struct world w;
 
 	(void)unused;
 	world_begin(&w, "127.0.0.1", NULL);
-	world_open(&w, &transport_tls, &client);
+	w.tls = tls_rig_service();
+	assert_false(tls_rig_load(w.tls, "source up", &absent));
+	world_open(&w, &transport_tls);
 	await(&w, &w.gone, 1);
-	assert_int_equal(w.error, EINVAL);
+	assert_int_equal(w.error, EPROTO);
 	assert_non_null(strstr(w.why, "absent.psk: No such file or directory"));
 	w.gone = 0;
-	world_open(&w, &transport_tls, &none);
+	assert_false(tls_rig_load(w.tls, "source up", &none));
+	world_open(&w, &transport_tls);
 	await(&w, &w.gone, 1);
 	assert_non_null(strstr(w.why, "psk or ca is needed"));
 	world_end(&w);
 }
 
 static void
-a_connection_that_is_cut_is_told_as_cut(void **unused)
+without_ekey_tls_or_keys_there_is_no_tls_and_it_is_told(void **unused)
+{
+	struct world w;
+
+	(void)unused;
+	world_begin(&w, "127.0.0.1", NULL);
+	world_open(&w, &transport_tls);
+	await(&w, &w.gone, 1);
+	assert_string_equal(w.why, "ekey-tls is not there");
+	w.gone = 0;
+	w.tls = tls_rig_service();
+	assert_int_equal(tls_channel_order(w.tls, TLS_END), 0);
+	world_open(&w, &transport_tls);
+	await(&w, &w.gone, 1);
+	assert_string_equal(w.why, "ekey-tls has no keys for it");
+	world_end(&w);
+}
+
+static void
+a_connection_that_is_cut_is_gone(void **unused)
 {
 	struct world w;
 
@@ -455,8 +492,6 @@ a_connection_that_is_cut_is_told_as_cut(void **unused)
 	await(&w, &w.opened, 1);
 	shutdown(w.server.fd, SHUT_WR);
 	await(&w, &w.gone, 1);
-	assert_int_equal(w.error, ECONNRESET);
-	assert_non_null(strstr(w.why, "cut off"));
 	world_end(&w);
 }
 
@@ -524,7 +559,8 @@ main(void)
 		cmocka_unit_test(tls_is_open_when_both_know_each_other),
 		cmocka_unit_test(a_wrong_key_never_opens_and_says_so),
 		cmocka_unit_test(files_that_are_wrong_are_named),
-		cmocka_unit_test(a_connection_that_is_cut_is_told_as_cut),
+		cmocka_unit_test(without_ekey_tls_or_keys_there_is_no_tls_and_it_is_told),
+		cmocka_unit_test(a_connection_that_is_cut_is_gone),
 		cmocka_unit_test(what_is_not_taken_comes_again_and_nothing_is_lost),
 		cmocka_unit_test(a_flood_comes_through_whole),
 	};

@@ -17,6 +17,8 @@
 
 #include <cmocka.h>
 
+#include "tls/service.h"
+
 #define PATHS_MAX 32
 #define TURNS_MAX 100 /* of a handshake: a few are enough */
 
@@ -133,4 +135,43 @@ tls_rig_close(struct tls_rig *rig)
 	tls_free(&rig->client.tls);
 	close(rig->server.fd);
 	close(rig->client.fd);
+}
+
+int
+tls_rig_service(void)
+{
+	int ends[2];
+	pid_t child;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		close(ends[0]);
+		_exit(service_run(ends[1]) ? 0 : 1);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+static void
+put_path(char ret[static TLS_PATH_MAX], const char *path)
+{
+	snprintf(ret, TLS_PATH_MAX, "%s", path != NULL ? path : "");
+}
+
+bool
+tls_rig_load(int channel, const char *section, const struct tls_config *config)
+{
+	struct tls_keys keys = {.kind = TLS_KEYS, .server = config->server};
+	struct tls_answer answer;
+
+	snprintf(keys.section, sizeof(keys.section), "%s", section);
+	put_path(keys.psk, config->psk);
+	put_path(keys.cert, config->cert);
+	put_path(keys.key, config->key);
+	put_path(keys.ca, config->ca);
+	assert_int_equal(tls_channel_load(channel, &keys, &answer), 0);
+	assert_int_equal(tls_channel_order(channel, TLS_END), 0);
+	return answer.result == 0;
 }

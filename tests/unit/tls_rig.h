@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A TLS client and a server over a socketpair, with files in a directory of their own. */
+/*
+ * A TLS client and a server over a socketpair, with files in a directory of their own; ekey-tls as
+ * a process.
+ */
 #ifndef TESTS_UNIT_TLS_RIG_H
 #define TESTS_UNIT_TLS_RIG_H
 
@@ -32,5 +35,11 @@ const char *tls_rig_write(const char *name, const char *text);
 void tls_rig_connect(struct tls_rig *rig, const struct tls_config *server,
 		     const struct tls_config *client);
 void tls_rig_close(struct tls_rig *rig);
+
+/* Starts ekey-tls's service; closing the fd ends it. */
+int tls_rig_service(void);
+
+/* Has it load the keys of a section, and no other. Returns whether they are good. */
+bool tls_rig_load(int channel, const char *section, const struct tls_config *config);
 
 #endif

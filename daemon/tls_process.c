@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: MIT */
+#include "daemon/tls_process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/daemon.h"
+#include "daemon/parts.h"
+#include "daemon/row.h"
+#include "egd/listener.h"
+#include "priv/tls_channel.h"
+
+#define PROGRAM "ekey-tls"         /* beside our own */
+#define SOCKET_VARIABLE "EKEY_TLS" /* in the unit: where the service manager starts it */
+#define SELF "/proc/self/exe"
+#define SELF_MAX 4096
+
+/* ---- its keys ---- */
+
+static bool
+is_source_with_keys(const struct source_config *source)
+{
+	return !source_tls_is_empty(&source->tls);
+}
+
+static bool
+is_needed(const struct config *config)
+{
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (egd_listener_is_tls(&config->listens[i]))
+			return true;
+	for (size_t i = 0; i < config->source_count; i++)
+		if (is_source_with_keys(&config->sources[i]))
+			return true;
+	return false;
+}
+
+#define COPY(to, from) memcpy(to, from, strlen(from) + 1)
+
+static void
+keys_of_listen(const struct egd_listen_config *listen, struct tls_keys *ret)
+{
+	*ret = (struct tls_keys){.kind = TLS_KEYS, .server = 1};
+	snprintf(ret->section, sizeof(ret->section), "listen %s", listen->name);
+	COPY(ret->psk, listen->psk);
+	COPY(ret->cert, listen->cert);
+	COPY(ret->key, listen->key);
+	COPY(ret->ca, listen->ca);
+}
+
+static void
+keys_of_source(const struct source_config *source, struct tls_keys *ret)
+{
+	*ret = (struct tls_keys){.kind = TLS_KEYS};
+	snprintf(ret->section, sizeof(ret->section), "source %.*s", CONFIG_NAME_MAX - 1,
+		 source->name);
+	COPY(ret->psk, source->tls.psk);
+	COPY(ret->identity, source->tls.identity);
+	COPY(ret->cert, source->tls.cert);
+	COPY(ret->key, source->tls.key);
+	COPY(ret->ca, source->tls.ca);
+}
+
+/* To stand behind it. */
+static const char *
+cure_of(const char *words)
+{
+	bool denied = strstr(words, strerror(EACCES)) != NULL;
+
+	return denied && getenv(SOCKET_VARIABLE) != NULL
+		       ? ": ekey-tls has a user of its own: chgrp ekey-tls and chmod 0640 it"
+		       : "";
+}
+
+/* 0 with whether the keys are good, -EXDEV, or -errno: it is not there any more. */
+static int
+load(int channel, const struct tls_keys *keys, bool *ret_good)
+{
+	struct tls_answer answer = {0};
+	int result = tls_channel_load(channel, keys, &answer);
+
+	if (result < 0 || answer.result == -EXDEV)
+		return result < 0 ? result : -EXDEV;
+	*ret_good = answer.result == 0 || answer.kept;
+	if (answer.result < 0)
+		log_err("%s: %s%s", keys->section, answer.words, cure_of(answer.words));
+	else if (answer.words[0] != '\0')
+		log_warn("%s: %s", keys->section, answer.words);
+	if (answer.kept)
+		log_warn("%s: goes on with the keys it had", keys->section);
+	return 0;
+}
+
+/* Those that it has not. 0 or -errno, as load(). */
+static int
+load_all(const struct config *config, struct tls_process *p)
+{
+	struct tls_keys keys;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < config->listen_count; i++) {
+		if (!egd_listener_is_tls(&config->listens[i]) || p->listens[i])
+			continue;
+		keys_of_listen(&config->listens[i], &keys);
+		result = load(p->channel, &keys, &p->listens[i]);
+	}
+	for (size_t i = 0; result == 0 && i < config->source_count; i++) {
+		if (!is_source_with_keys(&config->sources[i]) || p->sources[i])
+			continue;
+		keys_of_source(&config->sources[i], &keys);
+		result = load(p->channel, &keys, &p->sources[i]);
+	}
+	if (result == 0 && p->whole)
+		result = tls_channel_order(p->channel, TLS_END);
+	p->whole = p->whole && result != 0;
+	return result;
+}
+
+/* ---- the process ---- */
+
+/* Ours stands beside it. */
+static int
+spawn(pid_t *ret_pid)
+{
+	char path[SELF_MAX + sizeof(PROGRAM)];
+	ssize_t len = readlink(SELF, path, SELF_MAX);
+
+	if (len <= 0)
+		return -errno;
+	path[len] = '\0';
+	strcpy(strrchr(path, '/') + 1, PROGRAM);
+	return tls_channel_spawn(path, ret_pid);
+}
+
+static void
+forget_keys(struct tls_process *p)
+{
+	memset(p->listens, 0, sizeof(p->listens));
+	memset(p->sources, 0, sizeof(p->sources));
+	p->whole = true;
+}
+
+static bool
+launch(struct tls_process *p)
+{
+	const char *path = getenv(SOCKET_VARIABLE);
+
+	forget_keys(p);
+	p->pid = 0;
+	p->channel = path != NULL ? tls_channel_connect(path) : spawn(&p->pid);
+	if (p->channel >= 0)
+		return true;
+	log_err("cannot start ekey-tls, without which there is no TLS: %s%s%s",
+		path != NULL ? path : PROGRAM, ": ", strerror(-p->channel));
+	p->channel = -1;
+	return false;
+}
+
+/* One that we have started and that has closed its end is ending: no wait to speak of. */
+static void
+close_channel(struct tls_process *p)
+{
+	if (p->ended != NULL)
+		event_free(p->ended);
+	p->ended = NULL;
+	if (p->channel >= 0)
+		close(p->channel);
+	p->channel = -1;
+}
+
+static void
+kill_process(struct tls_process *p)
+{
+	close_channel(p);
+	if (p->pid > 0) {
+		(void)kill(p->pid, SIGKILL);
+		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	p->pid = 0;
+}
+
+/* As load_all(); files in a directory that this one may not read take another one. */
+static int
+load_into(const struct config *config, struct tls_process *p)
+{
+	int result = load_all(config, p);
+
+	if (result == -EXDEV) {
+		log_info("ekey-tls starts anew, for keys in another directory");
+		kill_process(p);
+		result = launch(p) ? load_all(config, p) : -EPIPE;
+	}
+	if (result < 0) {
+		log_err("ekey-tls does not answer: %s", strerror(-result));
+		kill_process(p);
+	}
+	return result;
+}
+
+static void
+on_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+
+	(void)fd, (void)what;
+	log_warn("ekey-tls has ended, and with it all connections by TLS");
+	kill_process(&d->tls);
+	parts_start_later(d);
+}
+
+static bool
+watch(struct daemon *d)
+{
+	if (d->tls.ended == NULL)
+		d->tls.ended = event_new(d->base, d->tls.channel, EV_READ, on_ended, d);
+	return d->tls.ended != NULL && event_add(d->tls.ended, NULL) == 0;
+}
+
+bool
+tls_process_start(struct daemon *d)
+{
+	struct tls_process *p = &d->tls;
+	bool good = true;
+
+	if (!is_needed(&d->config)) {
+		kill_process(p);
+		return true;
+	}
+	if ((p->channel < 0 && !launch(p)) || load_into(&d->config, p) < 0 || !watch(d))
+		return false;
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		good = good && (p->listens[i] || !egd_listener_is_tls(&d->config.listens[i]));
+	return good;
+}
+
+void
+tls_process_reload(struct daemon *d)
+{
+	forget_keys(&d->tls);
+}
+
+void
+tls_process_renew(struct daemon *d)
+{
+	if (d->tls.channel >= 0)
+		(void)tls_channel_order(d->tls.channel, TLS_RENEW);
+}
+
+/* What clients were sent is still on its way through it: it ends by itself when all has left. */
+void
+tls_process_stop(struct daemon *d)
+{
+	close_channel(&d->tls);
+}
+
+void
+tls_process_status(const struct daemon *d, struct evbuffer *out)
+{
+	const struct row_subject s = {out, "tls", ROW_ONLY_ONE};
+	char text[PARTS_TEXT_MAX];
+
+	if (is_needed(&d->config))
+		row_text(&s, "state", d->tls.channel >= 0 ? "serves" : parts_waiting_text(d, text));
+}
+
+/* ---- the check ---- */
+
+bool
+tls_process_check(const struct config *config)
+{
+	struct tls_process p = {.channel = -1};
+	bool good = true;
+
+	/* The service manager's reads the keys as a user of its own, when it is given them. */
+	if (!is_needed(config) || getenv(SOCKET_VARIABLE) != NULL)
+		return true;
+	if (!launch(&p) || load_into(config, &p) < 0)
+		return false;
+	for (size_t i = 0; i < config->listen_count; i++)
+		good = good && (p.listens[i] || !egd_listener_is_tls(&config->listens[i]));
+	for (size_t i = 0; i < config->source_count; i++)
+		good = good && (p.sources[i] || !is_source_with_keys(&config->sources[i]));
+	kill_process(&p);
+	return good;
+}

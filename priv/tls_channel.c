@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "priv/tls_channel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FDS 2 /* of a connection: its socket, and the plaintext's end */
+
+/* Room for them, aligned. */
+union control {
+	struct cmsghdr header;
+	char room[CMSG_SPACE(FDS * sizeof(int))];
+};
+
+/* ---- messages ---- */
+
+/* A text of a field: ended, and nothing behind its end. */
+static bool
+is_text(const char *text, size_t size)
+{
+	size_t len = strnlen(text, size);
+
+	for (size_t i = len; i < size; i++)
+		if (text[i] != '\0')
+			return false;
+	return len < size;
+}
+
+static bool
+is_path(const char *text)
+{
+	return is_text(text, TLS_PATH_MAX) && (text[0] == '/' || text[0] == '\0');
+}
+
+static bool
+keys_are_good(const struct tls_keys *keys)
+{
+	return keys->server <= 1 && is_path(keys->psk) && is_path(keys->cert) &&
+	       is_path(keys->key) && is_path(keys->ca) &&
+	       is_text(keys->identity, sizeof(keys->identity)) &&
+	       is_text(keys->section, sizeof(keys->section)) && keys->section[0] != '\0';
+}
+
+bool
+tls_message_is_good(const union tls_message *message, size_t len, unsigned fds)
+{
+	const struct tls_order *order = &message->order;
+	bool connection;
+
+	if (len == sizeof(message->keys) && message->kind == TLS_KEYS)
+		return fds == 0 && keys_are_good(&message->keys);
+	if (len != sizeof(*order) || order->kind < TLS_END || order->kind > TLS_RENEW)
+		return false;
+	connection = order->kind == TLS_ACCEPT || order->kind == TLS_CONNECT;
+	return fds == (connection ? FDS : 0) && is_text(order->section, sizeof(order->section)) &&
+	       is_text(order->peer_name, sizeof(order->peer_name)) &&
+	       connection == (order->section[0] != '\0') &&
+	       (order->kind == TLS_CONNECT) == (order->peer_name[0] != '\0');
+}
+
+/* `fds`: NULL, or both of them. 0 or -errno. */
+static int
+send_message(int channel, const void *bytes, size_t len, const int *fds)
+{
+	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+	union control control = {0};
+
+	if (fds != NULL) {
+		control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(FDS * sizeof(int)),
+						  .cmsg_level = SOL_SOCKET,
+						  .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.header), fds, FDS * sizeof(int));
+		message.msg_control = &control;
+		message.msg_controllen = sizeof(control.room);
+	}
+	return sendmsg(channel, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len ? 0 : -errno;
+}
+
+/* ---- the daemon's end ---- */
+
+int
+tls_channel_connect(const char *path)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd, error;
+
+	if (strlen(path) >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(at.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+		return fd < 0 ? -errno : fd;
+	error = errno;
+	close(fd);
+	return -error;
+}
+
+int
+tls_channel_spawn(const char *program, pid_t *ret_pid)
+{
+	char *const argv[] = {(char *)(uintptr_t)program, NULL};
+	posix_spawn_file_actions_t actions;
+	int ends[2], error;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+		return -errno;
+	error = posix_spawn_file_actions_init(&actions);
+	if (error == 0) {
+		error = posix_spawn_file_actions_adddup2(&actions, ends[1], TLS_CHANNEL_FD);
+		if (error == 0)
+			error = posix_spawn(ret_pid, program, &actions, NULL, argv, environ);
+		posix_spawn_file_actions_destroy(&actions);
+	}
+	close(ends[1]);
+	if (error == 0)
+		return ends[0];
+	close(ends[0]);
+	return -error;
+}
+
+/* 0 when the channel is ready for `events`. */
+static int
+wait_for(int channel, short events)
+{
+	struct pollfd at = {.fd = channel, .events = events};
+	int n;
+
+	do
+		n = poll(&at, 1, TLS_ANSWER_WAIT_MS);
+	while (n < 0 && errno == EINTR);
+	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
+}
+
+int
+tls_channel_load(int channel, const struct tls_keys *keys, struct tls_answer *ret)
+{
+	int result = wait_for(channel, POLLOUT);
+
+	if (result == 0)
+		result = send_message(channel, keys, sizeof(*keys), NULL);
+	if (result == 0)
+		result = wait_for(channel, POLLIN);
+	if (result < 0)
+		return result;
+	if (recv(channel, ret, sizeof(*ret), MSG_DONTWAIT | MSG_TRUNC) != (ssize_t)sizeof(*ret) ||
+	    !is_text(ret->words, sizeof(ret->words)))
+		return -EPIPE;
+	return 0;
+}
+
+int
+tls_channel_order(int channel, enum tls_kind kind)
+{
+	const struct tls_order order = {.kind = kind};
+	int result = wait_for(channel, POLLOUT);
+
+	return result == 0 ? send_message(channel, &order, sizeof(order), NULL) : result;
+}
+
+static int
+hand_over(int channel, const struct tls_order *order, int fd)
+{
+	int ends[2], fds[FDS], result;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
+		return -errno;
+	fds[0] = fd;
+	fds[1] = ends[1];
+	result = send_message(channel, order, sizeof(*order), fds);
+	close(ends[1]);
+	if (result == 0)
+		return ends[0];
+	close(ends[0]);
+	return result;
+}
+
+int
+tls_channel_accept(int channel, const char *section, uint64_t client, int fd)
+{
+	struct tls_order order = {.kind = TLS_ACCEPT, .client = client};
+
+	snprintf(order.section, sizeof(order.section), "%s", section);
+	return hand_over(channel, &order, fd);
+}
+
+int
+tls_channel_connect_as(int channel, const char *section, const char *peer_name, int fd)
+{
+	struct tls_order order = {.kind = TLS_CONNECT};
+
+	snprintf(order.section, sizeof(order.section), "%s", section);
+	snprintf(order.peer_name, sizeof(order.peer_name), "%s", peer_name);
+	return hand_over(channel, &order, fd);
+}
+
+/* ---- ekey-tls's end ---- */
+
+/* How many came; those beyond FDS are closed by the kernel (MSG_CTRUNC). */
+static unsigned
+fds_in(struct msghdr *message, int ret_fds[static FDS])
+{
+	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
+	size_t len;
+
+	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+		return 0;
+	len = header->cmsg_len - CMSG_LEN(0);
+	memcpy(ret_fds, CMSG_DATA(header), len < FDS * sizeof(int) ? len : FDS * sizeof(int));
+	return (unsigned)(len / sizeof(int));
+}
+
+int
+tls_channel_receive(int channel, union tls_message *ret, int ret_fds[static FDS])
+{
+	struct iovec part = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	union control control;
+	struct msghdr message = {.msg_iov = &part,
+				 .msg_iovlen = 1,
+				 .msg_control = &control,
+				 .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
+	unsigned fds;
+
+	ret_fds[0] = ret_fds[1] = -1;
+	if (n <= 0)
+		return n == 0 ? 0 : -errno;
+	fds = fds_in(&message, ret_fds);
+	if ((message.msg_flags & MSG_CTRUNC) == 0 && tls_message_is_good(ret, (size_t)n, fds))
+		return 1;
+	for (unsigned i = 0; i < FDS; i++)
+		if (ret_fds[i] >= 0)
+			close(ret_fds[i]);
+	return -EPROTO;
+}
+
+int
+tls_channel_answer(int channel, const struct tls_answer *answer)
+{
+	return send_message(channel, answer, sizeof(*answer), NULL);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/* ekey-tls: speaks TLS for the daemon, which has neither its keys nor its library. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/heap.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "base/version.h"
+#include "crypto/memory.h"
+#include "priv/capability.h"
+#include "tls/service.h"
+
+#define EXIT_USAGE 2
+
+static const char usage[] = "usage: ekey-tls [--version] [--help]\n"
+			    "  Speaks TLS for ekey-randomd, which starts it, or has it started by\n"
+			    "  the service manager (ekey-tls.socket): not to be started by hand.\n";
+
+static const struct option long_options[] = {
+	{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+
+/* The daemon's socket, or its connection to the one where we are started. -errno. */
+static int
+take_channel(void)
+{
+	int listening = 0, fd;
+	socklen_t len = sizeof(listening);
+
+	if (getsockopt(TLS_CHANNEL_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) != 0)
+		return -errno;
+	if (!listening)
+		return TLS_CHANNEL_FD;
+	do
+		fd = accept4(TLS_CHANNEL_FD, NULL, NULL, SOCK_CLOEXEC);
+	while (fd < 0 && errno == EINTR);
+	return fd >= 0 ? fd : -errno;
+}
+
+/* The end of the daemon is ours; what a terminal sends to both is for the daemon. */
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+}
+
+static int
+serve(void)
+{
+	int channel = take_channel(), result;
+
+	if (channel < 0) {
+		fprintf(stderr, "ekey-tls: no socket of ekey-randomd (%s): see ekey-tls --help\n",
+			strerror(-channel));
+		return EXIT_USAGE;
+	}
+	log_open();
+	ignore_signals();
+	result = capability_keep_only(CAPABILITY_NONE);
+	secret_shield();
+	if (result < 0) {
+		log_err("cannot give up capabilities: %s", strerror(-result));
+		return 1;
+	}
+	return service_run(channel) ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	/* Before all else: what these libraries have allocated they must not free with ours. */
+	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
+	if (!crypto_wipe_memory())
+		log_warn("OpenSSL's memory will not be wiped when it is freed");
+	for (int option; (option = getopt_long(argc, argv, "Vh", long_options, NULL)) != -1;) {
+		switch (option) {
+		case 'V':
+			printf("ekey-tls %s\n", VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			return EXIT_USAGE;
+		}
+	}
+	if (optind != argc) {
+		fprintf(stderr, "ekey-tls: unexpected word '%s': see ekey-tls --help\n",
+			argv[optind]);
+		return EXIT_USAGE;
+	}
+	return serve();
+}
