@@ -67,11 +67,13 @@ file_open_in_pool(struct requests *r, uint32_t index, uid_t uid)
 int
 requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh)
 {
-	uint32_t index;
+	uint32_t index = TABLE_NONE;
 
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		return EACCES;
-	index = table_file_open(r->table, uid);
+	/* Several users together must not shut others out either, here or of another outlet. */
+	if (!pool_handles_are_short(r->pool) || !table_has_file_of(r->table, uid))
+		index = table_file_open(r->table, uid);
 	if (index == TABLE_NONE) {
 		requests_note_refusal(r, "open files", uid);
 		return ENFILE;
@@ -181,10 +183,11 @@ read_wait(struct requests *r, fuse_req_t req, uint64_t unique, uint32_t file, ui
 	uint32_t index = r->replayed;
 	struct read *p;
 
-	if (index == TABLE_NONE)
-		index = table_read_add(r->table, file, unique, asked);
-	else
+	if (index != TABLE_NONE)
 		r->table->reads[index].asked = asked; /* a former build may have given more */
+	else if (!pool_waiters_are_short(r->pool) ||
+		 !table_has_read_of(r->table, r->table->files[file].uid))
+		index = table_read_add(r->table, file, unique, asked);
 	if (index == TABLE_NONE) {
 		read_refuse(r, req);
 		return;

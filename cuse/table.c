@@ -243,7 +243,7 @@ table_generation(int fd)
 
 /* ---- shares: the last quarter is for users who have none, so none can shut others out ---- */
 
-static bool
+bool
 table_has_file_of(const struct table *t, uint32_t uid)
 {
 	for (uint32_t i = 0; i < t->files_used; i++)
@@ -252,7 +252,7 @@ table_has_file_of(const struct table *t, uint32_t uid)
 	return false;
 }
 
-static bool
+bool
 table_has_read_of(const struct table *t, uint32_t uid)
 {
 	for (uint32_t i = 0; i < t->files_used; i++)

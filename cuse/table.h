@@ -93,6 +93,10 @@ void table_free(struct table **table);
 uint32_t table_file_open(struct table *t, uint32_t uid);
 void table_file_close(struct table *t, uint32_t file);
 
+/* Whether this user has an open file, or a blocked read. */
+bool table_has_file_of(const struct table *t, uint32_t uid);
+bool table_has_read_of(const struct table *t, uint32_t uid);
+
 /* The open file of an `fh`, or NULL. */
 struct table_file *table_file(struct table *t, uint64_t fh);
 

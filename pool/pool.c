@@ -199,6 +199,18 @@ pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *
 	return true;
 }
 
+bool
+pool_handles_are_short(const struct pool *pool)
+{
+	return pool->handles_open >= pool->handles_max - pool->handles_max / 8;
+}
+
+bool
+pool_waiters_are_short(const struct pool *pool)
+{
+	return pool->waiters.used >= pool->waiters.max - pool->waiters.max / 8;
+}
+
 static void
 stash_lose(struct pool *pool, struct pool_handle *h)
 {

@@ -149,6 +149,10 @@ size_t pool_put(struct pool *pool, const uint8_t *bytes, size_t len);
 bool pool_handle_open(struct pool *pool, struct pool_handle *h, struct pool_account *account,
 		      const struct pool_client *client);
 
+/* True when the last eighth of max_handles, or of max_waiters, is in use: who has one gives way. */
+bool pool_handles_are_short(const struct pool *pool);
+bool pool_waiters_are_short(const struct pool *pool);
+
 /*
  * Cancels its waiters, answered or not (no ready call), wipes its stash, counts what was granted
  * as lost.

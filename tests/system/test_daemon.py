@@ -261,6 +261,36 @@ def test_one_user_cannot_shut_the_others_out_of_the_device(house, clients, most)
     assert house.count("too many open files, one of uid 65534 was refused") == 1
 
 
+@as_root
+def test_several_users_cannot_shut_the_others_out_of_the_devices(house):
+    """They open as many as they get, of one device and then of the other."""
+    house.start_sim()
+    twin = house.path / "twin"
+    house.write_config(house.source(), house.device_section(), house.device_section("twin", twin))
+    house.path.chmod(0o755)
+    daemon = house.start_daemon()
+    crowd = "import os, sys\n" \
+            "for path in sys.argv[1:]:\n" \
+            "    try:\n" \
+            "        while True: os.open(path, os.O_RDONLY)\n" \
+            "    except OSError as e: print(e.errno, flush=True)\n" \
+            "sys.stdin.read()\n"
+    held = []
+    try:
+        for uid in range(60001, 60006):
+            argv = ["prlimit", "--nofile=6000:6000", "setpriv", f"--reuid={uid}", "--clear-groups",
+                    "/usr/bin/python3", "-c", crowd, house.device, twin]
+            held.append(subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+            assert [held[-1].stdout.readline() for _ in range(2)] == ["23\n"] * 2  # ENFILE
+        assert len(house.read(32)) == 32
+        assert len(subprocess.check_output([*NOBODY, "head", "-c", "32", twin], timeout=PATIENCE_S)) == 32
+    finally:
+        for one in held:
+            one.stdin.close()
+            one.wait()
+        stop(daemon)
+
+
 # ---- seeds for guests: of the control socket, by root ----
 
 

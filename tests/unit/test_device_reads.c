@@ -133,6 +133,39 @@ requests_are_counted_once_and_when_they_were_answered(void **state)
 }
 
 static void
+never_called(struct pool_waiter *waiter, void *arg)
+{
+	(void)arg;
+	assert_null(waiter);
+	fail();
+}
+
+/* Four others have as much as each of them can. */
+static void
+last_blocked_reads_of_all_are_for_users_without_one(void **state)
+{
+	struct kernel *k = *state;
+	struct pool_account account = {0};
+	struct pool_handle others[4];
+	uint64_t fh = kernel_open(k, O_RDONLY, 0);
+
+	for (unsigned i = 0; i < 4; i++) {
+		const struct pool_client client = {.number = i, .weight = 1};
+
+		assert_true(pool_handle_open(k->pool, &others[i], &account, &client));
+		for (unsigned n = 0; n < (i < 3 ? 16 : 8); n++)
+			assert_non_null(pool_wait(k->pool, &others[i], 8, never_called, NULL));
+	}
+	kernel_read(k, fh, 16, O_RDONLY);
+	assert_silent(k);
+	assert_int_equal(kernel_answer(k, kernel_read(k, fh, 16, O_RDONLY)), -EAGAIN);
+	for (unsigned i = 0; i < 4; i++)
+		pool_handle_close(k->pool, &others[i]);
+	kernel_read(k, fh, 16, O_RDONLY);
+	assert_silent(k);
+}
+
+static void
 reads_beyond_the_limit_get_eagain(void **state)
 {
 	struct kernel *k = *state;
@@ -327,6 +360,7 @@ main(void)
 		BOTH(what_was_read_is_nowhere_in_our_memory),
 		BOTH(requests_are_counted_once_and_when_they_were_answered),
 		BOTH(reads_beyond_the_limit_get_eagain),
+		BOTH(last_blocked_reads_of_all_are_for_users_without_one),
 	};
 
 	return cmocka_run_group_tests_name("device_reads", tests, NULL, NULL);
