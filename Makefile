@@ -79,16 +79,19 @@ OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -
 
 programs := $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekeyctl ekey-sim ekey-feed)
 
-all: $(programs)
+all: $(programs) ## the programs
 
 # Floors 1 to 3.
 $(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) \
 $(patsubst %,$(BUILD)/egd/%.o,egd_client egd_wire networks proxy): WARN += -Wconversion
 
-$(BUILD)/%.o: %.c
+$(BUILD)/%.o: %.c | build-tools
 	@mkdir -p $(@D)
 	$(SAY) CC $<
 	$(Q)$(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+build-tools:
+	$(Q)tests/check_tools.sh build $(firstword $(CC)) $(packages)
 
 $(lib): $(lib_obj)
 	$(SAY) AR $@
@@ -255,7 +258,7 @@ run: ## simulated key, daemon and device until Ctrl-C; SECONDS=5 ends by itself;
 	$(Q)dist/demo.sh $(BUILD) "$(SECONDS)" "$(CONFIG)"
 
 check: ## build, unit tests, floors, headers, fuzz corpus: under a minute; no root, network or git
-	$(Q)tests/check_tools.sh $(firstword $(CC)) $(packages) cmocka jansson
+	$(Q)tests/check_tools.sh check $(firstword $(CC)) $(packages) cmocka jansson
 	$(again) all unit $(checks)
 
 test: ## everything: check, system tests, and in QEMU the device, keys on USB, and Xen
@@ -391,7 +394,7 @@ help: ## this list
 clean: ## removes what was built
 	rm -rf $(BUILD)
 
-.PHONY: all always ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
+.PHONY: all always build-tools ekey-feed bench unit fuzz fuzz-replay fuzz-run floors docs headers test-programs run check test check-san \
         test-san mutants list soak soak-handover soak-kill soak-usb test-guest test-xen test-fresh fmt fmt-check analyze install install-service uninstall help clean
 .SECONDARY:
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

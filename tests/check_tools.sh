@@ -1,17 +1,21 @@
 #!/bin/sh
-# Names in one line what a build and its checks need and this machine lacks. Nothing is installed.
-# tests/check_tools.sh COMPILER LIBRARY...: libraries by their names in pkg-config.
+# Names in one line what a build, or a build and its checks, need and this machine lacks. Nothing is
+# installed. tests/check_tools.sh build|check COMPILER LIBRARY...: libraries by their names in pkg-config.
 set -eu
-compiler=$1
-shift
+what=$1 compiler=$2
+shift 2
+case $what in
+build) groups='build' tools='ar pkg-config' ;;
+check) groups='build test-unit' tools='ar awk find mandoc pkg-config sed xargs' ;;
+esac
 missing=
-for tool in "$compiler" ar awk find mandoc pkg-config sed xargs; do
+for tool in "$compiler" $tools; do
 	command -v "$tool" >/dev/null || missing="$missing $tool"
 done
 for library; do
 	pkg-config --exists "$library" 2>/dev/null || missing="$missing $library"
 done
 [ -z "$missing" ] || {
-	echo "check: missing:$missing (Debian: run \`dist/packages.sh build test-unit\`)" >&2
+	echo "$what: missing:$missing (Debian: run \`dist/packages.sh $groups\` as root)" >&2
 	exit 1
 }

@@ -67,9 +67,19 @@ def test_check_fails_that_has_nothing_to_look_at(tree, check, files):
     assert result.returncode != 0, result.stdout
 
 
-def test_check_names_in_one_line_what_is_missing(tree):
-    result = tree.make("check", "CC=no-such-compiler", "PKG_CONFIG_LIBDIR=/nowhere")
+@pytest.mark.parametrize("what, target, names", [
+    ("check", "check", (" fuse3 ", " cmocka ", "dist/packages.sh build test-unit`")),
+    ("build", "all", (" fuse3 ", "dist/packages.sh build`")),
+    ("build", "ekey-feed", (" libssl ", "dist/packages.sh build`")),
+])
+def test_what_is_missing_is_named_in_one_line(tree, what, target, names):
+    result = tree.make(target, "CC=no-such-compiler", "PKG_CONFIG_LIBDIR=/nowhere")
     assert result.returncode != 0
-    (line,) = [line for line in result.stdout.splitlines() if line.startswith("check: ")]
-    for name in (" no-such-compiler ", " fuse3 ", " cmocka ", "dist/packages.sh build test-unit"):
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith(f"{what}: ")]
+    for name in (" no-such-compiler ", *names):
         assert name in line
+
+
+def test_the_agent_needs_none_of_the_daemons_libraries(tree):
+    result = tree.make("ekey-feed", "TLS=0", "PKG_CONFIG_LIBDIR=/nowhere")
+    assert result.returncode == 0, result.stdout
