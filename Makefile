@@ -52,7 +52,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf feed_agent frame health \
+               device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health \
                intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
