@@ -2,7 +2,6 @@
 #include "base/network.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -103,13 +102,4 @@ network_has(const struct network *network, const struct address *address)
 		if (network->prefix[i] != (bytes[i] & network_mask(network->bits, i)))
 			return false;
 	return true;
-}
-
-void
-network_text(const struct network *network, char ret[static NETWORK_TEXT_MAX])
-{
-	char ip[INET6_ADDRSTRLEN];
-
-	inet_ntop(network->family, network->prefix, ip, sizeof(ip));
-	snprintf(ret, NETWORK_TEXT_MAX, "%s/%u", ip, network->bits);
 }

@@ -22,7 +22,4 @@ const char *network_parse(const char *text, struct network *ret);
 /* Of addresses that are neither IPv4 nor IPv6: false. A mapped IPv4 address counts as IPv4. */
 bool network_has(const struct network *network, const struct address *address);
 
-/* "10.0.0.0/8": reads as it was. */
-void network_text(const struct network *network, char ret[static NETWORK_TEXT_MAX]);
-
 #endif

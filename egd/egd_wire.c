@@ -59,26 +59,6 @@ egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX])
 	return 1 + len;
 }
 
-size_t
-egd_wire_reply_len(struct egd_request request, uint64_t pid)
-{
-	uint8_t text[EGD_PID_MAX];
-
-	switch (request.op) {
-	case EGD_LEVEL:
-		return EGD_LEVEL_LEN;
-	case EGD_TRY:
-		return 1 + (size_t)request.len;
-	case EGD_READ:
-		return request.len;
-	case EGD_ADD:
-		return 0;
-	case EGD_PID:
-		return egd_wire_put_pid(pid, text);
-	}
-	return 0;
-}
-
 /* ---- who asks ---- */
 
 size_t

@@ -57,9 +57,6 @@ void egd_wire_put_level(uint64_t bytes, uint8_t ret[static EGD_LEVEL_LEN]);
 /* The reply to a pid request; returns its bytes. */
 size_t egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX]);
 
-/* Bytes of the whole reply to a request; of a try, when as many bytes are there. */
-size_t egd_wire_reply_len(struct egd_request request, uint64_t pid);
-
 /* ---- who asks ---- */
 
 /* A level, try, read or pid request (we never add); returns its bytes. */

@@ -10,20 +10,20 @@
 
 static const struct badness {
 	char letter;
-	const char *text, *efm;
+	const char *text;
 } badnesses[] = {
-	{'0', "no failure", "efm_ok"},
-	{'1', "left generator not random", "efm_raw_left_bad"},
-	{'2', "right generator not random", "efm_raw_right_bad"},
-	{'3', "generators are correlated", "efm_raw_xor_bad"},
-	{'4', "left generator biased", "efm_debias_left_bad"},
-	{'5', "right generator biased", "efm_debias_right_bad"},
-	{'7', "temperature too low", "efm_temp_too_low"},
-	{'8', "temperature too high", "efm_temp_too_high"},
-	{'9', "too many FIPS 140-2 failures", "efm_fips1402_threshold_exceeded"},
-	{'A', "voltage too low", "efm_volt_too_low"},
-	{'B', "voltage too high", "efm_volt_too_high"},
-	{'\0', "unknown failure", "efm_unknown"},
+	{'0', "no failure"},
+	{'1', "left generator not random"},
+	{'2', "right generator not random"},
+	{'3', "generators are correlated"},
+	{'4', "left generator biased"},
+	{'5', "right generator biased"},
+	{'7', "temperature too low"},
+	{'8', "temperature too high"},
+	{'9', "too many FIPS 140-2 failures"},
+	{'A', "voltage too low"},
+	{'B', "voltage too high"},
+	{'\0', "unknown failure"},
 };
 
 static bool
@@ -166,10 +166,4 @@ const char *
 telemetry_badness_text(char badness)
 {
 	return badness_find(badness)->text;
-}
-
-const char *
-telemetry_badness_efm(char badness)
-{
-	return badness_find(badness)->efm;
 }

@@ -34,7 +34,4 @@ bool telemetry_parse(struct telemetry *t, const uint8_t *text, size_t len);
 /* English for a badness letter, for example "left generator not random". Never NULL. */
 const char *telemetry_badness_text(char badness);
 
-/* ekeyd's name for it ("efm_raw_left_bad"); "efm_unknown" for a letter it does not know. */
-const char *telemetry_badness_efm(char badness);
-
 #endif

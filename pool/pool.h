@@ -70,7 +70,7 @@ struct pool_handle {
 /*
  * Called when a waiter has what it needs (`waiter` is NULL for a poll); see pool_wait(). Must not
  * block. Called from pool_put(), when bytes came; and where a waiter that stood in front of it is
- * given up: pool_waiter_done(), pool_poll_disarm(), pool_handle_close(). Never from within itself.
+ * given up: pool_waiter_done(), pool_handle_close(). Never from within itself.
  */
 typedef void pool_ready_fn(struct pool_waiter *waiter, void *arg);
 
@@ -199,11 +199,10 @@ void pool_waiter_done(struct pool *pool, struct pool_waiter *w, bool delivered);
  * POOL_QUANTUM bytes; what it is granted goes to the stash (a read in the meantime finds it there,
  * so that one reader's bytes are in the stream's order). When the stash is full the poll is no
  * longer armed and `ready` is called once, never from here. Arming again replaces `ready`. False at
- * the limits, and when there is nothing to wait for: pool_ready() is a whole turn. Disarming leaves
- * the stash. Not for `whole` handles.
+ * the limits, and when there is nothing to wait for: pool_ready() is a whole turn. Not for `whole`
+ * handles.
  */
 bool pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void *arg);
-void pool_poll_disarm(struct pool *pool, struct pool_handle *h);
 
 void pool_totals(const struct pool *pool, struct pool_totals *ret);
 

@@ -255,12 +255,3 @@ pool_poll_arm(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, vo
 	pool_serve(pool); /* what there is, as in pool_wait() */
 	return true;
 }
-
-void
-pool_poll_disarm(struct pool *pool, struct pool_handle *h)
-{
-	if (h->poll == NULL)
-		return;
-	waiter_free(pool, h->poll);
-	pool_serve(pool);
-}

@@ -23,18 +23,6 @@ check_address(const struct address *address)
 	promise(strcmp(text, again_text) == 0, "what is written is read the same");
 }
 
-static void
-check_network(const struct network *network, const struct address *any)
-{
-	char text[NETWORK_TEXT_MAX];
-	struct network again;
-
-	network_text(network, text);
-	promise(network_parse(text, &again) == NULL, "a network that is written is read");
-	promise(memcmp(network, &again, sizeof(again)) == 0, "a network is read the same");
-	(void)network_has(network, any);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -53,6 +41,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (address_parse_inet(text, &address) == NULL)
 		check_address(&address);
 	if (network_parse(text, &network) == NULL)
-		check_network(&network, &address);
+		(void)network_has(&network, &address);
 	return 0;
 }

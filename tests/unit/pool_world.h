@@ -268,13 +268,6 @@ world_arm(struct world *w, unsigned i)
 	w->polls[i].armed = armed;
 }
 
-static inline void
-world_disarm(struct world *w, unsigned i)
-{
-	pool_poll_disarm(w->pool, &w->handles[i]);
-	w->polls[i].armed = false;
-}
-
 /* ---- what must hold ---- */
 
 static inline void
@@ -390,10 +383,8 @@ world_handle_step(struct world *w, unsigned what, unsigned i)
 		world_take(w, i);
 	else if (what < 8)
 		world_wait(w, i);
-	else if (what < 10)
-		world_arm(w, i);
 	else if (what < 11)
-		world_disarm(w, i);
+		world_arm(w, i);
 	else if (w->pick(w->arg, 2) == 0)
 		world_close(w, i);
 }

@@ -373,7 +373,6 @@ a_stash_is_used_first_by_a_blocking_read(void **state)
 
 	pool_poll_arm(rig->pool, &rig->a, note, rig);
 	put(rig, 0, 40);
-	pool_poll_disarm(rig->pool, &rig->a);
 	assert_int_equal(pool_ready(rig->pool, &rig->a), 40);
 	w = pool_wait(rig->pool, &rig->a, 64, note, rig);
 	assert_int_equal(pool_ready(rig->pool, &rig->a), 0);
