@@ -22,8 +22,6 @@ static void
 pause_for(struct usb_faults *f, unsigned nth)
 {
 	f->pause_ms = nth < 6 ? USB_PAUSE_MIN_MS << (nth - 1) : USB_PAUSE_MAX_MS;
-	if (f->pause_ms > USB_PAUSE_MAX_MS)
-		f->pause_ms = USB_PAUSE_MAX_MS;
 }
 
 /* A packet may be empty; a key that sends nothing else would keep us busy for nothing. */

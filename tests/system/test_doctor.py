@@ -2,12 +2,13 @@
 
 import os
 import socket
+import subprocess
 
 import pytest
 
 from egd import free_port, section
 from house import as_root
-from processes import program, run, wait_until
+from processes import PATIENCE_S, program, run, wait_until
 
 WELL, ILL, NO_SOCKET = 0, 15, 3
 
@@ -70,6 +71,30 @@ def test_an_agent_that_is_drained_or_not_open_is_told(house):
     assert f"ok   agent -: tcp:127.0.0.1:{port}\n" in doctor(house)[1]
     run(program("ekeyctl"), "--socket", str(house.control), "drain")
     assert f"ok   agent -: tcp:127.0.0.1:{port}, drained: HAProxy sends no new clients\n" in doctor(house)[1]
+
+
+@pytest.mark.parametrize("mode, said", ((0o444, None), (0o400, "BAD  device random: only root may read "),
+                                        (None, "BAD  device random: there is no node at ")))
+def test_a_node_of_cuse_must_be_there_and_open_to_readers(place, mode, said):
+    """Of a stub's rows: CUSE itself is in guests."""
+    node = place / "random"
+    if mode is not None:
+        node.touch(mode)
+    rows = (("pool", "-", "in", 1), ("source", "key", "type", "ekey"), ("source", "key", "serves", "yes"),
+            ("source", "key", "state", "keyed"), ("device", "random", "path", node),
+            ("device", "random", "via", "cuse"), ("device", "random", "handover", "the service manager"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "control"))
+        listener.listen()
+        asked = subprocess.Popen([program("ekeyctl"), "--socket", place / "control", "doctor"],
+                                 stdout=subprocess.PIPE, text=True)
+        with listener.accept()[0] as connection:
+            connection.sendall(b"PROTOCOL EKEYD/1\n")
+            assert connection.recv(4096) == b"Status\n"
+            connection.sendall("".join("*\t%s\t%s\t%s\t%s\n" % row for row in rows).encode() + b"OK\n")
+            output = asked.communicate(timeout=PATIENCE_S)[0]
+    assert asked.returncode == (ILL if said else WELL), output
+    assert (f"{said}{node}\n" if said else f"ok   device random: {node} by cuse\n") in output
 
 
 def test_a_device_that_is_not_served_is_told(house):

@@ -15,13 +15,14 @@ import time
 
 import pytest
 
+from certificates import Root
 from house import House, as_root
 from memory import family
 from processes import PATIENCE_S, TOP, Process, program, run, wait_until
 from relay import LISTEN, free_port, start_with_key
 
 CAP_SYS_ADMIN = 1 << 21
-OK, UPSTREAM, USAGE, KERNEL, STALE, NO_STATUS, TIMED_OUT, REFUSED = 0, 1, 2, 3, 4, 5, 7, 8
+OK, UPSTREAM, USAGE, KERNEL, STALE, NO_STATUS, NO_SEED, TIMED_OUT, REFUSED = range(9)
 PSK = "guest:" + "5a" * 32 + "\n"
 OTHER_PSK = "guest:" + "a5" * 32 + "\n"
 
@@ -189,6 +190,18 @@ def test_over_tls_nothing_is_taken_from_who_has_another_key(house, tls_server):
     result = feed_once(address, more=["--psk", other])
     assert result.returncode == UPSTREAM, result.stdout
     assert house.status()["listen egd"]["delivered"] == "0"
+
+
+def test_over_tls_both_are_known_by_certificates(house):
+    root = Root(house.path)
+    cert, key = root.issue("keys", "IP:127.0.0.1")
+    address = f"tls:127.0.0.1:{free_port()}"
+    start_with_key(house, address, more=f"cert = {cert}\nkey = {key}\nca = {root.file}")
+    guest, guest_key = root.issue("guest")
+    result = feed_once(address, more=["--ca", root.file, "--cert", guest, "--key", guest_key])
+    assert result.returncode == OK, result.stdout
+    assert feed_once(address, more=["--ca", root.file]).returncode == UPSTREAM
+    assert feed_once(address, more=["--ca", root.file, "--cert", guest, "--key", key]).returncode == USAGE
 
 
 def test_tls_without_a_key_or_certificate_is_refused_at_once():
@@ -557,6 +570,13 @@ def test_help_and_version_are_no_errors(word):
     result = feed(word, stderr=subprocess.PIPE)
     assert (result.returncode, result.stderr) == (OK, "")
     assert result.stdout.startswith("ekey-feed 0" if word in ("-V", "--version") else "usage: ekey-feed ")
+
+
+@pytest.mark.skipif(pathlib.Path("/dev/xen/xenbus").exists(), reason="this machine is a guest of Xen")
+def test_a_machine_without_xen_has_no_seed():
+    result = feed("--xenstore-seed", *MIX)
+    assert result.returncode == NO_SEED, result.stdout
+    assert "xenstore has no seed for this guest: " in result.stdout
 
 
 def test_wait_seeded_ends_at_once_on_a_machine_that_is_up():
