@@ -38,7 +38,7 @@ daemon_src  := clones config config_keys config_sections config_source connector
                inputs inputs_status kernel listens orders parts privileges reload row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
-               store terminal wait_seeded xen_seed
+               store terminal unit wait_seeded xen_seed
 kernel_src  := feed
 tls_src     := confine handshakes main relay sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
@@ -342,14 +342,15 @@ doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
 units := ekey-randomd.service ekey-random-wait.service ekey-tls.service ekey-tls.socket ekey-feed.service ekey-feed-early.service
-drop_ins := clones.conf containers.conf fuse.conf guests.conf kernel.conf network.conf xen.conf xen-guest.conf
+# For what `ekeyctl unit` prints.
+drop_in_folders := $(patsubst %,$(DESTDIR)$(SYSCONF)/systemd/system/%.service.d,ekey-randomd ekey-feed)
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
 install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekey-feed) $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf $(drop_ins:%=dist/systemd/%) README.md NEWS \
+	install -m 644 dist/ekey-random.conf README.md NEWS \
 		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
@@ -357,7 +358,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	$(if $(DESTDIR),,dist/host.sh install $(SYSUSERSDIR) $(TMPFILESDIR) $(SYSCONF) $(RULESDIR))
 
 install-service:
-	install -d $(addprefix $(DESTDIR),$(UNITDIR) $(RULESDIR) $(SYSUSERSDIR) $(TMPFILESDIR))
+	install -d $(addprefix $(DESTDIR),$(UNITDIR) $(RULESDIR) $(SYSUSERSDIR) $(TMPFILESDIR)) $(drop_in_folders)
 	for unit in $(units); do \
 		$(place) dist/systemd/$$unit.in | install -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit || exit 1; done
 	install -m 644 udev/60-ekey-random.rules $(DESTDIR)$(RULESDIR)
@@ -371,6 +372,7 @@ uninstall: ## leaves the configuration and the keyring
 	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units)) $(DESTDIR)$(RULESDIR)/60-ekey-random.rules
 	rm -f $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 	rm -rf $(doc)
+	for at in $(drop_in_folders); do [ ! -d $$at ] || rmdir --ignore-fail-on-non-empty $$at; done
 	$(if $(DESTDIR),,dist/host.sh uninstall $(SYSCONF))
 
 # ---- benchmarks ----

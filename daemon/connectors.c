@@ -34,15 +34,6 @@ connectors_prepare(struct daemon *d)
 		start(&d->connectors[i], &d->config.listens[i]);
 }
 
-bool
-connectors_are_any(const struct daemon *d)
-{
-	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
-		if (d->connectors[i].address[0] != '\0')
-			return true;
-	return false;
-}
-
 int
 connectors_find(const struct daemon *d, const struct egd_listen_config *listen)
 {

@@ -18,8 +18,6 @@ struct connector {
 /* First of all: see servant_start(). One that cannot be started has its line in the log. */
 void connectors_prepare(struct daemon *d);
 
-bool connectors_are_any(const struct daemon *d);
-
 /* That of an address; -1, after a line in the log, when it was not there at the start. */
 int connectors_find(const struct daemon *d, const struct egd_listen_config *listen);
 

@@ -311,26 +311,25 @@ warn_if_unlocked(void)
 			 bytes);
 }
 
-/*
- * What takes a privilege is theirs from now on: we give up what root has not given up for us.
- * Without them only what the kernel's log took: others may be meant for what we open later.
+/* The helpers, and the kernel's log, have what takes these from now on; others may be for sockets.
  */
 static bool
 start_servants(struct daemon *d)
 {
-	uint64_t keep = ~(UINT64_C(1) << CAP_SYSLOG);
+	const uint64_t spent = UINT64_C(1) << CAP_SYSLOG | UINT64_C(1) << CAP_SYS_ADMIN |
+			       UINT64_C(1) << CAP_DAC_OVERRIDE;
 	int result = 0;
 
 	connectors_prepare(d);
 	if (!kernel_prepare(d))
 		return false;
 	clones_prepare(d); /* not before: they are to have none of our fds */
-	if (connectors_are_any(d) || d->keeper >= 0)
-		keep = CAPABILITY_NONE;
 	if (geteuid() != 0)
-		result = capability_keep_only(keep);
+		result = capability_keep_only(~spent);
 	if (result < 0)
-		log_err("cannot give up capabilities: %s", strerror(-result));
+		log_err("cannot give up capabilities: %s: the service needs"
+			" SystemCallFilter=capset",
+			strerror(-result));
 	return result == 0;
 }
 

@@ -202,7 +202,8 @@ owner_error(int error)
 	case EINVAL:
 		return "no such user or group";
 	case EPERM:
-		return "only root may, or who is in that group: see guests.conf in ekey-randomd(8)";
+		return "only root may, or a member of that group: install what `ekeyctl unit` "
+		       "prints";
 	default:
 		return strerror(-error);
 	}

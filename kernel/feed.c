@@ -99,8 +99,8 @@ lose_credit(struct kernel_feed *f, int error)
 {
 	log_warn("kernel: %s; mixing without credit",
 		 error == -EPERM ? "RNDADDENTROPY is not permitted: credit = yes needs"
-				   " CAP_SYS_ADMIN, and not a container's: see kernel.conf in"
-				   " ekey-randomd(8)"
+				   " CAP_SYS_ADMIN, and not a container's: install what `ekeyctl"
+				   " unit` prints"
 				 : "the process that credits has ended: restart the daemon");
 	f->credit_error = f->error = error;
 	f->again = true;

@@ -244,10 +244,22 @@ is_bound(const char *driver)
 	return bound;
 }
 
+static bool
+has_vmgenid(void)
+{
+	return is_bound(drivers[0]) || is_bound(drivers[1]);
+}
+
+bool
+cloned_is_told_here(void)
+{
+	return machine_is_virtual() && has_vmgenid();
+}
+
 const char *
 cloned_lack(const struct cloned *c)
 {
-	if (!is_bound(drivers[0]) && !is_bound(drivers[1]))
+	if (!has_vmgenid())
 		return "neither its hypervisor nor its kernel has a VMGENID (Linux 5.18)";
 	if (c->log == -EPERM || c->log == -EACCES)
 		return LOG_PATH " may not be read, which takes CAP_SYSLOG";

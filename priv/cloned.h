@@ -41,10 +41,14 @@ int cloned_fd(const struct cloned *c);
 /* What has happened since the last call, as what the machine "was" or "has"; NULL: nothing. */
 const char *cloned_take(struct cloned *c);
 
+/* Whether this is a virtual machine whose kernel tells of clones to those that may read its log. */
+bool cloned_is_told_here(void);
+
 /* NULL, or why a clone would not be noticed here. */
 const char *cloned_lack(const struct cloned *c);
 
-/* Writes that into the log: for debugging only where the machine is not virtual, and has no clones. */
+/* Writes that into the log: for debugging only where the machine is not virtual, and has no clones.
+ */
 void cloned_log_lack(const struct cloned *c);
 
 #endif

@@ -3,13 +3,17 @@
  * What somebody wants to know who was woken by it: one line for each thing that should work, and
  * below the ones that do not what to do. Judges what the daemon says, and never opens a device.
  */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
+#include "daemon/files.h"
 #include "tool/ask.h"
+#include "tool/unit.h"
 
 #define DOCTOR_VALUE_MAX 256
 
@@ -31,6 +35,7 @@ enum key {
 	DRAINED,
 	ERROR,
 	CREDIT,
+	PID,
 	KEYS
 };
 static const char *const key_names[KEYS] = {
@@ -50,11 +55,13 @@ static const char *const key_names[KEYS] = {
 	[DRAINED] = "drained",
 	[ERROR] = "error",
 	[CREDIT] = "credit",
+	[PID] = "pid",
 };
 
 struct subject {
 	char kind[32], name[64];
 	char values[KEYS][DOCTOR_VALUE_MAX]; /* "": not said */
+	const char *config;                  /* the daemon's configuration */
 	unsigned problems;                   /* of all so far */
 	bool sources;
 };
@@ -188,13 +195,64 @@ judge_kernel(struct subject *s)
 	if (strncmp(s->values[CREDIT], "none", strlen("none")) == 0)
 		bad(s, "credit is asked for, and bytes are mixed without; ", s->values[CREDIT],
 		    strstr(s->values[CREDIT], "CAP_SYS_ADMIN") != NULL
-			    ? "install kernel.conf of the documentation folder as a drop-in"
+			    ? UNIT_CURE
 			    : "systemctl restart ekey-randomd");
 	else if (s->values[ERROR][0] != '\0' && !is(s, ERROR, "-"))
 		bad(s, s->values[STATE], "", "see the log: ekey-randomd said why");
 	else
 		printf("ok   %s %s: %s; credit: %s\n", s->kind, s->name, s->values[STATE],
 		       s->values[CREDIT]);
+}
+
+/* Whether the process is of our unit, and not one that was started by hand. */
+static bool
+is_our_service(const char *pid)
+{
+	static const char unit[] = "/ekey-randomd.service\n";
+	char path[64], line[DOCTOR_VALUE_MAX];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/cgroup", pid);
+	file = fopen(path, "re");
+	while (file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
+		found = strlen(line) >= strlen(unit) &&
+			strcmp(line + strlen(line) - strlen(unit), unit) == 0;
+	if (file != NULL)
+		fclose(file);
+	return found;
+}
+
+/* Whether the drop-in that is installed, or none, says what the configuration needs. */
+static bool
+drop_in_is_right(const struct config *config)
+{
+	struct file_text file = {.text = NULL};
+	char *needed = unit_text(config);
+	int result = file_read(UNIT_DROP_IN, CONFIG_FILE_MAX, &file);
+	bool right = needed != NULL && (result == 0 || result == -ENOENT) &&
+		     unit_texts_equal(needed, result == 0 ? file.text : "");
+
+	if (result == 0)
+		file_finish(&file);
+	free(needed);
+	return right;
+}
+
+static void
+judge_service(struct subject *s)
+{
+	struct config config;
+
+	if (!is_our_service(s->values[PID]))
+		return;
+	if (!files_read_config(s->config, &config))
+		bad(s, "its configuration cannot be read: ", s->config, "--config names another");
+	else if (drop_in_is_right(&config))
+		good(s, "the service has the rights that its configuration needs", "");
+	else
+		bad(s, "the service has other rights than its configuration needs: ", UNIT_DROP_IN,
+		    UNIT_CURE);
 }
 
 static void
@@ -213,9 +271,9 @@ judge(struct subject *s)
 	static const struct {
 		const char *kind;
 		void (*judge)(struct subject *s);
-	} judges[] = {{"pool", judge_pool},     {"source", judge_source}, {"device", judge_device},
-		      {"listen", judge_listen}, {"agent", judge_agent},   {"kernel", judge_kernel},
-		      {"tls", judge_tls}};
+	} judges[] = {{"daemon", judge_service}, {"pool", judge_pool},     {"source", judge_source},
+		      {"device", judge_device},  {"listen", judge_listen}, {"agent", judge_agent},
+		      {"kernel", judge_kernel},  {"tls", judge_tls}};
 
 	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++)
 		if (strcmp(s->kind, judges[i].kind) == 0)
@@ -252,7 +310,7 @@ hear_row(void *arg, char *row)
 enum exit_code
 tool_doctor(const struct tool_options *options, char **words)
 {
-	struct subject s = {.kind = ""};
+	struct subject s = {.config = options->config != NULL ? options->config : CONFIG_PATH};
 	struct ctl_connection c;
 	enum exit_code code = ask_open(&c, options->socket);
 

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "ctl/protocol.h"
+#include "daemon/config.h"
 #include "tool/tool.h"
 
 static const struct subcommand {
@@ -21,6 +22,7 @@ static const struct subcommand {
 } subcommands[] = {
 	{"status", 0, 0, tool_status, "status", "sources, pool and devices: state and counters"},
 	{"doctor", 0, 0, tool_doctor, "doctor", "what does not work, and what to do"},
+	{"unit", 0, 1, tool_unit, "unit [ekey-feed]", "print the drop-in that the service needs"},
 	{"wait-seeded", 0, 0, tool_wait_seeded, "wait-seeded",
 	 "until the first healthy byte is there"},
 	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
@@ -47,6 +49,7 @@ print_usage(void)
 	       "                      or the key's tty or Unix socket\n"
 	       "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
 	       "                      of hwreport --device: how long it listens; default: 60s\n"
+	       "  -c, --config FILE   of unit and doctor; default " CONFIG_PATH "\n"
 	       "  -V, --version\n  -h, --help\n"
 	       "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
@@ -107,19 +110,17 @@ end(enum exit_code code)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {{"socket", required_argument, NULL, 's'},
-						{"keyring", required_argument, NULL, 'k'},
-						{"device", required_argument, NULL, 'd'},
-						{"timeout", required_argument, NULL, 't'},
-						{"version", no_argument, NULL, 'V'},
-						{"help", no_argument, NULL, 'h'},
-						{NULL, 0, NULL, 0}};
+	static const struct option options[] = {
+		{"socket", required_argument, NULL, 's'}, {"keyring", required_argument, NULL, 'k'},
+		{"device", required_argument, NULL, 'd'}, {"timeout", required_argument, NULL, 't'},
+		{"config", required_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'},
+		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
 	secret_shield();
 	signal(SIGPIPE, SIG_IGN); /* a key or a reader that went must not end it half-way */
 	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
-	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:Vh", options, NULL)) != -1;) {
+	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:c:Vh", options, NULL)) != -1;) {
 		switch (option) {
 		case 's':
 			told.socket = optarg;
@@ -132,6 +133,9 @@ main(int argc, char **argv)
 			break;
 		case 't':
 			told.timeout = optarg;
+			break;
+		case 'c':
+			told.config = optarg;
 			break;
 		case 'V':
 			printf("ekeyctl %s\n", VERSION);

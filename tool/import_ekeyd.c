@@ -193,7 +193,7 @@ import_kernel(struct import *im, const struct ekeyd_line *line)
 	uint64_t credit;
 
 	comment("as many bytes as do good, when the kernel asks and by the clock;");
-	comment("the service needs kernel.conf for it: see ekey-randomd(8)");
+	comment("`ekeyctl unit` prints what the service needs for it");
 	if (arg(line, 0)[0] != '\0' && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &credit))
 		comment("each byte is credited with 7 bits, not as many as here");
 	if (!im->kernel) {
@@ -227,7 +227,7 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 	bool brackets = strchr(ip, ':') != NULL;
 	struct address address;
 
-	comment("the service needs network.conf for it: see ekey-randomd(8)");
+	comment("`ekeyctl unit` prints what the service needs for it");
 	add(im, "[listen egd-%u]\naddress = tcp:%s%s%s:%s\nclass = direct\n", ++im->listens,
 	    brackets ? "[" : "", ip, brackets ? "]" : "", arg(line, 0));
 	finish_section(im);
@@ -255,7 +255,7 @@ import_egd_unix(struct import *im, const struct ekeyd_line *line)
 {
 	char owner[2 * EKEYD_ARG_MAX];
 
-	comment("the service can make it in /run/ekey-random only; guests.conf is for an owner");
+	comment("`ekeyctl unit` prints what the service needs for other directories and owners");
 	snprintf(owner, sizeof(owner), "%s%s%s", arg(line, 2), arg(line, 3)[0] != '\0' ? ":" : "",
 		 arg(line, 3));
 	add(im, "[listen egd-%u]\naddress = unix:%s\nclass = direct\n", ++im->listens,

@@ -16,7 +16,7 @@ enum exit_code {
 	EXIT_MASTER_KEY = 10,    /* what was typed is none, or there is nobody to ask */
 	EXIT_KEYRING = 11,       /* missing, or cannot be read or written: nothing was changed */
 	EXIT_NOT_STORED = 12,    /* the key has another long-term key: it was shown */
-	EXIT_CANNOT_READ = 13,   /* import-ekeyd: a file of ekeyd, or there is none */
+	EXIT_CANNOT_READ = 13,   /* a file of unit or import-ekeyd, or there is none */
 	EXIT_NO_DOMAIN = 14,     /* xen-seed: no guest has the name, or there is no Xen */
 	EXIT_ILL = 15,           /* doctor: something does not work */
 	EXIT_CANNOT_WRITE = 16,  /* standard output, as on a full disk */
@@ -29,11 +29,12 @@ struct tool_options {
 	const char *keyring; /* NULL: the daemon's, or the usual one */
 	const char *device;  /* NULL: through the daemon */
 	const char *timeout; /* NULL: none */
+	const char *config;  /* NULL: the usual one */
 };
 
 /* Each takes the words after its name, as many as the table in tool/ekeyctl.c allows; then NULL. */
 typedef enum exit_code tool_run(const struct tool_options *options, char **words);
 tool_run tool_status, tool_wait_seeded, tool_rekey, tool_keyring, tool_hwreport, tool_import_ekeyd,
-	tool_drain, tool_resume, tool_xen_seed, tool_doctor, tool_wipe;
+	tool_drain, tool_resume, tool_xen_seed, tool_doctor, tool_unit, tool_wipe;
 
 #endif

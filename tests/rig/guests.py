@@ -299,6 +299,7 @@ SERVICE = Guest(
         "status_text_is_that_of_now",
         "socket_without_a_section_is_named",
         "socket_with_a_section_at_last_serves_who_waited",
+        "doctor_says_when_the_drop_in_differs",
         "kernel_drop_in_lets_the_daemon_feed",
         "guests_drop_in_gives_the_socket_to_their_group",
         "early_unit_feeds",

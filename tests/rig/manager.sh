@@ -1,9 +1,9 @@
 # The service under a service manager, for the jobs of the rigs; sourced by them after promises.sh, as root
 # beside systemd. /install is the tree of `make install`, with host.sh beside.
 service=ekey-randomd.service
-drop_ins=/run/systemd/system/$service.d
+changes=/run/systemd/system/$service.d/test.conf
+drop_in=/etc/systemd/system/$service.d/ekey-random.conf
 conf=/etc/ekey-random/ekey-random.conf
-documents=/usr/local/share/doc/ekey-random
 
 show() { systemctl show -P "$1" $service; }
 active() { systemctl is-active -q $service; }
@@ -24,29 +24,34 @@ install_on_the_machine() {
 # The kernel takes no part of the key's stream, which some promises compare byte by byte.
 feed_no_kernel() { sed -i '/^\[kernel\]$/d' $conf; }
 
-# with TEXT...: the service as a drop-in of that text changes it, started anew.
-with() {
-	mkdir -p $drop_ins
-	printf '%s\n' "$@" >$drop_ins/test.conf
+start_anew() {
 	systemctl daemon-reload
 	systemctl stop $service
 	systemctl start $service
 }
+
+# with TEXT...: the service as a drop-in of that text changes it, started anew.
+with() {
+	mkdir -p ${changes%/*}
+	printf '%s\n' "$@" >$changes
+	start_anew
+}
 without() {
-	rm -f $drop_ins/test.conf
+	rm -f $changes
 	systemctl daemon-reload
 }
 
-# drop_in FILE SECTION: the service with that file of the documentation folder, and with that section
-# at the end of its configuration.
+# drop_in SECTION: the service with that section at the end of its configuration, and with the drop-in
+# that `ekeyctl unit` prints for it.
 drop_in() {
 	cp $conf /run/shipped.conf
-	printf '%s\n' "$2" >>$conf
-	with "$(cat "$documents/$1")"
+	printf '%s\n' "$1" >>$conf
+	ekeyctl unit >$drop_in && cat $drop_in && start_anew
 }
 drop_out() {
 	cp /run/shipped.conf $conf
-	without
+	rm -f $drop_in
+	systemctl daemon-reload
 }
 
 # ---- one daemon ends, the next one resumes: eight readers see a delay only ----

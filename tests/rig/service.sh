@@ -89,9 +89,18 @@ socket_with_a_section_at_last_serves_who_waited() {
 	return $status
 }
 
-# ---- the drop-ins of the documentation folder, and ekey-feed's units ----
+# ---- the drop-ins that are printed, and ekey-feed's units ----
+doctor_says_when_the_drop_in_differs() {
+	rights="the service has the rights that its configuration needs"
+	ekeyctl unit >$drop_in && ekeyctl doctor | grep -x "ok   daemon -: $rights" &&
+		echo PrivateUsers=yes >>$drop_in &&
+		ekeyctl doctor | grep "^BAD  daemon -: the service has other rights than its configuration needs: $drop_in"
+	status=$?
+	rm -f $drop_in
+	return $status
+}
 kernel_drop_in_lets_the_daemon_feed() {
-	drop_in kernel.conf "[kernel]
+	drop_in "[kernel]
 credit = yes" && until_true kernel_is_fed && kernel_has "credit  *given"
 }
 
@@ -99,7 +108,7 @@ check_as_guest() {
 	setpriv --reuid 65534 --regid 65534 --groups kvm ekey-feed --check --from unix:/run/ekey-random/egd
 }
 guests_drop_in_gives_the_socket_to_their_group() {
-	drop_in guests.conf "[listen guests]
+	drop_in "[listen guests]
 address = unix:/run/ekey-random/egd
 owner = :kvm
 [listen early]
@@ -118,9 +127,11 @@ unit_feeds() {
 	return $status
 }
 
+# By a port that takes a capability, which the daemon then gives up.
 network_drop_in_serves_whom_it_names() {
-	drop_in network.conf "[listen lan]
-address = tcp:127.0.0.1:8888" && ekey-feed --check --from tcp:127.0.0.1:8888
+	drop_in "[listen lan]
+address = tcp:127.0.0.1:888" && ekey-feed --check --from tcp:127.0.0.1:888 &&
+		[ "$(capabilities "$(pid)")" = 0000000000000000 ]
 }
 
 # A guest of Xen: QEMU would listen for its channel, one client at a time, where only root may connect.
@@ -154,7 +165,7 @@ connector() {
 }
 xen_drop_in_serves_a_channel() {
 	start_channel
-	drop_in xen.conf "[listen guests]
+	drop_in "[listen guests]
 address = xen:/run/xen"
 	until_true has_got 3 && has "600 root:root" /run/xen/ekey-web &&
 		[ "$(capabilities "$(pid)")" = 0000000000000000 ] &&
@@ -168,25 +179,24 @@ channel_is_served_again_after_restart_and_kill() {
 	done
 	[ "$(wc -l </run/lives)" = 3 ]
 }
+feed_drop_in=/etc/systemd/system/ekey-feed.service.d/ekey-random.conf
 # What it says without Xen, and that nothing but Xen is missing.
 xen_guest_drop_in_lets_the_agent_feed() {
-	mkdir -p /run/systemd/system/ekey-feed.service.d
-	cp $documents/xen-guest.conf /run/systemd/system/ekey-feed.service.d
 	echo 'EKEY_FEED_OPTIONS="--from xen"' >/etc/default/ekey-feed
-	systemctl daemon-reload
+	ekeyctl unit ekey-feed >$feed_drop_in && cat $feed_drop_in && systemctl daemon-reload
 	systemctl start ekey-feed.service &&
 		until_true sh -c "journalctl -b -u ekey-feed.service | grep 'no guest of Xen'" &&
 		systemctl stop ekey-feed.service &&
-		unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+		unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:888 --trusted"
 	status=$?
-	rm -r /run/systemd/system/ekey-feed.service.d
+	rm $feed_drop_in
 	systemctl daemon-reload
 	return $status
 }
 
 # Mounted elsewhere, as into a container, it is the folder of the next daemon's socket, too.
 containers_drop_in_keeps_the_folder() {
-	drop_in containers.conf "[listen containers]
+	drop_in "[listen containers]
 address = unix:/run/ekey-random/containers/egd
 mode = 0666"
 	mkdir -p /run/inside && mount --bind -o ro /run/ekey-random/containers /run/inside &&
@@ -201,18 +211,17 @@ check_inside() { as_nobody ekey-feed --check --from unix:/run/inside/egd; }
 mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
-	with "$(cat $documents/fuse.conf)"
+	drop_in ""
 	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
 		mounted=$(mount_id) && systemctl restart $service && [ "$(mount_id)" = "$mounted" ] &&
 		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ]
 	status=$?
-	sed -i 's/^via = .*/via = auto/' $conf
-	without
+	drop_out
+	sed -i 's/^via = .*/via = cuse/' $conf
 	return $status
 }
 
-
-# ---- with a device: what fuse.conf allows ----
+# ---- with a device, by FUSE ----
 first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
 
 # ---- when it goes wrong ----
@@ -223,7 +232,7 @@ killed_daemon_comes_back() {
 	until_true came_back "$before"
 }
 hung_daemon_comes_back() {
-	with "$(cat $documents/fuse.conf)" WatchdogSec=4
+	with '[Service]' WatchdogSec=4
 	before=$(pid)
 	kill -STOP "$(pid)"
 	until_true came_back "$before"
@@ -237,6 +246,7 @@ take_the_key_by_its_socket
 systemctl start $service
 promise shipped_configuration_feeds_the_kernel_without_credit shipped_configuration_feeds_the_kernel_without_credit
 feed_no_kernel
+sed -i 's/^via = .*/via = cuse/' $conf # which is missing here: no device, and no right for one
 promise runs_as_nobody_special runs_as_nobody_special
 promise is_never_swapped is_never_swapped
 promise reload_keeps_it_running reload_keeps_it_running
@@ -248,6 +258,7 @@ promise status_text_is_that_of_now status_text_is_that_of_now
 without
 wait $sim
 start_key
+promise doctor_says_when_the_drop_in_differs doctor_says_when_the_drop_in_differs
 promise kernel_drop_in_lets_the_daemon_feed kernel_drop_in_lets_the_daemon_feed
 drop_out
 promise guests_drop_in_gives_the_socket_to_their_group guests_drop_in_gives_the_socket_to_their_group
@@ -255,7 +266,7 @@ promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTI
 	"--from unix:/run/ekey-random/early"
 drop_out
 promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
-promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:8888 --trusted"
+promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:888 --trusted"
 promise xen_guest_drop_in_lets_the_agent_feed xen_guest_drop_in_lets_the_agent_feed
 drop_out
 promise xen_drop_in_serves_a_channel xen_drop_in_serves_a_channel
@@ -270,7 +281,7 @@ systemctl stop $service
 end $sim
 start_key
 sed -i 's/^via = .*/via = fuse/' $conf
-drop_in fuse.conf ""
+drop_in ""
 promise first_bytes_are_the_streams first_bytes_are_the_streams
 promise device_outlives_its_daemon_says_the_doctor device_outlives_its_daemon_says_the_doctor
 here readers_notice_no_end

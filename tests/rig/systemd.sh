@@ -130,7 +130,7 @@ unit_of_the_feeder_notices_clones() {
 }
 clones() { ekeyctl status | sed -n 's/^  clones  *//p'; }
 clones_drop_in_lets_the_daemon_notice() {
-	clones | grep CAP_SYSLOG && drop_in clones.conf "" && clones | grep -x "are noticed" &&
+	clones | grep CAP_SYSLOG && drop_in "" && clones | grep -x "are noticed" &&
 		grep -x "CapPrm:.0*" "/proc/$(pid)/status" || { clones; return 1; }
 }
 
