@@ -44,7 +44,8 @@ NEAR = {
     "egd": "egd egd_listen egd_hostile haproxy clients handover tls memory wipe",
     "kernel": "kernel memory wipe",
     "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
-    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status doctor haproxy handover kernel rekey wipe egd_listen relay",
+    "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status doctor haproxy handover kernel privileges "
+    "service rekey wipe egd_listen relay",
     "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status service haproxy wipe",
     "guest": "feed tls memory",
 }

@@ -223,7 +223,7 @@ pass(struct bench *b, uint64_t ms)
 }
 
 static int
-set_up(void **state)
+begin(void **state, bool mute)
 {
 	const struct pool_config pool_config = {
 		.size = POOL_SIZE_MIN, .max_handles = 1, .max_waiters = 1};
@@ -232,7 +232,7 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 	struct source_env env;
 
-	key = (struct key){0};
+	key = (struct key){.mute = mute};
 	device_init(&key.device);
 	b->base = event_base_new();
 	b->pool = pool_new(&pool_config);
@@ -247,9 +247,21 @@ set_up(void **state)
 				  .keyring_path = "/etc/keyring"};
 	b->source = source_new(&env, &config);
 	pass(b, 5000);
-	assert_true(is_keyed(b));
+	assert_int_equal(is_keyed(b), !mute);
 	*state = b;
 	return 0;
+}
+
+static int
+set_up(void **state)
+{
+	return begin(state, false);
+}
+
+static int
+set_up_mute(void **state)
+{
+	return begin(state, true);
 }
 
 static int
@@ -303,24 +315,39 @@ key_that_falls_mute_again_soon_is_reset_again_and_answers(void **state)
 }
 
 static void
+assert_resets_at_growing_intervals(void)
+{
+	uint64_t wait_ms = LADDER_DEVICE_MIN_MS;
+
+	for (unsigned i = 1; i < key.resets; i++) {
+		assert_in_range(key.reset_ms[i] - key.reset_ms[i - 1], wait_ms, wait_ms + WORST_MS);
+		wait_ms = wait_ms < LADDER_DEVICE_MAX_MS / 2 ? wait_ms * 2 : LADDER_DEVICE_MAX_MS;
+	}
+}
+
+static void
 mute_key_is_reset_all_day_at_growing_intervals_and_alarm_is_said_once(void **state)
 {
 	struct bench *b = *state;
-	uint64_t wait_ms = LADDER_DEVICE_MIN_MS;
 
 	key.mute = true;
 	pass(b, 24 * 3600000);
 	assert_int_equal(b->alarms, 1);
 	assert_true(b->alarm);
 	assert_in_range(key.resets, 24, 32);
-	for (unsigned i = 1; i < key.resets; i++) {
-		assert_in_range(key.reset_ms[i] - key.reset_ms[i - 1], wait_ms, wait_ms + WORST_MS);
-		wait_ms = wait_ms < LADDER_DEVICE_MAX_MS / 2 ? wait_ms * 2 : LADDER_DEVICE_MAX_MS;
-	}
+	assert_resets_at_growing_intervals();
 	key.mute = false;
 	pass(b, WORST_MS + 5000);
 	assert_true(is_keyed(b));
 	assert_false(b->alarm);
+}
+
+static void
+key_that_never_answered_is_reset_at_growing_intervals_too(void **state)
+{
+	pass(*state, 3600000);
+	assert_in_range(key.resets, 5, 7); /* after 0, 1, 3, 7, 15 and 31 minutes */
+	assert_resets_at_growing_intervals();
 }
 
 static void
@@ -408,6 +435,9 @@ main(void)
 		TEST(well_key_is_never_reset),
 		TEST(key_that_falls_mute_again_soon_is_reset_again_and_answers),
 		TEST(mute_key_is_reset_all_day_at_growing_intervals_and_alarm_is_said_once),
+		cmocka_unit_test_setup_teardown(
+			key_that_never_answered_is_reset_at_growing_intervals_too, set_up_mute,
+			tear_down),
 		TEST(key_that_does_not_come_back_from_its_reset_raises_the_alarm),
 		TEST(key_that_is_unplugged_is_neither_reset_nor_a_reason_for_an_alarm),
 		TEST(fault_of_the_transport_resets_the_key_and_the_next_raises_the_alarm),
