@@ -124,6 +124,128 @@ every_key_of_a_listener_too(void **state)
 	assert_int_equal(guests->greet, 0);
 }
 
+#define LISTEN(address) "[listen a]\nclass = direct\naddress = " address "\n"
+
+static const char others[] = "[source far]\n"
+			     "type = egd\n"
+			     "address = tcp:h:1, unix:/x\n"
+			     "class = expanded\n"
+			     "trusted = no\n"
+			     "credit = 3\n"
+			     "policy = failover\n"
+			     "read-ahead = 8KiB\n"
+			     "timeout = 5s\n"
+			     "[source near]\n"
+			     "type = egd\n"
+			     "address = unix:/y\n"
+			     "class = direct\n"
+			     "trusted = yes\n"
+			     "policy = all\n"
+			     "[source plain]\n"
+			     "type = egd\n"
+			     "address = unix:/z\n"
+			     "[device random]\n"
+			     "path = /dev/ekey-random\n"
+			     "via = cuse\n"
+			     "[pool]\n"
+			     "reserve = 512\n"
+			     "[kernel]\n"
+			     "bytes = 32\n"
+			     "interval = 5s\n"
+			     "credit = yes\n"
+			     "[agent]\n"
+			     "address = tcp:127.0.0.1:7777\n"
+			     "allow = 10.0.0.0/8\n";
+
+static void
+every_key_of_an_egd_server_too(void **state)
+{
+	const struct source_config *far, *near, *plain;
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse(others, strlen(others), &c, &errors));
+	far = &c.sources[0];
+	near = &c.sources[1];
+	plain = &c.sources[2];
+	assert_int_equal(far->type, SOURCE_EGD);
+	assert_true(far->expanded);
+	assert_int_equal(far->trust, SOURCE_TRUST_NO);
+	assert_int_equal(far->credit, 3);
+	assert_int_equal(far->policy, SOURCE_POLICY_FAILOVER);
+	assert_int_equal(far->read_ahead, 8192);
+	assert_int_equal(far->timeout_ms, 5000);
+	assert_false(near->expanded);
+	assert_int_equal(near->trust, SOURCE_TRUST_YES);
+	assert_int_equal(near->policy, SOURCE_POLICY_ALL);
+	assert_false(plain->expanded);
+	assert_int_equal(plain->trust, SOURCE_TRUST_BY_ADDRESS);
+	assert_int_equal(plain->credit, 7);
+	assert_int_equal(plain->policy, SOURCE_POLICY_ALL);
+	assert_int_equal(plain->read_ahead, 4096);
+	assert_int_equal(plain->timeout_ms, 30000);
+}
+
+static void
+every_key_of_the_kernel_and_of_the_agent_too(void **state)
+{
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	assert_true(config_parse(others, strlen(others), &c, &errors));
+	assert_int_equal(c.devices[0].via, DEVICE_VIA_CUSE);
+	assert_int_equal(c.pool_reserve, 512);
+	assert_true(c.kernel_on);
+	assert_int_equal(c.kernel.bytes, 32);
+	assert_int_equal(c.kernel.interval_ms, 5000);
+	assert_true(c.kernel.credit);
+	assert_string_equal(c.agent, "tcp:127.0.0.1:7777");
+	assert_string_equal(c.agent_allow, "10.0.0.0/8");
+}
+
+/* One byte more or less is an error: see `bad`. */
+static void
+the_least_and_the_most_of_each_limit_are_good(void **state)
+{
+	static const char *const good[] = {
+		"[source a]\ntype=ekey\naddress=/x\nh=1\n",
+		"[source a]\ntype=ekey\naddress=/x\nh=8\n",
+		"[source a]\ntype=ekey\naddress=usb\nexpect=1\n",
+		"[source a]\ntype=ekey\naddress=usb\nexpect=32\n",
+		"[source a]\ntype=egd\naddress=unix:/x\ncredit=0\n",
+		"[source a]\ntype=egd\naddress=unix:/x\ncredit=8\n",
+		"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=256B\n",
+		"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=1MiB\n",
+		"[source a]\ntype=egd\naddress=unix:/x\ntimeout=1s\n",
+		"[source a]\ntype=egd\naddress=unix:/x\ntimeout=1h\n",
+		"[device a]\npath=/x\nmode=0444\n",
+		LISTEN("unix:/x") "mode=0666\n",
+		LISTEN("unix:/x") "weight=1\n",
+		LISTEN("unix:/x") "weight=100\n",
+		LISTEN("unix:/x") "max-clients=1\n",
+		LISTEN("unix:/x") "max-clients=65536\n",
+		LISTEN("unix:/x") "greet=255\n",
+		LISTEN("unix:/x") "rate=1\nburst=255\n",
+		LISTEN("unix:/x") "idle=1ms\n",
+		LISTEN("unix:/x") "idle=8760h\n",
+		"[pool]\nsize=8KiB\n",
+		"[pool]\nsize=1GiB\n",
+		"[pool]\nreserve=256\n[kernel]\n",
+		"[pool]\nreserve=1MiB\n[kernel]\n",
+		"[kernel]\nbytes=16\ninterval=1s\n",
+		"[kernel]\nbytes=256\ninterval=24h\n",
+	};
+	struct config c;
+	struct config_errors errors;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+		if (!config_parse(good[i], strlen(good[i]), &c, &errors))
+			fail_msg("%s: %s", good[i], errors.at[0].text);
+}
+
 static void
 empty_file_has_defaults_and_publishes_nothing(void **state)
 {
@@ -141,8 +263,6 @@ empty_file_has_defaults_and_publishes_nothing(void **state)
 	assert_int_equal(c.source_count, 0);
 	assert_int_equal(c.device_count, 0);
 }
-
-#define LISTEN(address) "[listen a]\nclass = direct\naddress = " address "\n"
 
 /* One error each, in that line, with that in its text. */
 static const struct {
@@ -305,7 +425,15 @@ static const struct {
 	{LISTEN("unix:/x") "greet = 256\n", 4, "greet must be 0..255 bytes"},
 	{LISTEN("unix:/x") "idle = 0s\n", 4, "a time is needed"},
 	{LISTEN("unix:/x") "idle = 1d\n", 4, "use ms, s, min or h"},
+	{LISTEN("unix:/x") "max-clients = 65537\n", 4, "1 to 65536"},
+	{LISTEN("unix:/x") "idle = 8761h\n", 4, "a time is needed"},
+	{LISTEN("unix:/x") "mode = 0668\n", 4, "an octal mode within 0666"},
 	{"[kernel]\ninterval = 60\n", 2, "use ms, s, min or h"},
+	{"[kernel]\ninterval = 999ms\n", 2, "a time from 1s to 24h is needed"},
+	{"[kernel]\ninterval = 25h\n", 2, "a time from 1s to 24h is needed"},
+	{"[kernel]\nbytes = 15\n", 2, "16 to 256 bytes"},
+	{"[kernel]\nbytes = 257\n", 2, "16 to 256 bytes"},
+	{"[kernel]\ncredit = maybe\n", 2, "yes or no is needed"},
 	{LISTEN("unix:/x") "[listen b]\nclass = direct\naddress = unix:/x\n", 4,
 	 "[listen a] already has unix:/x"},
 	{LISTEN("unix:/x") "[device a]\npath=/x\n", 4, "is also of a [listen] section"},
@@ -548,6 +676,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_arrives_where_it_belongs),
+		cmocka_unit_test(every_key_of_an_egd_server_too),
+		cmocka_unit_test(every_key_of_the_kernel_and_of_the_agent_too),
+		cmocka_unit_test(the_least_and_the_most_of_each_limit_are_good),
 		cmocka_unit_test(every_key_of_a_listener_too),
 		cmocka_unit_test(empty_file_has_defaults_and_publishes_nothing),
 		cmocka_unit_test(each_error_is_found_in_its_line_and_changes_nothing),
