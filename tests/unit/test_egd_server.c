@@ -52,6 +52,26 @@ each_command_has_its_reply(void **state)
 }
 
 static void
+a_request_that_is_cut_behind_others_is_answered_when_it_is_whole(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd;
+
+	egd_rig_start(rig);
+	egd_rig_put(rig, 16);
+	fd = egd_rig_join(rig);
+	SAY(rig, fd, "\0\2\4\2");
+	HEARS(rig, fd, "\0\0\0\x80\0\0\0\0");
+	SAY(rig, fd, "\4\3\0\x20\4se");
+	HEARS(rig, fd, "\0\0\0\1");
+	SAY(rig, fd, "ed\1");
+	HEARS(rig, fd, "");
+	SAY(rig, fd, "\xff");
+	HEARS(rig, fd, "\x08\0\0\0\2\0\0\0\3");
+	close(fd);
+}
+
+static void
 what_a_stranger_adds_never_enters_the_pool(void **state)
 {
 	struct egd_rig *rig = *state;
@@ -735,6 +755,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PROMISE(each_command_has_its_reply),
+		PROMISE(a_request_that_is_cut_behind_others_is_answered_when_it_is_whole),
 		PROMISE(what_a_stranger_adds_never_enters_the_pool),
 		PROMISE(greets_each_client_as_if_it_had_asked),
 		PROMISE(replies_keep_their_order_at_any_depth),
