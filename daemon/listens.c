@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -73,29 +73,34 @@ remove_from_store(struct daemon *d, size_t i)
 	(void)fd_store_wait(d->store);
 }
 
-/* The socket's own number, as long as it is open anywhere; 0: none. */
-static ino_t
-socket_number(int fd)
-{
-	struct stat st;
-
-	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
-
-/* Stores the listener's socket, in the place of the `previous` one when that was not resumed. */
 static void
-put_in_store(struct daemon *d, size_t i, ino_t previous)
+put_in_store(struct daemon *d, size_t i)
 {
-	int fd = d->listens[i] != NULL ? egd_server_socket(d->listens[i]) : -1;
+	int fd = egd_server_socket(d->listens[i]);
 	char name[FD_STORE_NAME_MAX];
 
-	if (previous != 0 && previous == socket_number(fd))
+	if (fd < 0)
 		return;
-	if (previous != 0)
-		remove_from_store(d, i);
-	if (fd >= 0)
-		fd_store_put(d->store, stored_name(&d->config.listens[i], name), fd);
+	fd_store_put(d->store, stored_name(&d->config.listens[i], name), fd);
 	(void)fd_store_wait(d->store);
+}
+
+/*
+ * Takes the socket of the previous daemon out of the store. One that cannot be resumed is closed,
+ * there too: it must not be in the way of those that are opened next.
+ */
+static int
+take_previous(struct daemon *d, size_t i)
+{
+	const struct egd_listen_config *config = &d->config.listens[i];
+	char name[FD_STORE_NAME_MAX];
+	int fd = fd_store_take(d->store, stored_name(config, name));
+
+	if (fd < 0 || egd_listener_resumes(config, fd))
+		return fd;
+	close(fd);
+	remove_from_store(d, i);
+	return -1;
 }
 
 /* Ends a listener. Its socket stays when the next daemon resumes it. */
@@ -112,26 +117,30 @@ stop_one(struct daemon *d, size_t i)
 
 /* ---- life ---- */
 
+/* Without the keys of TLS it waits, and its line is in the log. */
 static bool
-start_one(struct daemon *d, size_t i)
+has_keys(const struct daemon *d, size_t i)
+{
+	return !egd_listener_is_tls(&d->config.listens[i]) || d->tls.listens[i];
+}
+
+static bool
+start_one(struct daemon *d, size_t i, int previous)
 {
 	const struct egd_listen_config *config = &d->config.listens[i];
-	char name[FD_STORE_NAME_MAX];
-	ino_t number;
-	int previous;
+	int result;
 
-	if (d->listens[i] != NULL)
-		return true;
-	if (egd_listener_is_tls(config) && !d->tls.listens[i])
-		return false; /* it has its line in the log */
-	previous = fd_store_take(d->store, stored_name(config, name));
-	number = socket_number(previous);
-	(void)egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
-			       &d->listens[i]);
-	put_in_store(d, i, number);
-	if (d->listens[i] != NULL)
+	if (d->listens[i] != NULL || !has_keys(d, i))
+		return d->listens[i] != NULL;
+	result = egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
+				  &d->listens[i]);
+	if (result == 0 && previous < 0)
+		put_in_store(d, i);
+	else if (result < 0 && previous >= 0)
+		remove_from_store(d, i);
+	if (result == 0)
 		egd_server_use_tls(d->listens[i], &d->tls.channel);
-	return d->listens[i] != NULL;
+	return result == 0;
 }
 
 /* The service manager has it open, too, so that closing ours would end no client's wait. */
@@ -155,11 +164,14 @@ warn_if_unclaimed(void *arg, const char *name, int fd)
 bool
 listens_start(struct daemon *d)
 {
+	int previous[CONFIG_LISTENS_MAX];
 	bool good = true;
 
 	make_room_for_clients(d);
 	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = start_one(d, i) && good;
+		previous[i] = d->listens[i] == NULL && has_keys(d, i) ? take_previous(d, i) : -1;
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		good = start_one(d, i, previous[i]) && good;
 	notify_sockets(warn_if_unclaimed, d);
 	return good;
 }

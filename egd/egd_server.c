@@ -118,12 +118,6 @@ open_way_in(struct egd_server *s, int given, int previous)
 		.arg = s,
 	};
 
-	/* The address was another one: neither kind opens a socket of its own. */
-	if (previous >= 0 &&
-	    (env.directory != NULL || egd_listener_given_name(s->config.address) != NULL)) {
-		close(previous);
-		previous = -1;
-	}
 	if (env.directory == NULL) {
 		s->fd = egd_listener_open(&s->config, given, previous);
 		return s->fd < 0 ? s->fd : 0;

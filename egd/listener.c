@@ -279,19 +279,48 @@ open_unix(const struct egd_listen_config *config, const char *path, int previous
 	return result;
 }
 
-/* Resumes `previous` when it listens at `address`, or opens a new socket. */
-static int
-listen_on(const struct address *address, int previous)
+static bool
+is_bound_at(int fd, const struct address *address)
 {
 	char wanted[ADDRESS_TEXT_MAX], bound[ADDRESS_TEXT_MAX];
 	struct address at = {.len = sizeof(struct address) - offsetof(struct address, any)};
 
-	if (previous >= 0 && getsockname(previous, &at.any, &at.len) == 0) {
-		address_text(address, wanted);
-		address_text(&at, bound);
-		if (strcmp(wanted, bound) == 0)
-			return previous;
+	if (fd < 0 || getsockname(fd, &at.any, &at.len) != 0)
+		return false;
+	address_text(address, wanted);
+	address_text(&at, bound);
+	return strcmp(wanted, bound) == 0;
+}
+
+bool
+egd_listener_resumes(const struct egd_listen_config *config, int fd)
+{
+	struct address address;
+	const char *rest;
+
+	switch (kind_of(config->address, &rest)) {
+	case KIND_UNIX:
+		return is_bound_to(fd, rest) && access(rest, F_OK) == 0;
+	case KIND_TCP:
+	case KIND_TLS:
+		return address_parse_inet(rest, &address) == NULL && is_bound_at(fd, &address);
+	case KIND_VSOCK:
+		return address_parse_vsock_listen(rest, &address) == NULL &&
+		       is_bound_at(fd, &address);
+	case KIND_SYSTEMD:
+	case KIND_XEN:
+	case KINDS:
+		break;
 	}
+	return false;
+}
+
+/* Resumes `previous` when it listens at `address`, or opens a new socket. */
+static int
+listen_on(const struct address *address, int previous)
+{
+	if (is_bound_at(previous, address))
+		return previous;
 	if (previous >= 0)
 		close(previous);
 	return net_listen(address);

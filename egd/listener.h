@@ -33,6 +33,9 @@ const char *egd_listener_xen_directory(const char *address);
 /* Whether connections are to speak TLS: tls:, or systemd: with keys for it. */
 bool egd_listener_is_tls(const struct egd_listen_config *config);
 
+/* Whether `fd`, which a previous daemon opened, is at the section's address, where it still is. */
+bool egd_listener_resumes(const struct egd_listen_config *config, int fd);
+
 /*
  * Opens it, or checks the one that is `given`, or resumes `previous`, which a previous daemon
  * opened, when it is at this address; -1: there is none. Takes `previous` and not `given`. The fd,

@@ -416,6 +416,20 @@ def test_a_listener_with_another_address_leaves_no_socket_behind(start_managed, 
     assert "ekey.listen.egd" not in daemon.service.store.names()
 
 
+def test_a_listener_that_gives_up_its_address_is_not_in_the_way(start_managed, start_sim):
+    """One of all interfaces becomes one of this machine; two change places."""
+    daemon = start_managed(sim=start_sim())
+    config = daemon.config.read_text()
+    one, two = egd.free_port(), egd.free_port()
+    for a, b in (f"0.0.0.0:{one}", f"127.0.0.1:{two}"), (f"127.0.0.1:{one}", f"127.0.0.1:{two}"), (
+            f"127.0.0.1:{two}", f"127.0.0.1:{one}"):
+        sections = egd.section(f"tcp:{a}", "a", allow="127.0.0.0/8") + egd.section(f"tcp:{b}", "b")
+        daemon.config.write_text(config + sections)
+        succeed(daemon, restart)
+        rows = daemon.status()
+        assert (rows["listen a"]["class"], rows["listen b"]["class"]) == ("direct", "direct"), daemon.log()
+
+
 def test_a_listener_whose_path_was_removed_is_bound_anew(start_managed, start_sim, place):
     daemon = start_managed(sim=start_sim())
     daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
