@@ -38,7 +38,7 @@ daemon_src  := clones config config_keys config_sections config_source connector
                inputs inputs_status kernel listens orders parts privileges reload row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
-               store terminal unit wait_seeded xen_seed
+               store terminal unit unit_needs wait_seeded xen_seed
 kernel_src  := feed
 tls_src     := confine handshakes main relay sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

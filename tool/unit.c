@@ -1,379 +1,44 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * ekeyctl unit: prints the drop-in with those rights that the shipped unit does not have and the
- * configuration needs. Which part of a configuration needs what is in two tables, one for each
- * program; all settings that they use add up when they are repeated.
+ * configuration needs.
  */
 #include "tool/unit.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/address.h"
 #include "base/file.h"
-#include "base/network.h"
 #include "daemon/files.h"
-#include "daemon/privileges.h"
-#include "egd/listener.h"
-#include "priv/cloned.h"
 #include "tool/tool.h"
+#include "tool/unit_needs.h"
 
-#define VALUE_MAX 512 /* more than any address, path or list of a configuration */
-#define LINE_MAX_LEN (2 * VALUE_MAX)
+#define LINE_MAX_LEN (2 * UNIT_VALUE_MAX)
 
 /* All that has no meaning of its own in a unit file. */
 #define VALUE_CHARS CONFIG_NAME_CHARS "/:+@, "
-#define RUNTIME_DIRECTORY "/run/ekey-random"
 #define FEED_OPTIONS "/etc/default/ekey-feed"
 #define FEED_VARIABLE "EKEY_FEED_OPTIONS="
-
-#define CAPABILITY(name) \
-	"AmbientCapabilities=" name "\nCapabilityBoundingSet=" name "\nSystemCallFilter=capset\n"
-
-/* One thing that may need a right; what does not apply is NULL or "". */
-struct part {
-	const struct config *config;
-	const struct egd_listen_config *listen;
-	const struct device_config *device;
-	char source[SOURCE_ADDRESS_MAX]; /* one address of a source, or one word of ekey-feed's */
-	const char *inet, *allow,
-		*proxy; /* TCP: an address that is listened at, and for which networks */
-	bool whole;     /* the rest of the configuration, and the machine */
-};
-
-struct need {
-	const char *what;
-	/* Whether the part needs these lines; *ret stands in them for each %s. */
-	bool (*has)(const struct part *part, char ret[static VALUE_MAX]);
-	const char *unit, *service; /* lines of [Unit] and [Service] */
-};
-
-/* What follows `prefix`, or NULL. */
-static const char *
-after(const char *text, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
-}
-
-/* ---- networks ---- */
-
-static void
-add_network(char ret[static VALUE_MAX], const char *network)
-{
-	size_t used = strlen(ret);
-
-	snprintf(ret + used, VALUE_MAX - used, "%s%s", used > 0 ? " " : "", network);
-}
-
-/* Users, who may be among proxies, have no network. */
-static void
-add_networks(char ret[static VALUE_MAX], const char *list)
-{
-	char words[EGD_NETWORKS_TEXT_MAX], *rest = words;
-	struct network network;
-
-	snprintf(words, sizeof(words), "%s", list);
-	for (const char *word; (word = strsep(&rest, " ,")) != NULL;)
-		if (word[0] != '\0' && network_parse(word, &network) == NULL)
-			add_network(ret, word);
-}
-
-static bool
-listens_at_ip(const struct part *part, char ret[static VALUE_MAX])
-{
-	struct address address;
-
-	if (part->inet == NULL || address_parse_inet(part->inet, &address) != NULL)
-		return false;
-	add_networks(ret, part->allow);
-	add_networks(ret, part->proxy);
-	if (address_is_loopback(&address))
-		add_network(ret, "localhost");
-	else if (part->allow[0] == '\0')
-		add_network(ret, "any");
-	return true;
-}
-
-/* A name's addresses, and those of name servers, are not known here. */
-static bool
-asks_ip(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *inet = after(part->source, "tcp:");
-	struct address_host server;
-	struct address address;
-
-	if (inet == NULL)
-		inet = after(part->source, "tls:");
-	if (inet == NULL || address_parse_host(inet, &server) != NULL)
-		return false;
-	if (!address_from_ip(server.host, 0, &address))
-		add_network(ret, strcmp(server.host, "localhost") == 0 ? "localhost" : "any");
-	else
-		add_network(ret, address_is_loopback(&address) ? "localhost" : server.host);
-	return true;
-}
-
-static bool
-has_ip(const struct part *part, char ret[static VALUE_MAX])
-{
-	return listens_at_ip(part, ret) || asks_ip(part, ret);
-}
-
-static bool
-has_other_machines(const struct part *part, char ret[static VALUE_MAX])
-{
-	return has_ip(part, ret) && strcmp(ret, "localhost") != 0;
-}
-
-static bool
-has_vsock(const struct part *part, char ret[static VALUE_MAX])
-{
-	(void)ret;
-	return after(part->source, "vsock:") != NULL ||
-	       (part->listen != NULL && after(part->listen->address, "vsock:") != NULL);
-}
-
-static bool
-has_low_port(const struct part *part, char ret[static VALUE_MAX])
-{
-	struct address_host at;
-
-	(void)ret;
-	return part->inet != NULL && address_parse_host(part->inet, &at) == NULL &&
-	       at.port < IPPORT_RESERVED;
-}
-
-/* ---- Unix sockets ---- */
-
-/* The directory of a path, which is absolute. */
-static void
-directory_of(const char *path, char ret[static VALUE_MAX])
-{
-	snprintf(ret, VALUE_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
-}
-
-/* The directory that sockets are made in. */
-static bool
-has_directory(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *path = part->listen != NULL ? after(part->listen->address, "unix:") : NULL;
-
-	if (part->whole && part->config != NULL)
-		path = part->config->control;
-	if (path == NULL)
-		return false;
-	directory_of(path, ret);
-	return strcmp(ret, RUNTIME_DIRECTORY) != 0;
-}
-
-static bool
-has_directory_below_ours(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *name = has_directory(part, ret) ? after(ret, RUNTIME_DIRECTORY "/") : NULL;
-
-	if (name != NULL)
-		memmove(ret, name, strlen(name) + 1);
-	return name != NULL;
-}
-
-static bool
-has_directory_elsewhere(const struct part *part, char ret[static VALUE_MAX])
-{
-	return has_directory(part, ret) && after(ret, RUNTIME_DIRECTORY "/") == NULL;
-}
-
-static bool
-has_group(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *colon = part->listen != NULL ? strchr(part->listen->owner, ':') : NULL;
-
-	snprintf(ret, VALUE_MAX, "%s", colon != NULL ? colon + 1 : "");
-	return ret[0] != '\0';
-}
-
-static bool
-has_other_owner(const struct part *part, char ret[static VALUE_MAX])
-{
-	if (part->listen == NULL)
-		return false;
-	snprintf(ret, VALUE_MAX, "%.*s", (int)strcspn(part->listen->owner, ":"),
-		 part->listen->owner);
-	return ret[0] != '\0' && strcmp(ret, PRIVILEGES_USER) != 0;
-}
-
-/* ---- devices ---- */
-
-/* The shipped unit has keys' terminals. */
-static bool
-has_file(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *tty = after(part->source, "tty:");
-	const char *path = tty != NULL ? tty : part->source;
-
-	snprintf(ret, VALUE_MAX, "%s", path);
-	return after(path, "/dev/") != NULL && after(path, "/dev/ttyACM") == NULL &&
-	       after(path, "/dev/entropykey/") == NULL;
-}
-
-static bool
-has_serial_line(const struct part *part, char ret[static VALUE_MAX])
-{
-	return has_file(part, ret) && after(ret, "/dev/tty") != NULL;
-}
-
-static bool
-is_asked_of_xen(const struct part *part, char ret[static VALUE_MAX])
-{
-	(void)ret;
-	return strcmp(part->source, "xen") == 0 || strcmp(part->source, "--xenstore-seed") == 0;
-}
-
-static bool
-listens_at_xen(const struct part *part, char ret[static VALUE_MAX])
-{
-	const char *directory =
-		part->listen != NULL ? egd_listener_xen_directory(part->listen->address) : NULL;
-
-	snprintf(ret, VALUE_MAX, "%s", directory != NULL ? directory : "");
-	return directory != NULL;
-}
-
-static bool
-has_credit(const struct part *part, char ret[static VALUE_MAX])
-{
-	(void)ret;
-	return part->whole && part->config != NULL && part->config->kernel_on &&
-	       part->config->kernel.credit;
-}
-
-/* CUSE makes devices directly below /dev only. */
-static bool
-is_mounted(const struct device_config *device)
-{
-	const char *name = after(device->path, "/dev/");
-
-	return device->via == DEVICE_VIA_FUSE ||
-	       (device->via == DEVICE_VIA_AUTO &&
-		(name == NULL || strchr(name, '/') != NULL || access("/dev/cuse", F_OK) != 0));
-}
-
-static bool
-has_mount(const struct part *part, char ret[static VALUE_MAX])
-{
-	(void)ret;
-	return part->device != NULL && is_mounted(part->device);
-}
-
-static bool
-root_mounts(const struct config *config)
-{
-	for (size_t i = 0; i < config->device_count; i++)
-		if (is_mounted(&config->devices[i]))
-			return true;
-	return false;
-}
-
-/* Helpers of root become another user. */
-static bool
-has_helpers_of_root(const struct part *part, char ret[static VALUE_MAX])
-{
-	return (has_credit(part, ret) || listens_at_xen(part, ret)) && root_mounts(part->config);
-}
-
-/* Root without capabilities may not connect to a socket of the daemon's user. */
-static bool
-has_tls_of_root(const struct part *part, char ret[static VALUE_MAX])
-{
-	bool tls = (part->listen != NULL && egd_listener_is_tls(part->listen)) ||
-		   after(part->source, "tls:") != NULL;
-
-	(void)ret;
-	return tls && root_mounts(part->config);
-}
-
-static bool
-is_clone(const struct part *part, char ret[static VALUE_MAX])
-{
-	(void)ret;
-	return part->whole && cloned_is_told_here();
-}
-
-/* ---- the tables ---- */
-
-static const struct need daemon_needs[] = {
-	{"[kernel] with credit", has_credit, NULL, CAPABILITY("CAP_SYS_ADMIN")},
-	{"other machines", has_other_machines,
-	 "Wants=network-online.target\nAfter=network-online.target\n", NULL},
-	/* A name can have any address, and so can name servers. */
-	{"TCP and TLS; to narrow `any`, another drop-in can say IPAddressAllow= and then networks",
-	 has_ip, NULL, "RestrictAddressFamilies=AF_INET AF_INET6\nIPAddressAllow=%s\n"},
-	{"vsock", has_vsock, NULL, "RestrictAddressFamilies=AF_VSOCK\n"},
-	{"a port below 1024", has_low_port, NULL, CAPABILITY("CAP_NET_BIND_SERVICE")},
-	{"a group that a socket is given to", has_group, NULL,
-	 "SupplementaryGroups=%s\nSystemCallFilter=@chown\n"},
-	{"a user that a socket is given to", has_other_owner, NULL,
-	 CAPABILITY("CAP_CHOWN") "SystemCallFilter=@chown\n"},
-	/* systemd would remove it at the end; those that have it mounted would not see the next. */
-	{"a directory of its own, which containers can mount", has_directory_below_ours, NULL,
-	 "RuntimeDirectory=ekey-random/%s\nRuntimeDirectoryPreserve=yes\n"},
-	{"a directory that the user ekey-random must be able to write to", has_directory_elsewhere,
-	 NULL, "ReadWritePaths=-%s\n"},
-	/* Debian's xen makes the directory root's; the daemon looks for sockets in it. */
-	{"[listen] at xen:", listens_at_xen,
-	 "After=xen.service xencommons.service xenconsoled.service\n",
-	 "ExecStartPre=+chgrp ekey-random %s\nExecStartPre=+chmod g+rx %s\n" CAPABILITY(
-		 "CAP_DAC_OVERRIDE")},
-	{"[source] at xen, whose channel is root's", is_asked_of_xen, NULL,
-	 "User=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
-	{"a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
-	{"a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
-	/* It must be in the host's namespace of mounts, so nothing may give the service its own. */
-	{"[device] by FUSE: root, and the host's mounts", has_mount, NULL,
-	 "User=root\nCapabilityBoundingSet=CAP_SYS_ADMIN\nDeviceAllow=/dev/fuse rw\n"
-	 "SystemCallFilter=@mount\nProtectSystem=no\nProtectHome=no\nProtectProc=default\n"
-	 "ProcSubset=all\nPrivateTmp=no\nProtectControlGroups=no\nProtectKernelLogs=no\n"
-	 "ProtectKernelModules=no\nProtectKernelTunables=no\n"},
-	{"root's helpers, which become another user", has_helpers_of_root, NULL,
-	 "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\nSystemCallFilter=@setuid\n"},
-	{"root's daemon asks ekey-tls, whose socket is its user's", has_tls_of_root, NULL,
-	 "CapabilityBoundingSet=CAP_DAC_OVERRIDE\n"},
-	{"this virtual machine: only the kernel's log tells that it was cloned", is_clone, NULL,
-	 CAPABILITY("CAP_SYSLOG") "DeviceAllow=/dev/kmsg r\nProtectKernelLogs=no\n"},
-	{NULL, NULL, NULL, NULL},
-};
-
-static const struct need feed_needs[] = {
-	/* Root's helper becomes another user. */
-	{"Xen: the channel and xenstore are root's", is_asked_of_xen, NULL,
-	 "DynamicUser=no\nUser=root\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID\n"
-	 "SystemCallFilter=@setuid\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
-	{"a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
-	{"a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
-	{NULL, NULL, NULL, NULL},
-};
 
 /* ---- the text ---- */
 
 struct text {
-	const struct need *needs, *need; /* all, and the one that is looked at */
-	bool unit;                       /* the lines of [Unit], else of [Service] */
-	const char *section;             /* what is to stand above the next line; NULL: nothing */
-	const char *what;                /* the same */
+	const struct unit_need *need; /* that is looked at */
+	bool unit;                    /* the lines of [Unit], else of [Service] */
+	const char *section;          /* what is to stand above the next line; NULL: nothing */
+	const char *what;             /* the same */
 	bool error;
 	FILE *file;
 	char *text;
 	size_t len;
 };
 
+/* Whether this line was added before. */
 static bool
 is_there(struct text *t, const char *line)
 {
-	const char *at = NULL;
+	const char *at;
 
 	fflush(t->file);
 	for (at = t->text; (at = strstr(at, line)) != NULL; at++)
@@ -382,6 +47,7 @@ is_there(struct text *t, const char *line)
 	return false;
 }
 
+/* Adds it, once, below the headings that are still to be written. */
 static void
 add_line(struct text *t, const char *line)
 {
@@ -406,7 +72,7 @@ add_lines(struct text *t, const char *lines, const char *value)
 			line[used] = '\0';
 			add_line(t, line);
 			used = 0;
-		} else if (after(lines, "%s") != NULL) {
+		} else if (strncmp(lines, "%s", 2) == 0) {
 			used += (size_t)snprintf(line + used, sizeof(line) - used, "%s", value);
 			lines++;
 		} else {
@@ -416,11 +82,10 @@ add_lines(struct text *t, const char *lines, const char *value)
 }
 
 static void
-see_part(const struct part *part, void *arg)
+see_part(const struct unit_part *part, struct text *t)
 {
-	struct text *t = arg;
 	const char *lines = t->unit ? t->need->unit : t->need->service;
-	char value[VALUE_MAX] = "";
+	char value[UNIT_VALUE_MAX] = "";
 
 	if (lines == NULL || !t->need->has(part, value))
 		return;
@@ -435,10 +100,10 @@ see_part(const struct part *part, void *arg)
 
 /* Calls `see_all` for each need; it calls see_part() for each part. NULL: see unit_text(). */
 static char *
-make_text(const struct need *needs, void (*see_all)(const void *subject, struct text *t),
+make_text(const struct unit_need *needs, void (*see_all)(const void *subject, struct text *t),
 	  const void *subject)
 {
-	struct text t = {.needs = needs};
+	struct text t = {.need = needs};
 
 	t.file = open_memstream(&t.text, &t.len);
 	if (t.file == NULL)
@@ -462,21 +127,19 @@ make_text(const struct need *needs, void (*see_all)(const void *subject, struct 
 static void
 see_listen(const struct config *config, const struct egd_listen_config *listen, struct text *t)
 {
-	struct part part = {.config = config,
-			    .listen = listen,
-			    .inet = after(listen->address, "tcp:"),
-			    .allow = listen->allow,
-			    .proxy = listen->proxy_from};
+	struct unit_part part = {.config = config,
+				 .listen = listen,
+				 .at = listen->address,
+				 .allow = listen->allow,
+				 .proxy = listen->proxy_from};
 
-	if (part.inet == NULL)
-		part.inet = after(listen->address, "tls:");
 	see_part(&part, t);
 }
 
 static void
 see_source(const struct config *config, const char *addresses, struct text *t)
 {
-	struct part part = {.config = config};
+	struct unit_part part = {.config = config};
 
 	while (source_address_next(&addresses, part.source))
 		see_part(&part, t);
@@ -486,9 +149,9 @@ static void
 see_config(const void *subject, struct text *t)
 {
 	const struct config *config = subject;
-	const struct part whole = {.config = config, .whole = true};
-	const struct part agent = {
-		.inet = after(config->agent, "tcp:"), .allow = config->agent_allow, .proxy = ""};
+	const struct unit_part whole = {.config = config, .whole = true};
+	const struct unit_part agent = {
+		.at = config->agent, .allow = config->agent_allow, .proxy = ""};
 
 	see_part(&whole, t);
 	see_part(&agent, t);
@@ -497,7 +160,7 @@ see_config(const void *subject, struct text *t)
 	for (size_t i = 0; i < config->source_count; i++)
 		see_source(config, config->sources[i].address, t);
 	for (size_t i = 0; i < config->device_count; i++) {
-		const struct part part = {.config = config, .device = &config->devices[i]};
+		const struct unit_part part = {.config = config, .device = &config->devices[i]};
 
 		see_part(&part, t);
 	}
@@ -506,7 +169,7 @@ see_config(const void *subject, struct text *t)
 char *
 unit_text(const struct config *config)
 {
-	return make_text(daemon_needs, see_config, config);
+	return make_text(unit_daemon_needs, see_config, config);
 }
 
 /* ---- ekey-feed's ---- */
@@ -520,7 +183,7 @@ see_words(const void *subject, struct text *t)
 		return;
 	at += strlen(FEED_VARIABLE);
 	for (at += strspn(at, " \"'"); *at != '\n' && *at != '\0'; at += strspn(at, " \"'")) {
-		struct part part = {.whole = false};
+		struct unit_part part = {.whole = false};
 		size_t len = strcspn(at, " \"'\n");
 
 		snprintf(part.source, sizeof(part.source), "%.*s", (int)len, at);
@@ -555,7 +218,7 @@ print_feed(const char *path)
 		fprintf(stderr, "ekeyctl: %s: %s\n", path, strerror(-result));
 		return EXIT_CANNOT_READ;
 	}
-	code = print(make_text(feed_needs, see_words, file.text), path, "ekey-feed.service");
+	code = print(make_text(unit_feed_needs, see_words, file.text), path, "ekey-feed.service");
 	file_finish(&file);
 	return code;
 }
