@@ -13,6 +13,7 @@
 #include "ctl/protocol.h"
 #include "daemon/config.h"
 #include "tool/tool.h"
+#include "tool/unit.h"
 
 static const struct subcommand {
 	const char *name;
@@ -54,6 +55,7 @@ print_usage(void)
 	       "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
 		printf("  %-22s %s\n", subcommands[i].form, subcommands[i].help);
+	printf("the drop-in goes where systemd finds it:\n  " UNIT_CURE "\n");
 }
 
 static const struct subcommand *

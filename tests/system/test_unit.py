@@ -137,5 +137,10 @@ def test_the_agents_options_are_looked_at(unit, options, needed):
     assert result.returncode == 0 and len(lines(result.stdout)) == needed, result.stdout
 
 
+def test_the_help_says_where_the_drop_in_goes():
+    said = run(program("ekeyctl"), "--help").stdout
+    assert "ekeyctl unit >/etc/systemd/system/ekey-randomd.service.d/ekey-random.conf && systemctl" in said
+
+
 def test_other_units_are_refused(unit):
     assert unit("", "cron").returncode == USAGE
