@@ -142,7 +142,9 @@ def run_pytest(args, *words):
     with tempfile.TemporaryDirectory() as scratch:
         report = pathlib.Path(scratch, "report.xml")
         command = pytest(args, "-rs", f"--junitxml={report}", *words)
-        env = {**os.environ, "BUILD": args.build, "PYTHONDONTWRITEBYTECODE": "1"}
+        # A make of the tests' own is not to have the settings of ours.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        env |= {"BUILD": args.build, "PYTHONDONTWRITEBYTECODE": "1"}
         left_s = max(1, args.deadline - time.monotonic())
         status, output = (captured if args.at_once else run)(command, left_s, env=env)
         if args.at_once:

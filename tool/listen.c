@@ -26,6 +26,7 @@ struct listen {
 	struct event_base *base;
 	struct usb *usb;
 	struct pool *pool;
+	struct source_env env; /* the sources' as long as they live */
 	struct sources *sources;
 	struct store store;
 	const struct keyring *ring; /* the store's */
@@ -38,7 +39,6 @@ listen_start(struct listen *l, const struct tool_options *options, const char *a
 	const struct pool_config pool_config = {
 		.size = LISTEN_POOL_SIZE, .max_handles = 1, .max_waiters = 1};
 	struct source_config config = {.name = "key", .h = HEALTH_H_DEFAULT};
-	struct source_env env;
 
 	snprintf(config.address, sizeof(config.address), "%s", address);
 	l->base = event_base_new();
@@ -47,13 +47,13 @@ listen_start(struct listen *l, const struct tool_options *options, const char *a
 	store_open(&l->store, options->keyring != NULL ? options->keyring : TOOL_KEYRING_PATH);
 	if (l->usb == NULL || l->pool == NULL || l->store.ring == NULL)
 		return false;
-	env = (struct source_env){.base = l->base,
-				  .usb = l->usb,
-				  .pool = l->pool,
-				  .keyring = &l->ring,
-				  .keyring_path = l->store.path};
+	l->env = (struct source_env){.base = l->base,
+				     .usb = l->usb,
+				     .pool = l->pool,
+				     .keyring = &l->ring,
+				     .keyring_path = l->store.path};
 	l->ring = l->store.ring;
-	l->sources = sources_new(&env, &config);
+	l->sources = sources_new(&l->env, &config);
 	return l->sources != NULL;
 }
 

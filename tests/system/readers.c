@@ -290,7 +290,7 @@ static int
 recorded(const char *seed, size_t spare, char **paths)
 {
 	static struct stream s;
-	uint8_t *bytes[READERS_MAX];
+	static uint8_t *bytes[READERS_MAX];
 	size_t len[READERS_MAX], total = 0;
 	unsigned count = 0;
 
