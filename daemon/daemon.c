@@ -273,16 +273,29 @@ on_restart_signal(evutil_socket_t number, short what, void *arg)
 	event_base_loopbreak(d->base);
 }
 
+static const struct {
+	int number;
+	event_callback_fn fn;
+} signals[DAEMON_SIGNALS] = {{SIGTERM, on_stop_signal},
+			     {SIGINT, on_stop_signal},
+			     {SIGHUP, on_reload_signal},
+			     {SIGUSR2, on_restart_signal}};
+
+/* Blocks or unblocks them: before their handlers are there a SIGHUP would end the daemon. */
+static void
+mask_signals(int how)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < DAEMON_SIGNALS; i++)
+		sigaddset(&set, signals[i].number);
+	sigprocmask(how, &set, NULL);
+}
+
 static bool
 start_loop(struct daemon *d)
 {
-	static const struct {
-		int number;
-		event_callback_fn fn;
-	} signals[DAEMON_SIGNALS] = {{SIGTERM, on_stop_signal},
-				     {SIGINT, on_stop_signal},
-				     {SIGHUP, on_reload_signal},
-				     {SIGUSR2, on_restart_signal}};
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
@@ -294,6 +307,7 @@ start_loop(struct daemon *d)
 		if (d->signals[i] == NULL || event_add(d->signals[i], NULL) != 0)
 			return false;
 	}
+	mask_signals(SIG_UNBLOCK);
 	return true;
 }
 
@@ -482,6 +496,7 @@ daemon_run(const char *config_path)
 		.config_path = config_path, .started_ms = clock_now_ms(), .tls.channel = -1};
 	int status = DAEMON_EXIT_FAILED;
 
+	mask_signals(SIG_BLOCK);
 	secret_shield();
 	d.store = fd_store_new();
 	if (d.store == NULL)

@@ -1,9 +1,12 @@
 """SIGHUP: what changes, what stays, what is refused."""
 
+import signal
+import subprocess
+
 import pytest
 
 from house import SEED
-from processes import mounted
+from processes import PATIENCE_S, mounted, program
 from stream import expected
 
 
@@ -108,3 +111,18 @@ def test_reload_with_more_clients_says_that_the_pool_has_no_places_for_them(hous
         house.write_config(house.source(), listen(most))
         house.reload(daemon)
         assert house.count("max-clients together are more than the 10") == said
+
+
+@pytest.mark.parametrize("number, answer", [(signal.SIGHUP, "SIGHUP: "), (signal.SIGTERM, "SIGTERM: stopping")])
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_signal_to_a_daemon_that_is_starting_waits_for_its_handler(house, number, answer, attempt):
+    house.write_config(house.source(), house.device_section())
+    argv = [program("ekey-randomd"), "-c", house.config]
+    with subprocess.Popen(argv, stderr=subprocess.PIPE, text=True) as daemon:
+        lines = iter(daemon.stderr.readline, "")
+        assert "ekey-randomd " in next(lines)
+        daemon.send_signal(number)
+        assert any(answer in line for line in lines)
+        daemon.terminate()
+        assert daemon.wait(PATIENCE_S) == 0
+    assert not mounted(house.device)

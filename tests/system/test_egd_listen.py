@@ -144,6 +144,20 @@ def test_only_allowed_networks_are_served(house, serve):
     assert house.count("listen egd: refused 127.0.2.7:") == 1
 
 
+def test_a_client_whose_network_a_reload_takes_away_is_refused(house, serve):
+    port = free_port()
+    daemon = serve(section(f"tcp:127.0.0.1:{port}", allow="127.0.0.0/8"))
+    with Client(("127.0.0.1", port), source="127.0.2.7") as c:
+        assert len(c.ask(8)) == 8
+        house.write_config(house.source(), section(f"tcp:127.0.0.1:{port}", allow="127.0.1.0/24"))
+        house.reload(daemon)
+        assert c.hear_all() == b""
+    with Client(("127.0.0.1", port), source="127.0.2.7") as c:
+        assert c.hear_all() == b""
+    with Client(("127.0.0.1", port), source="127.0.1.7") as c:
+        assert len(c.ask(8)) == 8
+
+
 def test_refusals_of_one_address_do_not_hide_those_of_another(house, serve):
     port = free_port()
     serve(section(f"tcp:127.0.0.1:{port}", allow="127.0.1.0/24"))
