@@ -134,6 +134,33 @@ address = tcp:127.0.0.1:888" && ekey-feed --check --from tcp:127.0.0.1:888 &&
 		[ "$(capabilities "$(pid)")" = 0000000000000000 ]
 }
 
+# ---- TLS: ekey-tls.socket, the file of keys is for its user ----
+tls_pid() { systemctl show -P MainPID ekey-tls.service; }
+tls_check() { ekey-feed --check --from tls:127.0.0.1:8889 --psk /run/client.psk; }
+tls_is_away() { [ "$(tls_pid)" = 0 ]; }
+tls_is_spoken_by_a_user_of_its_own() {
+	tls_is_away || return 1
+	echo "web1:$(printf '%064d' 7)" | tee /run/client.psk >/etc/ekey-random/psk
+	chmod 600 /run/client.psk
+	chgrp ekey-tls /etc/ekey-random/psk && chmod 0640 /etc/ekey-random/psk
+	drop_in "[listen wan]
+address = tls:127.0.0.1:8889
+psk = /etc/ekey-random/psk"
+	tls_check && tr '\t' ' ' <"/proc/$(tls_pid)/status" >/run/status || return 1
+	user=$(id -u ekey-tls)
+	grep -x "Uid: $user $user $user $user" /run/status && grep -x "CapBnd: 0*" /run/status &&
+		grep -x "NoNewPrivs: 1" /run/status && grep -x "Seccomp: 2" /run/status &&
+		! setpriv --reuid ekey-random --regid ekey-random --clear-groups cat /etc/ekey-random/psk
+}
+killed_ekey_tls_comes_back_and_reload_revokes() {
+	before=$(tls_pid)
+	kill -KILL "$before" && until_true tls_check && [ "$(tls_pid)" != "$before" ] || return 1
+	echo "web2:$(printf '%064d' 8)" >/etc/ekey-random/psk
+	systemctl reload $service && until_true tls_is_refused
+}
+tls_is_refused() { ! tls_check; }
+ekey_tls_ends_with_the_daemon() { systemctl stop $service && until_true tls_is_away; }
+
 # A guest of Xen: QEMU would listen for its channel, one client at a time, where only root may connect.
 start_channel() {
 	cat >/run/guest.sh <<-'END'
@@ -264,6 +291,10 @@ drop_out
 promise guests_drop_in_gives_the_socket_to_their_group guests_drop_in_gives_the_socket_to_their_group
 promise early_unit_feeds unit_feeds ekey-feed-early.service EKEY_FEED_EARLY_OPTIONS \
 	"--from unix:/run/ekey-random/early"
+drop_out
+promise tls_is_spoken_by_a_user_of_its_own tls_is_spoken_by_a_user_of_its_own
+promise killed_ekey_tls_comes_back_and_reload_revokes killed_ekey_tls_comes_back_and_reload_revokes
+promise ekey_tls_ends_with_the_daemon ekey_tls_ends_with_the_daemon
 drop_out
 promise network_drop_in_serves_whom_it_names network_drop_in_serves_whom_it_names
 promise unit_feeds unit_feeds ekey-feed.service EKEY_FEED_OPTIONS "--from tcp:127.0.0.1:888 --trusted"
