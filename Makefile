@@ -21,8 +21,8 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child cloned connector device fusermount keeper lock mount mountinfo \
-               random resolve sandbox servant syscall_filter tls_channel usb
+priv_src    := capability child cloned connect_helper device fusermount helper lock mount mountinfo \
+               random resolve rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
@@ -35,7 +35,7 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
                listener members networks opening proxy renew xen
 ctl_src     := client peer server
 daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
-               inputs inputs_status kernel listens orders parts privileges reload row seeds \
+               inputs inputs_status kernel listens orders parts privileges reload roles row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal unit unit_needs wait_seeded xen_seed
@@ -48,13 +48,13 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
 guest_src := $(addprefix guest/,agent channel check connect connect_line main options report seed upstreams urges) \
              $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
-             $(addprefix priv/,capability cloned keeper random servant) \
+             $(addprefix priv/,capability cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent appear backoff base bucket census cloned config connector ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health \
-               intake keeper kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
-               pool_reserve pool_whole rekey replace report sandbox session session_damage session_faults session_keyring \
+unit_tests  := agent appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
+               device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health helper \
+               intake kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
+               pool_reserve pool_whole rekey replace report rng_helper sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
@@ -146,7 +146,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census wipes $(filter-out %_damage,$(fil
 $(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,appear connector ctl egd_listener replace source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,appear connect_helper ctl egd_listener replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 

@@ -328,7 +328,7 @@ warn_if_unlocked(void)
 /* The helpers, and the kernel's log, have what takes these from now on; others may be for sockets.
  */
 static bool
-start_servants(struct daemon *d)
+start_helpers(struct daemon *d)
 {
 	const uint64_t spent = UINT64_C(1) << CAP_SYSLOG | UINT64_C(1) << CAP_SYS_ADMIN |
 			       UINT64_C(1) << CAP_DAC_OVERRIDE;
@@ -337,7 +337,7 @@ start_servants(struct daemon *d)
 	connectors_prepare(d);
 	if (!kernel_prepare(d))
 		return false;
-	clones_prepare(d); /* not before: they are to have none of our fds */
+	clones_prepare(d);
 	if (geteuid() != 0)
 		result = capability_keep_only(~spent);
 	if (result < 0)
@@ -396,7 +396,7 @@ start_parts(struct daemon *d)
 static bool
 daemon_start(struct daemon *d)
 {
-	return start_servants(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
+	return start_helpers(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
 	       start_control(d) && start_parts(d) && kernel_start(d) && clones_start(d) &&
 	       inputs_start(d) && start_watchdog(d) && start_health_timer(d);
 }

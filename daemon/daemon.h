@@ -64,7 +64,7 @@ struct daemon {
 	const char *clone_text;    /* news that waits for it; NULL: none */
 	struct log_limit clone_limit;
 	uint64_t renewals;                              /* see daemon/clones.h */
-	int keeper;                                     /* with [kernel] at the start; -1: none */
+	struct helper rng;                              /* with credit = yes at the start */
 	struct kernel_feed *kernel;                     /* NULL: not fed */
 	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
 	struct tls_process tls;

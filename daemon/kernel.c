@@ -3,25 +3,24 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/row.h"
-#include "priv/keeper.h"
+#include "priv/rng_helper.h"
 
 bool
 kernel_prepare(struct daemon *d)
 {
 	int result;
 
-	d->keeper = -1;
+	d->rng = HELPER_NONE;
 	if (!d->config.kernel_on || !d->config.kernel.credit)
 		return true;
-	result = d->keeper = keeper_start();
+	result = helper_start(&d->rng, &rng_helper_role, d->user, NULL);
 	if (result < 0)
-		log_err("kernel: cannot start the keeper: %s", strerror(-result));
+		log_err("kernel: cannot start %s: %s", rng_helper_role.name, strerror(-result));
 	return result >= 0;
 }
 
@@ -36,11 +35,11 @@ bool
 kernel_start(struct daemon *d)
 {
 	const struct kernel_env env = {
-		.base = d->base, .pool = d->pool, .keeper = d->keeper, .credit = credit, .arg = d};
+		.base = d->base, .pool = d->pool, .rng = &d->rng, .credit = credit, .arg = d};
 
 	if (!d->config.kernel_on || d->kernel != NULL)
 		return true;
-	if (d->config.kernel.credit && d->keeper < 0)
+	if (d->config.kernel.credit && d->rng.fd < 0)
 		log_warn("[kernel] credit = yes needs a restart: its privilege is kept from the "
 			 "start or not at all; mixing without credit");
 	d->kernel = kernel_feed_new(&env, &d->config.kernel);
@@ -50,7 +49,7 @@ kernel_start(struct daemon *d)
 	}
 	log_info("kernel: %zu bytes every %" PRIu64 " s, with%s credit", d->config.kernel.bytes,
 		 d->config.kernel.interval_ms / 1000,
-		 d->config.kernel.credit && d->keeper >= 0 ? "" : "out");
+		 d->config.kernel.credit && d->rng.fd >= 0 ? "" : "out");
 	return true;
 }
 
@@ -72,9 +71,7 @@ void
 kernel_stop(struct daemon *d)
 {
 	kernel_feed_free(&d->kernel);
-	if (d->keeper >= 0)
-		close(d->keeper);
-	d->keeper = -1;
+	helper_stop(&d->rng);
 }
 
 static void

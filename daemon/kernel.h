@@ -15,7 +15,8 @@
 struct config;
 struct daemon;
 
-/* First of all: with `credit = yes` starts the keeper. False after a line in the log. */
+/* First of all: with `credit = yes` starts the helper that credits. False after a line in the log.
+ */
 bool kernel_prepare(struct daemon *d);
 
 /* False: no memory, after a line in the log. */

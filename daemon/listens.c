@@ -44,14 +44,12 @@ make_room_for_clients(const struct daemon *d)
 			 (unsigned long long)needed);
 }
 
-/* What this listener needs of others; -1: nothing, or it is not there. */
+/* The socket of systemd:NAME; -1: none. */
 static int
-listens_given(const struct daemon *d, const struct egd_listen_config *config)
+listens_given(const struct egd_listen_config *config)
 {
 	const char *name = egd_listener_given_name(config->address);
 
-	if (egd_listener_xen_directory(config->address) != NULL)
-		return connectors_find(d, config);
 	return name != NULL ? notify_socket(name) : -1;
 }
 
@@ -128,12 +126,15 @@ static bool
 start_one(struct daemon *d, size_t i, int previous)
 {
 	const struct egd_listen_config *config = &d->config.listens[i];
+	struct helper *connector = NULL;
 	int result;
 
 	if (d->listens[i] != NULL || !has_keys(d, i))
 		return d->listens[i] != NULL;
-	result = egd_server_start(d->base, d->pool, config, listens_given(d, config), previous,
-				  &d->listens[i]);
+	if (egd_listener_xen_directory(config->address) != NULL)
+		connector = connectors_find(d, config);
+	result = egd_server_start(d->base, d->pool, config, listens_given(config), connector,
+				  previous, &d->listens[i]);
 	if (result == 0 && previous < 0)
 		put_in_store(d, i);
 	else if (result < 0 && previous >= 0)

@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
+#include "daemon/roles.h"
 
 #define EXIT_USAGE 2
 
@@ -62,6 +63,7 @@ main(int argc, char **argv)
 	const char *config_path = CONFIG_PATH;
 	int only_check = 0;
 
+	helper_main(roles, argv);
 	/* Before all else: what these libraries have allocated they must not free with ours. */
 	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
 	if (!crypto_wipe_memory())

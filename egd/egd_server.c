@@ -107,13 +107,13 @@ egd_server_check(const struct egd_listen_config *config)
  * line in the log.
  */
 static int
-open_way_in(struct egd_server *s, int given, int previous)
+open_way_in(struct egd_server *s, int given, struct helper *connector, int previous)
 {
 	const struct egd_xen_env env = {
 		.base = s->base,
 		.name = s->config.name,
 		.directory = egd_listener_xen_directory(s->config.address),
-		.connector = given,
+		.connector = connector,
 		.taken = egd_accept_guest,
 		.arg = s,
 	};
@@ -122,15 +122,15 @@ open_way_in(struct egd_server *s, int given, int previous)
 		s->fd = egd_listener_open(&s->config, given, previous);
 		return s->fd < 0 ? s->fd : 0;
 	}
-	if (given >= 0)
+	if (connector != NULL)
 		s->xen = egd_xen_new(&env);
 	return s->xen != NULL ? 0 : -EIO;
 }
 
 static int
-open_server(struct egd_server *s, int given, int previous)
+open_server(struct egd_server *s, int given, struct helper *connector, int previous)
 {
-	int result = open_way_in(s, given, previous);
+	int result = open_way_in(s, given, connector, previous);
 
 	if (result < 0)
 		return result;
@@ -142,7 +142,7 @@ open_server(struct egd_server *s, int given, int previous)
 
 int
 egd_server_start(struct event_base *base, struct pool *pool, const struct egd_listen_config *config,
-		 int given, int previous, struct egd_server **ret)
+		 int given, struct helper *connector, int previous, struct egd_server **ret)
 {
 	struct egd_server *s = calloc(1, sizeof(*s));
 	int result;
@@ -160,7 +160,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 	LIST_INIT(&s->connections);
 	TAILQ_INIT(&s->openings);
 	egd_members_init(&s->members, config->max_clients + LEFT_MIN);
-	result = open_server(s, given, previous);
+	result = open_server(s, given, connector, previous);
 	if (result < 0) {
 		egd_server_stop(&s, false);
 		return result;

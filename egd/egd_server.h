@@ -14,6 +14,7 @@
 
 #include "egd/networks.h"
 #include "pool/pool.h"
+#include "priv/helper.h"
 
 #define EGD_NAME_MAX 32
 #define EGD_ADDRESS_MAX 128
@@ -65,15 +66,16 @@ struct egd_server_status {
 bool egd_server_check(const struct egd_listen_config *config);
 
 /*
- * Listens and serves from `base`. `given` stays the caller's: for systemd:NAME a socket that
- * listens already, for xen:DIRECTORY the connector to it (priv/connector.h); else -1. `previous` is
+ * Listens and serves from `base`. `given` and `connector` stay the caller's: for systemd:NAME a
+ * socket that listens already, else -1; for xen:DIRECTORY the helper that connects there
+ * (priv/connect_helper.h), else NULL. `previous` is
  * the listening socket that a previous daemon left, which is taken over when it is at this address,
  * else closed; -1: none. 0 with *ret, or -errno after one line in the log that names the listener,
  * the cause and the cure.
  */
 int egd_server_start(struct event_base *base, struct pool *pool,
-		     const struct egd_listen_config *config, int given, int previous,
-		     struct egd_server **ret);
+		     const struct egd_listen_config *config, int given, struct helper *connector,
+		     int previous, struct egd_server **ret);
 
 /* Where its clients speak TLS: `channel` is to ekey-tls (priv/tls_channel.h); -1: it is away. */
 void egd_server_use_tls(struct egd_server *server, const int *channel);

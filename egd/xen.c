@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "priv/connector.h"
+#include "priv/connect_helper.h"
 
 /* ATTRIB: somebody opens the access to a socket; DELETE: who is gone is forgotten. */
 #define CHANGES (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_ONLYDIR)
@@ -35,7 +35,7 @@ struct guest {
 	int error; /* of the last order, as the log has it */
 	uint64_t began_ms, wait_ms;
 	LIST_ENTRY(guest) in_guests;
-	char socket[CONNECTOR_NAME_MAX];
+	char socket[CONNECT_HELPER_NAME_MAX];
 };
 
 struct egd_xen {
@@ -48,7 +48,7 @@ struct egd_xen {
 static const char *
 name_of(const struct guest *guest)
 {
-	return guest->socket + strlen(CONNECTOR_PREFIX);
+	return guest->socket + strlen(CONNECT_HELPER_PREFIX);
 }
 
 static struct guest *
@@ -70,12 +70,12 @@ know(struct egd_xen *x, const char *name)
 {
 	struct guest *guest = find(x, name);
 
-	if (guest != NULL || strlen(CONNECTOR_PREFIX) + strlen(name) >= sizeof(guest->socket))
+	if (guest != NULL || strlen(CONNECT_HELPER_PREFIX) + strlen(name) >= sizeof(guest->socket))
 		return guest;
 	guest = calloc(1, sizeof(*guest));
 	if (guest == NULL)
 		return NULL;
-	snprintf(guest->socket, sizeof(guest->socket), "%s%s", CONNECTOR_PREFIX, name);
+	snprintf(guest->socket, sizeof(guest->socket), "%s%s", CONNECT_HELPER_PREFIX, name);
 	LIST_INSERT_HEAD(&x->guests, guest, in_guests);
 	return guest;
 }
@@ -84,7 +84,7 @@ know(struct egd_xen *x, const char *name)
 static void
 see(struct egd_xen *x, const char *socket)
 {
-	struct guest *guest = know(x, socket + strlen(CONNECTOR_PREFIX));
+	struct guest *guest = know(x, socket + strlen(CONNECT_HELPER_PREFIX));
 
 	if (guest != NULL)
 		guest->seen = true;
@@ -93,9 +93,9 @@ see(struct egd_xen *x, const char *socket)
 static bool
 is_channel(const struct dirent *entry)
 {
-	return entry->d_type == DT_SOCK && strlen(entry->d_name) < CONNECTOR_NAME_MAX &&
-	       strlen(entry->d_name) > strlen(CONNECTOR_PREFIX) &&
-	       strncmp(entry->d_name, CONNECTOR_PREFIX, strlen(CONNECTOR_PREFIX)) == 0;
+	return entry->d_type == DT_SOCK && strlen(entry->d_name) < CONNECT_HELPER_NAME_MAX &&
+	       strlen(entry->d_name) > strlen(CONNECT_HELPER_PREFIX) &&
+	       strncmp(entry->d_name, CONNECT_HELPER_PREFIX, strlen(CONNECT_HELPER_PREFIX)) == 0;
 }
 
 static void
@@ -139,12 +139,16 @@ forget_those_gone(struct egd_xen *x)
 static void
 order(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
 {
+	const struct timeval timeout = {.tv_sec = connect_helper_role.timeout_s};
+
 	guest->began_ms = now_ms;
 	guest->wait_ms = guest->wait_ms == 0                ? WAIT_MIN_MS
 			 : guest->wait_ms * 2 < WAIT_MAX_MS ? guest->wait_ms * 2
 							    : WAIT_MAX_MS;
-	if (connector_order(x->env.connector, guest->socket) == 0)
-		guest->state = ORDERED;
+	if (connect_helper_request(x->env.connector, guest->socket) != 0)
+		return;
+	guest->state = ORDERED;
+	event_add(x->answered, &timeout);
 }
 
 /* Connects to all whose time has come, and sets the clock for the next of the others. */
@@ -232,30 +236,36 @@ note_connection(struct egd_xen *x, struct guest *guest, int fd)
 	x->env.taken(x->env.arg, fd, name_of(guest));
 }
 
+/* Guests that are connected stay so. */
 static void
-on_no_answer(struct egd_xen *x, int why)
+lose_helper(struct egd_xen *x, const char *what)
 {
-	if (why != -EPIPE)
-		return;
-	log_err("listen %s: the connector has ended: restart the daemon", x->env.name);
+	log_err("listen %s: %s %s: restart the daemon", x->env.name, connect_helper_role.name,
+		what);
 	event_del(x->answered);
+	helper_stop(x->env.connector);
 }
 
-/* Orders of a listener that a reload has ended are answered too: nobody waits for those. */
+/* Answers to requests of a listener that a reload has ended come here too, and are dropped. */
 static void
-on_answered(evutil_socket_t connector, short what, void *arg)
+on_answered(evutil_socket_t fd, short what, void *arg)
 {
-	char socket[CONNECTOR_NAME_MAX];
+	char socket[CONNECT_HELPER_NAME_MAX];
 	struct egd_xen *x = arg;
-	int result = connector_answer(connector, socket);
+	int result = connect_helper_answer(x->env.connector, socket);
 	struct guest *guest;
 
-	(void)what;
+	(void)fd;
 	if (socket[0] == '\0') {
-		on_no_answer(x, result);
+		if (result == -EPIPE)
+			lose_helper(x, "has ended");
+		else if ((what & EV_TIMEOUT) != 0)
+			lose_helper(x, "does not answer");
 		return;
 	}
-	guest = find(x, socket + strlen(CONNECTOR_PREFIX));
+	if (helper_is_idle(x->env.connector))
+		event_remove_timer(x->answered);
+	guest = find(x, socket + strlen(CONNECT_HELPER_PREFIX));
 	if (guest != NULL && guest->state == ORDERED) {
 		if (result >= 0)
 			note_connection(x, guest, result);
@@ -291,7 +301,7 @@ start(struct egd_xen *x)
 	if (x->watch < 0 || inotify_add_watch(x->watch, x->env.directory, CHANGES) < 0)
 		return -errno;
 	x->changed = event_new(base, x->watch, EV_READ | EV_PERSIST, on_changed, x);
-	x->answered = event_new(base, x->env.connector, EV_READ | EV_PERSIST, on_answered, x);
+	x->answered = event_new(base, x->env.connector->fd, EV_READ | EV_PERSIST, on_answered, x);
 	x->again = evtimer_new(base, on_again, x);
 	if (x->changed == NULL || x->answered == NULL || x->again == NULL ||
 	    event_add(x->changed, NULL) != 0 || event_add(x->answered, NULL) != 0)

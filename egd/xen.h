@@ -10,13 +10,15 @@
 
 #include <event2/event.h>
 
+#include "priv/helper.h"
+
 struct egd_xen;
 
 struct egd_xen_env {
 	struct event_base *base;
-	const char *name;      /* of the listener */
-	const char *directory; /* both live as long as it */
-	int connector;         /* of connector_start(); stays the caller's */
+	const char *name;         /* of the listener */
+	const char *directory;    /* both live as long as it */
+	struct helper *connector; /* of connect_helper_start(); stays the caller's */
 	/* The channel of `guest`; egd_xen_left() ends it. `guest` lives until then. */
 	void (*taken)(void *arg, int fd, const char *guest);
 	void *arg;

@@ -13,8 +13,8 @@
 #include "guest/exit.h"
 #include "guest/report.h"
 #include "guest/seed.h"
-#include "priv/keeper.h"
 #include "priv/random.h"
+#include "priv/rng_helper.h"
 
 /*
  * Between two feeds at least, however often the kernel asks: before Linux 5.18 a threshold near the
@@ -25,7 +25,7 @@
 struct agent {
 	const struct options *options;
 	struct upstreams *upstreams;
-	int keeper;
+	struct helper *rng;
 	struct urges *urges;
 	uint8_t *bytes;
 	unsigned bits; /* credit of the last feed */
@@ -98,7 +98,7 @@ feed(struct agent *a, bool reseed)
 		return a->upstreams->refused ? FEED_EXIT_REFUSED : FEED_EXIT_UPSTREAM;
 	}
 	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
-	result = keeper_feed_and_wait(a->keeper, a->bytes, a->options->bytes, a->bits, reseed);
+	result = rng_helper_feed_and_wait(a->rng, a->bytes, a->options->bytes, a->bits, reseed);
 	secret_wipe(a->bytes, EGD_LEN_MAX);
 	count(a, from, result);
 	note_kernel(a, result);
@@ -169,7 +169,7 @@ feed_for_ever(struct agent *a)
 		int result;
 
 		if (urge == URGE_SEED)
-			(void)seed_feed(a->options, a->keeper);
+			(void)seed_feed(a->options, a->rng);
 		result = feed(a, urge != URGE_KERNEL);
 		write_report(a);
 		if (result == FEED_EXIT_OK) {
@@ -184,12 +184,12 @@ feed_for_ever(struct agent *a)
 }
 
 int
-agent_run(const struct options *options, struct upstreams *upstreams, int keeper,
+agent_run(const struct options *options, struct upstreams *upstreams, struct helper *rng,
 	  struct urges *urges)
 {
 	struct agent a = {.options = options,
 			  .upstreams = upstreams,
-			  .keeper = keeper,
+			  .rng = rng,
 			  .urges = urges,
 			  .bytes = secret_new(EGD_LEN_MAX),
 			  .report.interval_ms = options->interval_ms};

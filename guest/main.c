@@ -20,8 +20,8 @@
 #include "guest/report.h"
 #include "guest/seed.h"
 #include "priv/capability.h"
-#include "priv/keeper.h"
 #include "priv/random.h"
+#include "priv/rng_helper.h"
 
 #define ASK_EVERY_MS 200
 
@@ -74,7 +74,7 @@ give_up_privileges(void)
 }
 
 static int
-feed_for_ever(const struct options *options, struct upstreams *upstreams, int keeper)
+feed_for_ever(const struct options *options, struct upstreams *upstreams, struct helper *rng)
 {
 	struct urges urges;
 	int result = urges_open(&urges);
@@ -84,40 +84,49 @@ feed_for_ever(const struct options *options, struct upstreams *upstreams, int ke
 		return FEED_EXIT_KERNEL;
 	}
 	give_up_privileges();
-	result = agent_run(options, upstreams, keeper, &urges);
+	result = agent_run(options, upstreams, rng, &urges);
 	urges_close(&urges);
 	return result;
 }
 
 static int
-feed_once(const struct options *options, struct upstreams *upstreams, int keeper)
+feed_once(const struct options *options, struct upstreams *upstreams, struct helper *rng)
 {
 	give_up_privileges();
-	return agent_run(options, upstreams, keeper, NULL);
+	return agent_run(options, upstreams, rng, NULL);
+}
+
+/* Starts the helper before our capabilities are given up. */
+static bool
+start_helper(struct helper *ret)
+{
+	int result = helper_start(ret, &rng_helper_role, NULL, NULL);
+
+	if (result < 0)
+		log_err("cannot start %s: %s", rng_helper_role.name, strerror(-result));
+	return result == 0;
 }
 
 /*
- * The keeper comes first, and has our one privilege from then on: who talks to the network needs
- * none. What only root may read is opened before it is given up.
+ * The helper has our one privilege from then on: what talks to the network needs none. What only
+ * root may read is opened before it is given up.
  */
 static int
 run_agent(const struct options *options)
 {
 	struct upstreams upstreams;
-	int keeper, result = FEED_EXIT_USAGE;
+	int result = FEED_EXIT_USAGE;
+	struct helper rng;
 
 	log_open();
-	keeper = keeper_start();
-	if (keeper < 0) {
-		log_err("cannot start the keeper: %s", strerror(-keeper));
+	if (!start_helper(&rng))
 		return FEED_EXIT_KERNEL;
-	}
 	signal(SIGPIPE, SIG_IGN);
 	if (options->mode == MODE_FEED)
 		say_start(options);
 	if (upstreams_init(&upstreams, options))
-		result = options->mode == MODE_FEED ? feed_for_ever(options, &upstreams, keeper)
-						    : feed_once(options, &upstreams, keeper);
+		result = options->mode == MODE_FEED ? feed_for_ever(options, &upstreams, &rng)
+						    : feed_once(options, &upstreams, &rng);
 	upstreams_finish(&upstreams);
 	return result;
 }
@@ -126,15 +135,13 @@ run_agent(const struct options *options)
 static int
 run_seed(const struct options *options)
 {
-	int keeper = keeper_start();
+	struct helper rng;
 
-	if (keeper < 0) {
-		log_err("cannot start the keeper: %s", strerror(-keeper));
+	if (!start_helper(&rng))
 		return FEED_EXIT_KERNEL;
-	}
 	signal(SIGPIPE, SIG_IGN);
 	give_up_privileges();
-	return seed_feed(options, keeper);
+	return seed_feed(options, &rng);
 }
 
 /* Without a privilege, and whoever asks. */
@@ -153,8 +160,10 @@ int
 main(int argc, char **argv)
 {
 	struct options options;
+	static const struct helper_role *const roles[] = {&rng_helper_role, NULL};
 	int result;
 
+	helper_main(roles, argv);
 	(void)crypto_wipe_memory();
 	open_standard_fds();
 	secret_shield();

@@ -10,8 +10,8 @@
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
 #include "guest/exit.h"
-#include "priv/keeper.h"
 #include "priv/random.h"
+#include "priv/rng_helper.h"
 
 _Static_assert(XEN_SEED_LEN <= PRIV_RANDOM_BYTES_MAX, "a seed is fed at once");
 
@@ -28,7 +28,7 @@ take(uint8_t ret[static XEN_SEED_LEN])
 }
 
 int
-seed_feed(const struct options *options, int keeper)
+seed_feed(const struct options *options, struct helper *rng)
 {
 	unsigned bits = XEN_SEED_LEN * options->credit;
 	uint8_t seed[XEN_SEED_LEN];
@@ -38,7 +38,7 @@ seed_feed(const struct options *options, int keeper)
 		log_warn("xenstore has no seed for this guest: %s", strerror(-result));
 		return FEED_EXIT_NO_SEED;
 	}
-	result = keeper_feed_and_wait(keeper, seed, sizeof(seed), bits, true);
+	result = rng_helper_feed_and_wait(rng, seed, sizeof(seed), bits, true);
 	secret_wipe(seed, sizeof(seed));
 	if (result < 0) {
 		log_err("cannot feed the kernel's random generator: %s", strerror(-result));

@@ -4,8 +4,9 @@
 #define GUEST_SEED_H
 
 #include "guest/options.h"
+#include "priv/helper.h"
 
-/* `keeper` is of keeper_start(). One line says what came of it. What to exit with. */
-int seed_feed(const struct options *options, int keeper);
+/* `rng` is of rng_helper_role. Logs one line that says what came of it. What to exit with. */
+int seed_feed(const struct options *options, struct helper *rng);
 
 #endif

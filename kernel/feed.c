@@ -11,14 +11,14 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "pool/client.h"
-#include "priv/keeper.h"
 #include "priv/random.h"
+#include "priv/rng_helper.h"
 
 enum step {
 	STEP_RESTING,   /* after a feed, or after a failure */
 	STEP_LISTENING, /* until the kernel asks, or the interval is over */
 	STEP_WAITING,   /* for bytes of the pool */
-	STEP_HANDING,   /* the keeper has them */
+	STEP_HANDING,   /* the helper has them */
 	STEP_SPARING,   /* without credit: until the pool has more than its reserve */
 };
 
@@ -54,11 +54,11 @@ add_for_ms(struct event *event, uint64_t ms)
 	event_add(event, &time);
 }
 
-/* Whether the next feed is the keeper's, with credit. */
+/* Returns whether the next feed is the helper's, with credit. */
 static bool
 credits(const struct kernel_feed *f)
 {
-	return f->config.credit && f->env.keeper >= 0 && f->credit_error == 0;
+	return f->config.credit && f->env.rng->fd >= 0 && f->credit_error == 0;
 }
 
 /* ---- one feed is over ---- */
@@ -101,10 +101,14 @@ lose_credit(struct kernel_feed *f, int error)
 		 error == -EPERM ? "RNDADDENTROPY is not permitted: credit = yes needs"
 				   " CAP_SYS_ADMIN, and not a container's: install what `ekeyctl"
 				   " unit` prints"
-				 : "the process that credits has ended: restart the daemon");
+		 : error == -ETIMEDOUT
+			 ? "the process that credits does not answer: restart the daemon"
+			 : "the process that credits has ended: restart the daemon");
 	f->credit_error = f->error = error;
 	f->again = true;
 	event_del(f->answered);
+	if (error != -EPERM)
+		helper_stop(f->env.rng);
 	if (f->waiter != NULL)
 		pool_waiter_done(f->env.pool, f->waiter, false);
 	f->waiter = NULL;
@@ -132,7 +136,7 @@ finish(struct kernel_feed *f, int result)
 		f->failures++;
 		pool_delivery_failed(f->env.pool, &f->handle, f->len);
 	}
-	if (credits(f) && (result == -EPERM || result == -EPIPE))
+	if (credits(f) && (result == -EPERM || result == -EPIPE || result == -ETIMEDOUT))
 		lose_credit(f, result);
 	else
 		note_result(f, result);
@@ -144,9 +148,9 @@ static void
 on_answered(evutil_socket_t fd, short what, void *arg)
 {
 	struct kernel_feed *f = arg;
-	int result = keeper_answer(fd);
+	int result = rng_helper_answer(f->env.rng);
 
-	(void)what;
+	(void)fd, (void)what;
 	if (result == -EAGAIN)
 		return;
 	if (f->step == STEP_HANDING || result == -EPIPE)
@@ -163,7 +167,8 @@ hand_over(struct kernel_feed *f, const uint8_t *bytes, size_t len)
 	f->len = len;
 	f->bits = (unsigned)len * f->env.credit(f->env.arg);
 	f->step = STEP_HANDING;
-	result = keeper_feed(f->env.keeper, bytes, len, f->bits, f->reseed);
+	add_for_ms(f->rested, f->env.rng->role->timeout_s * UINT64_C(1000));
+	result = rng_helper_feed(f->env.rng, bytes, len, f->bits, f->reseed);
 	if (result < 0)
 		finish(f, result);
 }
@@ -251,6 +256,10 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	struct kernel_feed *f = arg;
 
 	(void)fd, (void)what;
+	if (f->step == STEP_HANDING) {
+		finish(f, -ETIMEDOUT);
+		return;
+	}
 	if (!credits(f) || f->error < 0 || f->bits == 0 || f->again) {
 		begin(f, true);
 		return;
@@ -270,7 +279,7 @@ open_parts(struct kernel_feed *f)
 	f->random = priv_open_random();
 	f->rested = evtimer_new(f->env.base, on_rested, f);
 	f->asked = event_new(f->env.base, f->random, f->random >= 0 ? EV_WRITE : 0, on_asked, f);
-	f->answered = event_new(f->env.base, f->env.keeper, EV_READ | EV_PERSIST, on_answered, f);
+	f->answered = event_new(f->env.base, f->env.rng->fd, EV_READ | EV_PERSIST, on_answered, f);
 	return f->rested != NULL && f->asked != NULL && f->answered != NULL &&
 	       (!credits(f) || event_add(f->answered, NULL) == 0) &&
 	       pool_handle_open(f->env.pool, &f->handle, &f->account, &client);
@@ -380,12 +389,11 @@ credit_text(const struct kernel_feed *f)
 {
 	if (!f->config.credit)
 		return "not asked for";
-	if (f->env.keeper < 0)
-		return "none: needs a restart of the daemon";
-	if (f->credit_error == 0)
-		return "given";
-	return f->credit_error == -EPERM ? "none: CAP_SYS_ADMIN is missing"
-					 : "none: its process has ended";
+	if (f->credit_error == -EPERM)
+		return "none: CAP_SYS_ADMIN is missing";
+	if (f->credit_error < 0)
+		return "none: its process has ended";
+	return f->env.rng->fd < 0 ? "none: needs a restart of the daemon" : "given";
 }
 
 void

@@ -9,9 +9,9 @@
  * With credit: at once when the feed starts, then whenever the kernel asks for entropy, and else
  * every interval, and then the generator has to take it in at once. The kernel asks by POLLOUT
  * (priv/random.h); since Linux 5.18 never again once it is ready, so that a feeder which only
- * listens, as ekeyd-egd-linux does, sleeps for ever. The privileged act is the keeper's
- * (priv/keeper.h). When the kernel refuses it (EPERM), or the keeper has ended, a line is logged
- * and the feed goes on without credit.
+ * listens, as ekeyd-egd-linux does, sleeps for ever. The privileged act is a helper's
+ * (priv/rng_helper.h). When the kernel refuses it (EPERM), or the helper has ended or does not
+ * answer in time, a line is logged and the feed goes on without credit.
  *
  * Other failures are counted, logged once, and tried again after the interval. No other outlet is
  * held up by any of this.
@@ -25,6 +25,7 @@
 #include <stdint.h>
 
 #include "pool/pool.h"
+#include "priv/helper.h"
 
 #define KERNEL_BYTES_MIN 16
 #define KERNEL_BYTES_MAX POOL_GATHER_MAX
@@ -53,8 +54,8 @@ struct kernel_config {
 struct kernel_env {
 	struct event_base *base;
 	struct pool *pool;
-	int keeper; /* of keeper_start(), for credit; stays the caller's, and outlives the feed; -1:
-		       none */
+	struct helper *rng; /* for credit; stays the caller's, and outlives the feed; its fd may be
+			       -1 */
 	unsigned (*credit)(void *arg); /* bits per byte that the pool's bytes deserve now, 0 to 8 */
 	void *arg;
 };
@@ -76,13 +77,13 @@ struct kernel_status {
 struct kernel_feed *kernel_feed_new(const struct kernel_env *env,
 				    const struct kernel_config *config);
 
-/* NULLs the pointer. NULL is fine. The keeper may still owe an answer: it is of no use to others.
+/* NULLs the pointer. NULL is fine. The helper may still owe an answer: it is of no use to others.
  */
 void kernel_feed_free(struct kernel_feed **feed);
 
 /*
  * Feeds now, however short a time ago it did, with bytes that are in the pool from now on: those
- * that the keeper has already are followed by others.
+ * that the helper has already are followed by others.
  */
 void kernel_feed_now(struct kernel_feed *feed);
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/random.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
@@ -18,10 +17,6 @@
 /* Its number since 1994 (admin-guide/devices.txt): bytes must not go into just any file. */
 #define RANDOM_MAJOR 1
 #define RANDOM_MINOR 8
-
-#ifndef RNDRESEEDCRNG
-#define RNDRESEEDCRNG _IO('R', 0x07) /* Linux 4.14; headers of the time may lack it */
-#endif
 
 /* struct rand_pool_info of the kernel, whose own ends in an array of no size. */
 struct random_message {

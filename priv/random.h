@@ -11,6 +11,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/random.h>
+
+#ifndef RNDRESEEDCRNG
+#define RNDRESEEDCRNG _IO('R', 0x07) /* Linux 4.14; headers of the time may lack it */
+#endif
+
 #define PRIV_RANDOM_BYTES_MAX 512 /* of one act: more than any generator's state */
 #define PRIV_RANDOM_CREDIT_MAX 8  /* bits per byte */
 

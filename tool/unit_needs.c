@@ -252,13 +252,6 @@ root_mounts(const struct config *config)
 	return false;
 }
 
-/* Helpers of root become another user. */
-static bool
-has_helpers_of_root(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
-{
-	return (has_credit(part, ret) || listens_at_xen(part, ret)) && root_mounts(part->config);
-}
-
 /* Root without capabilities may not connect to a socket of the daemon's user. */
 static bool
 has_tls_of_root(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
@@ -312,8 +305,6 @@ const struct unit_need unit_daemon_needs[] = {
 	 "SystemCallFilter=@mount\nProtectSystem=no\nProtectHome=no\nProtectProc=default\n"
 	 "ProcSubset=all\nPrivateTmp=no\nProtectControlGroups=no\nProtectKernelLogs=no\n"
 	 "ProtectKernelModules=no\nProtectKernelTunables=no\n"},
-	{"root's helpers, which become another user", has_helpers_of_root, NULL,
-	 "CapabilityBoundingSet=CAP_SETUID CAP_SETGID\nSystemCallFilter=@setuid\n"},
 	{"root's daemon asks ekey-tls, whose socket is its user's", has_tls_of_root, NULL,
 	 "CapabilityBoundingSet=CAP_DAC_OVERRIDE\n"},
 	{"this virtual machine: only the kernel's log tells that it was cloned", is_clone, NULL,
@@ -322,10 +313,8 @@ const struct unit_need unit_daemon_needs[] = {
 };
 
 const struct unit_need unit_feed_needs[] = {
-	/* Root's helper becomes another user. */
 	{"Xen: the channel and xenstore are root's", is_asked_of_xen, NULL,
-	 "DynamicUser=no\nUser=root\nCapabilityBoundingSet=CAP_SETUID CAP_SETGID\n"
-	 "SystemCallFilter=@setuid\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
+	 "DynamicUser=no\nUser=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
 	{"a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
 	{"a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
 	{NULL, NULL, NULL, NULL},

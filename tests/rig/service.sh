@@ -187,7 +187,7 @@ goes_on() { until_true has_got $(($(grep -cx 16 /run/got) + 3)); }
 capabilities() { sed -n 's/^CapEff:[[:space:]]*//p' "/proc/$1/status"; }
 connector() {
 	for child in $(cat "/proc/$(pid)/task/$(pid)/children"); do
-		grep -qx ekey-connector "/proc/$child/comm" && echo "$child"
+		grep -qx ekey-connect "/proc/$child/comm" && echo "$child"
 	done
 }
 xen_drop_in_serves_a_channel() {

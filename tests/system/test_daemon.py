@@ -144,14 +144,14 @@ def test_entropy_and_keys_are_in_locked_memory(house):
 @as_root
 @pytest.mark.parametrize("user", [[], NOBODY], ids=["root", "nobody"])
 def test_processes_are_not_their_users_to_look_into(house, user):
-    """The helper of root's daemon becomes nobody, which the kernel takes for a new beginning."""
+    """The kernel makes a process dumpable again when it executes a program or changes its user."""
     house.write_config("[kernel]\ncredit = yes\n", user="" if user else STAY_ROOT)
     house.path.chmod(0o755)
     os.chown(house.path, 65534, 65534)
     program = shutil.copy(BUILD / "ekey-randomd", house.path)
     daemon = house.start(*user, program, "-c", house.config, log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
-    wait_until(lambda: "ekey-keeper" in [name(pid) for pid in family(daemon.pid)], "it is confined")
+    wait_until(lambda: "ekey-rng" in [name(pid) for pid in family(daemon.pid)], "it is confined")
     for pid in family(daemon.pid):
         wait_until(lambda pid=pid: os.stat(f"/proc/{pid}/environ").st_uid == 0, f"{name(pid)} is root's")
 

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 
@@ -35,22 +36,22 @@ def state(pid):
     return dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
 
 
-def keepers(daemon):
+def helpers(daemon):
     found = []
     for status in pathlib.Path("/proc").glob("[0-9]*/status"):
         try:
             process = state(status.parent.name)
         except OSError:
             continue
-        if process["Name"] == "ekey-keeper" and int(process["PPid"]) == daemon.pid:
+        if process["Name"] == "ekey-rng" and int(process["PPid"]) == daemon.pid:
             found.append(int(status.parent.name))
     return found
 
 
-def keeper_of(daemon):
+def helper_of(daemon):
     """It has another name at first."""
-    (keeper,) = wait_until(lambda: keepers(daemon), "there is a keeper")
-    return keeper
+    (helper,) = wait_until(lambda: helpers(daemon), "there is a helper")
+    return helper
 
 
 def row(house, key):
@@ -64,7 +65,7 @@ def assert_nothing_is_missing(house):
 
 def test_without_the_section_the_kernel_is_not_fed(house):
     daemon = start(house)
-    assert keepers(daemon) == [] and "kernel -" not in house.status()
+    assert helpers(daemon) == [] and "kernel -" not in house.status()
 
 
 def test_without_credit_there_is_no_helper_and_no_privilege_is_used(house):
@@ -74,7 +75,7 @@ def test_without_credit_there_is_no_helper_and_no_privilege_is_used(house):
     rows = house.status()["kernel -"]
     assert (rows["credit"], rows["credited_bits"], rows["failures"]) == ("not asked for", "0", "0")
     assert house.count("fed the random generator with 64 bytes and no credit") == 1
-    assert keepers(daemon) == []
+    assert helpers(daemon) == []
     assert_nothing_is_missing(house)
 
 
@@ -114,19 +115,25 @@ def test_the_reserve_is_kept_beside_the_pool_for_the_kernel_alone(house):
 
 
 @as_root
-def test_the_keeper_is_nobody_and_has_one_capability(house):
-    daemon = start(house, CREDIT)
-    keeper = keeper_of(daemon)
-    wait_until(lambda: state(keeper)["NoNewPrivs"] == "1", "it is confined")
-    wait_until(lambda: state(keeper)["Uid"].split() == ["65534"] * 4, "it is nobody")
-    wait_until(lambda: int(state(keeper)["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0, "it has no more")
-    process = state(keeper)
-    assert int(process["CapEff"], 16) & ~CAP_SYS_ADMIN == 0
-    assert process["Groups"].split() == []
+@pytest.mark.parametrize("user", ["root", "daemon"])
+def test_the_helper_is_the_configured_user_in_a_sandbox_and_has_one_capability(house, user):
+    house.start_sim(rate=500)
+    house.write_config(house.source(), CREDIT, user=f"user = {user}\n")
+    daemon = house.start_daemon()
+    helper = helper_of(daemon)
+    wait_until(lambda: state(helper)["NoNewPrivs"] == "1", "it is confined")
+    process = state(helper)
+    assert process["Uid"].split() == [str(pwd.getpwnam(user).pw_uid)] * 4
+    assert process["Gid"].split() == [str(pwd.getpwnam(user).pw_gid)] * 4
+    assert int(process["CapPrm"], 16) & ~CAP_SYS_ADMIN == 0 and int(process["CapEff"], 16) & ~CAP_SYS_ADMIN == 0
+    if b"asan" not in pathlib.Path(program("ekey-randomd")).read_bytes():  # no filter there
+        wait_until(lambda: state(helper)["Seccomp"] == "2", "it has its filter")
+    if user != "root":
+        assert process["Groups"].split() == []
 
 
 @as_root
-def test_of_ambient_capabilities_the_keeper_has_one_and_the_daemon_none(house):
+def test_of_ambient_capabilities_the_helper_has_one_and_the_daemon_none(house):
     """As a service manager gives them, with more than are needed."""
     more = "+sys_admin,+dac_override,+syslog,+net_admin"
     house.start_sim(rate=500)
@@ -138,27 +145,27 @@ def test_of_ambient_capabilities_the_keeper_has_one_and_the_daemon_none(house):
     daemon = house.start(*NOBODY, f"--inh-caps={more}", f"--ambient-caps={more}", program_here,
                          "-c", house.config, log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
-    keeper = keeper_of(daemon)
+    helper = helper_of(daemon)
     sets = lambda pid: {kind: int(state(pid)[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Amb")}
-    wait_until(lambda: sets(keeper) == {"Inh": 0, "Prm": CAP_SYS_ADMIN, "Eff": CAP_SYS_ADMIN, "Amb": 0},
-               "the keeper has one")
+    wait_until(lambda: sets(helper) == {"Inh": 0, "Prm": CAP_SYS_ADMIN, "Eff": CAP_SYS_ADMIN, "Amb": 0},
+               "the helper has one")
     assert sets(daemon.pid) == {"Inh": 0, "Prm": 0, "Eff": 0, "Amb": 0}
 
 
-def test_signals_to_the_group_are_not_for_the_keeper_and_it_ends_with_the_daemon(house):
+def test_signals_to_the_group_are_not_for_the_helper_and_it_ends_with_the_daemon(house):
     daemon = start(house, CREDIT)
-    keeper = keeper_of(daemon)
-    os.kill(keeper, signal.SIGTERM)
+    helper = helper_of(daemon)
+    os.kill(helper, signal.SIGTERM)
     before = int(row(house, "feeds")) + int(row(house, "failures"))
     wait_until(lambda: int(row(house, "feeds")) + int(row(house, "failures")) > before, "it goes on")
     stop(daemon)
-    wait_until(lambda: not pathlib.Path(f"/proc/{keeper}").exists(), "it ended too")
+    wait_until(lambda: not pathlib.Path(f"/proc/{helper}").exists(), "it ended too")
 
 
-def test_a_keeper_that_was_killed_is_told_and_stops_nothing_else(house):
+def test_a_helper_that_was_killed_is_told_and_stops_nothing_else(house):
     daemon = start(house, CREDIT)
-    keeper = keeper_of(daemon)
-    os.kill(keeper, signal.SIGKILL)
+    helper = helper_of(daemon)
+    os.kill(helper, signal.SIGKILL)
     wait_until(lambda: row(house, "credit") == "none: its process has ended", "it is told")
     assert house.count("the process that credits has ended: restart the daemon; mixing without credit") == 1
     before = int(row(house, "feeds"))
@@ -172,11 +179,11 @@ def test_a_reload_changes_stops_and_begins_it_but_for_credit(house):
     house.write_config(house.source(), "[kernel]\nbytes = 32\ninterval = 2s\ncredit = yes\n")
     house.reload(daemon)
     assert (row(house, "bytes"), row(house, "interval_ms")) == ("32", "2000")
-    assert keepers(daemon) != []
+    assert helpers(daemon) != []
     house.write_config(house.source())
     house.reload(daemon)
     assert "kernel -" not in house.status()
-    wait_until(lambda: not [k for k in keepers(daemon) if state(k)["State"][0] != "Z"], "it ended")
+    wait_until(lambda: not [k for k in helpers(daemon) if state(k)["State"][0] != "Z"], "it ended")
     house.write_config(house.source(), CREDIT)
     house.reload(daemon)
     assert row(house, "credit") == "none: needs a restart of the daemon"

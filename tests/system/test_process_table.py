@@ -14,13 +14,13 @@ pytestmark = as_root
 CONFIGURATIONS = {
     "key_and_device": ("{key}{device}", []),
     "kernel": ("{key}[kernel]\n", []),
-    "kernel_with_credit": ("{key}[kernel]\ncredit = yes\n", ["ekey-keeper"]),
+    "kernel_with_credit": ("{key}[kernel]\ncredit = yes\n", ["ekey-rng"]),
     "listener": ("{key}[listen a]\naddress = unix:{place}/egd\n", []),
     "tls": ("{key}[listen a]\naddress = tls:127.0.0.1:{port}\npsk = {place}/psk\n", ["ekey-tls"]),
     "server": ("[source up]\ntype = egd\naddress = tcp:127.0.0.1:9\n", []),
-    "xen": ("{key}[listen a]\naddress = xen:{place}\n", ["ekey-connector"]),
+    "xen": ("{key}[listen a]\naddress = xen:{place}\n", ["ekey-connect"]),
     "all": ("{key}{device}[kernel]\ncredit = yes\n[listen a]\naddress = xen:{place}\n"
-            "[listen b]\naddress = unix:{place}/egd\n", ["ekey-connector", "ekey-keeper"]),
+            "[listen b]\naddress = unix:{place}/egd\n", ["ekey-connect", "ekey-rng"]),
 }
 
 

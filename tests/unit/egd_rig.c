@@ -56,9 +56,9 @@ egd_rig_end(void **state)
 void
 egd_rig_start(struct egd_rig *rig)
 {
-	assert_int_equal(
-		egd_server_start(rig->base, rig->pool, &rig->config, rig->given, -1, &rig->server),
-		0);
+	assert_int_equal(egd_server_start(rig->base, rig->pool, &rig->config, rig->given,
+					  rig->connector, -1, &rig->server),
+			 0);
 }
 
 /* Port 0 is for the kernel to choose, and not for a configuration: the socket is given. */

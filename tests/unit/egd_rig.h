@@ -19,9 +19,10 @@ struct egd_rig {
 	struct pool *pool;
 	struct egd_server *server;
 	struct egd_listen_config config;
-	int given;     /* listens on TCP, or -1 */
-	uint16_t port; /* of it, on 127.0.0.1 */
-	uint64_t put;  /* bytes */
+	int given;                /* listens on TCP, or -1 */
+	struct helper *connector; /* for xen:, or NULL */
+	uint16_t port;            /* of it, on 127.0.0.1 */
+	uint64_t put;             /* bytes */
 };
 
 /* For cmocka: makes all but the server, with a configuration to be changed before the start. */

@@ -8,14 +8,14 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "base/clock.h"
 #include "base/net.h"
-#include "priv/connector.h"
+#include "priv/connect_helper.h"
 #include "tests/unit/egd_rig.h"
 
 #define SAY(rig, fd, literal) egd_rig_say(rig, fd, literal, sizeof(literal) - 1)
@@ -30,21 +30,22 @@ struct channel {
 static int
 begin(void **state)
 {
+	static struct helper connector;
 	struct egd_rig *rig;
 
 	if (egd_rig_begin(state) != 0)
 		return -1;
 	rig = *state;
-	rig->given = chmod(rig->dir, 0755) == 0 ? connector_start(rig->dir) : -1;
 	sprintf(rig->config.address, "xen:%s", rig->dir);
-	return rig->given < 0;
+	rig->connector = &connector;
+	return chmod(rig->dir, 0755) != 0 || connect_helper_start(&connector, NULL, rig->dir) != 0;
 }
 
-/* The connector is our only child. */
 static int
 end(void **state)
 {
-	return egd_rig_end(state) != 0 || wait(NULL) < 0;
+	helper_stop(((struct egd_rig *)*state)->connector);
+	return egd_rig_end(state);
 }
 
 static void
@@ -70,6 +71,16 @@ static void
 expect(struct egd_rig *rig, struct channel *channel)
 {
 	egd_rig_until(rig, is_taken, channel);
+}
+
+/* The helper closes its copy of the connection a moment after it has sent it. */
+static bool
+has_ended(void *arg)
+{
+	const struct channel *channel = arg;
+	char byte;
+
+	return recv(channel->fd, &byte, 1, MSG_DONTWAIT) == 0;
 }
 
 static void
@@ -153,7 +164,7 @@ who_speaks_no_egd_is_left_and_tried_again(void **state)
 	egd_rig_put(rig, 4);
 	expect(rig, &guest);
 	SAY(rig, guest.fd, "login: ");
-	egd_rig_hears_the_end(rig, guest.fd);
+	egd_rig_until(rig, has_ended, &guest);
 	close(guest.fd);
 	assert_int_equal(egd_rig_status(rig).ended[EGD_END_UNKNOWN], 1);
 	assert_int_equal(chmod(guest.path, 0640), 0);
@@ -230,15 +241,17 @@ it_does_not_start_without_a_connector(void **state)
 {
 	struct egd_rig *rig = *state;
 
-	assert_true(egd_server_start(rig->base, rig->pool, &rig->config, -1, -1, &rig->server) < 0);
+	assert_true(egd_server_start(rig->base, rig->pool, &rig->config, -1, NULL, -1,
+				     &rig->server) < 0);
 	assert_null(rig->server);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	static const struct helper_role *const roles[] = {&connect_helper_role, NULL};
 	const struct CMUnitTest tests[] = {
 		TEST(guests_are_connected_to_whenever_they_come),
 		TEST(a_guest_that_is_started_anew_is_connected_to_again),
@@ -250,5 +263,7 @@ main(void)
 		TEST(it_does_not_start_without_a_connector),
 	};
 
+	(void)argc;
+	helper_main(roles, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

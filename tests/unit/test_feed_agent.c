@@ -14,7 +14,7 @@
 #include "guest/exit.h"
 #include "guest/report.h"
 #include "guest/seed.h"
-#include "priv/keeper.h"
+#include "priv/rng_helper.h"
 #include "tests/unit/log_lines.h"
 #include "tests/unit/stopped_clock.h"
 
@@ -28,6 +28,7 @@ static struct rig {
 	struct upstreams upstreams;
 	struct urges urges;
 	struct options options;
+	struct helper helper;
 	/* What happens. */
 	unsigned fetches_failing; /* the first ones */
 	unsigned clones;          /* noticed at the end of so many fetches, from the first on */
@@ -82,11 +83,12 @@ urges_wait(struct urges *u, uint64_t ms, bool kernel)
 }
 
 int
-keeper_feed_and_wait(int fd, const uint8_t *bytes, size_t len, unsigned bits, bool reseed)
+rng_helper_feed_and_wait(struct helper *helper, const uint8_t *bytes, size_t len, unsigned bits,
+			 bool reseed)
 {
 	int result = rig.results[rig.feeds];
 
-	assert_int_equal(fd, 7);
+	assert_ptr_equal(helper, &rig.helper);
 	assert_int_equal(len, BYTES);
 	assert_in_range(rig.feeds, 0, 7);
 	rig.fed[rig.feeds++] = (struct feed){bytes[0], bits, reseed};
@@ -94,10 +96,10 @@ keeper_feed_and_wait(int fd, const uint8_t *bytes, size_t len, unsigned bits, bo
 }
 
 int
-seed_feed(const struct options *options, int keeper)
+seed_feed(const struct options *options, struct helper *helper)
 {
 	assert_ptr_equal(options, &rig.options);
-	assert_int_equal(keeper, 7);
+	assert_ptr_equal(helper, &rig.helper);
 	rig.seeds++;
 	return FEED_EXIT_OK;
 }
@@ -130,7 +132,7 @@ set_up(void **unused)
 static int
 run_agent(void)
 {
-	return agent_run(&rig.options, &rig.upstreams, 7,
+	return agent_run(&rig.options, &rig.upstreams, &rig.helper,
 			 rig.options.mode == MODE_FEED ? &rig.urges : NULL);
 }
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The feed of the kernel, with the test as its keeper: it takes the orders and gives the answers.
- */
+/* The feed of the kernel, with the test as its helper: it takes the requests and answers them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +14,7 @@
 
 #include "base/secret.h"
 #include "kernel/feed.h"
+#include "priv/rng_helper.h"
 #include "tests/unit/stack_scan.h"
 #include "tests/unit/stopped_clock.h"
 
@@ -24,7 +24,11 @@
 struct rig {
 	struct event_base *base;
 	struct pool *pool;
-	int ends[2]; /* the feed's, the keeper's */
+	struct helper rng; /* with the feed's end of the socket */
+	struct helper none;
+	struct helper_role role;
+	int helper;      /* its end */
+	uint32_t number; /* of the last request */
 	unsigned credit;
 	struct kernel_feed *feed;
 	uint8_t next; /* of the stream: 0, 1, 2... */
@@ -41,11 +45,9 @@ rig_credit(void *arg)
 static void
 start_as(struct rig *r, bool credit, size_t bytes, uint64_t interval_ms)
 {
-	const struct kernel_env env = {.base = r->base,
-				       .pool = r->pool,
-				       .keeper = credit ? r->ends[0] : -1,
-				       .credit = rig_credit,
-				       .arg = r};
+	struct helper *rng = credit ? &r->rng : &r->none;
+	const struct kernel_env env = {
+		.base = r->base, .pool = r->pool, .rng = rng, .credit = rig_credit, .arg = r};
 	const struct kernel_config config = {
 		.bytes = bytes, .interval_ms = interval_ms, .credit = credit};
 
@@ -67,13 +69,20 @@ set_up(void **state)
 					   .max_handles = 8,
 					   .max_waiters = 8};
 	struct rig *r = calloc(1, sizeof(*r));
+	int ends[2];
 
 	*state = r;
 	r->credit = 7;
 	r->base = event_base_new();
 	r->pool = pool_new(&config);
-	return r->base == NULL || r->pool == NULL ||
-	       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, r->ends) != 0;
+	if (r->base == NULL || r->pool == NULL ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) != 0)
+		return -1;
+	r->role = rng_helper_role;
+	r->none = HELPER_NONE;
+	r->rng = (struct helper){.role = &r->role, .fd = ends[0], .pidfd = -1};
+	r->helper = ends[1];
+	return 0;
 }
 
 static int
@@ -82,9 +91,9 @@ tear_down(void **state)
 	struct rig *r = *state;
 
 	kernel_feed_free(&r->feed);
-	close(r->ends[0]);
-	if (r->ends[1] >= 0)
-		close(r->ends[1]);
+	helper_stop(&r->rng);
+	if (r->helper >= 0)
+		close(r->helper);
 	pool_free(&r->pool);
 	event_base_free(r->base);
 	free(r);
@@ -106,7 +115,9 @@ put(struct rig *r, size_t len)
 static bool
 ordered(struct rig *r)
 {
-	r->message_len = recv(r->ends[1], r->message, sizeof(r->message), 0);
+	r->message_len = recv(r->helper, r->message, sizeof(r->message), 0);
+	if (r->message_len > 0)
+		memcpy(&r->number, r->message, sizeof(r->number));
 	return r->message_len > 0;
 }
 
@@ -143,7 +154,12 @@ status_of(const struct rig *r)
 static struct kernel_status
 answer(struct rig *r, int32_t result)
 {
-	assert_int_equal(send(r->ends[1], &result, sizeof(result), 0), sizeof(result));
+	const struct {
+		uint32_t number;
+		int32_t result;
+	} message = {r->number, result};
+
+	assert_int_equal(send(r->helper, &message, sizeof(message), 0), sizeof(message));
 	event_base_loop(r->base, EVLOOP_NONBLOCK);
 	return status_of(r);
 }
@@ -256,7 +272,7 @@ feeds_at_once_when_it_is_told(void **state)
 	assert_int_equal(answer(r, 0).feeds, 3);
 }
 
-/* What the keeper had already may be another clone's, too. */
+/* What the helper had already may be another clone's, too. */
 static void
 feeds_again_after_what_was_under_way_when_it_is_told(void **state)
 {
@@ -294,17 +310,17 @@ totals_of(const struct rig *r)
 	return totals;
 }
 
-/* The keeper has ended before the first order. */
+/* The helper has ended before the first request. */
 static void
-a_keeper_that_has_gone_costs_the_credit_and_nothing_else(void **state)
+a_helper_that_has_gone_costs_the_credit_and_nothing_else(void **state)
 {
 	struct rig *r = *state;
 	struct kernel_status status;
 
 	put(r, RESERVE + 128);
 	start(r, 64, 3600000);
-	close(r->ends[1]);
-	r->ends[1] = -1;
+	close(r->helper);
+	r->helper = -1;
 	status = await_feeds(r, 1);
 	assert_int_equal(status.failures, 1);
 	assert_int_equal(status.account.lost, 64);
@@ -316,24 +332,41 @@ a_keeper_that_has_gone_costs_the_credit_and_nothing_else(void **state)
 
 /* What was handed over before stays delivered, and nothing more is taken of so little. */
 static void
-a_keeper_that_goes_while_bytes_are_waited_for_loses_none(void **state)
+a_helper_that_goes_while_bytes_are_waited_for_loses_none(void **state)
 {
 	struct rig *r = *state;
 
 	r->credit = 0;
 	put(r, 64);
 	start(r, 64, 1);
+	await_order(r);
 	(void)answer(r, 0);
 	while (totals_of(r).waiters == 0) /* on a busy machine it is one already */
 		event_base_loop(r->base, EVLOOP_ONCE);
-	close(r->ends[1]);
-	r->ends[1] = -1;
+	close(r->helper);
+	r->helper = -1;
 	event_base_loop(r->base, EVLOOP_NONBLOCK);
 	put(r, 64);
 	assert_int_equal(totals_of(r).delivered, 64);
 	assert_int_equal(totals_of(r).lost, 0);
 	assert_int_equal(totals_of(r).level, 64);
 	assert_int_equal(totals_of(r).waiters, 0);
+}
+
+static void
+a_helper_that_does_not_answer_costs_the_credit_and_nothing_else(void **state)
+{
+	struct rig *r = *state;
+	struct kernel_status status;
+
+	r->role.timeout_s = 0;
+	put(r, RESERVE + 128);
+	start(r, 64, 3600000);
+	status = await_feeds(r, 1);
+	assert_int_equal(status.account.lost, 64);
+	assert_int_equal(status.account.delivered, 64);
+	assert_string_equal(status.credit, "none: its process has ended");
+	assert_int_equal(r->rng.fd, -1);
 }
 
 /* EPERM is the answer to RNDADDENTROPY without the capability; it does not go away. */
@@ -360,7 +393,7 @@ without_the_capability_it_asks_once_and_mixes_from_then_on(void **state)
 /* ---- without credit ---- */
 
 static void
-mixes_without_credit_and_without_a_keeper(void **state)
+mixes_without_credit_and_without_a_helper(void **state)
 {
 	struct rig *r = *state;
 	struct kernel_status status;
@@ -506,10 +539,11 @@ main(void)
 		TEST(a_new_measure_holds_from_the_next_feed_on),
 		TEST(feeds_at_once_when_it_is_told),
 		TEST(feeds_again_after_what_was_under_way_when_it_is_told),
-		TEST(a_keeper_that_has_gone_costs_the_credit_and_nothing_else),
-		TEST(a_keeper_that_goes_while_bytes_are_waited_for_loses_none),
+		TEST(a_helper_that_has_gone_costs_the_credit_and_nothing_else),
+		TEST(a_helper_that_does_not_answer_costs_the_credit_and_nothing_else),
+		TEST(a_helper_that_goes_while_bytes_are_waited_for_loses_none),
 		TEST(without_the_capability_it_asks_once_and_mixes_from_then_on),
-		TEST(mixes_without_credit_and_without_a_keeper),
+		TEST(mixes_without_credit_and_without_a_helper),
 		TEST(a_pool_below_its_reserve_feeds_nothing),
 		TEST(feeds_nothing_while_a_reader_waits),
 		TEST(one_that_waits_can_be_stopped),

@@ -24,7 +24,7 @@
 #include "guest/agent.h"
 #include "guest/report.h"
 #include "guest/seed.h"
-#include "priv/keeper.h"
+#include "priv/rng_helper.h"
 
 #define CLONED "5,365,9587907,-;random: crng reseeded due to virtual machine fork\n"
 #define OTHER "6,364,9587000,-;e1000: link is up\n"
@@ -82,7 +82,7 @@ RAND_poll(void)
 static struct {
 	unsigned fetches, feeds;
 	uint64_t fetch_ms; /* how long one takes */
-	uint64_t end_ms;   /* when the keeper ends, and with it the agent */
+	uint64_t end_ms;   /* when the helper ends, and with it the agent */
 	uint64_t fed_ms[FEEDS_MAX];
 } world;
 
@@ -101,10 +101,10 @@ upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len)
 }
 
 int
-keeper_feed_and_wait(int keeper, const uint8_t *bytes, size_t len, unsigned credit_bits,
-		     bool reseed)
+rng_helper_feed_and_wait(struct helper *helper, const uint8_t *bytes, size_t len,
+			 unsigned credit_bits, bool reseed)
 {
-	(void)keeper, (void)bytes, (void)len, (void)credit_bits, (void)reseed;
+	(void)helper, (void)bytes, (void)len, (void)credit_bits, (void)reseed;
 	if (now_ms >= world.end_ms)
 		return -EPIPE;
 	assert_in_range(world.feeds, 0, FEEDS_MAX - 1);
@@ -120,9 +120,9 @@ report_write(const struct report *report, const char *path)
 }
 
 int
-seed_feed(const struct options *options, int from_keeper)
+seed_feed(const struct options *options, struct helper *helper)
 {
-	(void)options, (void)from_keeper;
+	(void)options, (void)helper;
 	return 0;
 }
 
@@ -133,7 +133,7 @@ run_until(uint64_t ms, uint64_t interval_ms)
 	struct upstreams upstreams = {0};
 
 	world.end_ms = ms;
-	(void)agent_run(&options, &upstreams, -1, &urges);
+	(void)agent_run(&options, &upstreams, NULL, &urges);
 }
 
 static int
@@ -174,7 +174,7 @@ clone_is_fed_at_once_and_bytes_on_their_way_are_replaced(void **state)
 	run_until(begun_ms + 1, 60000);
 	assert_int_equal(world.feeds, 1);
 	assert_int_equal(world.fetches,
-			 3); /* two for this feed, and one when the keeper has ended */
+			 3); /* two for this feed, and one when the helper has ended */
 	assert_int_equal(world.fed_ms[0], begun_ms);
 	assert_int_equal(reseeds, 1);
 }

@@ -10,19 +10,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "base/net.h"
-#include "priv/connector.h"
+#include "priv/connect_helper.h"
 #include "tests/unit/folder.h"
 
 #define PATIENCE_MS 20000
 
 struct rig {
-	char dir[FOLDER_MAX], path[FOLDER_MAX + CONNECTOR_NAME_MAX];
-	int connector, listener;
+	char dir[FOLDER_MAX], path[FOLDER_MAX + CONNECT_HELPER_NAME_MAX];
+	struct helper helper;
+	int listener;
 };
 
 static void
@@ -41,46 +41,43 @@ set_up(void **state)
 	rig = (struct rig){.listener = -1};
 	if (!folder_make(rig.dir) || chmod(rig.dir, 0755) != 0)
 		return -1;
-	rig.connector = connector_start(rig.dir);
 	*state = &rig;
-	return rig.connector < 0;
+	return connect_helper_start(&rig.helper, NULL, rig.dir);
 }
 
-/* The connector is our only child. */
 static int
 tear_down(void **state)
 {
 	struct rig *rig = *state;
 
-	close(rig->connector);
+	helper_stop(&rig->helper);
 	if (rig->listener >= 0) {
 		close(rig->listener);
 		unlink(rig->path);
 	}
 	rmdir(rig->dir);
-	return wait(NULL) < 0;
+	return 0;
 }
 
 static int
-answer_of(struct rig *rig, char ret_name[static CONNECTOR_NAME_MAX])
+answer_of(struct rig *rig, char ret_name[static CONNECT_HELPER_NAME_MAX])
 {
-	struct pollfd one = {.fd = rig->connector, .events = POLLIN};
+	struct pollfd one = {.fd = rig->helper.fd, .events = POLLIN};
 
 	assert_int_equal(poll(&one, 1, PATIENCE_MS), 1);
-	return connector_answer(rig->connector, ret_name);
+	return connect_helper_answer(&rig->helper, ret_name);
 }
 
-/* It becomes nobody, who may not connect: what it keeps of root lets it. */
 static void
 connects_where_only_the_owner_may(void **state)
 {
 	struct rig *rig = *state;
-	char name[CONNECTOR_NAME_MAX], byte = 0;
+	char name[CONNECT_HELPER_NAME_MAX], byte = 0;
 	struct address peer;
 	int ours, theirs;
 
 	listen_at(rig, "ekey-guest");
-	assert_int_equal(connector_order(rig->connector, "ekey-guest"), 0);
+	assert_int_equal(connect_helper_request(&rig->helper, "ekey-guest"), 0);
 	ours = answer_of(rig, name);
 	assert_true(ours >= 0);
 	assert_string_equal(name, "ekey-guest");
@@ -97,21 +94,21 @@ static void
 says_why_it_cannot_connect(void **state)
 {
 	struct rig *rig = *state;
-	char name[CONNECTOR_NAME_MAX];
+	char name[CONNECT_HELPER_NAME_MAX];
 
-	assert_int_equal(connector_order(rig->connector, "ekey-away"), 0);
+	assert_int_equal(connect_helper_request(&rig->helper, "ekey-away"), 0);
 	assert_int_equal(answer_of(rig, name), -ENOENT);
 	assert_string_equal(name, "ekey-away");
-	assert_int_equal(connector_answer(rig->connector, name), -EAGAIN);
+	assert_int_equal(connect_helper_answer(&rig->helper, name), -EAGAIN);
 	assert_string_equal(name, "");
 }
 
 static void
 ends_at_a_name_that_is_not_for_it(struct rig *rig, const char *order)
 {
-	char name[CONNECTOR_NAME_MAX];
+	char name[CONNECT_HELPER_NAME_MAX];
 
-	assert_int_equal(connector_order(rig->connector, order), 0);
+	assert_int_equal(connect_helper_request(&rig->helper, order), 0);
 	assert_int_equal(answer_of(rig, name), -EPIPE);
 	assert_string_equal(name, "");
 }
@@ -132,13 +129,16 @@ takes_no_other_directory(void **state)
 static void
 a_directory_that_is_not_there_is_said_at_once(void **state)
 {
+	struct helper helper;
+
 	(void)state;
-	assert_int_equal(connector_start("/nowhere/at/all"), -ENOENT);
+	assert_int_equal(connect_helper_start(&helper, NULL, "/nowhere/at/all"), -ENOENT);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	static const struct helper_role *const roles[] = {&connect_helper_role, NULL};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(connects_where_only_the_owner_may, set_up,
 						tear_down),
@@ -148,5 +148,7 @@ main(void)
 		cmocka_unit_test(a_directory_that_is_not_there_is_said_at_once),
 	};
 
+	(void)argc;
+	helper_main(roles, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

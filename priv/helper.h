@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Helpers: processes of ours that do one kind of privileged, slow or risky act for a daemon that
+ * gives up its privileges and must not wait. A helper is this program executed anew
+ * (/proc/self/exe) in a role, so that it has no copy of our memory and no file but its socket and
+ * stderr. It takes requests of one size, each answered once and in order, keeps at most one
+ * capability, and is confined to its role's system calls. It ends when its socket is closed;
+ * signals to a process group do not end it.
+ */
+#ifndef PRIV_HELPER_H
+#define PRIV_HELPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "priv/sandbox.h"
+
+#define HELPER_MESSAGE_MAX 2048 /* bytes of a request or an answer */
+#define HELPER_NO_CAPABILITY (-1)
+
+struct helper_role {
+	const char *name; /* of the process, up to 15 characters */
+	const char *does; /* for people: what acts, within which limits */
+	int capability;   /* its number in <linux/capability.h>, or HELPER_NO_CAPABILITY */
+	size_t request_size, answer_size;
+	unsigned timeout_s; /* of a request; a helper that takes longer is killed */
+	struct sandbox sandbox;
+	/* Opens, with all privileges, what act() needs: an fd, 0, or -errno. NULL: nothing. */
+	int (*prepare)(const char *argument);
+	/*
+	 * Acts. `prepared` is of prepare(), or -errno when the helper could not be confined, and
+	 * then it answers with that and does nothing. `fd` came with the request (-1: none);
+	 * *ret_fd goes with the answer; both are closed by the caller. False: a request that is not
+	 * allowed, at which the helper ends.
+	 */
+	bool (*act)(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd);
+};
+
+struct helper {
+	const struct helper_role *role;
+	int fd; /* readable when there is an answer, or the helper has ended; -1: there is none */
+	int pidfd;               /* -1: there is none */
+	uint32_t sent, received; /* numbers of messages */
+};
+
+#define HELPER_NONE ((struct helper){.fd = -1, .pidfd = -1})
+
+/*
+ * The first call of main() in each program that starts helpers: does not return in a helper.
+ * `roles` ends with NULL.
+ */
+void helper_main(const struct helper_role *const roles[], char *const argv[]);
+
+/*
+ * Starts one. Started by root it becomes `user` (NULL: stays root), else it is of our user. A role
+ * with a capability is started before we give ours up. 0 or -errno; what it lacks itself, its
+ * answers tell.
+ */
+int helper_start(struct helper *ret, const struct helper_role *role, const char *user,
+		 const char *argument);
+
+/* Sends a request, with `fd` unless that is -1; does not wait. 0 or -errno; -EPIPE: there is
+ * no helper. */
+int helper_send(struct helper *helper, const void *request, int fd);
+
+/*
+ * The next answer. 0; -EAGAIN: not yet; -EPIPE: the helper has ended, or sent what is none. *ret_fd
+ * (close-on-exec) is the caller's; -1: none came.
+ */
+int helper_receive(struct helper *helper, void *ret_answer, int *ret_fd);
+
+/* Whether all requests are answered. */
+bool helper_is_idle(const struct helper *helper);
+
+/* Sends, and waits for the answer; kills the helper when none comes in time: -ETIMEDOUT. */
+int helper_call(struct helper *helper, const void *request, void *ret_answer);
+
+/* Kills it, whatever it does. Of HELPER_NONE, too. */
+void helper_stop(struct helper *helper);
+
+/* Lets it do what was requested, and end. */
+void helper_release(struct helper *helper);
+
+#endif
