@@ -28,6 +28,7 @@
 #include "daemon/reload.h"
 #include "daemon/seeds.h"
 #include "daemon/status.h"
+#include "egd/listener.h"
 #include "priv/capability.h"
 
 /*
@@ -543,6 +544,25 @@ check_control(const char *control)
 	return result == 0;
 }
 
+/* Whether the directory of a Unix socket is there, or is that of the control socket. */
+static bool
+check_listen(const struct config *config, const struct egd_listen_config *listen)
+{
+	const char *path = egd_listener_path(listen->address);
+	char dir[EGD_ADDRESS_MAX], control[CONFIG_SOCKET_MAX];
+	int result = 0;
+
+	if (path != NULL) {
+		directory_of(path, dir, sizeof(dir));
+		directory_of(config->control, control, sizeof(control));
+		result = strcmp(dir, control) == 0 ? 0 : look_for_directory(dir);
+	}
+	if (result < 0)
+		log_err("listen %s: %s: %s: %s", listen->name, listen->address, dir,
+			strerror(-result));
+	return egd_server_check(listen) && result == 0;
+}
+
 static bool
 check_user(const char *user)
 {
@@ -563,7 +583,7 @@ check_machine(const struct config *config)
 	good = devices_check(config) && good;
 	good = tls_process_check(config) && good;
 	for (size_t i = 0; i < config->listen_count; i++)
-		good = egd_server_check(&config->listens[i]) && good;
+		good = check_listen(config, &config->listens[i]) && good;
 	return good;
 }
 

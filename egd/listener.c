@@ -67,6 +67,14 @@ egd_listener_given_name(const char *address)
 }
 
 const char *
+egd_listener_path(const char *address)
+{
+	const char *rest;
+
+	return kind_of(address, &rest) == KIND_UNIX ? rest : NULL;
+}
+
+const char *
 egd_listener_xen_directory(const char *address)
 {
 	const char *rest;
@@ -404,9 +412,9 @@ egd_listener_open(const struct egd_listen_config *config, int given, int previou
 void
 egd_listener_close(const char *address, int fd)
 {
-	const char *rest;
+	const char *path = egd_listener_path(address);
 
 	close(fd);
-	if (kind_of(address, &rest) == KIND_UNIX)
-		net_unix_unlink(rest);
+	if (path != NULL)
+		net_unix_unlink(path);
 }

@@ -27,6 +27,9 @@ const char *egd_listener_missing(const struct egd_listen_config *config);
 /* The NAME of systemd:NAME, whose socket somebody has to give; NULL for all others. */
 const char *egd_listener_given_name(const char *address);
 
+/* The PATH of unix:PATH; NULL for all others. */
+const char *egd_listener_path(const char *address);
+
 /* The DIRECTORY of xen:DIRECTORY, where nobody listens (egd/xen.h); NULL for all others. */
 const char *egd_listener_xen_directory(const char *address);
 

@@ -30,6 +30,7 @@ MISSING = {
     "[listen a]\naddress = unix:/run/a\nowner = no-user\n": "listen a: owner = no-user: ",
     "[listen a]\naddress = unix:/run/a\nowner = root:no-group\n": "owner = root:no-group: ",
     "[listen a]\naddress = unix:/run/a\nowner = :no-group\n": "owner = :no-group: ",
+    "[listen a]\naddress = unix:/none/a\n": "listen a: unix:/none/a: /none: No such file",
     "[device a]\npath = /none/random\n": "/none/random: its directory /none/: ",
     "[device a]\npath = /etc/passwd/random\n": "Not a directory",
     "[daemon]\nuser = no-user\n": "user = no-user: no such user",
@@ -57,7 +58,8 @@ def test_check_names_all_that_is_missing_at_once(house):
 
 def test_check_knows_that_the_daemon_makes_the_directory_of_its_socket(house):
     house.control = house.path / "run" / "control"
-    house.write_config(house.device_section(path=house.path / "run" / "random"))
+    house.write_config(house.device_section(path=house.path / "run" / "random"),
+                       f"[listen a]\naddress = unix:{house.path}/run/egd\n")
     result = check(house)
     assert (result.returncode, result.stderr) == (0, "")
 
