@@ -97,6 +97,19 @@ net_unix_unlink(const char *path)
 	(void)net_unix_remove(path, false);
 }
 
+void
+net_unix_discard(int fd)
+{
+	struct sockaddr_un at = {0};
+	socklen_t len = sizeof(at) - 1; /* a NUL stays behind the longest path */
+	bool has_path = getsockname(fd, (struct sockaddr *)&at, &len) == 0 &&
+			at.sun_family == AF_UNIX && at.sun_path[0] == '/';
+
+	close(fd);
+	if (has_path)
+		(void)net_unix_remove(at.sun_path, true);
+}
+
 /*
  * It has its mode from the first moment on, as fchmod(2) and the umask make it: to change it by its
  * path would be to change what others may have put there in the meantime.

@@ -22,6 +22,12 @@ int net_unix_chmod(const char *path, mode_t mode);
 int net_unix_chown(const char *path, uid_t uid, gid_t gid);
 void net_unix_unlink(const char *path);
 
+/*
+ * Closes a socket that nobody else has open; one that listened at a path, and is dead now, is
+ * removed there.
+ */
+void net_unix_discard(int fd);
+
 /* Returns a connected fd, or -errno (-EAGAIN when the peer's backlog is full). */
 int net_unix_connect(const char *path);
 

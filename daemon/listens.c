@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/parts.h"
 #include "daemon/row.h"
@@ -96,8 +96,8 @@ take_previous(struct daemon *d, size_t i)
 
 	if (fd < 0 || egd_listener_resumes(config, fd))
 		return fd;
-	close(fd);
 	remove_from_store(d, i);
+	net_unix_discard(fd);
 	return -1;
 }
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/net.h"
 
 #define NAME FD_STORE_PREFIX "starts"
 #define DEVICE FD_STORE_PREFIX "device."
@@ -133,9 +134,11 @@ device_of(const char *stored, char ret[static FD_STORE_NAME_MAX])
 static void
 discard_one(struct fd_store *store, const char *stored)
 {
-	close(fd_store_take(store, stored));
+	int fd = fd_store_take(store, stored);
+
 	fd_store_remove(store, stored);
 	(void)fd_store_wait(store);
+	net_unix_discard(fd);
 	log_info("discarded %s, which a previous daemon stored: it is not configured", stored);
 }
 

@@ -430,6 +430,16 @@ def test_a_listener_that_gives_up_its_address_is_not_in_the_way(start_managed, s
         assert (rows["listen a"]["class"], rows["listen b"]["class"]) == ("direct", "direct"), daemon.log()
 
 
+def test_a_listener_that_is_not_resumed_leaves_nothing_at_its_path(start_managed, start_sim, place):
+    """Its path is another one; then it is not configured any more."""
+    daemon = start_managed(sim=start_sim())
+    config = daemon.config.read_text()
+    for text, there in (egd.section(f"unix:{place}/a"), {"a"}), (egd.section(f"unix:{place}/b"), {"b"}), ("", set()):
+        daemon.config.write_text(config + text)
+        succeed(daemon, restart)
+        assert {"a", "b"} & set(os.listdir(place)) == there
+
+
 def test_a_listener_whose_path_was_removed_is_bound_anew(start_managed, start_sim, place):
     daemon = start_managed(sim=start_sim())
     daemon.config.write_text(daemon.config.read_text() + egd.section(f"unix:{place}/egd"))
