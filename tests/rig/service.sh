@@ -247,6 +247,19 @@ fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = cuse/' $conf
 	return $status
 }
+# ekey-tls's socket is for the daemon's user; with the mount that is root, who may connect all the same.
+fuse_drop_in_lets_the_daemon_ask_for_tls() {
+	echo "guest:$(printf '%064d' 1)" >/etc/ekey-random/psk
+	chgrp ekey-tls /etc/ekey-random/psk && chmod 640 /etc/ekey-random/psk
+	sed -i 's/^via = .*/via = fuse/' $conf
+	drop_in "[listen tls]
+address = tls:127.0.0.1:8889
+psk = /etc/ekey-random/psk" && ekey-feed --check --from tls:127.0.0.1:8889 --psk /etc/ekey-random/psk
+	status=$?
+	drop_out
+	sed -i 's/^via = .*/via = cuse/' $conf
+	return $status
+}
 
 # ---- with a device, by FUSE ----
 first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
@@ -306,6 +319,7 @@ drop_out
 promise containers_drop_in_keeps_the_folder containers_drop_in_keeps_the_folder
 drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
+promise fuse_drop_in_lets_the_daemon_ask_for_tls fuse_drop_in_lets_the_daemon_ask_for_tls
 
 # The stream begins anew with the key.
 systemctl stop $service
