@@ -97,8 +97,6 @@ orders_rekey_start(void *arg, const struct ctl_request *request)
 		return BUSY;
 	d->rekey.ticket = request->ticket;
 	d->rekey.source = begin_rekey(d, serial, mac);
-	if (d->rekey.source == NULL)
-		d->rekey.ticket = 0;
 	return d->rekey.source != NULL ? ctl_later : NO_SUCH_KEY;
 }
 

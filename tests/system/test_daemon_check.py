@@ -64,6 +64,13 @@ def test_check_knows_that_the_daemon_makes_the_directory_of_its_socket(house):
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_check_knows_that_a_socket_can_be_in_the_root(house):
+    house.control = pathlib.Path("/control")
+    house.write_config(house.device_section())
+    result = check(house)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_check_warns_of_a_file_that_asks_for_nothing(house):
     for text, warns in ("", True), ("[pool]\nsize = 8KiB\n", True), ("[kernel]\n", False):
         house.config.write_text(text)
