@@ -183,6 +183,43 @@ def test_a_configuration_becomes_one_that_the_daemon_takes(place, conf):
     assert live(text) == CALLS[conf] + DEVICE, text
 
 
+HINT = "left out: "
+ITSELF = "the key says its serial number itself: it is left out"
+FOUND = "every Entropy Key that is plugged in is found by itself"
+UNIT = "`ekeyctl unit` prints what the service needs for it"
+BYTES = "as many bytes as do good, when the kernel asks and by the clock;"
+# A call, and the beginnings of all that is said of it.
+COMMENTS = {
+    f'AddEntropyKey("/dev/ttyS1", "{SERIAL}")': [ITSELF],
+    f'AddEntropyKey("/dev/ttyACM0", "{SERIAL}")': [],
+    'AddEntropyKey("/dev/ttyS1")': [],
+    'AddEntropyKey("/dev/ttyS1", "12")': [HINT],
+    'AddEntropyKey("/dev/ttyACM0", "12")': [HINT, FOUND],
+    'AddEntropyKeys "/dev/entropykey"\nAddEntropyKeys "/x"': [FOUND, "address = usb, above, has it already"],
+    'SetOutputToKernel(7)': [BYTES, UNIT],
+    'SetOutputToKernel(9)': [BYTES, UNIT, "each byte is credited with 7 bits"],
+    'SetOutputToKernel()': [BYTES, UNIT],
+    'SetOutputToFile "/f"': ["no counterpart: take as much as you need", "    head -c 1000000 /dev/ekey-random >/f"],
+    'Keyring "/k"': ["copy it, since removing ekeyd deletes it:", "    install -m 0640 -g ekey-random /k "],
+    "Daemonise(true)": ["no counterpart: the daemon stays in the foreground"],
+    "TCPControlSocket(1)": ["no counterpart: there is no control over TCP"],
+    'UnixControlSocket "/x"': ["the control socket is /run/ekey-random/control"],
+    "Shutdown()": ["no counterpart: it is an order to a running ekeyd"],
+    "EGDTCPSocket(8888)": [UNIT],
+    "EGDUnixSocket '/run/e'": ["`ekeyctl unit` prints what the service needs for other directories"],
+    "EGDUnixSocket()": ["not understood: something is missing there"],
+}
+
+
+@pytest.mark.parametrize("conf", COMMENTS)
+def test_what_is_said_of_a_call_is_what_became_of_it(place, conf):
+    path = place / "ekeyd.conf"
+    path.write_text(conf)
+    said = re.findall(r"^;   (.*)$", imported(path), re.M)
+    assert len(said) == len(COMMENTS[conf]), said
+    assert all(line.startswith(begin) for line, begin in zip(said, COMMENTS[conf])), said
+
+
 def test_more_than_the_daemon_takes_is_left_off(place):
     conf = place / "ekeyd.conf.dpkg-old"
     conf.write_text("".join(f"EGDTCPSocket({port})\n" for port in range(9000, 9040)))
