@@ -205,6 +205,26 @@ every_key_of_the_kernel_and_of_the_agent_too(void **state)
 	assert_string_equal(c.agent_allow, "10.0.0.0/8");
 }
 
+static void
+the_longest_value_leaves_its_neighbour_alone(void **state)
+{
+	char text[64 + CONFIG_USER_MAX] = "[daemon]\nkeyring = /k\nuser = ";
+	struct config c;
+	struct config_errors errors;
+	size_t len = strlen(text);
+
+	(void)state;
+	memset(text + len, 'u', CONFIG_USER_MAX - 1);
+	assert_true(config_parse(text, len + CONFIG_USER_MAX - 1, &c, &errors));
+	assert_int_equal(strlen(c.user), CONFIG_USER_MAX - 1);
+	assert_string_equal(c.keyring, "/k");
+	text[len + CONFIG_USER_MAX - 1] = 'u';
+	assert_false(config_parse(text, len + CONFIG_USER_MAX, &c, &errors));
+	assert_string_equal(errors.at[0].text + strlen(errors.at[0].text) -
+				    strlen("it is too long"),
+			    "it is too long");
+}
+
 /* One byte more or less is an error: see `bad`. */
 static void
 the_least_and_the_most_of_each_limit_are_good(void **state)
@@ -678,6 +698,7 @@ main(void)
 		cmocka_unit_test(every_key_arrives_where_it_belongs),
 		cmocka_unit_test(every_key_of_an_egd_server_too),
 		cmocka_unit_test(every_key_of_the_kernel_and_of_the_agent_too),
+		cmocka_unit_test(the_longest_value_leaves_its_neighbour_alone),
 		cmocka_unit_test(the_least_and_the_most_of_each_limit_are_good),
 		cmocka_unit_test(every_key_of_a_listener_too),
 		cmocka_unit_test(empty_file_has_defaults_and_publishes_nothing),
