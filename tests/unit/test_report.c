@@ -55,6 +55,7 @@ set_up(void **state)
 	subcodes('K', 12, 12);
 	subcodes('E', 0, 4095);
 	census.types['k'].authentic = census.types['I'].authentic = 3;
+	census.shapes[0] = (struct census_shape){.type = 'I', .count = 3, .text = "T0 V0"};
 	key = (struct source_status){
 		.serves = true,
 		.ekey = {.census = &census,
