@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import termios
 
 import pytest
 
@@ -56,6 +57,18 @@ def test_reader_gets_the_stream_of_a_key_on_a_tty(house):
     house.write_config(house.source(address=f"{house.path}/tty"), house.device_section())
     house.start_daemon()
     assert house.read(300_000) == expected(SEED, 0, 300_000)
+
+
+def test_a_tty_is_as_it_was_when_the_daemon_has_stopped(house):
+    master, line = os.openpty()
+    before = termios.tcgetattr(line)
+    house.write_config(house.source(address=os.ttyname(line)))
+    daemon = house.start_daemon()
+    wait_until(lambda: termios.tcgetattr(line) != before, "the line is raw")
+    assert stop(daemon) < 1
+    assert termios.tcgetattr(line) == before
+    os.close(master)
+    os.close(line)
 
 
 def test_stops_within_a_second_with_readers_blocked(house):
