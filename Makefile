@@ -298,16 +298,16 @@ test-xen: ## all kinds of guests of Xen get their entropy from dom0, in QEMU: mi
 	$(again) all test-programs
 	$(Q)EKEY_XEN=all $(suites) xen
 
-soak-handover: ## fifty kills and fifty restarts under readers of each device, and under guests of QEMU
+soak-handover: ## fifty kills and fifty restarts under readers of each device, and under guests of QEMU, whose requests wait
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
-	$(Q)ROUNDS=50 EKEY_CUSE_BLOCKS=200000 $(suites) guest \
-		-k "handover- or cuse-never_twice or and_readers_outlive"
+	$(Q)PYTEST_ADDOPTS=-rP ROUNDS=50 STOPPED_S=60 EKEY_CUSE_BLOCKS=200000 $(suites) guest \
+		-k "handover- or cuse-never_twice or and_readers_outlive or request_of_rng_egd"
 
-soak-kill: ## KILLS of daemons, many while they start, at times that SEED draws
+soak-kill: ## KILLS of daemons, many while they start, at times that SEED draws; and one while a key's firmware hangs
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
-	$(Q)KILLS=$(or $(KILLS),500) SEED=$(SEED) $(suites) system -k what_a_kill
+	$(Q)PYTEST_ADDOPTS=-rP KILLS=$(or $(KILLS),500) SEED=$(SEED) $(suites) system guest -k "what_a_kill or dead-"
 
 soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest

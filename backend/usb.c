@@ -2,12 +2,18 @@
 #include "backend/usb_registry.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "priv/child.h"
 
 #define USB_SCAN_S 2 /* where nothing tells us that a key has come */
+/* A key that is well has told its serial number long before. */
+#define USB_IDENTIFY_MS 100
+#define USB_BUSY_MS 500 /* to say that one is not has a price */
 
 /* ---- who is there ---- */
 
@@ -22,23 +28,96 @@ usb_find(const struct usb *u, unsigned bus, unsigned device)
 	return key;
 }
 
+/*
+ * The kernel tells a serial number under a lock that it keeps for minutes while it resets a key
+ * that is dead, perhaps for a daemon that was killed: so it is read in a process of its own.
+ */
+static void
+usb_identify(void *arg, int result_fd)
+{
+	struct usb_identity identity = {0};
+
+	if (usb_sysfs_identify(USB_SYSFS, arg, &identity))
+		(void)!write(result_fd, &identity, sizeof(identity));
+}
+
+/* Without one it stays in the list with the serial "", so that it is said once. */
+static void
+usb_identified(struct usb_key *key, int fd)
+{
+	struct usb_identity identity;
+
+	if (fd < 0 || read(fd, &identity, sizeof(identity)) != (ssize_t)sizeof(identity)) {
+		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
+			 " again",
+			 key->address.bus, key->address.device);
+		return;
+	}
+	key->identity = identity;
+	log_info("usb: key %s is plugged in", key->identity.serial);
+	usb_tell(key->usb, key->identity.serial);
+}
+
+static void
+usb_identify_finish(struct usb_key *key)
+{
+	if (key->identifying == NULL)
+		return;
+	close(event_get_fd(key->identifying));
+	event_free(key->identifying);
+	key->identifying = NULL;
+}
+
+static void
+usb_on_identified(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	usb_identified(arg, fd);
+	usb_identify_finish(arg);
+}
+
+static void
+usb_identify_later(struct usb_key *key, int fd)
+{
+	log_info("usb: the key at %u:%u is busy in the kernel: waiting for its serial number",
+		 key->address.bus, key->address.device);
+	key->identifying = event_new(key->usb->base, fd, EV_READ, usb_on_identified, key);
+	if (key->identifying == NULL || event_add(key->identifying, NULL) != 0)
+		log_err("usb: no memory");
+	if (key->identifying == NULL)
+		close(fd);
+}
+
+/* The fd on which its identity comes, or -errno. Busy: not within `wait_ms`. */
+static int
+usb_ask(struct usb_address *address, int wait_ms, bool *ret_busy)
+{
+	struct pollfd answer = {.fd = priv_child_start(usb_identify, address, -1),
+				.events = POLLIN};
+
+	*ret_busy = answer.fd >= 0 && poll(&answer, 1, wait_ms) == 0;
+	return answer.fd;
+}
+
 static void
 usb_add(struct usb *u, const struct usb_address *address)
 {
 	struct usb_key *key = calloc(1, sizeof(*key));
+	bool busy;
+	int fd;
 
 	if (key == NULL)
 		return;
-	*key = (struct usb_key){.address = *address, .fd = -1, .next = u->keys};
+	*key = (struct usb_key){.address = *address, .usb = u, .fd = -1, .next = u->keys};
 	u->keys = key;
-	if (!usb_sysfs_identify(USB_SYSFS, address, &key->identity)) {
-		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
-			 " again",
-			 address->bus, address->device);
-		return; /* it stays in the list with the serial "", so that it is said once */
+	fd = usb_ask(&key->address, USB_IDENTIFY_MS, &busy);
+	if (busy) {
+		usb_identify_later(key, fd);
+		return;
 	}
-	log_info("usb: key %s is plugged in", key->identity.serial);
-	usb_tell(u, key->identity.serial);
+	usb_identified(key, fd);
+	if (fd >= 0)
+		close(fd);
 }
 
 void
@@ -49,6 +128,7 @@ usb_forget(struct usb *u, struct usb_key *key)
 	while (*at != key)
 		at = &(*at)->next;
 	*at = key->next;
+	usb_identify_finish(key);
 	free(key);
 }
 
@@ -128,18 +208,37 @@ usb_scan_later(struct usb *u)
 
 /* ---- life ---- */
 
+/* libudev reads under the same lock, of all devices, when libusb starts with it. */
+static bool
+usb_any_is_busy(void)
+{
+	struct usb_address found[USB_KEYS_MAX];
+	size_t count = usb_sysfs_list(USB_SYSFS, found, USB_KEYS_MAX);
+	bool busy = false;
+
+	for (size_t i = 0; i < count && !busy; i++) {
+		int fd = usb_ask(&found[i], USB_BUSY_MS, &busy);
+
+		if (fd >= 0)
+			close(fd);
+	}
+	return busy;
+}
+
 void
 usb_start(struct usb *u)
 {
 	const struct usb_loop_events events = {usb_on_came, usb_on_left, u};
-	int result = usb_loop_new(u->base, USB_VENDOR, USB_PRODUCT, &events, &u->loop);
+	bool busy = usb_any_is_busy();
+	int result = usb_loop_new(u->base, USB_VENDOR, USB_PRODUCT, &events, !busy, &u->loop);
 
 	if (result == 0 && usb_loop_has_hotplug(u->loop))
 		return;
 	if (!u->told_scan && result < 0)
 		log_warn("usb: cannot start (%s); trying on", strerror(-result));
 	else if (!u->told_scan)
-		log_info("usb: no udev here: looking for keys every %d s", USB_SCAN_S);
+		log_info("usb: %s: looking for keys every %d s",
+			 busy ? "a key is busy in the kernel" : "no udev here", USB_SCAN_S);
 	u->told_scan = true;
 	usb_look(u);
 	usb_scan_later(u);

@@ -22,9 +22,11 @@ struct usb_watch;
 struct usb_key {
 	struct usb_address address;
 	struct usb_identity identity; /* serial "": it tells none, and is nobody's */
-	bool left;                    /* unplugged; here only for its holder */
-	bool was_claimed;             /* by us: the kernel's driver gets it back */
-	bool tty_offered;             /* in the log */
+	struct event *identifying;    /* its identity is still to come */
+	struct usb *usb;
+	bool left;        /* unplugged; here only for its holder */
+	bool was_claimed; /* by us: the kernel's driver gets it back */
+	bool tty_offered; /* in the log */
 	/* While it is held: */
 	int fd;                     /* its usbfs node; -1: nobody has it */
 	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */

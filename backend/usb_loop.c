@@ -146,7 +146,7 @@ usb_loop_has_hotplug(const struct usb_loop *l)
 
 int
 usb_loop_new(struct event_base *base, int vendor, int product, const struct usb_loop_events *events,
-	     struct usb_loop **ret)
+	     bool hotplug, struct usb_loop **ret)
 {
 	struct usb_loop *l = calloc(1, sizeof(*l));
 	int result;
@@ -154,6 +154,8 @@ usb_loop_new(struct event_base *base, int vendor, int product, const struct usb_
 	if (l == NULL)
 		return -ENOMEM;
 	*l = (struct usb_loop){.base = base, .events = *events};
+	if (!hotplug)
+		(void)libusb_set_option(NULL, LIBUSB_OPTION_NO_DEVICE_DISCOVERY);
 	result = libusb_init(&l->context);
 	if (result < 0) {
 		free(l);
@@ -162,7 +164,7 @@ usb_loop_new(struct event_base *base, int vendor, int product, const struct usb_
 	if (libusb_pollfds_handle_timeouts(l->context) == 0)
 		l->timer = evtimer_new(base, loop_on_event, l);
 	loop_watch_fds(l);
-	l->has_hotplug = loop_start_hotplug(l, vendor, product);
+	l->has_hotplug = hotplug && loop_start_hotplug(l, vendor, product);
 	*ret = l;
 	return 0;
 }

@@ -23,9 +23,12 @@ struct usb_loop_events {
 	void *arg;
 };
 
-/* 0 with *ret, or -errno. `vendor` and `product` say which devices are wanted. */
+/*
+ * 0 with *ret, or -errno. `vendor` and `product` say which devices are wanted. Without `hotplug` no
+ * device is looked at, now or by another loop of this process.
+ */
 int usb_loop_new(struct event_base *base, int vendor, int product,
-		 const struct usb_loop_events *events, struct usb_loop **ret);
+		 const struct usb_loop_events *events, bool hotplug, struct usb_loop **ret);
 
 /* No handle may be open any more. NULLs the pointer; NULL is fine. */
 void usb_loop_free(struct usb_loop **loop);

@@ -225,6 +225,7 @@ GUESTS = [
         [
             "opened_in_vain_stops_no_other_key",
             "commands_time_out",
+            "kill_while_the_kernel_tries_is_followed_by_another",
             "reset_in_vain_stops_no_other_key",
             "stops_while_the_kernel_tries",
         ],

@@ -42,9 +42,9 @@ class Home(House):
         self.key_now.kill()
         self.key_now.wait(PATIENCE_S)
 
-    def words(self, kind):
+    def words(self, kind, *more):
         """Of QEMU, for a device that is there from the start."""
-        return [*BACKENDS[kind](self), "-device", "virtio-rng-pci,rng=rng,id=hwrng"]
+        return [*BACKENDS[kind](self), "-device", ",".join(["virtio-rng-pci,rng=rng,id=hwrng", *more])]
 
     def start_guest(self, name, words=()):
         self.guests.append(RngGuest(self.path, name, words))

@@ -1,5 +1,7 @@
 """What is tried in guests: Debian's stock kernel in QEMU. SUITE=trixie tries another Debian's."""
 
+import re
+
 import pytest
 
 import image
@@ -23,6 +25,7 @@ def test_promise(boots, guest, case):
     results = run.results()
     assert case in results, f"not tried:\n{run.output}"
     assert results[case] is None, f"{results[case]}\n{run.output}"
+    print(*re.findall(rf"^ok {re.escape(case)}\n((?:# .*\n)*)", run.output, re.M))  # for make soak-handover
 
 
 @pytest.mark.parametrize("guest", GUESTS, ids=lambda guest: guest.name)

@@ -9,13 +9,14 @@ import time
 import pytest
 
 from rng_guest import IN_FLIGHT, RngGuest
-from rng_home import BACKENDS, Home, homes, short_folder
+from rng_home import BACKENDS, REQUEST, Home, homes, short_folder
 from processes import wait_until  # pylint: disable=wrong-import-order
 
 ROUNDS = int(os.environ.get("ROUNDS", 5))
 FIRST = 1 << 17  # block with which a key begins that must not repeat what another has sent
 DROUGHT_S = int(os.environ.get("DROUGHT_S", 60))
 QUARANTINE_S = 60
+STOPPED_S = int(os.environ.get("STOPPED_S", 0))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -131,6 +132,35 @@ def wait_out_a_drought(start_home):
         guest.wait_more(IN_FLIGHT, QUARANTINE_S)
         home.check_stream(guest.drawn)
     return f"in {DROUGHT_S} s without bytes QEMU answered after at most {slowest:.2f} s"
+
+
+def stop_and_start(home):
+    assert home.service.stop() == 0
+    time.sleep(STOPPED_S)
+    home.service = home.start_service()
+
+
+WAYS = {
+    "a kill": lambda home: succeed(home, kill),
+    "a restart": lambda home: succeed(home, restart),
+    f"a stop of {STOPPED_S} s": stop_and_start,
+}
+
+
+def test_a_request_of_rng_egd_that_waits_is_answered_after_kill_restart_and_stop(start_home):
+    """QEMU, which sends it once, allows no other one before it is answered."""
+    home = start_home().serve()
+    guest = home.start_guest("limited", home.words("rng-egd", "max-bytes=1024", "period=1000"))
+    guest.wait_booted()
+    for number, (name, end_and_follow) in enumerate(WAYS.items(), 1):
+        home.unplug()
+        home.wait_dry()
+        end_and_follow(home)
+        home.plug("--first-block", str(number * FIRST))
+        began = time.monotonic()
+        guest.wait_more(REQUEST)
+        print(f"after {name} the guest reads again within {time.monotonic() - began:.1f} s")
+    home.check_stream(guest.drawn)
 
 
 # ---- the device comes and goes ----

@@ -46,6 +46,14 @@ was_reset() { grep -q "usb:$second does not answer: resetting it" usb.log; }
 # The session's commands have come to nothing, one after the other, and it was told.
 commands_time_out() { until_true was_reset; }
 
+# Whoever tries to reset it for the daemon is left behind, waiting in the kernel. That the reader of the
+# other key waits no longer than a moment is seen below.
+kill_while_the_kernel_tries_is_followed_by_another() {
+	before=$(daemon_now)
+	kill_daemon && until_true another "$before" && until_true "$build/ekeyctl" --socket $control status >/dev/null
+}
+another() { [ "$(daemon_now)" != "$1" ]; }
+
 # The kernel tries to reset it, with requests that time out after five seconds each.
 reset_in_vain_stops_no_other_key() {
 	sleep 12
@@ -56,7 +64,7 @@ reset_in_vain_stops_no_other_key() {
 # told from a busy machine by the time, but not by where the daemon is seen to wait.
 look_where_it_waits() {
 	until [ -e /run/stop ]; do
-		read -r where <"/proc/$daemon/wchan"
+		read -r where <"/proc/$(daemon_now)/wchan"
 		echo "$where"
 		sleep 0.02
 	done | sort | uniq -c
@@ -67,8 +75,8 @@ opened_in_vain_stops_no_other_key() {
 	end $daemon KILL
 	until_true withdrawn $device
 	rm -f /run/stop
-	"$build/ekey-randomd" -c /run/usb.conf >>/run/usb.log 2>&1 &
-	daemon=$!
+	run_managed usb
+	until_true test -s $pidfile
 	look_where_it_waits >/run/waits &
 	looker=$!
 	until_true published $device && start_gaps
@@ -100,6 +108,7 @@ here opened_in_vain_stops_no_other_key
 rm /run/stop
 start_gaps
 promise commands_time_out commands_time_out
+promise kill_while_the_kernel_tries_is_followed_by_another kill_while_the_kernel_tries_is_followed_by_another
 here reset_in_vain_stops_no_other_key
 here stops_while_the_kernel_tries stops_while_the_kernel_tries
 end $sim
