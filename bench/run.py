@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """make bench: ours beside real peers, measured in one run. It tells; it never judges by time.
 
-run.py BUILD [decode] [device] [egd] [wake] [idle]: all when none is named. Some five minutes on a quiet machine.
+run.py BUILD [decode] [device] [egd] [tls] [wake] [idle]: all when none is named. Some five minutes on a quiet machine.
 """
 
 import subprocess
@@ -12,11 +12,12 @@ import decode
 import device
 import egd
 import idle
+import tls
 import wake
 from programs import Place, have_ekeyd
 from rows import Row
 
-PARTS = {part.__name__: part for part in (decode, device, egd, wake, idle)}
+PARTS = {part.__name__: part for part in (decode, device, egd, tls, wake, idle)}
 HEADER = Row("what (medians)", "ours", "peer", "ratio", "aim")
 
 

@@ -15,7 +15,7 @@ packages_of() {
 	guest) echo qemu-system-x86 mmdebstrap e2fsprogs kmod xz-utils zstd \
 		libvirt-clients libvirt-daemon-driver-qemu libxml2-utils ;;
 	fuzz) echo clang libclang-rt-dev ;;
-	bench) echo python3 ekeyd fuse3 ;;
+	bench) echo python3 ekeyd fuse3 openssl ;;
 	analyze) echo clang-tidy-14 clang-format-14 ;;
 	*) return 1 ;;
 	esac

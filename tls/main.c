@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "tls/service.h"
 
 #define EXIT_USAGE 2
+#define NICE 5 /* strangers' handshakes come after the daemon's work */
 
 static const char usage[] = "usage: ekey-tls [--version] [--help]\n"
 			    "  Speaks TLS for ekey-randomd, which starts it, or has it started by\n"
@@ -54,6 +56,18 @@ ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/* A connection is two files: as many of them as are allowed. */
+static void
+take_all_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int
 serve(void)
 {
@@ -66,6 +80,8 @@ serve(void)
 	}
 	log_open();
 	ignore_signals();
+	take_all_files();
+	(void)!nice(NICE); /* under the service manager its unit has done so */
 	result = capability_keep_only(CAPABILITY_NONE);
 	secret_shield();
 	if (result < 0) {

@@ -1,14 +1,17 @@
 """TLS 1.3 between us and others: openssl as a server, stunnel on either side, ourselves."""
 
+import contextlib
+import resource
+import signal
 import socket
 import subprocess
 import threading
 
 import pytest
 
-from certificates import Root
+from certificates import Root, openssl
 from conftest import Daemon, start
-from processes import Process, run, wait_until
+from processes import Process, program, run, wait_until
 from stream import expected
 
 KEY = "00112233445566778899aabbccddeeff" * 2
@@ -107,6 +110,56 @@ def test_relay_delivers_the_keys_bytes_over_certificates(place, device, sim, por
     keys = [f"ca = {root.file}", f"cert = {cert}", f"key = {key}"]
     relay = start_daemon(text=relay_config(place, device, port, *keys))
     assert read_device(relay, 4096) == expected(SEED, 0, 4096)
+
+
+def may_have_files(count):
+    """This process, and what it starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < count:
+        pytest.skip(f"missing: {count} open files (RLIMIT_NOFILE)")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, count), hard))
+
+
+def test_a_thousand_clients_have_their_bytes_while_all_are_connected(place, sim, port, started):
+    may_have_files(4096)
+    root = Root(place)
+    cert, key = root.issue("host", "IP:127.0.0.1")
+    listen = f"[listen tls]\naddress = tls:127.0.0.1:{port}\ncert = {cert}\nkey = {key}\nmax-clients = 1400\n"
+    start(started, Host(place / "daemon", sim, listen), True)
+    context, clients = root.context(), contextlib.ExitStack()
+    with clients:
+        connected = []
+        for _ in range(1000):
+            plain = socket.create_connection(("127.0.0.1", port), 20)
+            connected.append(clients.enter_context(context.wrap_socket(plain, server_hostname="127.0.0.1")))
+        for client in connected:
+            client.sendall(b"\x02\x08")
+        assert len({client.recv(8) for client in connected}) == 1000
+
+
+def test_a_reload_that_names_another_directory_of_keys_has_them_read(place, sim, psk, port, started):
+    """ekey-tls may not read it: another one starts."""
+    elsewhere = place / "elsewhere"
+    elsewhere.mkdir()
+    moved = elsewhere / "psk"
+    moved.write_text(f"alice:{KEY}\n")
+    moved.chmod(0o600)
+    host = start(started, Host(place / "host", sim, PSK.format(port=port, psk=psk)), True)
+    host.config.write_text(host.config.read_text().replace(f"psk = {psk}", f"psk = {moved}"))
+    host.child.send_signal(signal.SIGHUP)
+    wait_until(lambda: "are in force" in host.log(), "it has reloaded")
+    assert host.log().count("ekey-tls starts anew, for keys in another directory") == 1
+    result = run(str(program("ekey-feed")), "--check", "--from", f"tls:127.0.0.1:{port}", "--psk", str(psk))
+    assert result.returncode == 0, result.stdout
+
+
+def test_a_large_rsa_key_is_warned_of(place, sim, port, started):
+    cert, key = place / "rsa.pem", place / "rsa.key"
+    openssl("req", "-x509", "-newkey", "rsa:3072", "-noenc", "-subj", "/CN=host", "-days", 2,
+            "-keyout", key, "-out", cert)
+    listen = f"[listen tls]\naddress = tls:127.0.0.1:{port}\ncert = {cert}\nkey = {key}\n"
+    host = start(started, Host(place / "host", sim, listen), True)
+    assert f"listen tls: {key}: RSA with 3072 bits makes each handshake slow: prefer Ed25519 or P-256" in host.log()
 
 
 def test_wrong_key_is_told_on_both_sides(place, device, sim, psk, port, started, start_daemon):
