@@ -22,7 +22,7 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability child cloned connect_helper device fusermount helper lock mount mountinfo \
-               random resolve rng_helper sandbox syscall_filter tls_channel usb
+               random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
@@ -54,7 +54,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
 unit_tests  := agent appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health helper \
                intake kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
-               pool_reserve pool_whole rekey replace report rng_helper sandbox session session_damage session_faults session_keyring \
+               pool_reserve pool_whole rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
@@ -197,8 +197,8 @@ fuzz-run: $(fuzzers)
 floors: ## includes point down the floors only
 	$(Q)tests/check_floors.sh
 
-docs: ## the byte of doc/design.md can be followed; each key is in its manual page
-	$(Q)tests/check_docs.sh
+docs: $(BUILD)/ekey-randomd ## the byte of doc/design.md can be followed; each key is in its manual page
+	$(Q)tests/check_docs.sh $<
 
 headers: ## every header compiles alone
 	$(Q)for h in $(call sources,h); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done

@@ -8,15 +8,16 @@
 #include <unistd.h>
 
 #include "base/net.h"
-#include "priv/resolve.h"
+#include "priv/resolver.h"
 
 struct dial {
 	struct event_base *base;
 	struct dial_events events;
 	struct address_host host;
-	struct priv_resolved found;
+	struct resolved found;
+	struct helper lookup;
 	size_t next;         /* of found.at: to be tried */
-	int fd;              /* that we wait for: of the lookup, or of a connection; -1: none */
+	int fd;              /* of a connection that we wait for; -1: none */
 	struct event *event; /* on it */
 	int error;           /* of the last try */
 	char why[ADDRESS_HOST_MAX + 128];
@@ -24,13 +25,13 @@ struct dial {
 
 static void dial_next(struct dial *d);
 
-/* Waits for `d->fd`, or, without one, for the loop's next turn. */
+/* Waits for `fd`, or, without one, for the loop's next turn. */
 static bool
-dial_wait(struct dial *d, short what, event_callback_fn fn, time_t wait_s)
+dial_wait(struct dial *d, int fd, short what, event_callback_fn fn, time_t wait_s)
 {
 	const struct timeval wait = {.tv_sec = wait_s};
 
-	d->event = event_new(d->base, d->fd, what, fn, d);
+	d->event = event_new(d->base, fd, what, fn, d);
 	return d->event != NULL && event_add(d->event, &wait) == 0;
 }
 
@@ -46,6 +47,7 @@ static void
 dial_hang_up(struct dial *d)
 {
 	dial_unwait(d);
+	helper_stop(&d->lookup);
 	if (d->fd >= 0)
 		close(d->fd);
 	d->fd = -1;
@@ -86,7 +88,7 @@ dial_next(struct dial *d)
 {
 	while (d->next < d->found.count) {
 		d->fd = net_connect(&d->found.at[d->next++]);
-		if (d->fd >= 0 && dial_wait(d, EV_WRITE, dial_on_connected, DIAL_WAIT_S))
+		if (d->fd >= 0 && dial_wait(d, d->fd, EV_WRITE, dial_on_connected, DIAL_WAIT_S))
 			return;
 		dial_note(d, d->fd >= 0 ? ENOMEM : -d->fd);
 		dial_hang_up(d);
@@ -107,10 +109,9 @@ static void
 dial_on_resolved(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
-	const char *why = priv_resolve_result(fd, &d->found);
+	const char *why = resolver_result(&d->lookup, &d->found);
 
-	(void)what;
-	d->fd = -1;
+	(void)fd, (void)what;
 	dial_unwait(d);
 	if (why != NULL)
 		dial_fail(d, EHOSTUNREACH, why);
@@ -122,6 +123,7 @@ static void
 dial_on_start(evutil_socket_t fd, short what, void *arg)
 {
 	struct dial *d = arg;
+	int result;
 
 	(void)fd, (void)what;
 	dial_unwait(d);
@@ -129,12 +131,12 @@ dial_on_start(evutil_socket_t fd, short what, void *arg)
 		dial_next(d);
 		return;
 	}
-	d->fd = priv_resolve_start(&d->host);
-	/* It ends by itself, with or without an answer: no wait of ours. */
-	if (d->fd < 0)
-		dial_fail(d, -d->fd, strerror(-d->fd));
-	else if (!dial_wait(d, EV_READ, dial_on_resolved, 2 * PRIV_RESOLVE_S))
-		dial_fail(d, ENOMEM, strerror(ENOMEM));
+	result = resolver_start(&d->lookup, &d->host);
+	if (result == 0 &&
+	    !dial_wait(d, d->lookup.fd, EV_READ, dial_on_resolved, resolver_role.timeout_s))
+		result = -ENOMEM;
+	if (result < 0)
+		dial_fail(d, -result, strerror(-result));
 }
 
 /* ---- life ---- */
@@ -149,7 +151,8 @@ dial_new(struct event_base *base, const struct dial_events *events)
 	d->base = base;
 	d->events = *events;
 	d->fd = -1;
-	if (!dial_wait(d, 0, dial_on_start, 0))
+	d->lookup = HELPER_NONE;
+	if (!dial_wait(d, -1, 0, dial_on_start, 0))
 		dial_free(&d);
 	return d;
 }

@@ -20,13 +20,11 @@ struct usb_reserved {
 void
 usb_return_to_kernel(const struct usb_key *key)
 {
-	int result_fd = -1;
+	struct helper helper;
 
-	if (key->was_claimed)
-		result_fd = priv_usb_start_at(key->address.bus, key->address.device,
-					      PRIV_USB_ATTACH, USB_TALK_INTERFACE);
-	if (result_fd >= 0)
-		close(result_fd);
+	if (key->was_claimed && priv_usb_start_at(&helper, key->address.bus, key->address.device,
+						  PRIV_USB_ATTACH, USB_TALK_INTERFACE) == 0)
+		helper_release(&helper);
 }
 
 bool

@@ -51,10 +51,10 @@ struct usb_transport {
 	struct usb_endpoints endpoints;
 	uint32_t claimed; /* interfaces */
 	enum usb_phase phase;
-	struct event *work;  /* activated when there is something to do */
-	struct event *timer; /* of the phase */
-	struct event *act;   /* the kernel is done; NULL: there is no act */
-	int act_fd;
+	struct event *work;   /* activated when there is something to do */
+	struct event *timer;  /* of the phase */
+	struct event *act;    /* the kernel is done; NULL: there is no act */
+	struct helper helper; /* of `act` */
 	bool reading;
 	bool offer;     /* reading was switched on: the taker hears of it, with bytes or without */
 	int error;      /* of USB_ENDED */

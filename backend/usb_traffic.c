@@ -195,7 +195,7 @@ usb_act_free(struct usb_transport *t)
 		return;
 	event_free(t->act);
 	t->act = NULL;
-	close(t->act_fd);
+	helper_stop(&t->helper);
 }
 
 /* Only who does not answer at all is given up here: whatever else is amiss, transfers will show. */
@@ -217,10 +217,12 @@ usb_on_act(evutil_socket_t fd, short what, void *arg)
 	struct usb_transport *t = arg;
 	int result;
 
-	(void)what;
+	(void)fd;
 	event_free(t->act);
 	t->act = NULL;
-	result = priv_usb_result(fd);
+	if ((what & EV_TIMEOUT) != 0)
+		helper_stop(&t->helper);
+	result = (what & EV_TIMEOUT) != 0 ? -ETIMEDOUT : priv_usb_result(&t->helper);
 	if (t->phase == USB_RESETTING)
 		usb_end(t, result == 0 ? ECONNRESET : -result);
 	else if (result == -ENODEV)
@@ -234,15 +236,15 @@ usb_on_act(evutil_socket_t fd, short what, void *arg)
 void
 usb_act_start(struct usb_transport *t, enum priv_usb_act act, unsigned number)
 {
-	int fd = priv_usb_start(t->key->fd, act, number);
+	const struct timeval timeout = {.tv_sec = priv_usb_role.timeout_s};
+	int result = priv_usb_start(&t->helper, t->key->fd, act, number);
 
-	if (fd < 0) {
-		usb_end(t, -fd);
+	if (result < 0) {
+		usb_end(t, -result);
 		return;
 	}
-	t->act_fd = fd;
-	t->act = event_new(t->base, fd, EV_READ, usb_on_act, t);
-	if (t->act == NULL || event_add(t->act, NULL) != 0)
+	t->act = event_new(t->base, t->helper.fd, EV_READ, usb_on_act, t);
+	if (t->act == NULL || event_add(t->act, &timeout) != 0)
 		usb_end(t, ENOMEM);
 }
 

@@ -21,11 +21,14 @@ static const char usage[] = "usage: ekey-randomd [-c FILE] [-n] [-v]\n"
 			    "  -c FILE        configuration; default " CONFIG_PATH "\n"
 			    "  -n             check configuration and keyring, then end\n"
 			    "  -v             say more in the log\n"
+			    "  --roles        print the table of processes, then end\n"
 			    "  -V, --version\n"
 			    "  -h, --help\n";
 
-static const struct option long_options[] = {
-	{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+static const struct option long_options[] = {{"version", no_argument, NULL, 'V'},
+					     {"help", no_argument, NULL, 'h'},
+					     {"roles", no_argument, NULL, 'r'},
+					     {NULL, 0, NULL, 0}};
 
 /* Else what we open first takes the place of a closed stderr, and the log is written into it. */
 static void
@@ -82,6 +85,9 @@ main(int argc, char **argv)
 			break;
 		case 'V':
 			printf("ekey-randomd %s\n", VERSION);
+			return 0;
+		case 'r':
+			roles_print();
 			return 0;
 		case 'h':
 			fputs(usage, stdout);

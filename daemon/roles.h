@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The helper processes of ekey-randomd (priv/helper.h). */
+/* The processes of the service, of which the helpers (priv/helper.h) are roles of this program. */
 #ifndef DAEMON_ROLES_H
 #define DAEMON_ROLES_H
 
 #include "priv/helper.h"
 
 extern const struct helper_role *const roles[]; /* ends with NULL */
+
+/* Prints the table of processes, as it stands in SECURITY.md. */
+void roles_print(void);
 
 #endif

@@ -50,8 +50,9 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 }
 
 static const struct sandbox_call calls[] = {
-	{.name = "recvmsg"}, {.name = "sendmsg"}, SANDBOX_ONLY("socket", 1, AF_UNIX),
-	{.name = "connect"}, {.name = NULL},
+	{.name = "recvmsg sendmsg connect"},
+	SANDBOX_ONLY("socket", 1, AF_UNIX),
+	{.name = NULL},
 };
 
 const struct helper_role connect_helper_role = {

@@ -48,8 +48,7 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 }
 
 static const struct sandbox_call calls[] = {
-	{.name = "recvmsg"},
-	{.name = "sendmsg"},
+	{.name = "recvmsg sendmsg"},
 	SANDBOX_ONLY("ioctl", 2, RNDADDENTROPY),
 	SANDBOX_ONLY("ioctl", 2, RNDRESEEDCRNG),
 	{.name = NULL},

@@ -12,7 +12,7 @@
 
 /* A system call that is allowed; with `argument` only where that argument & `mask` == `equals`. */
 struct sandbox_call {
-	const char *name;  /* as in syscalls(2); one that this machine lacks is passed over */
+	const char *name;  /* as in syscalls(2), or several, with spaces between */
 	unsigned argument; /* 1 to 6; 0: whatever the arguments */
 	uint64_t mask, equals;
 };

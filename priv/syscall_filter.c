@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -12,39 +14,19 @@
  * kernel's clock is another than the TSC, as in some guests.
  */
 static const struct sandbox_call always[] = {
-	{.name = "brk"},
-	{.name = "clock_gettime"},
-	{.name = "clock_nanosleep"},
-	{.name = "close"},
-	{.name = "exit"},
-	{.name = "exit_group"},
-	{.name = "fstat"},
-	{.name = "futex"},
-	{.name = "getpid"},
-	{.name = "getrandom"},
-	{.name = "gettid"},
-	{.name = "gettimeofday"},
-	{.name = "madvise"},
+	{.name = "brk clock_gettime clock_nanosleep close exit exit_group fstat futex getpid"
+		 " getrandom gettid gettimeofday madvise mremap munmap poll ppoll read"
+		 " restart_syscall rt_sigprocmask rt_sigreturn tgkill write"},
 	{.name = "mmap", .argument = 3, .mask = PROT_EXEC, .equals = 0},
-	{.name = "mremap"},
-	{.name = "munmap"},
 	SANDBOX_ONLY("newfstatat", 4, AT_EMPTY_PATH),
-	{.name = "poll"},
-	{.name = "ppoll"},
-	{.name = "read"},
-	{.name = "restart_syscall"},
-	{.name = "rt_sigprocmask"},
-	{.name = "rt_sigreturn"},
 	SANDBOX_ONLY("sendto", 1, STDERR_FILENO),
-	{.name = "tgkill"},
-	{.name = "write"},
 	{.name = NULL},
 };
 
 static int
-add_call(scmp_filter_ctx filter, const struct sandbox_call *call)
+add_call(scmp_filter_ctx filter, const char *name, const struct sandbox_call *call)
 {
-	int number = seccomp_syscall_resolve_name(call->name);
+	int number = seccomp_syscall_resolve_name(name);
 
 	if (number == __NR_SCMP_ERROR)
 		return -EINVAL;
@@ -56,12 +38,24 @@ add_call(scmp_filter_ctx filter, const struct sandbox_call *call)
 }
 
 static int
+add_names(scmp_filter_ctx filter, const struct sandbox_call *call)
+{
+	char *names = strdup(call->name), *rest = names, *name;
+	int result = names == NULL ? -ENOMEM : 0;
+
+	while (result == 0 && (name = strsep(&rest, " ")) != NULL)
+		result = add_call(filter, name, call);
+	free(names);
+	return result;
+}
+
+static int
 add_calls(scmp_filter_ctx filter, const struct sandbox_call *calls)
 {
 	int result = 0;
 
 	for (; calls->name != NULL && result == 0; calls++)
-		result = add_call(filter, calls);
+		result = add_names(filter, calls);
 	return result;
 }
 

@@ -10,36 +10,28 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "priv/child.h"
+#define OPEN_FLAGS (O_RDWR | O_CLOEXEC)
 
-struct node {
-	int fd; /* -1: to be opened */
-	char path[64];
+struct request {
+	int32_t act;
+	uint32_t number, bus, device; /* the node, when no fd comes with it */
 };
 
-static struct node
-node_of(unsigned bus, unsigned device)
-{
-	struct node node = {.fd = -1};
-
-	snprintf(node.path, sizeof(node.path), "/dev/bus/usb/%03u/%03u", bus, device);
-	return node;
-}
-
 static int
-node_open(const struct node *node)
+open_node(unsigned bus, unsigned device)
 {
-	int fd = node->fd >= 0 ? node->fd : open(node->path, O_RDWR | O_CLOEXEC);
+	char path[64];
+	int fd;
 
+	snprintf(path, sizeof(path), "/dev/bus/usb/%03u/%03u", bus, device);
+	fd = open(path, OPEN_FLAGS);
 	return fd < 0 ? -errno : fd;
 }
 
 int
 priv_open_usb(unsigned bus, unsigned device)
 {
-	struct node node = node_of(bus, device);
-
-	return node_open(&node);
+	return open_node(bus, device);
 }
 
 int
@@ -59,6 +51,8 @@ priv_usb_release(int fd, unsigned number)
 {
 	ioctl(fd, USBDEVFS_RELEASEINTERFACE, &number);
 }
+
+/* ---- the helper ---- */
 
 static int
 usb_do(int fd, enum priv_usb_act act, unsigned number)
@@ -89,53 +83,82 @@ usb_do(int fd, enum priv_usb_act act, unsigned number)
 	return result < 0 ? -errno : 0;
 }
 
-struct usb_order {
-	struct node node;
-	enum priv_usb_act act;
-	unsigned number;
+static bool
+act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
+{
+	const struct request *r = request;
+	int32_t *result = ret_answer;
+	int node = fd;
+
+	(void)ret_fd;
+	if (prepared >= 0 && fd < 0)
+		prepared = node = open_node(r->bus, r->device);
+	*result = prepared < 0 ? prepared : usb_do(node, (enum priv_usb_act)r->act, r->number);
+	if (fd < 0 && node >= 0)
+		close(node);
+	return true;
+}
+
+static const struct sandbox_call calls[] = {
+	{.name = "recvmsg sendmsg"},
+	SANDBOX_ONLY("openat", 3, OPEN_FLAGS),
+	SANDBOX_ONLY("ioctl", 2, USBDEVFS_CONTROL),
+	SANDBOX_ONLY("ioctl", 2, USBDEVFS_RESET),
+	SANDBOX_ONLY("ioctl", 2, USBDEVFS_CLEAR_HALT),
+	SANDBOX_ONLY("ioctl", 2, USBDEVFS_IOCTL),
+	{.name = NULL},
 };
 
-/* In a copy of a process with threads: nothing but system calls. */
-static void
-usb_work(void *arg, int result_fd)
-{
-	const struct usb_order *order = arg;
-	int result = node_open(&order->node);
+/* A reset takes the kernel up to a minute, when it tries again and again to address the device. */
+const struct helper_role priv_usb_role = {
+	.name = "ekey-usb",
+	.does = "probes or resets a key on USB, once",
+	.capability = HELPER_NO_CAPABILITY,
+	.request_size = sizeof(struct request),
+	.answer_size = sizeof(int32_t),
+	.timeout_s = 120,
+	.sandbox = {.calls = calls, .files_max = 8, .memory_bytes = 256U << 20},
+	.act = act,
+};
 
-	if (result >= 0)
-		result = usb_do(result, order->act, order->number);
-	(void)!write(result_fd, &result, sizeof(result));
-}
+/* ---- its user ---- */
 
 static int
-usb_start(const struct node *node, enum priv_usb_act act, unsigned number)
+start(struct helper *ret, const struct request *request, int fd)
 {
-	struct usb_order order = {*node, act, number};
+	int result = helper_start(ret, &priv_usb_role, NULL, NULL);
 
-	return priv_child_start(usb_work, &order, node->fd);
-}
-
-int
-priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
-{
-	return usb_start(&(struct node){.fd = fd}, act, number);
-}
-
-int
-priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number)
-{
-	struct node node = node_of(bus, device);
-
-	return usb_start(&node, act, number);
-}
-
-int
-priv_usb_result(int result_fd)
-{
-	int result;
-
-	if (read(result_fd, &result, sizeof(result)) != (ssize_t)sizeof(result))
-		result = -EIO; /* it could not even be started */
-	close(result_fd);
+	if (result == 0)
+		result = helper_send(ret, request, fd);
+	if (result < 0)
+		helper_stop(ret);
 	return result;
+}
+
+int
+priv_usb_start(struct helper *ret, int fd, enum priv_usb_act what, unsigned number)
+{
+	return start(ret, &(struct request){.act = (int32_t)what, .number = number}, fd);
+}
+
+int
+priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act what,
+		  unsigned number)
+{
+	const struct request request = {
+		.act = (int32_t)what, .number = number, .bus = bus, .device = device};
+
+	return start(ret, &request, -1);
+}
+
+int
+priv_usb_result(struct helper *helper)
+{
+	int32_t answer;
+	int fd, result = helper_receive(helper, &answer, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	helper_stop(helper);
+	return result < 0 ? -EIO : answer;
 }

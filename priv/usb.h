@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Privileged acts on a USB device. An act that makes the kernel talk to the device may take it
- * many seconds when the device's firmware hangs: it runs in a process of its own, so that nobody
- * who is served by us waits for it.
+ * Acts on a USB device. One that makes the kernel talk to the device may take it many seconds when
+ * the device's firmware hangs: it is done by a helper (priv/helper.h) that is started for it.
  */
 #ifndef PRIV_USB_H
 #define PRIV_USB_H
+
+#include "priv/helper.h"
 
 /* The usbfs node of device `device` on bus `bus`. fd (close-on-exec) or -errno. */
 int priv_open_usb(unsigned bus, unsigned device);
@@ -25,16 +26,19 @@ enum priv_usb_act {
 	PRIV_USB_ATTACH,     /* the kernel's driver to interface `number`, which is not claimed */
 };
 
+extern const struct helper_role priv_usb_role;
+
 /*
- * Starts an act on the usbfs node `fd`, which may be closed right after. Returns an fd that becomes
- * readable when it is done, for priv_usb_result(); or -errno. Closing it instead cancels nothing.
+ * Starts an act on the usbfs node `fd`, which may be closed right after. The helper's fd becomes
+ * readable when it is done, for priv_usb_result(). 0 or -errno.
  */
-int priv_usb_start(int fd, enum priv_usb_act act, unsigned number);
+int priv_usb_start(struct helper *ret, int fd, enum priv_usb_act act, unsigned number);
 
 /* The same on a node that is opened for it: that, too, waits for a reset that the kernel is at. */
-int priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number);
+int priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act act,
+		      unsigned number);
 
-/* 0 or -errno of the act that is done; closes `result_fd`. */
-int priv_usb_result(int result_fd);
+/* 0 or -errno of the act that is done; stops the helper. */
+int priv_usb_result(struct helper *helper);
 
 #endif

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Holds the documents to the code: the hops of "Follow one byte" in doc/design.md exist, every key of
 # the configuration is in ekey-random.conf(5), every option in its page or its usage, every command
-# and exit status of ekeyctl in ekeyctl(1). The pages have their sections, and mandoc finds no fault.
+# and exit status of ekeyctl in ekeyctl(1), the table of processes in SECURITY.md. The pages have their sections, and mandoc finds no fault.
 # shellcheck disable=SC2086 # lists of words are split
 set -eu
 cd "$(dirname "$0")/.."
@@ -68,6 +68,11 @@ found guest/exit.h $codes
 for code in $codes; do
 	grep -q "^\.B $code\$" doc/man/ekey-feed.8 || say "ekey-feed(8): no exit status $code"
 done
+"$1" --roles >/dev/null || say "$1: no --roles"
+"$1" --roles | while IFS= read -r row; do
+	grep -qxF -- "$row" SECURITY.md || echo "SECURITY.md: its table of processes lacks: $row"
+done | grep . && bad=1
+found "$1" $("$1" --roles | sed -n 's/^| `\([a-z-]*\)`.*/\1/p')
 found doc/man doc/man/*
 for page in doc/man/*; do
 	for section in "EXIT STATUS" EXAMPLES; do

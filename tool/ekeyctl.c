@@ -12,6 +12,7 @@
 #include "base/version.h"
 #include "ctl/protocol.h"
 #include "daemon/config.h"
+#include "daemon/roles.h"
 #include "tool/tool.h"
 #include "tool/unit.h"
 
@@ -119,6 +120,7 @@ main(int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
 	struct tool_options told = {.socket = CTL_SOCKET_PATH};
 
+	helper_main(roles, argv);
 	secret_shield();
 	signal(SIGPIPE, SIG_IGN); /* a key or a reader that went must not end it half-way */
 	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */

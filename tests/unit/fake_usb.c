@@ -197,8 +197,10 @@ priv_usb_release(int fd, unsigned number)
 	fake_usb.released |= 1U << number;
 }
 
+const struct helper_role priv_usb_role = {.timeout_s = 120};
+
 int
-priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
+priv_usb_start(struct helper *ret, int fd, enum priv_usb_act act, unsigned number)
 {
 	int ends[2];
 
@@ -210,24 +212,26 @@ priv_usb_start(int fd, enum priv_usb_act act, unsigned number)
 	if (act_fd >= 0)
 		close(act_fd);
 	act_fd = ends[1];
-	return ends[0];
+	*ret = (struct helper){.fd = ends[0], .pidfd = -1};
+	return 0;
 }
 
 int
-priv_usb_start_at(unsigned bus, unsigned device, enum priv_usb_act act, unsigned number)
+priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act act,
+		  unsigned number)
 {
 	assert_int_equal(bus, 1);
 	assert_in_range(device, 1, keys_len);
-	return priv_usb_start(-1, act, number);
+	return priv_usb_start(ret, -1, act, number);
 }
 
 int
-priv_usb_result(int result_fd)
+priv_usb_result(struct helper *helper)
 {
 	int result = -EIO;
 
-	(void)!read(result_fd, &result, sizeof(result));
-	close(result_fd);
+	(void)!read(helper->fd, &result, sizeof(result));
+	helper_release(helper);
 	return result;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/address.h"
@@ -44,7 +45,12 @@ begin(void **state)
 static int
 end(void **state)
 {
-	helper_stop(((struct egd_rig *)*state)->connector);
+	struct helper *connector = ((struct egd_rig *)*state)->connector;
+
+	helper_stop(connector);
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	helper_stop(connector); /* what was left of one that was killed at work */
 	return egd_rig_end(state);
 }
 

@@ -301,10 +301,11 @@ it_has_no_copy_of_our_memory(void **state)
 {
 	struct helper *helper = *state;
 	struct request request = {.op = FIND_MARK};
-	uint8_t *mark = malloc(MARK_LEN);
+	uint8_t *mark;
 	struct answer answer;
 
 	need_no_sanitizer("has terabytes of shadow memory");
+	mark = malloc(MARK_LEN);
 	assert_non_null(mark);
 	for (size_t i = 0; i < MARK_LEN; i++) {
 		request.masked_mark[i] = (uint8_t)(37 * i + 11);

@@ -17,6 +17,7 @@
 
 #include "backend/net_transport.h"
 #include "base/net.h"
+#include "priv/resolver.h"
 #include "priv/tls_channel.h"
 #include "tests/unit/tls_rig.h"
 
@@ -546,8 +547,9 @@ a_flood_comes_through_whole(void **unused)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	static const struct helper_role *const roles[] = {&resolver_role, NULL};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tcp_opens_in_the_background_and_carries_bytes),
 		cmocka_unit_test(a_name_is_looked_up_and_its_addresses_tried_in_turn),
@@ -565,5 +567,7 @@ main(void)
 		cmocka_unit_test(a_flood_comes_through_whole),
 	};
 
+	(void)argc;
+	helper_main(roles, argv);
 	return cmocka_run_group_tests(tests, tls_rig_begin, tls_rig_end);
 }

@@ -532,13 +532,14 @@ an_act_is_done_apart_and_tells_how_it_went(void **state)
 
 	(void)state;
 	for (int act = PRIV_USB_PROBE; act <= PRIV_USB_ATTACH; act++) {
-		int fd = priv_usb_start(null, (enum priv_usb_act)act, 1);
-		struct pollfd done = {.fd = fd, .events = POLLIN};
+		struct helper helper;
+		struct pollfd done;
 
-		assert_true(fd >= 0);
+		assert_int_equal(priv_usb_start(&helper, null, (enum priv_usb_act)act, 1), 0);
+		done = (struct pollfd){.fd = helper.fd, .events = POLLIN};
 		assert_int_equal(poll(&done, 1, 30000), 1);
-		assert_int_equal(priv_usb_result(fd), -ENOTTY);
-		assert_int_equal(fcntl(fd, F_GETFD), -1);
+		assert_int_equal(priv_usb_result(&helper), -ENOTTY);
+		assert_int_equal(helper.fd, -1);
 	}
 	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* and leaves us no child */
 	assert_int_equal(errno, ECHILD);
@@ -548,8 +549,15 @@ an_act_is_done_apart_and_tells_how_it_went(void **state)
 static void
 a_node_that_is_not_there_is_an_error(void **state)
 {
+	struct helper helper;
+	struct pollfd done;
+
 	(void)state;
 	assert_int_equal(priv_open_usb(999, 999), -ENOENT);
+	assert_int_equal(priv_usb_start_at(&helper, 999, 999, PRIV_USB_RESET, 0), 0);
+	done = (struct pollfd){.fd = helper.fd, .events = POLLIN};
+	assert_int_equal(poll(&done, 1, 30000), 1);
+	assert_int_equal(priv_usb_result(&helper), -ENOENT);
 }
 
 static void
@@ -565,8 +573,9 @@ what_is_no_usb_node_cannot_be_claimed(void **state)
 #define IN_FOLDER(name) cmocka_unit_test_setup_teardown(name, make_folder, remove_folder)
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	static const struct helper_role *const roles[] = {&priv_usb_role, NULL};
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_keys_endpoints_are_found),
 		cmocka_unit_test(descriptors_cut_short_at_each_length_are_refused),
@@ -593,5 +602,7 @@ main(void)
 		cmocka_unit_test(a_node_that_is_not_there_is_an_error),
 	};
 
+	(void)argc;
+	helper_main(roles, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
