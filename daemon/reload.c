@@ -57,6 +57,7 @@ swap_config(struct daemon *d, const struct config *next)
 	kernel_keep(d, next);
 	tls_process_reload(d);
 	d->config = *next;
+	starts_discard(&d->starts, d->store, &d->config); /* what waited to be resumed */
 	d->retry_wait_ms = 0;
 	parts_start(d);
 	(void)kernel_start(d);

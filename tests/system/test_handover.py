@@ -188,6 +188,23 @@ def test_a_read_that_is_resumed_when_there_are_bytes_is_answered_once(start_mana
     assert daemon.service.statuses == [-signal.SIGKILL, 0]
 
 
+def test_a_reload_discards_what_waits_to_be_resumed(start_managed, place):
+    """The directory of the device is missing, and then its section."""
+    daemon = start_managed(address=ABSENT)
+    reader = Client(read_one, daemon.device, 16)
+    until_blocked(daemon, 1)
+    config = daemon.config.read_text()
+    daemon.config.write_text(config.replace(f"path = {place}", f"path = {place}/here"))
+    kill(daemon)
+    wait_until(lambda: "waiting" in (status(daemon) or {}).get("device random", {}).get("state", ""), "it waits")
+    daemon.config.write_text(config.partition("[device")[0])
+    os.kill(daemon.pid, signal.SIGHUP)
+    assert reader.error() in ("ECONNABORTED", "ENOTCONN")
+    wait_until(lambda: not mounted(daemon.device), "it is withdrawn")
+    assert daemon.service.store.names() == ["ekey.starts"]
+    assert daemon.stop() == 0
+
+
 def test_a_reload_withdraws_a_resumed_device(start_managed, place):
     daemon = start_managed(address=ABSENT)
     reader = Client(read_one, daemon.device, 16)
