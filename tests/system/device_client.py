@@ -66,6 +66,11 @@ class Server:
     def until_waiting(self, count):
         wait_until(lambda: self.status()["waiters"] == count, f"{count} waiters")
 
+    def stop_limit_s(self):
+        """A sanitizer looks for leaks at the end."""
+        maps = pathlib.Path(f"/proc/{self.child.pid}/maps").read_text()
+        return PATIENCE_S if "libasan" in maps else 1
+
     def stop(self, number=signal.SIGTERM):
         """Seconds until it was gone."""
         started = time.monotonic()
