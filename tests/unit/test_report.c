@@ -78,7 +78,7 @@ assert_says(const char *want)
 
 	report_compare(out, &key, description);
 	evbuffer_add(out, "", 1);
-	assert_string_equal(evbuffer_pullup(out, -1), want);
+	assert_string_equal((const char *)evbuffer_pullup(out, -1), want);
 	evbuffer_free(out);
 }
 
