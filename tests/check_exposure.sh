@@ -33,7 +33,7 @@ needs() {
 }
 
 check ekey-randomd.service 1.4 "ekey-randomd.service"
-check ekey-random-wait.service 1.0 "ekey-random-wait.service"
+check ekey-random-wait.service 1.3 "ekey-random-wait.service"
 check ekey-feed.service 2.5 "ekey-feed.service"
 check ekey-feed-early.service 4.0 "ekey-feed-early.service"
 check ekey-tls.service 0.5 "ekey-tls.service"

@@ -122,9 +122,12 @@ judge_source(struct subject *s)
 	else if (is(s, TYPE, "egd"))
 		bad(s, s->values[STATE], "",
 		    "is the server reachable from here, and may this machine ask it?");
-	else
+	else if (strstr(s->values[STATE], "keyring") != NULL)
 		bad(s, s->values[STATE], "",
-		    "is it plugged in, reachable, and its key in the keyring?");
+		    "have its card at hand and run: ekeyctl rekey SERIAL, with that of ekeyctl "
+		    "status");
+	else
+		bad(s, s->values[STATE], "", "is it plugged in, and reachable?");
 }
 
 /* A node of CUSE is looked at on the devtmpfs, which asks nobody who might hang. */

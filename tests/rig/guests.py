@@ -316,6 +316,7 @@ SERVICE = Guest(
         "fuse_drop_in_serves_everyone",
         "fuse_drop_in_lets_the_daemon_ask_for_tls",
         "first_bytes_are_the_streams",
+        "others_can_wait_for_bytes_of_a_fuse_device",
         "device_outlives_its_daemon_says_the_doctor",
         "readers_notice_no_end",
         "killed_daemon_comes_back",

@@ -127,6 +127,18 @@ unit_feeds() {
 	return $status
 }
 
+others_can_wait_for_bytes_of_a_fuse_device() {
+	mkdir -p /run/systemd/system/ekey-random-wait.service.d
+	# systemd finds no /dev to replace in our namespaces.
+	printf '%s\n' '[Service]' PrivateDevices=no >/run/systemd/system/ekey-random-wait.service.d/rig.conf
+	systemctl daemon-reload
+	systemctl start ekey-random-wait.service
+	status=$?
+	journalctl -b --no-pager -u ekey-random-wait.service
+	systemctl stop ekey-random-wait.service
+	return $status
+}
+
 # By a port that takes a capability, which the daemon then gives up.
 network_drop_in_serves_whom_it_names() {
 	drop_in "[listen lan]
@@ -328,6 +340,7 @@ start_key
 sed -i 's/^via = .*/via = fuse/' $conf
 drop_in ""
 promise first_bytes_are_the_streams first_bytes_are_the_streams
+promise others_can_wait_for_bytes_of_a_fuse_device others_can_wait_for_bytes_of_a_fuse_device
 promise device_outlives_its_daemon_says_the_doctor device_outlives_its_daemon_says_the_doctor
 here readers_notice_no_end
 promise killed_daemon_comes_back killed_daemon_comes_back

@@ -58,6 +58,15 @@ def test_a_key_that_is_not_plugged_in_is_told(house, expect, problem):
     assert "there is none" not in said
 
 
+def test_a_key_that_is_not_in_the_keyring_is_told_with_its_card(house):
+    house.start_sim()
+    house.keyring.write_text("# none\n")
+    house.write_config(house.source())
+    house.start_daemon()
+    house.wait_state("its long-term key is not in the keyring")
+    assert "have its card at hand and run: ekeyctl rekey SERIAL" in doctor(house)[1]
+
+
 def test_an_agent_that_is_drained_or_not_open_is_told(house):
     port = free_port()
     agent = f"[agent]\naddress = tcp:127.0.0.1:{port}\n"
