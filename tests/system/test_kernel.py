@@ -79,12 +79,16 @@ def test_without_credit_there_is_no_helper_and_no_privilege_is_used(house):
     assert_nothing_is_missing(house)
 
 
+def skip_without_credit(house):
+    if row(house, "credit") != "given":
+        pytest.skip("missing: CAP_SYS_ADMIN in the first user namespace")
+
+
 @as_root
 def test_with_the_capability_the_kernel_is_credited_with_what_the_sources_deserve(house):
     start(house, CREDIT)
     wait_until(lambda: int(row(house, "feeds")) >= 2, "it fed twice")
-    if row(house, "credit") != "given":
-        pytest.skip("missing: CAP_SYS_ADMIN in the first user namespace")
+    skip_without_credit(house)
     assert house.count("fed the random generator with 64 bytes and a credit of 448 bits") == 1
     rows = house.status()["kernel -"]
     assert int(rows["credited_bits"]) == 7 * int(rows["delivered"]) == 448 * int(rows["feeds"])
@@ -165,6 +169,8 @@ def test_signals_to_the_group_are_not_for_the_helper_and_it_ends_with_the_daemon
 def test_a_helper_that_was_killed_is_told_and_stops_nothing_else(house):
     daemon = start(house, CREDIT)
     helper = helper_of(daemon)
+    wait_until(lambda: int(row(house, "feeds")) > 0, "it feeds")
+    skip_without_credit(house)
     os.kill(helper, signal.SIGKILL)
     wait_until(lambda: row(house, "credit") == "none: its process has ended", "it is told")
     assert house.count("the process that credits has ended: restart the daemon; mixing without credit") == 1
