@@ -89,8 +89,7 @@ egd_arm(struct egd *e, uint64_t now_ms)
 {
 	uint64_t due_ms = egd_due(e, now_ms);
 	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	const struct timeval wait = clock_timeval(wait_ms);
 
 	if (due_ms == UINT64_MAX && e->timer_ms != UINT64_MAX)
 		event_del(e->timer);

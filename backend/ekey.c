@@ -105,8 +105,7 @@ ekey_arm(struct ekey *k, uint64_t now_ms)
 {
 	uint64_t due_ms = ekey_due(k);
 	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-			       .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	struct timeval wait = clock_timeval(wait_ms);
 
 	if (due_ms == UINT64_MAX && k->timer_ms != UINT64_MAX)
 		event_del(k->timer);

@@ -80,8 +80,7 @@ link_say_reset(const struct link *l)
 static void
 link_try_in(struct link *l, uint64_t wait_ms)
 {
-	const struct timeval wait = {.tv_sec = (time_t)(wait_ms / 1000),
-				     .tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	const struct timeval wait = clock_timeval(wait_ms);
 
 	event_add(l->timer, &wait);
 }

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define USB_COMMAND_MS 1000 /* for the key to accept a command */
 #define USB_DRAIN_MS 50     /* what a key had still to say to somebody else is thrown away */
 
@@ -19,7 +21,7 @@ usb_work_later(struct usb_transport *t)
 void
 usb_timer(struct usb_transport *t, enum usb_phase phase, unsigned wait_ms)
 {
-	struct timeval wait = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+	struct timeval wait = clock_timeval(wait_ms);
 
 	t->phase = phase;
 	event_add(t->timer, &wait);

@@ -4,11 +4,15 @@
 #define BASE_CLOCK_H
 
 #include <stdint.h>
+#include <sys/time.h>
 
 /* Milliseconds of CLOCK_MONOTONIC; never goes back, unrelated to the date. */
 uint64_t clock_now_ms(void);
 
 /* The same in microseconds, for those whom we must tell when something was. */
 uint64_t clock_now_us(void);
+
+/* A time to wait, as libevent takes it. */
+struct timeval clock_timeval(uint64_t ms);
 
 #endif

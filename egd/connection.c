@@ -176,8 +176,7 @@ patience_for(const struct egd_connection *c)
 static void
 wait_for_it(struct egd_connection *c)
 {
-	const struct timeval retry = {.tv_sec = (time_t)(c->retry_ms / 1000),
-				      .tv_usec = (suseconds_t)(c->retry_ms % 1000 * 1000)};
+	const struct timeval retry = clock_timeval(c->retry_ms);
 	const struct timeval *limit;
 
 	if (c->out != NULL)

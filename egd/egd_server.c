@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "egd/inside.h"
 #include "egd/listener.h"
 
@@ -56,8 +57,7 @@ on_work(evutil_socket_t fd, short what, void *arg)
 static const struct timeval *
 limit_of(struct event_base *base, uint64_t ms)
 {
-	const struct timeval limit = {.tv_sec = (time_t)(ms / 1000),
-				      .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	const struct timeval limit = clock_timeval(ms);
 
 	return event_base_init_common_timeout(base, &limit);
 }

@@ -171,8 +171,7 @@ connect_all(struct egd_xen *x)
 	}
 	if (next_ms == UINT64_MAX)
 		return;
-	wait = (struct timeval){.tv_sec = (time_t)((next_ms - now_ms) / 1000),
-				.tv_usec = (suseconds_t)((next_ms - now_ms) % 1000 * 1000)};
+	wait = clock_timeval(next_ms - now_ms);
 	event_add(x->again, &wait);
 }
 

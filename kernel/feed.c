@@ -48,8 +48,7 @@ struct kernel_feed {
 static void
 add_for_ms(struct event *event, uint64_t ms)
 {
-	const struct timeval time = {.tv_sec = (time_t)(ms / 1000),
-				     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	const struct timeval time = clock_timeval(ms);
 
 	event_add(event, &time);
 }

@@ -120,8 +120,7 @@ device_wait(struct device *d, uint64_t deadline_ms)
 	struct timeval wait;
 
 	wait_ms = wait_ms < REKEY_HOLD_MS ? wait_ms : REKEY_HOLD_MS;
-	wait = (struct timeval){.tv_sec = (time_t)(wait_ms / 1000),
-				.tv_usec = (suseconds_t)(wait_ms % 1000 * 1000)};
+	wait = clock_timeval(wait_ms);
 	event_add(d->timer, &wait);
 	event_base_loop(d->base, EVLOOP_ONCE);
 	return !d->gone;

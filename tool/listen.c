@@ -12,6 +12,7 @@
 #include "backend/source_address.h"
 #include "backend/sources.h"
 #include "backend/usb.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "ctl/client.h"
 #include "tool/device.h"
@@ -71,8 +72,7 @@ listen_stop(struct listen *l)
 static void
 listen_for(struct listen *l, uint64_t ms)
 {
-	const struct timeval wait = {.tv_sec = (time_t)(ms / 1000),
-				     .tv_usec = (suseconds_t)(ms % 1000 * 1000)};
+	const struct timeval wait = clock_timeval(ms);
 
 	event_base_loopexit(l->base, &wait);
 	event_base_dispatch(l->base);

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -113,6 +114,18 @@ def test_wait_seeded_gives_up_in_time_without_a_daemon(place):
     result = wait_seeded(place / "control", "--timeout", "300ms")
     assert result.returncode == TIMED_OUT
     assert result.stdout == "ekeyctl: no healthy byte in time: ekey-randomd does not answer\n"
+
+
+def test_wait_seeded_goes_on_after_a_daemon_that_ended_before_the_question(place):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "control"))
+        listener.listen()
+        asked = subprocess.Popen([program("ekeyctl"), "--socket", place / "control", "wait-seeded", "--timeout", "0s"],
+                                 stdout=subprocess.DEVNULL)
+        with listener.accept()[0] as connection:
+            connection.shutdown(socket.SHUT_RD)  # the question finds nobody
+            connection.sendall(b"PROTOCOL EKEYD/1\n")
+            assert asked.wait(PATIENCE_S) == TIMED_OUT
 
 
 def test_wait_seeded_returns_at_once_when_bytes_have_come(daemon):

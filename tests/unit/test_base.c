@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "base/num.h"
 #include "base/secret.h"
 
@@ -52,6 +53,27 @@ words_are_little_endian(void **unused)
 	assert_true(load_le64(bytes) == UINT64_C(0xf102030405060708));
 	store_le64(stored, UINT64_C(0xf102030405060708));
 	assert_memory_equal(stored, bytes, sizeof(bytes));
+}
+
+/* ---- clock ---- */
+
+static void
+a_time_to_wait_is_in_seconds_and_microseconds(void **unused)
+{
+	static const struct {
+		uint64_t ms;
+		time_t s;
+		suseconds_t us;
+	} cases[] = {
+		{0, 0, 0}, {1, 0, 1000}, {999, 0, 999000}, {1000, 1, 0}, {86400250, 86400, 250000}};
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct timeval wait = clock_timeval(cases[i].ms);
+
+		assert_int_equal(wait.tv_sec, cases[i].s);
+		assert_int_equal(wait.tv_usec, cases[i].us);
+	}
 }
 
 /* ---- num ---- */
@@ -276,6 +298,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_cursor_never_passes_its_end),
 		cmocka_unit_test(words_are_little_endian),
+		cmocka_unit_test(a_time_to_wait_is_in_seconds_and_microseconds),
 		cmocka_unit_test(numbers_are_whole_and_within_bounds),
 		cmocka_unit_test(sizes_have_binary_units),
 		cmocka_unit_test(durations_need_their_unit),

@@ -31,6 +31,17 @@ poll_is_answered_at_once_and_notified_later(void **state)
 }
 
 static void
+a_poll_of_a_file_that_is_not_open_is_answered(void **state)
+{
+	struct kernel *k = *state;
+	const struct fuse_poll_in in = {.fh = 3, .kh = 9, .flags = FUSE_POLL_SCHEDULE_NOTIFY};
+
+	assert_int_equal(kernel_answer(k, kernel_ask(k, FUSE_POLL, &in, sizeof(in))), -EBADF);
+	source_put(k, 64);
+	assert_silent(k);
+}
+
+static void
 an_edge_triggered_poller_hears_of_every_edge(void **state)
 {
 	struct kernel *k = *state;
@@ -129,6 +140,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(poll_is_answered_at_once_and_notified_later),
+		BOTH(a_poll_of_a_file_that_is_not_open_is_answered),
 		BOTH(an_edge_triggered_poller_hears_of_every_edge),
 		BOTH(who_polls_is_served_in_whole_turns),
 		BOTH(who_polls_and_asks_for_less_gets_that),
