@@ -86,6 +86,18 @@ class Server:
             subprocess.run(["umount", "-l", self.path], check=True, timeout=PATIENCE_S)
 
 
+def refused(path, **options):
+    """The log of a server that must not start."""
+    server = Server(path, **options)
+    try:
+        assert server.line() is None
+        assert server.child.wait(20) == 1
+        return server.log()
+    finally:
+        if server.child.poll() is None:
+            server.child.kill()
+
+
 class Client:
     """`function(*args)` in a process of its own; the result comes by a pipe."""
 

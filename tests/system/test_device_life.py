@@ -8,24 +8,12 @@ import time
 
 import pytest
 
-from device_client import NOBODY, Client, Server, read_as_nobody, read_one
+from device_client import NOBODY, Client, Server, read_as_nobody, read_one, refused
 from house import as_root
 from processes import mounted, wait_until
 
 if not os.path.exists("/dev/fuse"):
     pytest.skip("missing: /dev/fuse", allow_module_level=True)
-
-
-def refused(path, **options):
-    """The log of a server that must not start."""
-    server = Server(path, **options)
-    try:
-        assert server.line() is None
-        assert server.child.wait(20) == 1
-        return server.log()
-    finally:
-        if server.child.poll() is None:
-            server.child.kill()
 
 
 def test_a_stop_takes_less_than_a_second_and_leaves_nothing(server):

@@ -12,7 +12,7 @@ import time
 import pytest
 
 import egd
-from device_client import Client, read_one
+from device_client import Client, read_one, refused
 from generations import kill, restart, status, succeed, succeeded
 from processes import PATIENCE_S, Process, mounted, program, run, wait_until
 
@@ -202,6 +202,15 @@ def test_a_reload_discards_what_waits_to_be_resumed(start_managed, place):
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     wait_until(lambda: not mounted(daemon.device), "it is withdrawn")
     assert daemon.service.store.names() == ["ekey.starts"]
+    assert daemon.stop() == 0
+
+
+def test_a_second_instance_is_told_of_the_daemon_that_resumed(start_managed):
+    daemon = start_managed(address=ABSENT)
+    first = daemon.pid
+    succeed(daemon, kill)
+    assert daemon.pid != first
+    assert f"process {daemon.pid} already serves it" in refused(daemon.device)
     assert daemon.stop() == 0
 
 
