@@ -134,7 +134,7 @@ spawn(pid_t *ret_pid)
 	if (len <= 0)
 		return -errno;
 	path[len] = '\0';
-	strcpy(strrchr(path, '/') + 1, PROGRAM);
+	memcpy(strrchr(path, '/') + 1, PROGRAM, sizeof(PROGRAM));
 	return tls_channel_spawn(path, ret_pid);
 }
 

@@ -34,7 +34,7 @@ take_header(struct egd_connection *c, struct egd_proxy *ret)
 static int
 begin_proxy(struct egd_connection *c, const char **ret_why)
 {
-	struct egd_proxy proxy;
+	struct egd_proxy proxy = {0};
 	int result = take_header(c, &proxy);
 
 	if (result == -EPROTO)
@@ -68,7 +68,7 @@ hand_over(struct egd_connection *c, const char **ret_why)
 static int
 begin_tls(struct egd_connection *c, const char **ret_why)
 {
-	struct egd_proxy proxy;
+	struct egd_proxy proxy = {0};
 	int result = 0;
 
 	if (!c->server->is_tls)

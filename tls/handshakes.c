@@ -327,7 +327,7 @@ void
 handshakes_finish(struct service *s)
 {
 	while (!LIST_EMPTY(&s->all))
-		handshakes_free(LIST_FIRST(&s->all), false);
+		handshakes_free(LIST_FIRST(&s->all), false); /* NOLINT: it takes it out */
 	if (s->work != NULL)
 		event_free(s->work);
 	if (s->overdue != NULL)

@@ -69,9 +69,11 @@ on_orders(evutil_socket_t fd, short what, void *arg)
 	int fds[2], result;
 
 	(void)what;
-	while ((result = tls_channel_receive(fd, &message, fds)) > 0)
-		if (!obey(s, &message, fds))
+	do {
+		result = tls_channel_receive(fd, &message, fds);
+		if (result > 0 && !obey(s, &message, fds))
 			result = -EPROTO;
+	} while (result > 0);
 	if (result == -EAGAIN)
 		return;
 	if (result < 0)

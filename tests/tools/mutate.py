@@ -48,6 +48,7 @@ NEAR = {
     "service rekey wipe egd_listen relay",
     "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status service haproxy wipe",
     "guest": "feed tls memory",
+    "tls": "tls tls_peers egd_listen wipe",
 }
 
 
