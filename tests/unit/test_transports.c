@@ -273,18 +273,27 @@ tcp_opens_in_the_background_and_carries_bytes(void **unused)
 	world_end(&w);
 }
 
+static bool
+knows_localhost(void)
+{
+	struct addrinfo *found;
+
+	if (getaddrinfo("localhost", NULL, NULL, &found) != 0) {
+		print_message("missing: the name localhost (/etc/hosts)\n");
+		return false;
+	}
+	freeaddrinfo(found);
+	return true;
+}
+
 static void
 a_name_is_looked_up_and_its_addresses_tried_in_turn(void **unused)
 {
-	struct addrinfo *found;
 	struct world w;
 
 	(void)unused;
-	if (getaddrinfo("localhost", NULL, NULL, &found) != 0) {
-		print_message("missing: the name localhost (/etc/hosts)\n");
+	if (!knows_localhost())
 		skip();
-	}
-	freeaddrinfo(found);
 	/* Where it is ::1 as well, nobody listens there. */
 	world_begin(&w, "localhost", NULL);
 	world_open(&w, &transport_tcp);
@@ -331,7 +340,8 @@ a_name_that_nobody_has_is_named(void **unused)
 static void
 it_can_be_closed_at_any_time(void **unused)
 {
-	static const char *const hosts[] = {"127.0.0.1", "localhost"};
+	/* A name that is not found may have ended it before. */
+	const char *const hosts[] = {"127.0.0.1", knows_localhost() ? "localhost" : "127.0.0.1"};
 	struct world w;
 
 	(void)unused;
