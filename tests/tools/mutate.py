@@ -144,6 +144,8 @@ class Tree:
         """Of the tests that changes in these folders are tried with."""
         self.must_make("all", "test-programs")
         _, found = self.system(near(*folders), 3600, *self.spread())
+        if not found:
+            sys.exit("mutate: no system test runs: python3-pytest and its xdist are needed")
         self.slow = [name for name, (s, passed) in found.items() if not passed or s > FAST_S]
         self.system_s = {name: s for name, (s, _) in found.items() if name not in self.slow}
         print(f"{len(self.system_s)} of {len(found)} system tests are fast and pass without a change", flush=True)
