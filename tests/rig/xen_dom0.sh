@@ -102,6 +102,7 @@ start_server() {
 		via = cuse
 		[listen local]
 		address = unix:/run/ekey-random/egd
+		greet = 64
 		[listen guests]
 		address = xen:/run/xen
 	END
