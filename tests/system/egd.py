@@ -17,13 +17,6 @@ def section(address, name="egd", **keys):
     return LISTEN.format(name=name, address=address) + more
 
 
-def free_port():
-    """A TCP port that nobody listens on."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def read(length):
     return bytes([2, length])
 

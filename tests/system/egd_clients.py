@@ -5,8 +5,8 @@ import pathlib
 import socket
 import time
 
-from processes import PATIENCE_S
-from relay import LISTEN, free_port
+from processes import PATIENCE_S, free_port
+from relay import LISTEN
 
 P99_S = 1  # of the modest client; on a quiet machine it is some milliseconds
 READ_255 = b"\x02\xff"

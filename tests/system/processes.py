@@ -1,8 +1,11 @@
 """Children that never outlive their test, waits that always end."""
 
+import contextlib
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
 import time
 
@@ -29,6 +32,15 @@ def program(name):
     path = BUILD / name
     assert path.exists(), f"{path} is not built"
     return str(path)
+
+
+def free_port():
+    """A TCP port that no socket has at any address, from below those that clients are given."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("", port))
+            return port
 
 
 def run(*argv, timeout=60, **options):

@@ -1,6 +1,5 @@
 """Houses in a row: the first has the key, each of the others asks the one before it over EGD."""
 
-import socket
 
 from house import SEED, House
 from stream import expected
@@ -25,12 +24,6 @@ def new_house(houses, place, name):
     path.mkdir()
     houses.append(House(path))
     return houses[-1]
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def start_with_key(house, address, *options, rate=0, more=""):

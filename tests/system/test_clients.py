@@ -10,9 +10,9 @@ import subprocess
 
 import pytest
 
-from egd import Client, free_port, read, row, section, wait_row
+from egd import Client, read, row, section, wait_row
 from house import SEED
-from processes import BUILD, PATIENCE_S, run, wait_until
+from processes import BUILD, PATIENCE_S, free_port, run, wait_until
 from stream import expected
 
 EGD_LINUX = "/usr/sbin/ekeyd-egd-linux"

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from egd import Client, free_port, read, section
+from egd import Client, read, section
 from house import NOBODY, House, as_root
-from processes import BUILD, PATIENCE_S, wait_until
+from processes import BUILD, PATIENCE_S, free_port, wait_until
 from stream import BLOCK
 
 

@@ -6,9 +6,9 @@ import subprocess
 
 import pytest
 
-from egd import free_port, section
+from egd import section
 from house import as_root
-from processes import PATIENCE_S, program, run, wait_until
+from processes import PATIENCE_S, free_port, program, run, wait_until
 
 WELL, ILL, NO_SOCKET = 0, 15, 3
 

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from egd import Client, free_port, read, row, section, wait_row
+from egd import Client, read, row, section, wait_row
 from house import SEED
-from processes import PATIENCE_S, program, run, wait_until
+from processes import PATIENCE_S, free_port, program, run, wait_until
 from stream import expected
 
 

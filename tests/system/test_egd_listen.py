@@ -11,9 +11,9 @@ import subprocess
 import pytest
 
 from certificates import Root
-from egd import Client, free_port, read, row, section, wait_row
+from egd import Client, read, row, section, wait_row
 from house import SEED, as_root
-from processes import BUILD, PATIENCE_S, run, wait_until
+from processes import BUILD, PATIENCE_S, free_port, run, wait_until
 from stream import expected
 
 CONFIG_IS_WRONG = 78  # sysexits.h

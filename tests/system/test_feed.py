@@ -18,8 +18,8 @@ import pytest
 from certificates import Root
 from house import House, as_root
 from memory import family
-from processes import PATIENCE_S, TOP, Process, program, run, wait_until
-from relay import LISTEN, free_port, start_with_key
+from processes import PATIENCE_S, TOP, Process, free_port, program, run, wait_until
+from relay import start_with_key
 
 CAP_SYS_ADMIN = 1 << 21
 OK, UPSTREAM, USAGE, KERNEL, STALE, NO_STATUS, NO_SEED, TIMED_OUT, REFUSED = range(9)

@@ -14,7 +14,7 @@ import pytest
 import egd
 from device_client import Client, read_one, refused
 from generations import kill, restart, status, succeed, succeeded
-from processes import PATIENCE_S, Process, mounted, program, run, wait_until
+from processes import PATIENCE_S, Process, free_port, mounted, program, run, wait_until
 
 ROUNDS = int(os.environ.get("ROUNDS", 50))
 ABSENT = "unix:/nonexistent/key"
@@ -429,7 +429,7 @@ def test_a_listener_with_another_address_leaves_no_socket_behind(start_managed, 
     """Ports in turn, for what stays in the store takes the place of what is there later."""
     daemon = start_managed(sim=start_sim())
     config = daemon.config.read_text()
-    one, two = egd.free_port(), egd.free_port()
+    one, two = free_port(), free_port()
     for port, other in (one, two), (two, one), (one, two):
         daemon.config.write_text(config + egd.section(f"tcp:127.0.0.1:{port}"))
         succeed(daemon, restart)
@@ -446,7 +446,7 @@ def test_a_listener_that_gives_up_its_address_is_not_in_the_way(start_managed, s
     """One of all interfaces becomes one of this machine; two change places."""
     daemon = start_managed(sim=start_sim())
     config = daemon.config.read_text()
-    one, two = egd.free_port(), egd.free_port()
+    one, two = free_port(), free_port()
     for a, b in (f"0.0.0.0:{one}", f"127.0.0.1:{two}"), (f"127.0.0.1:{one}", f"127.0.0.1:{two}"), (
             f"127.0.0.1:{two}", f"127.0.0.1:{one}"):
         sections = egd.section(f"tcp:{a}", "a", allow="127.0.0.0/8") + egd.section(f"tcp:{b}", "b")
@@ -533,7 +533,7 @@ def test_a_broken_file_of_a_listener_ends_no_resumed_device(start_managed, start
     daemon = start_managed(sim=start_sim())
     reader = Client(read_one, daemon.device, 16)
     assert len(reader.result()) == 16
-    address = f"tls:127.0.0.1:{egd.free_port()}"
+    address = f"tls:127.0.0.1:{free_port()}"
     daemon.config.write_text(daemon.config.read_text() + egd.section(address, psk=psk))
     succeed(daemon, restart)
     psk.write_text("half a li")

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import Daemon, Sim, start
-from processes import PATIENCE_S, TOP, Process, program, run, wait_until
+from processes import PATIENCE_S, TOP, Process, free_port, program, run, wait_until
 from stream import expected
 
 EXAMPLE = TOP / "dist/examples/haproxy.cfg"
@@ -37,12 +37,6 @@ address = tcp:127.0.0.1:{agent}
 """
 
 pytestmark = pytest.mark.skipif(not shutil.which(HAPROXY), reason="missing: haproxy (package haproxy)")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Keys:

@@ -6,8 +6,8 @@ import re
 import pytest
 
 from house import SEED
-from processes import PATIENCE_S, program, run, wait_until
-from relay import LISTEN, UPSTREAM, free_port, new_house
+from processes import free_port, program, run, wait_until
+from relay import LISTEN, UPSTREAM, new_house
 
 ROUNDS = (int(os.environ.get("ROUNDS", "1")) + 4) // 5  # make soak: a hundred million blocks
 BLOCK = 16

@@ -1,12 +1,11 @@
 """For each configuration there is one ekey-randomd, and beside it the helpers that it needs and no other."""
 
-import socket
 
 import pytest
 
 from house import House, as_root
 from memory import family, name
-from processes import wait_until
+from processes import free_port, wait_until
 
 pytestmark = as_root
 
@@ -22,12 +21,6 @@ CONFIGURATIONS = {
     "all": ("{key}{device}[kernel]\ncredit = yes\n[listen a]\naddress = xen:{place}\n"
             "[listen b]\naddress = unix:{place}/egd\n", ["ekey-connect", "ekey-rng"]),
 }
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture

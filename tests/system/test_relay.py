@@ -12,8 +12,8 @@ import pytest
 import ekeyd
 from egd import Client, read
 from house import SEED, as_root, stop
-from processes import PATIENCE_S, wait_until
-from relay import ask_of, free_port, gaps, new_house, start_with_key
+from processes import PATIENCE_S, free_port, wait_until
+from relay import ask_of, gaps, new_house, start_with_key
 from stream import BLOCK, block, expected
 
 PSK = "relay:" + "5a" * 32 + "\n"

@@ -8,9 +8,9 @@ import pytest
 
 import ekeyd
 from certificates import Root
-from egd import Client, free_port, read, row, section, wait_row
+from egd import Client, read, row, section, wait_row
 from house import SEED
-from processes import PATIENCE_S, wait_until
+from processes import PATIENCE_S, free_port, wait_until
 from relay import ask_of, new_house
 from stream import BLOCK, block, expected
 

@@ -6,9 +6,8 @@ import ssl
 import pytest
 
 from certificates import Root
-from house import House
-from processes import PATIENCE_S, program, run, wait_until
-from relay import LISTEN, ask_of, free_port, new_house, start_with_key
+from processes import PATIENCE_S, free_port, program, run, wait_until
+from relay import ask_of, new_house, start_with_key
 from stream import expected
 
 SEED = "daemon"
