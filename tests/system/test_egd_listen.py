@@ -13,6 +13,7 @@ import pytest
 from certificates import Root
 from egd import Client, read, row, section, wait_row
 from house import SEED, as_root
+from memory import family, name
 from processes import BUILD, PATIENCE_S, free_port, run, wait_until
 from stream import expected
 
@@ -333,9 +334,9 @@ def has_ended(pid):
 
 def tls_process(daemon):
     """The process id of the daemon's ekey-tls."""
-    found = subprocess.run(["pgrep", "-P", str(daemon.pid), "-x", "ekey-tls"], text=True,
-                           stdout=subprocess.PIPE, timeout=PATIENCE_S).stdout.split()
-    return int(found[0]) if found else None
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # one ends meanwhile
+        return next((pid for pid in family(daemon.pid) if name(pid) == "ekey-tls"), None)
+    return None
 
 
 @pytest.mark.parametrize("program, links", [("ekey-randomd", False), ("ekey-tls", True)])
