@@ -388,7 +388,7 @@ start_parts(struct daemon *d)
 	if (!drop_privileges(d))
 		return false;
 	starts_resuming(&d->starts);
-	if (!devices_start(d) || !good)
+	if (!devices_start_others(d) || !good)
 		parts_start_later(d);
 	return true;
 }

@@ -53,6 +53,7 @@ struct daemon {
 	unsigned retry_wait_ms;
 	uint64_t retry_at_ms;
 	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
+	int device_errors[CONFIG_DEVICES_MAX];      /* of the last try of each; 0: none failed */
 	struct agent *agent;                        /* NULL: not configured, or it cannot listen */
 	bool drained;                               /* by order: HAProxy is told to send nobody */
 	struct pool_account seeds;                  /* see daemon/seeds.h */

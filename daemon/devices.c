@@ -35,16 +35,22 @@ devices_check(const struct config *config)
 	return good;
 }
 
-/* 0 or -errno. A kernel that cannot carry a device is not tried again. */
-static int
+/* A kernel that cannot carry a device is not asked again before a reload. */
+static void
 start_one(struct daemon *d, size_t i)
 {
-	int result = 0;
+	if (d->devices[i] == NULL && d->device_errors[i] != -ENODEV)
+		d->device_errors[i] = device_start(d->base, d->pool, d->store,
+						   &d->config.devices[i], &d->devices[i]);
+}
 
-	if (d->devices[i] == NULL)
-		result = device_start(d->base, d->pool, d->store, &d->config.devices[i],
-				      &d->devices[i]);
-	return result == -ENODEV ? 0 : result;
+static bool
+are_started(const struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.device_count; i++)
+		if (d->devices[i] == NULL && d->device_errors[i] != -ENODEV)
+			return false;
+	return true;
 }
 
 bool
@@ -53,25 +59,30 @@ devices_start_new(struct daemon *d)
 	bool resumes = fd_store_count(d->store) > 0, good = true;
 
 	for (size_t i = 0; i < d->config.device_count; i++) {
-		int result = 0;
-
 		if (!stored_is_there(d->store, d->config.devices[i].name))
-			result = start_one(d, i);
-		good = good && result != -EBUSY && result != -EEXIST;
+			start_one(d, i);
+		good = good && d->device_errors[i] != -EBUSY && d->device_errors[i] != -EEXIST;
 	}
 	return good || resumes;
 }
 
 bool
-devices_start(struct daemon *d)
+devices_start_others(struct daemon *d)
 {
-	bool good = true;
-
 	for (size_t i = 0; i < d->config.device_count; i++)
-		good = start_one(d, i) == 0 && good;
+		if (d->device_errors[i] == 0)
+			start_one(d, i);
 	if (d->config.device_count == 0)
 		log_info("no [device] in %s: none is published", d->config_path);
-	return good;
+	return are_started(d);
+}
+
+bool
+devices_start(struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.device_count; i++)
+		start_one(d, i);
+	return are_started(d);
 }
 
 /* Takes the one that runs as `config` says out of its place; NULL: none does. */
@@ -101,6 +112,7 @@ devices_keep(struct daemon *d, const struct config *next)
 			log_info("device %s: withdrawn", d->config.devices[i].name);
 	devices_stop(d);
 	memcpy(d->devices, kept, sizeof(kept));
+	memset(d->device_errors, 0, sizeof(d->device_errors));
 }
 
 const char *

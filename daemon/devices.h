@@ -27,6 +27,9 @@ bool devices_start(struct daemon *d);
  */
 bool devices_start_new(struct daemon *d);
 
+/* The rest of them at a start, without another try of those that have just failed. As above. */
+bool devices_start_others(struct daemon *d);
+
 /*
  * Devices that are the same in `next` run on, in their places there; the others are withdrawn.
  * `next` becomes d->config before devices_start() publishes what is new in it.
