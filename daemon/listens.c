@@ -172,7 +172,7 @@ listens_start(struct daemon *d)
 	for (size_t i = 0; i < d->config.listen_count; i++)
 		previous[i] = d->listens[i] == NULL && has_keys(d, i) ? take_previous(d, i) : -1;
 	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = start_one(d, i, previous[i]) && good;
+		good = start_one(d, i, previous[i]) && good; /* NOLINT: the count is the same */
 	notify_sockets(warn_if_unclaimed, d);
 	return good;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/starts.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -125,7 +126,7 @@ device_of(const char *stored, char ret[static FD_STORE_NAME_MAX])
 {
 	char *dot;
 
-	strcpy(ret, stored + strlen(DEVICE));
+	snprintf(ret, FD_STORE_NAME_MAX, "%s", stored + strlen(DEVICE));
 	dot = strrchr(ret, '.');
 	if (dot != NULL)
 		*dot = '\0';
@@ -149,7 +150,7 @@ discard_unused(const struct starts *s, struct fd_store *store, const struct conf
 {
 	char stored[FD_STORE_NAME_MAX], device[FD_STORE_NAME_MAX];
 
-	strcpy(stored, fd_store_name(store, i));
+	snprintf(stored, sizeof(stored), "%s", fd_store_name(store, i));
 	if (begins(stored, LISTEN) && is_listen(config, stored + strlen(LISTEN)))
 		return false;
 	if (begins(stored, DEVICE)) {

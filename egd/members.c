@@ -95,7 +95,7 @@ leave_one(struct egd_members *members, struct egd_member *m)
 		return;
 	TAILQ_INSERT_TAIL(&members->left, m, in_left);
 	if (++members->left_count > members->left_max)
-		forget(members, TAILQ_FIRST(&members->left));
+		forget(members, TAILQ_FIRST(&members->left)); /* NOLINT: it takes it out */
 }
 
 static struct egd_member *

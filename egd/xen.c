@@ -160,6 +160,7 @@ connect_all(struct egd_xen *x)
 	struct guest *guest;
 
 	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests)) {
+		/* NOLINTNEXTLINE: forget() takes a guest out of the list */
 		uint64_t due_ms = guest->began_ms + guest->wait_ms;
 
 		if (guest->state == AWAY && now_ms >= due_ms) {
@@ -336,7 +337,7 @@ egd_xen_free(struct egd_xen **xen)
 	if (x == NULL)
 		return;
 	while (!LIST_EMPTY(&x->guests))
-		forget(LIST_FIRST(&x->guests));
+		forget(LIST_FIRST(&x->guests)); /* NOLINT: it takes it out */
 	if (x->changed != NULL)
 		event_free(x->changed);
 	if (x->answered != NULL)
