@@ -42,7 +42,8 @@ hwreport_write(void *arg, const struct ctl_request *request)
 		report_write(report, source);
 		found = true;
 	}
-	hwreport_rows(report, request->out);
+	if (found)
+		hwreport_rows(report, request->out);
 	evbuffer_free(report);
 	return found ? NULL : "there is no such key";
 }

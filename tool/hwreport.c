@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 
@@ -6,13 +7,6 @@
 #include "ekey/keyring.h"
 #include "tool/ask.h"
 #include "tool/listen.h"
-
-static void
-print_line(void *arg, char *row)
-{
-	(void)arg;
-	puts(row);
-}
 
 static void
 print_head(void)
@@ -26,20 +20,32 @@ print_head(void)
 		printf("%s %s %s\n", system.sysname, system.release, system.machine);
 }
 
+/* Rows come from a daemon that has such a key: a refusal has none, and then no head either. */
+static void
+print_line(void *arg, char *row)
+{
+	bool *has_head = arg;
+
+	if (!*has_head)
+		print_head();
+	*has_head = true;
+	puts(row);
+}
+
 static enum exit_code
 report_of_daemon(const struct tool_options *options, const char *serial)
 {
 	char command[sizeof("HwReport ") + KEYRING_SERIAL_TEXT_LEN] = "HwReport";
 	struct ctl_connection c;
 	enum exit_code code;
+	bool has_head = false;
 
 	if (serial != NULL)
 		snprintf(command, sizeof(command), "HwReport %s", serial);
 	code = ask_open(&c, options->socket);
 	if (code != EXIT_OK)
 		return code;
-	print_head();
-	code = ask_quietly(&c, command, print_line, NULL);
+	code = ask_quietly(&c, command, print_line, &has_head);
 	if (code == EXIT_ERROR_REPLY)
 		fprintf(stderr, "ekeyctl: hwreport%s%s: the daemon says: %s\n",
 			serial != NULL ? " " : "", serial != NULL ? serial : "", ctl_error(&c));

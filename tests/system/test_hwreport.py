@@ -139,7 +139,7 @@ def test_report_of_a_key_that_is_not_there(tapped):
     _, _, daemon = tapped
     result = report(daemon, "AAECAxAREhOrrK2u")
     assert result.returncode == 4
-    assert "ekeyctl: hwreport AAECAxAREhOrrK2u: the daemon says: there is no such key" in result.stdout
+    assert result.stdout == "ekeyctl: hwreport AAECAxAREhOrrK2u: the daemon says: there is no such key\n"
 
 
 def test_nothing_secret_is_in_it(tapped):
