@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/xen_channel.h"
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
 #include "guest/exit.h"
@@ -15,13 +16,28 @@
 
 _Static_assert(XEN_SEED_LEN <= PRIV_RANDOM_BYTES_MAX, "a seed is fed at once");
 
+static void
+log_no_seed(int error)
+{
+	if (error == ENODEV)
+		log_warn("no seed: %s; ask a server: --from", xen_channel_error_text(ENOENT));
+	else if (error == EACCES)
+		log_warn("no seed: only root can open /dev/xen/xenbus: start ekey-feed as root");
+	else if (error == ENOENT)
+		log_warn("no seed: xenstore has no " XEN_SEED_PATH " for this guest: on the host, "
+			 "ekeyctl xen-seed DOMAIN leaves one");
+	else
+		log_warn("no seed: xenstore: %s", strerror(error));
+}
+
+/* 0 or -errno; -ENODEV: there is no way to xenstore. */
 static int
 take(uint8_t ret[static XEN_SEED_LEN])
 {
 	int store = xenstore_open(), result;
 
 	if (store < 0)
-		return store;
+		return store == -ENOENT ? -ENODEV : store;
 	result = xen_seed_take(store, ret);
 	close(store);
 	return result;
@@ -35,7 +51,7 @@ seed_feed(const struct options *options, struct helper *rng)
 	int result = take(seed);
 
 	if (result < 0) {
-		log_warn("xenstore has no seed for this guest: %s", strerror(-result));
+		log_no_seed(-result);
 		return FEED_EXIT_NO_SEED;
 	}
 	result = rng_helper_feed_and_wait(rng, seed, sizeof(seed), bits, true);

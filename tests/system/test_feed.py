@@ -575,7 +575,7 @@ def test_help_and_version_are_no_errors(word):
 def test_a_machine_without_xen_has_no_seed():
     result = feed("--xenstore-seed", *MIX)
     assert result.returncode == NO_SEED, result.stdout
-    assert "xenstore has no seed for this guest: " in result.stdout
+    assert "no seed: this is no guest of Xen: there is no /dev/xen/xenbus; ask a server: --from\n" in result.stdout
 
 
 def test_wait_seeded_ends_at_once_on_a_machine_that_is_up():
