@@ -90,7 +90,8 @@ static const char *
 set_drained(struct daemon *d, bool drained)
 {
 	if (d->config.agent[0] == '\0')
-		return "nobody would hear of it: there is no [agent] for HAProxy";
+		return "there is no [agent], by which HAProxy is told: add one to the "
+		       "configuration and reload it";
 	if (d->drained != drained)
 		log_info("agent %s: %s", d->config.agent,
 			 drained ? "drained: no new clients from HAProxy" : "takes clients again");

@@ -127,6 +127,15 @@ def test_ekeyctl_shows_each_thing_under_its_name(house):
     assert re.search(rf"^  path +{house.device}$", result.stdout, re.M)
 
 
+def test_drain_without_an_agent_says_what_to_add(house):
+    house.write_config(house.source())
+    house.start_daemon()
+    result = ekeyctl("--socket", house.control, "drain")
+    assert result.returncode == 4
+    assert result.stderr == ("ekeyctl: the daemon says: there is no [agent], by which HAProxy is told:"
+                             " add one to the configuration and reload it\n")
+
+
 @pytest.mark.parametrize("program, words, named", [
     ("ekeyctl", [], "a command is needed"),
     ("ekeyctl", ["-x"], "-- 'x'"),
