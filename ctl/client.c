@@ -26,6 +26,7 @@ ctl_read_line(struct ctl_connection *c)
 	if (end == NULL)
 		return false;
 	*end = '\0';
+	c->had += (size_t)(end + 1 - c->line);
 	return true;
 }
 
@@ -49,6 +50,7 @@ ctl_open(struct ctl_connection *c, const char *path)
 
 	if (fd < 0)
 		return fd;
+	c->had = 0;
 	c->stream = ctl_stream(fd);
 	if (c->stream == NULL) {
 		int result = -errno;
@@ -89,6 +91,7 @@ ctl_send(struct ctl_connection *c, const char *command)
 	/* Shorter than any socket buffer, on a fresh connection: never partly sent. */
 	if (send(fileno(c->stream), line, (size_t)len, MSG_NOSIGNAL) != len)
 		return -EPIPE;
+	c->had = 0;
 	return 0;
 }
 
@@ -97,6 +100,8 @@ ctl_next(struct ctl_connection *c)
 {
 	if (!ctl_read_line(c))
 		return CTL_REPLY_BROKEN;
+	if (c->had > CTL_ANSWER_MAX)
+		return CTL_REPLY_ENDLESS;
 	if (strncmp(c->line, ROW_START, strlen(ROW_START)) == 0)
 		return CTL_REPLY_ROW;
 	if (strcmp(c->line, "OK") == 0 || strncmp(c->line, "OK ", 3) == 0)

@@ -13,16 +13,21 @@
 /* For commands whose answer waits for a key: longer than all the tries of ekey/rekey.h. */
 #define CTL_CLIENT_PATIENCE_S 40
 
+/* Bytes of one answer: the report of 64 keys has less than a tenth of it. */
+#define CTL_ANSWER_MAX (4 << 20)
+
 struct ctl_connection {
 	FILE *stream;
+	size_t had;              /* bytes of the answer */
 	char line[CTL_LINE_MAX]; /* the last one, without its end */
 };
 
 enum ctl_reply {
-	CTL_REPLY_ROW,    /* ctl_row() has it; more follow */
-	CTL_REPLY_OK,     /* the end */
-	CTL_REPLY_ERROR,  /* the end; ctl_error() says what */
-	CTL_REPLY_BROKEN, /* not of this protocol, or cut off, or no answer in time */
+	CTL_REPLY_ROW,     /* ctl_row() has it; more follow */
+	CTL_REPLY_OK,      /* the end */
+	CTL_REPLY_ERROR,   /* the end; ctl_error() says what */
+	CTL_REPLY_ENDLESS, /* longer than CTL_ANSWER_MAX */
+	CTL_REPLY_BROKEN,  /* not of this protocol, or cut off, or no answer in time */
 };
 
 /* Connects and checks the greeting. 0 or -errno; -EPROTO: something else answers there. */

@@ -42,6 +42,13 @@ ask_quietly(struct ctl_connection *c, const char *command, void (*row)(void *arg
 			return EXIT_OK;
 		case CTL_REPLY_ERROR:
 			return EXIT_ERROR_REPLY;
+		case CTL_REPLY_ENDLESS:
+			fprintf(stderr,
+				"ekeyctl: the answer is longer than %d bytes: is this "
+				"ekey-randomd's "
+				"socket?\n",
+				CTL_ANSWER_MAX);
+			return EXIT_CANNOT_CONNECT;
 		case CTL_REPLY_BROKEN:
 			fprintf(stderr, "ekeyctl: the daemon's answer was cut off\n");
 			return EXIT_CANNOT_CONNECT;

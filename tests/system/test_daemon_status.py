@@ -4,6 +4,7 @@ import os
 import re
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -134,6 +135,29 @@ def test_drain_without_an_agent_says_what_to_add(house):
     assert result.returncode == 4
     assert result.stderr == ("ekeyctl: the daemon says: there is no [agent], by which HAProxy is told:"
                              " add one to the configuration and reload it\n")
+
+
+def test_a_server_whose_answer_has_no_end_does_not_hold_ekeyctl(place):
+    def flood():
+        connection, _ = server.accept()
+        with connection:
+            try:
+                connection.sendall(b"PROTOCOL EKEYD/1\n")
+                while True:
+                    connection.sendall(b"*\tpool\t-\tin\t1\n" * 4096)
+            except OSError:
+                pass  # ekeyctl has ended
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place / "flood"))
+        server.listen()
+        thread = threading.Thread(target=flood, daemon=True)
+        thread.start()
+        result = ekeyctl("--socket", place / "flood", "status")
+        thread.join(PATIENCE_S)
+    assert result.returncode == 5
+    assert result.stderr == ("ekeyctl: the answer is longer than 4194304 bytes: "
+                             "is this ekey-randomd's socket?\n")
 
 
 @pytest.mark.parametrize("program, words, named", [
