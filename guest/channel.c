@@ -171,13 +171,16 @@ receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 	return 0;
 }
 
-/* A byte that nobody asked for is of no EGD server. The end of the connection is not such. */
+/* An EGD server sends no byte without a request, and keeps the connection open after a level. */
 static int
-expect_quiet(struct channel *c, uint64_t ms)
+expect_quiet(struct channel *c, uint64_t ms, bool stays_open)
 {
 	uint8_t byte;
+	int result = receive(c, &byte, sizeof(byte), clock_now_ms() + ms);
 
-	return receive(c, &byte, sizeof(byte), clock_now_ms() + ms) == 0 ? CONNECT_NOT_EGD : 0;
+	if (result == 0)
+		return CONNECT_NOT_EGD;
+	return stays_open && result != -ETIMEDOUT ? CONNECT_ENDED : 0;
 }
 
 /* A level comes in one piece: text of which a byte comes now and then is none. */
@@ -197,19 +200,20 @@ channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t 
 	    uint64_t end_ms)
 {
 	uint8_t bytes[EGD_ASK_LEN];
-	int result = expect_quiet(c, 0);
+	int result = expect_quiet(c, 0, false);
 
 	if (result == 0)
 		result = send_all(c, bytes, egd_wire_put_request(request, bytes), end_ms);
 	if (result == 0)
 		result = receive_reply(c, request.op, ret, len, end_ms);
-	return result == 0 ? expect_quiet(c, EGD_QUIET_MS) : result;
+	return result == 0 ? expect_quiet(c, EGD_QUIET_MS, request.op == EGD_LEVEL) : result;
 }
 
 const char *
 channel_why(const struct channel *c, int error)
 {
-	if (c->tls != NULL && error != -ETIMEDOUT && error != CONNECT_NOT_EGD)
+	if (c->tls != NULL && error != -ETIMEDOUT && error != CONNECT_NOT_EGD &&
+	    error != CONNECT_ENDED)
 		return tls_error_text(c->tls);
 	return connect_why(error);
 }

@@ -46,7 +46,8 @@ void channel_close(struct channel *c);
 /*
  * Asks a level or read request and receives its whole reply, of `len` bytes. 0 or -errno;
  * -ECONNRESET when the server ends the connection before, CONNECT_NOT_EGD when a byte came before
- * the question, or within EGD_QUIET_MS after the reply.
+ * the question, or within EGD_QUIET_MS after the reply, CONNECT_ENDED when the connection
+ * ended so soon after a level.
  */
 int channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t len,
 		uint64_t end_ms);

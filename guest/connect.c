@@ -48,6 +48,9 @@ connect_why(int error)
 		return "no answer: the daemon at the other end needs a [listen] for this line";
 	case CONNECT_NOT_EGD:
 		return EGD_TEXT_NOT_ASKED;
+	case CONNECT_ENDED:
+		return "the connection ended after four bytes, where an EGD server keeps it open: "
+		       "is this a time server?";
 	default:
 		return strerror(-error);
 	}

@@ -16,6 +16,7 @@
 #define CONNECT_NO_CHANNEL (-100002) /* it has not the channel */
 #define CONNECT_NO_ANSWER (-100003)  /* nothing came from its other end */
 #define CONNECT_NOT_EGD (-100004)    /* what came is not what an EGD server sends */
+#define CONNECT_ENDED (-100005)      /* its other end closed it after the level */
 
 /* NULL, or what is wrong with the form of what stands behind the prefix. */
 const char *check_path(const char *where);

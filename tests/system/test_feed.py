@@ -266,6 +266,21 @@ def test_a_service_that_greets_late_is_no_server(stub):
     assert feed("--check", "--timeout", "2s", "--from", address).returncode == REFUSED
 
 
+@pytest.mark.parametrize("mode", ["--once", "--check"])
+def test_a_time_server_is_no_server(stub, mode):
+    def rfc_868(connection):
+        connection.recv(1)
+        connection.sendall((4_000_000_000).to_bytes(4, "big"))
+        connection.shutdown(socket.SHUT_RDWR)
+
+    address = stub(rfc_868)
+    result = feed(mode, *MIX, "--timeout", "5s", "--from", address)
+    assert result.returncode == UPSTREAM, result.stdout
+    assert result.stdout.removeprefix("ekey-feed: ") == (
+        f"{address}: the connection ended after four bytes, where an EGD server keeps it open:"
+        " is this a time server?\n")
+
+
 def drip(connection):
     """Text, a byte at a time, that begins when it is asked."""
     connection.recv(1)
