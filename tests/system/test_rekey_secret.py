@@ -10,7 +10,8 @@ import time
 
 import pytest
 
-from memory import memory
+import memory as memories
+from memory import family, memory
 from processes import program, wait_until
 from rekeying import (
     SERIAL, MASTER, PROMPT, OK, BAD_MASTER, ltk, counters, on_terminal, start_key, way,
@@ -40,7 +41,9 @@ def test_master_key_is_in_no_command_line_environment_log_or_core(way, on_termin
     everything = b"".join(memory(pid, dumped_only=False))
     assert secrets[1] in everything, "it still needs the master key, and we can see it"
     cores = [b"".join(memory(pid, dumped_only=True))]
-    seen = [text for name in ("cmdline", "environ") for text in of_all_processes(name)]
+    ours = {memories.name(one) for one in family(os.getpid())}
+    assert "ekeyctl" in ours and ("ekey-randomd" in ours) == ("--socket" in words), ours
+    seen = [text for name in ("cmdline", "environ") for text in of_our_processes(name)]
     limits = (proc / "limits").read_text()
     assert re.search(r"Max core file size +0 +0", limits)
     assert terminal.wait() == OK, terminal.output
@@ -73,15 +76,11 @@ def test_what_was_typed_and_then_the_master_key_are_wiped(way, on_terminal):
     assert not is_anywhere(terminal.child.pid, master + typed)
 
 
-def of_all_processes(name):
-    """A file of each process but simulated keys: these are told their master key, as devices are."""
-    for process in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            text, program_path = (process / name).read_bytes(), os.readlink(process / "exe")
-        except OSError:
-            continue  # it has ended, or is the kernel's
-        if not program_path.endswith("/ekey-sim"):
-            yield text
+def of_our_processes(name):
+    """A file of each process of this test but simulated keys, which are given their master key."""
+    for pid in family(os.getpid()):
+        if memories.name(pid) != "ekey-sim":
+            yield pathlib.Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_terminal_does_not_echo_and_is_restored(way, on_terminal):
