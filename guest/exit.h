@@ -5,7 +5,7 @@
 
 enum feed_exit {
 	FEED_EXIT_OK = 0,
-	FEED_EXIT_UPSTREAM = 1,  /* --once: none delivered; --check: none answers */
+	FEED_EXIT_UPSTREAM = 1, /* --once: none delivered; --check: none answers */
 	FEED_EXIT_USAGE = 2,
 	FEED_EXIT_KERNEL = 3,    /* --once: the kernel did not take it */
 	FEED_EXIT_NO_SEED = 6,   /* --xenstore-seed: the host left none, or it was used */

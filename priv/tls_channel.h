@@ -57,8 +57,8 @@ union tls_message {
 
 /* To TLS_KEYS. */
 struct tls_answer {
-	int32_t result;            /* 0; -EINVAL: `words` is why; -EXDEV: see tls_channel_load() */
-	uint32_t kept; /* 1: they could not be loaded, and those of before are still good */
+	int32_t result; /* 0; -EINVAL: `words` is why; -EXDEV: see tls_channel_load() */
+	uint32_t kept;  /* 1: they could not be loaded, and those of before are still good */
 	char words[TLS_WORDS_MAX]; /* printable; with result 0 a warning, or "" */
 };
 

@@ -122,7 +122,7 @@ main(int argc, char **argv)
 
 	helper_main(roles, argv);
 	secret_shield();
-	signal(SIGPIPE, SIG_IGN); /* a key or a reader that went must not end it half-way */
+	signal(SIGPIPE, SIG_IGN);      /* a key or a reader that went must not end it half-way */
 	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:c:Vh", options, NULL)) != -1;) {
 		switch (option) {

@@ -6,8 +6,8 @@
  *   successions DEVICE COMMAND kill|restart ROUNDS
  *
  * COMMAND prints the pid of the daemon of now, which a service manager starts again. Fails when a
- * process gets an error, when one is not served by each daemon, or when more than half of the rounds
- * take longer than SERVED_MS or BYTES_MS; one may be held up by the machine.
+ * process gets an error, when one is not served by each daemon, or when more than half of the
+ * rounds take longer than SERVED_MS or BYTES_MS; one may be held up by the machine.
  */
 #include <errno.h>
 #include <fcntl.h>
