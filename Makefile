@@ -350,8 +350,9 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekey-feed) $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
-	install -m 644 dist/ekey-random.conf README.md NEWS \
-		$(addprefix doc/,entropy-key.md fleet.md guests.md) $(doc)
+	install -m 644 dist/ekey-random.conf NEWS $(doc)
+	for page in README.md doc/*.md; do sed 's,](doc/,](,g;s,](\.\./dist/,](,g' $$page | \
+		install -m 644 /dev/stdin $(doc)/$${page##*/} || exit 1; done
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done
 	[ -e $(conf)/ekey-random.conf ] || install -m 644 dist/ekey-random.conf $(conf)

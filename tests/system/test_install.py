@@ -16,6 +16,7 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/ekey-random.conf",
     "usr/local/share/doc/ekey-random/README.md",
     "usr/local/share/doc/ekey-random/NEWS",
+    "usr/local/share/doc/ekey-random/design.md",
     "usr/local/share/doc/ekey-random/entropy-key.md",
     "usr/local/share/doc/ekey-random/fleet.md",
     "usr/local/share/doc/ekey-random/examples/ekey-random.cdi.json",
@@ -76,6 +77,19 @@ def test_what_is_installed_names_what_is_installed(make, place):
     for path in filter(pathlib.Path.is_file, lib.rglob("*ekey-random*")):
         assert not re.search(r"@\w+dir@", path.read_text()), path
         assert path.stat().st_mode & 0o777 == 0o644, path
+
+
+def dead_links(pages):
+    """Links to files that are not there, as (page, link)."""
+    links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#]+)", page.read_text())]
+    assert len(links) > 10
+    return [(page.name, link) for page, link in links if "://" not in link and not (page.parent / link).is_file()]
+
+
+def test_links_of_the_documents_work_in_the_source_and_where_they_are_installed(make, place):
+    make("install")
+    assert dead_links([TOP / "README.md", *(TOP / "doc").glob("*.md")]) == []
+    assert dead_links((place / "usr/local/share/doc/ekey-random").glob("*.md")) == []
 
 
 def test_example_configuration_is_good():
