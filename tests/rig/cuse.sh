@@ -47,7 +47,7 @@ assert len(open('$device', 'rb').read(5000)) == 5000"
 # refused NAME DEVICE: the daemon says why, with the path, and exits with an error.
 refused() {
 	config "$1" "$2" cuse
-	timeout 20 "$build/ekey-randomd" -c "/run/$1.conf" >/run/refused 2>&1
+	timeout $limit "$build/ekey-randomd" -c "/run/$1.conf" >/run/refused 2>&1
 	status=$?
 	cat /run/refused
 	[ $status -ne 0 ] && [ $status -ne 124 ] && grep -q "$2" /run/refused

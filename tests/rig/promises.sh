@@ -55,15 +55,20 @@ promises() {
 	sed -n '/^\(not \)\{0,1\}ok /!s/^/# /p' /run/said
 }
 
-# A minute and more, by the number of tries: a busy machine takes longer for them. Each try costs an
-# emulated processor more than it looks, so they become rarer.
-until_true() {
-	left=200
+# within TRIES COMMAND...: repeats it until it succeeds. The limit is a number of tries, since a busy
+# machine takes longer for each; after the first ten they become rarer, as each has its cost on an
+# emulated processor.
+within() {
+	left=$1
+	rarely=$((left - 10))
+	shift
 	until "$@" 2>/dev/null; do
 		[ $((left -= 1)) -gt 0 ] || { echo "never so: $*"; return 1; }
-		[ $left -gt 190 ] && sleep 0.1 || sleep 0.4
+		[ $left -gt $rarely ] && sleep 0.1 || sleep 0.4
 	done
 }
+# A minute and more.
+until_true() { within 200 "$@"; }
 
 # Without a look at the device, which would wait for the daemon.
 published() { [ -e "/sys/class/cuse/${1#/dev/}/dev" ] || grep -qF " $1 " /proc/mounts; }

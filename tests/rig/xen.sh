@@ -16,7 +16,7 @@ rig_span=$((fast * 32 + (512 << 10) + rig_rounds * (128 << 10)))
 
 both_start_together() {
 	for name in pv pvh; do
-		until_true says $name ready || until_true says $name ready
+		within 400 says $name ready
 	done
 	pv=$(console_of pv) && pvh=$(console_of pvh) && echo >"$pv" && echo >"$pvh"
 }
@@ -88,7 +88,7 @@ guest_gets_its_bytes_over_restarts_and_kills() {
 monitor() { xl qemu-monitor-command hvm "$*"; }
 
 virtio_rng_is_added_while_it_runs() {
-	until_true says hvm 'more' || until_true says hvm 'more' || return 1
+	within 400 says hvm 'more' || return 1
 	monitor "chardev-add socket,path=/run/ekey-random/egd,id=egd2"
 	monitor "object_add rng-egd,chardev=egd2,id=rng2"
 	monitor "device_add virtio-rng-pci,rng=rng2,id=added2"
@@ -96,7 +96,7 @@ virtio_rng_is_added_while_it_runs() {
 	monitor "device_add virtio-rng-pci,rng=rng3,id=added3"
 }
 
-seed_is_left_on_order() { { until_true says hvm waits || until_true says hvm waits; } && leave_seed hvm; }
+seed_is_left_on_order() { within 400 says hvm waits && leave_seed hvm; }
 
 start_xen
 make_initrd initrd "$build/ekey-feed" "$build/ekey-randomd" "$build/tests/rig/xen_probe"

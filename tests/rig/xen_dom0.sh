@@ -158,7 +158,7 @@ guest() {
 			END
 		fi
 	} >"/run/$1.cfg"
-	timeout 120 xl create -q ${5:-} "/run/$1.cfg" 2>&1 | grep -v 'Primary console has invalid'
+	timeout $((120 * PACE)) xl create -q ${5:-} "/run/$1.cfg" 2>&1 | grep -v 'Primary console has invalid'
 }
 
 # hardware WAY: of an HVM guest; from the other example, with its disk and a second virtio-rng.
@@ -196,10 +196,10 @@ progress() { tr -d '\r' <"/run/guest-$1.log" | sed -n 's/^at \([0-9]* [0-9]*\)$/
 # has BYTES NAME: so many, of what it asked for.
 has() { progress "$2" | awk -v n="$1" '$2 >= n { found = 1 } END { exit !found }'; }
 
-# wait_for NAME...: a minute and more for each.
+# wait_for NAME...: two minutes and more for each.
 wait_for() {
 	for name; do
-		until_true is_done "$name" || until_true is_done "$name" || xl list
+		within 400 is_done "$name" || xl list
 		tr -d '\r' <"/run/guest-$name.log" >"/run/$name.life"
 		cat "/run/$name.life" >>"/run/$name.said"
 		promises "$name" grep -v '^\(# took\|at\) [0-9]' "/run/$name.life"

@@ -30,7 +30,7 @@ agent_makes_the_generator_ready_within_2_s() {
 	start=$(started_in)
 	had=$(avail)
 	began=$(hundredths)
-	timeout 60 "$build/ekey-feed" --from xen --once || return 1
+	timeout $((60 * PACE)) "$build/ekey-feed" --from xen --once || return 1
 	took=$(($(hundredths) - began))
 	has=$(avail)
 	echo "had $had bits, has $has, after $took hundredths of a second; $start to start it"
@@ -83,11 +83,11 @@ seed_makes_the_generator_ready() {
 }
 
 seed_is_there_once() {
-	timeout 60 "$build/ekey-feed" --xenstore-seed
+	timeout $((60 * PACE)) "$build/ekey-feed" --xenstore-seed
 	[ $? -eq 6 ]
 }
 
-agent_is_served() { timeout 60 "$build/ekey-feed" --from xen --once; }
+agent_is_served() { timeout $((60 * PACE)) "$build/ekey-feed" --from xen --once; }
 
 bytes_are_the_streams_over_restarts_and_kills() {
 	{ until_told && kill -TERM "$(pidof xen_probe)"; } &
@@ -154,7 +154,7 @@ daemon() {
 
 lives() {
 	had=$(avail)
-	timeout 60 "$build/ekey-feed" --xenstore-seed
+	timeout $((60 * PACE)) "$build/ekey-feed" --xenstore-seed
 	if [ $? -eq 6 ]; then
 		promise agent_is_served_after_a_reboot agent_is_served
 		return
