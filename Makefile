@@ -21,7 +21,7 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability child cloned connect_helper device fusermount helper lock mount mountinfo \
+priv_src    := capability cloned connect_helper device fusermount helper lock mount mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "priv/child.h"
 
 #define USB_SCAN_S 2 /* where nothing tells us that a key has come */
 /* A key that is well has told its serial number long before. */
@@ -28,26 +27,13 @@ usb_find(const struct usb *u, unsigned bus, unsigned device)
 	return key;
 }
 
-/*
- * The kernel tells a serial number under a lock that it keeps for minutes while it resets a key
- * that is dead, perhaps for a daemon that was killed: so it is read in a process of its own.
- */
-static void
-usb_identify(void *arg, int result_fd)
-{
-	struct usb_identity identity = {0};
-
-	if (usb_sysfs_identify(USB_SYSFS, arg, &identity))
-		(void)!write(result_fd, &identity, sizeof(identity));
-}
-
 /* Without one it stays in the list with the serial "", so that it is said once. */
 static void
-usb_identified(struct usb_key *key, int fd)
+usb_identified(struct usb_key *key)
 {
 	struct usb_identity identity;
 
-	if (fd < 0 || read(fd, &identity, sizeof(identity)) != (ssize_t)sizeof(identity)) {
+	if (key->identifier.fd < 0 || !priv_usb_identity(&key->identifier, &identity)) {
 		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
 			 " again",
 			 key->address.bus, key->address.device);
@@ -61,63 +47,58 @@ usb_identified(struct usb_key *key, int fd)
 static void
 usb_identify_finish(struct usb_key *key)
 {
-	if (key->identifying == NULL)
-		return;
-	close(event_get_fd(key->identifying));
-	event_free(key->identifying);
+	if (key->identifying != NULL)
+		event_free(key->identifying);
 	key->identifying = NULL;
+	helper_stop(&key->identifier);
 }
 
 static void
 usb_on_identified(evutil_socket_t fd, short what, void *arg)
 {
-	(void)what;
-	usb_identified(arg, fd);
+	(void)fd, (void)what;
+	usb_identified(arg);
 	usb_identify_finish(arg);
 }
 
+/* However long it takes: the kernel answers in the end, and a key that is unplugged is forgotten.
+ */
 static void
-usb_identify_later(struct usb_key *key, int fd)
+usb_identify_later(struct usb_key *key)
 {
 	log_info("usb: the key at %u:%u is busy in the kernel: waiting for its serial number",
 		 key->address.bus, key->address.device);
-	key->identifying = event_new(key->usb->base, fd, EV_READ, usb_on_identified, key);
+	key->identifying =
+		event_new(key->usb->base, key->identifier.fd, EV_READ, usb_on_identified, key);
 	if (key->identifying == NULL || event_add(key->identifying, NULL) != 0)
 		log_err("usb: no memory");
-	if (key->identifying == NULL)
-		close(fd);
 }
 
-/* The fd on which its identity comes, or -errno. Busy: not within `wait_ms`. */
-static int
-usb_ask(struct usb_address *address, int wait_ms, bool *ret_busy)
+/* Starts to read a key's identity; true when it has not come within `wait_ms`. */
+static bool
+usb_is_busy(const struct usb_address *address, int wait_ms, struct helper *ret)
 {
-	struct pollfd answer = {.fd = priv_child_start(usb_identify, address, -1),
-				.events = POLLIN};
+	struct pollfd answer = {.events = POLLIN};
 
-	*ret_busy = answer.fd >= 0 && poll(&answer, 1, wait_ms) == 0;
-	return answer.fd;
+	if (usb_sysfs_identify(USB_SYSFS, address, ret) < 0)
+		return false;
+	answer.fd = ret->fd;
+	return poll(&answer, 1, wait_ms) == 0;
 }
 
 static void
 usb_add(struct usb *u, const struct usb_address *address)
 {
 	struct usb_key *key = calloc(1, sizeof(*key));
-	bool busy;
-	int fd;
 
 	if (key == NULL)
 		return;
 	*key = (struct usb_key){.address = *address, .usb = u, .fd = -1, .next = u->keys};
 	u->keys = key;
-	fd = usb_ask(&key->address, USB_IDENTIFY_MS, &busy);
-	if (busy) {
-		usb_identify_later(key, fd);
-		return;
-	}
-	usb_identified(key, fd);
-	if (fd >= 0)
-		close(fd);
+	if (usb_is_busy(&key->address, USB_IDENTIFY_MS, &key->identifier))
+		usb_identify_later(key);
+	else
+		usb_identified(key);
 }
 
 void
@@ -217,10 +198,10 @@ usb_any_is_busy(void)
 	bool busy = false;
 
 	for (size_t i = 0; i < count && !busy; i++) {
-		int fd = usb_ask(&found[i], USB_BUSY_MS, &busy);
+		struct helper helper;
 
-		if (fd >= 0)
-			close(fd);
+		busy = usb_is_busy(&found[i], USB_BUSY_MS, &helper);
+		helper_stop(&helper);
 	}
 	return busy;
 }

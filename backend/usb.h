@@ -22,7 +22,8 @@ struct usb_watch;
 struct usb_key {
 	struct usb_address address;
 	struct usb_identity identity; /* serial "": it tells none, and is nobody's */
-	struct event *identifying;    /* its identity is still to come */
+	struct event *identifying;    /* its identity is still to come ... */
+	struct helper identifier;     /* ... from this one */
 	struct usb *usb;
 	bool left;        /* unplugged; here only for its holder */
 	bool was_claimed; /* by us: the kernel's driver gets it back */

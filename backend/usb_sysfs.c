@@ -2,66 +2,28 @@
 #include "backend/usb_sysfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 #define ATTRIBUTE_MAX 128 /* bytes that are read of one */
-
-/* The text of an attribute, without the newline. False when it is absent or too long. */
-static bool
-sysfs_text(int dir_fd, const char *device, const char *name, char *ret, size_t size)
-{
-	char path[300];
-	ssize_t n = -1;
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", device, name);
-	fd = openat(dir_fd, path, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0) {
-		n = read(fd, ret, size);
-		close(fd);
-	}
-	if (n <= 0 || (size_t)n == size)
-		return false;
-	ret[n] = '\0';
-	ret[strcspn(ret, "\n")] = '\0';
-	return true;
-}
 
 static bool
 sysfs_number(int dir_fd, const char *device, const char *name, int base, unsigned *ret)
 {
-	char text[ATTRIBUTE_MAX];
+	char path[300], text[ATTRIBUTE_MAX];
 	char *end;
 
-	if (!sysfs_text(dir_fd, device, name, text, sizeof(text)))
+	snprintf(path, sizeof(path), "%s/%s", device, name);
+	if (!file_line(dir_fd, path, text, sizeof(text)))
 		return false;
 	*ret = (unsigned)strtoul(text, &end, base);
 	return *end == '\0' && end != text;
-}
-
-/* It will stand in logs, in names and in tab-separated answers. */
-static bool
-sysfs_serial_good(const char *serial)
-{
-	for (const char *at = serial; *at != '\0'; at++)
-		if (*at <= ' ' || *at > '~')
-			return false;
-	return serial[0] != '\0' && strlen(serial) <= USB_SERIAL_MAX;
-}
-
-/* Of a stranger, for people: what is not plain becomes '?'. */
-static void
-sysfs_plain_text(int dir_fd, const char *device, const char *name, char *ret, size_t size)
-{
-	if (!sysfs_text(dir_fd, device, name, ret, size))
-		ret[0] = '\0';
-	for (char *at = ret; *at != '\0'; at++)
-		if (*at < ' ' || *at > '~')
-			*at = '?';
 }
 
 /* Of attributes for which the kernel takes no lock of the device. */
@@ -100,25 +62,18 @@ usb_sysfs_list(const char *sysfs, struct usb_address *ret, size_t cap)
 	return count;
 }
 
-bool
-usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct usb_identity *ret)
+int
+usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct helper *ret)
 {
-	int dir_fd = open(sysfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	char serial[ATTRIBUTE_MAX] = "";
-	bool good;
+	char path[128];
+	int fd, result;
 
-	if (dir_fd < 0)
-		return false;
-	good = sysfs_text(dir_fd, address->folder, "serial", serial, sizeof(serial)) &&
-	       sysfs_serial_good(serial);
-	if (good) {
-		memcpy(ret->serial, serial, strlen(serial) + 1);
-		sysfs_plain_text(dir_fd, address->folder, "manufacturer", ret->manufacturer,
-				 sizeof(ret->manufacturer));
-		sysfs_plain_text(dir_fd, address->folder, "product", ret->product,
-				 sizeof(ret->product));
-		sysfs_plain_text(dir_fd, address->folder, "speed", ret->speed, sizeof(ret->speed));
-	}
-	close(dir_fd);
-	return good;
+	*ret = HELPER_NONE;
+	snprintf(path, sizeof(path), "%s/%s", sysfs, address->folder);
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	result = priv_usb_start(ret, fd, PRIV_USB_IDENTIFY, 0);
+	close(fd);
+	return result;
 }

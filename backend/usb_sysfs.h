@@ -9,23 +9,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "priv/usb.h"
+
 #define USB_SYSFS "/sys/bus/usb/devices"
 #define USB_VENDOR 0x20df  /* Simtec Electronics */
 #define USB_PRODUCT 0x0001 /* Entropy Key */
-#define USB_SERIAL_MAX 32  /* characters; a key's are 16 */
-
-#define USB_TEXT_MAX 64 /* bytes of another text of theirs, with its NUL */
 
 struct usb_address {
 	unsigned bus, device;
 	char folder[32]; /* "1-4.2", of the port that it is in */
-};
-
-/* What a key says of itself; texts but the serial number may be "". */
-struct usb_identity {
-	char serial[USB_SERIAL_MAX + 1];
-	char manufacturer[USB_TEXT_MAX], product[USB_TEXT_MAX];
-	char speed[8]; /* Mbit/s: "12" */
 };
 
 /*
@@ -35,10 +27,10 @@ struct usb_identity {
 size_t usb_sysfs_list(const char *sysfs, struct usb_address *ret, size_t cap);
 
 /*
- * Who the key is. False when its serial number is missing, longer, or not of plain characters
- * without blanks. Waits while the kernel resets that key: ask once, when it has come.
+ * Starts to read a key's identity, which the kernel gives under a lock that it keeps while it
+ * resets that key, for minutes. The helper's fd becomes readable when it is done, for
+ * priv_usb_identity(). 0 or -errno.
  */
-bool usb_sysfs_identify(const char *sysfs, const struct usb_address *address,
-			struct usb_identity *ret);
+int usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct helper *ret);
 
 #endif

@@ -54,6 +54,24 @@ file_read(const char *path, size_t max_len, struct file_text *ret)
 	return result;
 }
 
+bool
+file_line(int folder, const char *name, char *ret, size_t size)
+{
+	int fd = openat(folder, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		n = read(fd, ret, size);
+		close(fd);
+	}
+	if (n > 0 && ret[n - 1] == '\n')
+		n--;
+	if (n <= 0 || (size_t)n == size)
+		n = 0;
+	ret[n] = '\0';
+	return n > 0;
+}
+
 const char *
 file_error_text(int error)
 {

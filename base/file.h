@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a small file whole: configuration and keyring. */
+/* Reading a small file whole: configuration and keyring, or an attribute in sysfs. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,6 +18,12 @@ int file_read(const char *path, size_t max_len, struct file_text *ret);
 
 /* Why file_read() failed with -`error`. */
 const char *file_error_text(int error);
+
+/*
+ * Reads the text of a file in `folder` (an fd), without the newline at its end. False with "" where
+ * there is none, or one of `size` bytes and more.
+ */
+bool file_line(int folder, const char *name, char *ret, size_t size);
 
 /* Wipes and frees. */
 void file_finish(struct file_text *file);

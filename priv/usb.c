@@ -7,14 +7,22 @@
 #include <linux/usbdevice_fs.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define OPEN_FLAGS (O_RDWR | O_CLOEXEC)
 
 struct request {
 	int32_t act;
 	uint32_t number, bus, device; /* the node, when no fd comes with it */
+};
+
+struct answer {
+	int32_t result;
+	struct usb_identity identity;
 };
 
 static int
@@ -54,8 +62,17 @@ priv_usb_release(int fd, unsigned number)
 
 /* ---- the helper ---- */
 
+static bool
+identify(int folder, struct usb_identity *ret)
+{
+	file_line(folder, "manufacturer", ret->manufacturer, sizeof(ret->manufacturer));
+	file_line(folder, "product", ret->product, sizeof(ret->product));
+	file_line(folder, "speed", ret->speed, sizeof(ret->speed));
+	return file_line(folder, "serial", ret->serial, sizeof(ret->serial));
+}
+
 static int
-usb_do(int fd, enum priv_usb_act act, unsigned number)
+usb_do(int fd, enum priv_usb_act act, unsigned number, struct usb_identity *ret)
 {
 	struct usbdevfs_ioctl attach = {.ifno = (int)number, .ioctl_code = USBDEVFS_CONNECT};
 	uint8_t configuration;
@@ -79,6 +96,8 @@ usb_do(int fd, enum priv_usb_act act, unsigned number)
 	case PRIV_USB_ATTACH:
 		result = ioctl(fd, USBDEVFS_IOCTL, &attach);
 		break;
+	case PRIV_USB_IDENTIFY:
+		return identify(fd, ret) ? 0 : -ENODATA;
 	}
 	return result < 0 ? -errno : 0;
 }
@@ -87,13 +106,15 @@ static bool
 act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 {
 	const struct request *r = request;
-	int32_t *result = ret_answer;
+	struct answer *answer = ret_answer;
 	int node = fd;
 
 	(void)ret_fd;
 	if (prepared >= 0 && fd < 0)
 		prepared = node = open_node(r->bus, r->device);
-	*result = prepared < 0 ? prepared : usb_do(node, (enum priv_usb_act)r->act, r->number);
+	answer->result = prepared < 0 ? prepared
+				      : usb_do(node, (enum priv_usb_act)r->act, r->number,
+					       &answer->identity);
 	if (fd < 0 && node >= 0)
 		close(node);
 	return true;
@@ -102,6 +123,7 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 static const struct sandbox_call calls[] = {
 	{.name = "recvmsg sendmsg"},
 	SANDBOX_ONLY("openat", 3, OPEN_FLAGS),
+	SANDBOX_OPEN_TO_READ,
 	SANDBOX_ONLY("ioctl", 2, USBDEVFS_CONTROL),
 	SANDBOX_ONLY("ioctl", 2, USBDEVFS_RESET),
 	SANDBOX_ONLY("ioctl", 2, USBDEVFS_CLEAR_HALT),
@@ -112,10 +134,10 @@ static const struct sandbox_call calls[] = {
 /* A reset takes the kernel up to a minute, when it tries again and again to address the device. */
 const struct helper_role priv_usb_role = {
 	.name = "ekey-usb",
-	.does = "probes or resets a key on USB, once",
+	.does = "probes, resets or identifies a key on USB, once",
 	.capability = HELPER_NO_CAPABILITY,
 	.request_size = sizeof(struct request),
-	.answer_size = sizeof(int32_t),
+	.answer_size = sizeof(struct answer),
 	.timeout_s = 120,
 	.sandbox = {.calls = calls, .files_max = 8, .memory_bytes = 256U << 20},
 	.act = act,
@@ -151,14 +173,53 @@ priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_u
 	return start(ret, &request, -1);
 }
 
-int
-priv_usb_result(struct helper *helper)
+static int
+finish(struct helper *helper, struct answer *ret)
 {
-	int32_t answer;
-	int fd, result = helper_receive(helper, &answer, &fd);
+	int fd, result = helper_receive(helper, ret, &fd);
 
 	if (fd >= 0)
 		close(fd);
 	helper_stop(helper);
-	return result < 0 ? -EIO : answer;
+	return result < 0 ? -EIO : ret->result;
+}
+
+int
+priv_usb_result(struct helper *helper)
+{
+	struct answer answer;
+
+	return finish(helper, &answer);
+}
+
+/* For logs and names: what is not plain becomes '?'. True when all was plain. */
+static bool
+make_plain(char *text, size_t size, char from)
+{
+	bool plain = true;
+
+	text[size - 1] = '\0';
+	for (; *text != '\0'; text++) {
+		if (*text < from || *text > '~') {
+			*text = '?';
+			plain = false;
+		}
+	}
+	return plain;
+}
+
+bool
+priv_usb_identity(struct helper *helper, struct usb_identity *ret)
+{
+	struct answer answer;
+	struct usb_identity *id = &answer.identity;
+
+	if (finish(helper, &answer) < 0 || !make_plain(id->serial, sizeof(id->serial), '!') ||
+	    id->serial[0] == '\0')
+		return false;
+	make_plain(id->manufacturer, sizeof(id->manufacturer), ' ');
+	make_plain(id->product, sizeof(id->product), ' ');
+	make_plain(id->speed, sizeof(id->speed), ' ');
+	*ret = *id;
+	return true;
 }

@@ -8,6 +8,16 @@
 
 #include "priv/helper.h"
 
+#define USB_SERIAL_MAX 32 /* characters; a key's are 16 */
+#define USB_TEXT_MAX 64   /* bytes of another text of theirs, with its NUL */
+
+/* What a key tells of itself; texts but the serial number may be "". */
+struct usb_identity {
+	char serial[USB_SERIAL_MAX + 1];
+	char manufacturer[USB_TEXT_MAX], product[USB_TEXT_MAX];
+	char speed[8]; /* Mbit/s: "12" */
+};
+
 /* The usbfs node of device `device` on bus `bus`. fd (close-on-exec) or -errno. */
 int priv_open_usb(unsigned bus, unsigned device);
 
@@ -24,6 +34,7 @@ enum priv_usb_act {
 	PRIV_USB_RESET,      /* the device, as if it were plugged in again; interfaces unclaimed */
 	PRIV_USB_CLEAR_HALT, /* of endpoint `number` */
 	PRIV_USB_ATTACH,     /* the kernel's driver to interface `number`, which is not claimed */
+	PRIV_USB_IDENTIFY,   /* `fd` is the folder of the device in sysfs */
 };
 
 extern const struct helper_role priv_usb_role;
@@ -40,5 +51,11 @@ int priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum pr
 
 /* 0 or -errno of the act that is done; stops the helper. */
 int priv_usb_result(struct helper *helper);
+
+/*
+ * The same of PRIV_USB_IDENTIFY. False when the serial number is missing, longer, or not of plain
+ * characters without blanks.
+ */
+bool priv_usb_identity(struct helper *helper, struct usb_identity *ret);
 
 #endif

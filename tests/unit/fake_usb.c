@@ -235,6 +235,14 @@ priv_usb_result(struct helper *helper)
 	return result;
 }
 
+bool
+priv_usb_identity(struct helper *helper, struct usb_identity *ret)
+{
+	assert_int_equal(read(helper->fd, ret, sizeof(*ret)), sizeof(*ret));
+	helper_release(helper);
+	return ret->serial[0] != '\0';
+}
+
 /* ---- in place of backend/usb_sysfs.c ---- */
 
 size_t
@@ -250,15 +258,19 @@ usb_sysfs_list(const char *sysfs, struct usb_address *ret, size_t cap)
 	return len;
 }
 
-bool
-usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct usb_identity *ret)
+int
+usb_sysfs_identify(const char *sysfs, const struct usb_address *address, struct helper *ret)
 {
-	const struct key *key = &keys[address->device - 1];
+	struct usb_identity id = {.manufacturer = "Simtec", .product = "Key", .speed = "12"};
+	int ends[2];
 
 	assert_string_equal(sysfs, USB_SYSFS);
-	*ret = (struct usb_identity){.manufacturer = "Simtec", .product = "Key", .speed = "12"};
-	strcpy(ret->serial, key->serial);
-	return key->serial[0] != '\0';
+	strcpy(id.serial, keys[address->device - 1].serial);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(write(ends[1], &id, sizeof(id)), sizeof(id));
+	close(ends[1]);
+	*ret = (struct helper){.fd = ends[0], .pidfd = -1};
+	return 0;
 }
 
 /* ---- in place of libusb ---- */

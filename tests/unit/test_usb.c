@@ -443,40 +443,82 @@ list_does_not_wait_for_a_key_that_is_being_reset(void **state)
 	assert_int_equal(usb_sysfs_list(f->path, found, 8), 1);
 }
 
+static bool
+identify(const struct folder *f, struct usb_identity *ret)
+{
+	const struct usb_address address = {.folder = "3-1"};
+	struct helper helper;
+	struct pollfd done;
+
+	assert_int_equal(usb_sysfs_identify(f->path, &address, &helper), 0);
+	done = (struct pollfd){.fd = helper.fd, .events = POLLIN};
+	assert_int_equal(poll(&done, 1, 30000), 1);
+	return priv_usb_identity(&helper, ret);
+}
+
 static void
 key_is_identified_by_what_it_says_of_itself(void **state)
 {
 	const struct folder *f = *state;
-	const struct usb_address address = {.folder = "3-1"};
 	struct usb_identity id = {0};
 
 	add_device(f, "3-1", "0001", "17", "M/tBF1IwMQA+AAAA");
 	attribute(f, "3-1", "manufacturer", "Simtec\tElectronics\x7f");
 	attribute(f, "3-1", "speed", "12");
-	assert_true(usb_sysfs_identify(f->path, &address, &id));
+	assert_true(identify(f, &id));
 	assert_string_equal(id.serial, "M/tBF1IwMQA+AAAA");
 	assert_string_equal(id.manufacturer, "Simtec?Electronics?");
 	assert_string_equal(id.product, "");
 	assert_string_equal(id.speed, "12");
-	assert_false(usb_sysfs_identify("/nowhere", &address, &id));
+}
+
+static void
+a_key_that_went_meanwhile_is_not_asked(void **state)
+{
+	const struct usb_address address = {.folder = "3-1"};
+	struct helper helper;
+
+	(void)state;
+	assert_int_equal(usb_sysfs_identify("/nowhere", &address, &helper), -ENOENT);
+	assert_int_equal(helper.fd, -1);
+}
+
+static void
+a_key_that_is_being_reset_is_asked_apart_until_it_is_forgotten(void **state)
+{
+	const struct folder *f = *state;
+	const struct usb_address address = {.folder = "3-1"};
+	struct helper helper;
+	struct pollfd end;
+	char path[128];
+
+	add_device(f, "3-1", "0001", "17", NULL);
+	snprintf(path, sizeof(path), "%s/3-1/serial", f->path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(usb_sysfs_identify(f->path, &address, &helper), 0);
+	end = (struct pollfd){.fd = open(path, O_WRONLY | O_CLOEXEC), .events = 0};
+	assert_true(end.fd >= 0); /* it is at it */
+	assert_false(helper_is_idle(&helper));
+	helper_stop(&helper);
+	assert_int_equal(poll(&end, 1, 30000), 1); /* and is not any more */
+	close(end.fd);
 }
 
 static void
 key_without_a_good_serial_is_nobodys(void **state)
 {
 	const struct folder *f = *state;
-	const struct usb_address address = {.folder = "3-1"};
 	struct usb_identity id;
 	char longer[USB_SERIAL_MAX + 2];
 
 	memset(longer, 'A', sizeof(longer) - 1);
 	longer[sizeof(longer) - 1] = '\0';
 	add_device(f, "3-1", "0001", "17", NULL);
-	assert_false(usb_sysfs_identify(f->path, &address, &id));
+	assert_false(identify(f, &id));
 	add_device(f, "3-1", "0001", "17", "A\tTAB");
-	assert_false(usb_sysfs_identify(f->path, &address, &id));
+	assert_false(identify(f, &id));
 	add_device(f, "3-1", "0001", "17", longer);
-	assert_false(usb_sysfs_identify(f->path, &address, &id));
+	assert_false(identify(f, &id));
 }
 
 /* ---- what the log offers ---- */
@@ -595,6 +637,8 @@ main(int argc, char **argv)
 		IN_FOLDER(keys_are_listed_and_nothing_else_is),
 		IN_FOLDER(list_does_not_wait_for_a_key_that_is_being_reset),
 		IN_FOLDER(key_is_identified_by_what_it_says_of_itself),
+		cmocka_unit_test(a_key_that_went_meanwhile_is_not_asked),
+		IN_FOLDER(a_key_that_is_being_reset_is_asked_apart_until_it_is_forgotten),
 		IN_FOLDER(key_without_a_good_serial_is_nobodys),
 		cmocka_unit_test(trouble_on_usb_offers_the_tty_by_name_and_once),
 		cmocka_unit_test(what_is_no_usb_node_cannot_be_claimed),
