@@ -166,9 +166,12 @@ serve(const struct helper_role *role, const char *user, const char *argument)
 	_exit(0);
 }
 
+static bool is_first_in_main; /* helper_main() is: else a helper would be that main() again */
+
 void
 helper_main(const struct helper_role *const roles[], char *const argv[])
 {
+	is_first_in_main = true;
 	if (argv[0] == NULL || argv[1] == NULL || argv[2] == NULL)
 		return;
 	for (; *roles != NULL; roles++)
@@ -259,6 +262,8 @@ helper_start(struct helper *ret, const struct helper_role *role, const char *use
 
 	reap();
 	*ret = HELPER_NONE;
+	if (!is_first_in_main)
+		return -ENOSYS;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
 	result = spawn(argv, ends[1], &pid);

@@ -55,7 +55,7 @@ void helper_main(const struct helper_role *const roles[], char *const argv[]);
 /*
  * Starts one. Started by root it becomes `user` (NULL: stays root), else it is of our user. A role
  * with a capability is started before we give ours up. 0 or -errno; what it lacks itself, its
- * answers tell.
+ * answers tell. -ENOSYS in a program without helper_main().
  */
 int helper_start(struct helper *ret, const struct helper_role *role, const char *user,
 		 const char *argument);

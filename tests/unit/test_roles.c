@@ -167,12 +167,24 @@ a_helper_has_one_capability_or_none_and_a_time_for_each_request(void **state)
 	}
 }
 
+/* As this one, whose main() does not begin with helper_main(). */
+static void
+a_program_that_would_start_itself_again_starts_no_helper(void **state)
+{
+	struct helper helper;
+
+	(void)state;
+	assert_int_equal(helper_start(&helper, &resolver_role, NULL, NULL), -ENOSYS);
+	assert_int_equal(helper.fd, -1);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_helper_can_do_what_its_role_has_no_need_of),
 		cmocka_unit_test(a_helper_has_one_capability_or_none_and_a_time_for_each_request),
+		cmocka_unit_test(a_program_that_would_start_itself_again_starts_no_helper),
 	};
 
 	return cmocka_run_group_tests_name("roles", tests, NULL, NULL);
