@@ -41,7 +41,11 @@ is_needed(const struct config *config)
 	return false;
 }
 
-#define COPY(to, from) memcpy(to, from, strlen(from) + 1)
+#define COPY(to, from) \
+	do { \
+		_Static_assert(sizeof(to) >= sizeof(from), "a text of the configuration fits"); \
+		memcpy(to, from, strlen(from) + 1); \
+	} while (0)
 
 static void
 keys_of_listen(const struct egd_listen_config *listen, struct tls_keys *ret)
@@ -156,8 +160,8 @@ launch(struct tls_process *p)
 	p->channel = path != NULL ? tls_channel_connect(path) : spawn(&p->pid);
 	if (p->channel >= 0)
 		return true;
-	log_err("cannot start ekey-tls, without which there is no TLS: %s%s%s",
-		path != NULL ? path : PROGRAM, ": ", strerror(-p->channel));
+	log_err("cannot start ekey-tls, without which there is no TLS: %s: %s",
+		path != NULL ? path : PROGRAM, strerror(-p->channel));
 	p->channel = -1;
 	return false;
 }
