@@ -210,7 +210,7 @@ v2_put_field(enum v2_field type, const char *words, uint8_t *at)
 
 	if (len == 0)
 		return 0;
-	at[0] = type;
+	at[0] = (uint8_t)type;
 	at[1] = (uint8_t)(len >> 8);
 	at[2] = (uint8_t)len;
 	for (size_t i = 0; i < len; i++)
