@@ -494,7 +494,7 @@ int
 daemon_run(const char *config_path)
 {
 	struct daemon d = {
-		.config_path = config_path, .started_ms = clock_now_ms(), .tls.channel = -1};
+		.config_path = config_path, .started_ms = clock_now_ms(), .tls.process = HELPER_NONE};
 	int status = DAEMON_EXIT_FAILED;
 
 	mask_signals(SIG_BLOCK);

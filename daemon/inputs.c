@@ -72,7 +72,7 @@ inputs_begin(struct daemon *d)
 					    .presence_arg = d,
 					    .mix = d->config.kernel_on ? inputs_mix : NULL,
 					    .mix_arg = d,
-					    .tls = &d->tls.channel,
+					    .tls = &d->tls.process.fd,
 					    .credit = &d->credit};
 	pool_on_room(d->pool, inputs_on_pool_room, d);
 	pool_on_wanted(d->pool, inputs_on_pool_wanted, d);

@@ -119,7 +119,7 @@ stop_one(struct daemon *d, size_t i)
 static bool
 has_keys(const struct daemon *d, size_t i)
 {
-	return !egd_listener_is_tls(&d->config.listens[i]) || d->tls.listens[i];
+	return !egd_listener_is_tls(&d->config.listens[i]) || d->tls.good[i];
 }
 
 static bool
@@ -140,7 +140,7 @@ start_one(struct daemon *d, size_t i, int previous)
 	else if (result < 0 && previous >= 0)
 		remove_from_store(d, i);
 	if (result == 0)
-		egd_server_use_tls(d->listens[i], &d->tls.channel);
+		egd_server_use_tls(d->listens[i], &d->tls.process.fd);
 	return result == 0;
 }
 

@@ -2,11 +2,9 @@
 #include "daemon/tls_process.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -22,24 +20,6 @@
 #define SELF_MAX 4096
 
 /* ---- its keys ---- */
-
-static bool
-is_source_with_keys(const struct source_config *source)
-{
-	return !source_tls_is_empty(&source->tls);
-}
-
-static bool
-is_needed(const struct config *config)
-{
-	for (size_t i = 0; i < config->listen_count; i++)
-		if (egd_listener_is_tls(&config->listens[i]))
-			return true;
-	for (size_t i = 0; i < config->source_count; i++)
-		if (is_source_with_keys(&config->sources[i]))
-			return true;
-	return false;
-}
 
 #define COPY(to, from) \
 	do { \
@@ -69,6 +49,46 @@ keys_of_source(const struct source_config *source, struct tls_keys *ret)
 	COPY(ret->cert, source->tls.cert);
 	COPY(ret->key, source->tls.key);
 	COPY(ret->ca, source->tls.ca);
+}
+
+/* Sections that may have keys: listeners, and then sources. */
+static size_t
+section_count(const struct config *config)
+{
+	return config->listen_count + config->source_count;
+}
+
+/* False: the section has none. */
+static bool
+keys_of(const struct config *config, size_t section, struct tls_keys *ret)
+{
+	if (section < config->listen_count) {
+		keys_of_listen(&config->listens[section], ret);
+		return egd_listener_is_tls(&config->listens[section]);
+	}
+	section -= config->listen_count;
+	keys_of_source(&config->sources[section], ret);
+	return !source_tls_is_empty(&config->sources[section].tls);
+}
+
+/* Whether ekey-tls has good keys for all of the first `count` sections. */
+static bool
+are_good(const struct config *config, const struct tls_process *p, size_t count)
+{
+	struct tls_keys keys;
+
+	for (size_t i = 0; i < count; i++)
+		if (!p->good[i] && keys_of(config, i, &keys))
+			return false;
+	return true;
+}
+
+static bool
+is_needed(const struct config *config)
+{
+	const struct tls_process none = {.whole = false};
+
+	return !are_good(config, &none, section_count(config));
 }
 
 /* To stand behind it. */
@@ -108,20 +128,11 @@ load_all(const struct config *config, struct tls_process *p)
 	struct tls_keys keys;
 	int result = 0;
 
-	for (size_t i = 0; result == 0 && i < config->listen_count; i++) {
-		if (!egd_listener_is_tls(&config->listens[i]) || p->listens[i])
-			continue;
-		keys_of_listen(&config->listens[i], &keys);
-		result = load(p->channel, &keys, &p->listens[i]);
-	}
-	for (size_t i = 0; result == 0 && i < config->source_count; i++) {
-		if (!is_source_with_keys(&config->sources[i]) || p->sources[i])
-			continue;
-		keys_of_source(&config->sources[i], &keys);
-		result = load(p->channel, &keys, &p->sources[i]);
-	}
+	for (size_t i = 0; result == 0 && i < section_count(config); i++)
+		if (!p->good[i] && keys_of(config, i, &keys))
+			result = load(p->process.fd, &keys, &p->good[i]);
 	if (result == 0 && p->whole)
-		result = tls_channel_order(p->channel, TLS_END);
+		result = tls_channel_order(p->process.fd, TLS_END);
 	p->whole = p->whole && result != 0;
 	return result;
 }
@@ -130,8 +141,9 @@ load_all(const struct config *config, struct tls_process *p)
 
 /* Ours stands beside it. */
 static int
-spawn(pid_t *ret_pid)
+spawn(struct helper *ret)
 {
+	static const char *const argv[] = {PROGRAM, NULL};
 	char path[SELF_MAX + sizeof(PROGRAM)];
 	ssize_t len = readlink(SELF, path, SELF_MAX);
 
@@ -139,14 +151,13 @@ spawn(pid_t *ret_pid)
 		return -errno;
 	path[len] = '\0';
 	memcpy(strrchr(path, '/') + 1, PROGRAM, sizeof(PROGRAM));
-	return tls_channel_spawn(path, ret_pid);
+	return helper_spawn(ret, path, argv, TLS_CHANNEL_FD);
 }
 
 static void
 forget_keys(struct tls_process *p)
 {
-	memset(p->listens, 0, sizeof(p->listens));
-	memset(p->sources, 0, sizeof(p->sources));
+	memset(p->good, 0, sizeof(p->good));
 	p->whole = true;
 }
 
@@ -154,40 +165,34 @@ static bool
 launch(struct tls_process *p)
 {
 	const char *path = getenv(SOCKET_VARIABLE);
+	int result;
 
 	forget_keys(p);
-	p->pid = 0;
-	p->channel = path != NULL ? tls_channel_connect(path) : spawn(&p->pid);
-	if (p->channel >= 0)
-		return true;
-	log_err("cannot start ekey-tls, without which there is no TLS: %s: %s",
-		path != NULL ? path : PROGRAM, strerror(-p->channel));
-	p->channel = -1;
-	return false;
+	p->process = HELPER_NONE;
+	result = path != NULL ? tls_channel_connect(path) : spawn(&p->process);
+	if (result < 0) {
+		log_err("cannot start ekey-tls, without which there is no TLS: %s: %s",
+			path != NULL ? path : PROGRAM, strerror(-result));
+		return false;
+	}
+	if (path != NULL)
+		p->process.fd = result;
+	return true;
 }
 
-/* One that we have started and that has closed its end is ending: no wait to speak of. */
 static void
-close_channel(struct tls_process *p)
+watch_no_more(struct tls_process *p)
 {
 	if (p->ended != NULL)
 		event_free(p->ended);
 	p->ended = NULL;
-	if (p->channel >= 0)
-		close(p->channel);
-	p->channel = -1;
 }
 
 static void
-kill_process(struct tls_process *p)
+end(struct tls_process *p)
 {
-	close_channel(p);
-	if (p->pid > 0) {
-		(void)kill(p->pid, SIGKILL);
-		while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
-	p->pid = 0;
+	watch_no_more(p);
+	helper_stop(&p->process);
 }
 
 /* As load_all(); files in a directory that this one may not read take another one. */
@@ -198,12 +203,12 @@ load_into(const struct config *config, struct tls_process *p)
 
 	if (result == -EXDEV) {
 		log_info("ekey-tls starts anew, for keys in another directory");
-		kill_process(p);
+		end(p);
 		result = launch(p) ? load_all(config, p) : -EPIPE;
 	}
 	if (result < 0) {
 		log_err("ekey-tls does not answer: %s", strerror(-result));
-		kill_process(p);
+		end(p);
 	}
 	return result;
 }
@@ -215,7 +220,7 @@ on_ended(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	log_warn("ekey-tls has ended, and with it all connections by TLS");
-	kill_process(&d->tls);
+	end(&d->tls);
 	parts_start_later(d);
 }
 
@@ -223,7 +228,7 @@ static bool
 watch(struct daemon *d)
 {
 	if (d->tls.ended == NULL)
-		d->tls.ended = event_new(d->base, d->tls.channel, EV_READ, on_ended, d);
+		d->tls.ended = event_new(d->base, d->tls.process.fd, EV_READ, on_ended, d);
 	return d->tls.ended != NULL && event_add(d->tls.ended, NULL) == 0;
 }
 
@@ -231,17 +236,14 @@ bool
 tls_process_start(struct daemon *d)
 {
 	struct tls_process *p = &d->tls;
-	bool good = true;
 
 	if (!is_needed(&d->config)) {
-		kill_process(p);
+		end(p);
 		return true;
 	}
-	if ((p->channel < 0 && !launch(p)) || load_into(&d->config, p) < 0 || !watch(d))
+	if ((p->process.fd < 0 && !launch(p)) || load_into(&d->config, p) < 0 || !watch(d))
 		return false;
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = good && (p->listens[i] || !egd_listener_is_tls(&d->config.listens[i]));
-	return good;
+	return are_good(&d->config, p, d->config.listen_count);
 }
 
 void
@@ -253,15 +255,16 @@ tls_process_reload(struct daemon *d)
 void
 tls_process_renew(struct daemon *d)
 {
-	if (d->tls.channel >= 0)
-		(void)tls_channel_order(d->tls.channel, TLS_RENEW);
+	if (d->tls.process.fd >= 0)
+		(void)tls_channel_order(d->tls.process.fd, TLS_RENEW);
 }
 
 /* What clients were sent is still on its way through it: it ends by itself when all has left. */
 void
 tls_process_stop(struct daemon *d)
 {
-	close_channel(&d->tls);
+	watch_no_more(&d->tls);
+	helper_release(&d->tls.process);
 }
 
 void
@@ -271,7 +274,8 @@ tls_process_status(const struct daemon *d, struct evbuffer *out)
 	char text[PARTS_TEXT_MAX];
 
 	if (is_needed(&d->config))
-		row_text(&s, "state", d->tls.channel >= 0 ? "serves" : parts_waiting_text(d, text));
+		row_text(&s, "state",
+			 d->tls.process.fd >= 0 ? "serves" : parts_waiting_text(d, text));
 }
 
 /* ---- the check ---- */
@@ -279,18 +283,15 @@ tls_process_status(const struct daemon *d, struct evbuffer *out)
 bool
 tls_process_check(const struct config *config)
 {
-	struct tls_process p = {.channel = -1};
-	bool good = true;
+	struct tls_process p = {.process = HELPER_NONE};
+	bool good;
 
 	/* The service manager's reads the keys as a user of its own, when it is given them. */
 	if (!is_needed(config) || getenv(SOCKET_VARIABLE) != NULL)
 		return true;
 	if (!launch(&p) || load_into(config, &p) < 0)
 		return false;
-	for (size_t i = 0; i < config->listen_count; i++)
-		good = good && (p.listens[i] || !egd_listener_is_tls(&config->listens[i]));
-	for (size_t i = 0; i < config->source_count; i++)
-		good = good && (p.sources[i] || !is_source_with_keys(&config->sources[i]));
-	kill_process(&p);
+	good = are_good(config, &p, section_count(config));
+	end(&p);
 	return good;
 }

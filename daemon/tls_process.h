@@ -9,19 +9,18 @@
 #include <event2/buffer.h>
 #include <event2/event.h>
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "daemon/config.h"
+#include "priv/helper.h"
 
 struct daemon;
 
-/* All zero but `channel`: there is none. */
+/* All zero but `process`, HELPER_NONE: there is none. */
 struct tls_process {
-	int channel; /* -1: it is not there */
-	pid_t pid;   /* 0: it is the service manager's */
+	struct helper process; /* .fd: the channel to it; .pidfd -1: it is the service manager's */
 	struct event *ended;
 	bool whole; /* its sections are to be loaded from the first to the last */
-	bool listens[CONFIG_LISTENS_MAX], sources[CONFIG_SOURCES_MAX]; /* it has good keys */
+	bool good[CONFIG_LISTENS_MAX + CONFIG_SOURCES_MAX]; /* keys that it has, in that order */
 };
 
 /*

@@ -225,7 +225,7 @@ leave(int pidfd)
 
 /* With all signals blocked: it ends with its socket, not with the group. */
 static int
-spawn(const char *const argv[], int socket, pid_t *ret_pid)
+spawn(const char *program, const char *const argv[], int socket, int at, pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -235,7 +235,7 @@ spawn(const char *const argv[], int socket, pid_t *ret_pid)
 	sigfillset(&all);
 	if (posix_spawn_file_actions_init(&actions) != 0)
 		return -ENOMEM;
-	error = posix_spawn_file_actions_adddup2(&actions, socket, SOCKET);
+	error = posix_spawn_file_actions_adddup2(&actions, socket, at);
 	if (error == 0)
 		error = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
 	if (error == 0)
@@ -243,7 +243,7 @@ spawn(const char *const argv[], int socket, pid_t *ret_pid)
 	if (error == 0) {
 		posix_spawnattr_setsigmask(&attributes, &all);
 		posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-		error = posix_spawn(ret_pid, PROGRAM, &actions, &attributes,
+		error = posix_spawn(ret_pid, program, &actions, &attributes,
 				    (char *const *)(uintptr_t)argv, environ);
 		posix_spawnattr_destroy(&attributes);
 	}
@@ -252,30 +252,39 @@ spawn(const char *const argv[], int socket, pid_t *ret_pid)
 }
 
 int
-helper_start(struct helper *ret, const struct helper_role *role, const char *user,
-	     const char *argument)
+helper_spawn(struct helper *ret, const char *program, const char *const argv[], int at)
 {
-	const char *const argv[] = {role->name, user == NULL ? "" : user,
-				    argument == NULL ? "" : argument, NULL};
 	int ends[2], result;
 	pid_t pid;
 
 	reap();
 	*ret = HELPER_NONE;
-	if (!is_first_in_main)
-		return -ENOSYS;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -errno;
-	result = spawn(argv, ends[1], &pid);
+	result = spawn(program, argv, ends[1], at, &pid);
 	close(ends[1]);
 	if (result < 0) {
 		close(ends[0]);
 		return result;
 	}
-	ret->role = role;
 	ret->fd = ends[0];
 	ret->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return 0;
+}
+
+int
+helper_start(struct helper *ret, const struct helper_role *role, const char *user,
+	     const char *argument)
+{
+	const char *const argv[] = {role->name, user == NULL ? "" : user,
+				    argument == NULL ? "" : argument, NULL};
+	int result = -ENOSYS;
+
+	*ret = HELPER_NONE;
+	if (is_first_in_main)
+		result = helper_spawn(ret, PROGRAM, argv, SOCKET);
+	ret->role = role;
+	return result;
 }
 
 void

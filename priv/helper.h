@@ -60,6 +60,12 @@ void helper_main(const struct helper_role *const roles[], char *const argv[]);
 int helper_start(struct helper *ret, const struct helper_role *role, const char *user,
 		 const char *argument);
 
+/*
+ * Starts another program that ends with its socket, which is descriptor `at` there. It has no role:
+ * helper_stop() and helper_release() are all that is for it. 0 or -errno.
+ */
+int helper_spawn(struct helper *ret, const char *program, const char *const argv[], int at);
+
 /* Sends a request, with `fd` unless that is -1; does not wait. 0 or -errno; -EPIPE: there is
  * no helper. */
 int helper_send(struct helper *helper, const void *request, int fd);

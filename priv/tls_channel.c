@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -100,29 +99,6 @@ tls_channel_connect(const char *path)
 		return fd < 0 ? -errno : fd;
 	error = errno;
 	close(fd);
-	return -error;
-}
-
-int
-tls_channel_spawn(const char *program, pid_t *ret_pid)
-{
-	char *const argv[] = {(char *)(uintptr_t)program, NULL};
-	posix_spawn_file_actions_t actions;
-	int ends[2], error;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-		return -errno;
-	error = posix_spawn_file_actions_init(&actions);
-	if (error == 0) {
-		error = posix_spawn_file_actions_adddup2(&actions, ends[1], TLS_CHANNEL_FD);
-		if (error == 0)
-			error = posix_spawn(ret_pid, program, &actions, NULL, argv, environ);
-		posix_spawn_file_actions_destroy(&actions);
-	}
-	close(ends[1]);
-	if (error == 0)
-		return ends[0];
-	close(ends[0]);
 	return -error;
 }
 

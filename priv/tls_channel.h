@@ -13,7 +13,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #define TLS_CHANNEL_FD 3        /* of it in ekey-tls: sd_listen_fds(3)'s first */
 #define TLS_SECTION_MAX 48      /* "listen NAME", "source NAME" and a NUL */
@@ -66,9 +65,6 @@ struct tls_answer {
 
 /* Connects to the socket that the service manager starts ekey-tls for. */
 int tls_channel_connect(const char *path);
-
-/* Starts `program`, which ends when the returned fd is closed. */
-int tls_channel_spawn(const char *program, pid_t *ret_pid);
 
 /*
  * Has keys loaded, and waits for the answer. 0 with *ret; -ETIMEDOUT, -EPIPE: there is no ekey-tls

@@ -46,16 +46,6 @@ take_channel(void)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* The end of the daemon is ours; what a terminal sends to both is for the daemon. */
-static void
-ignore_signals(void)
-{
-	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGUSR1, SIGUSR2};
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-}
-
 /* A connection is two files: as many of them as are allowed. */
 static void
 take_all_files(void)
@@ -79,7 +69,7 @@ serve(void)
 		return EXIT_USAGE;
 	}
 	log_open();
-	ignore_signals();
+	signal(SIGPIPE, SIG_IGN); /* of OpenSSL's writes */
 	take_all_files();
 	(void)!nice(NICE); /* under the service manager its unit has done so */
 	result = capability_keep_only(CAPABILITY_NONE);

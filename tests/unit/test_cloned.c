@@ -210,7 +210,7 @@ daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
 	rig->cloned = (struct cloned){0};
 	assert_true(clones_start(d));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, tls), 0);
-	d->tls.channel = tls[0];
+	d->tls.process.fd = tls[0];
 	for (int i = 0; i < 3; i++) {
 		say(rig, CLONED);
 		event_base_loop(d->base, EVLOOP_NONBLOCK);
