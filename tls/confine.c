@@ -55,26 +55,12 @@ confine_files(const char directories[static CONFINE_DIRECTORIES][TLS_PATH_MAX])
 
 /* No socket is made, bound or connected here: the daemon gives those that there are. */
 static const struct sandbox_call calls[] = {
-	{.name = "epoll_ctl"},
-	{.name = "epoll_wait"},
-	{.name = "epoll_pwait"},
-	{.name = "epoll_pwait2"},
-	{.name = "recvfrom"},
-	{.name = "recvmsg"},
-	{.name = "sendmsg"},
-	{.name = "sendto"},
-	{.name = "shutdown"},
+	/* stat() and the like: keys are read again, by paths whose links are followed. */
+	{.name = "epoll_ctl epoll_pwait epoll_pwait2 epoll_wait lstat mlock2 munlock newfstatat"
+		 " readlink recvfrom recvmsg sendmsg sendto shutdown stat"},
 	SANDBOX_ONLY("fcntl", 2, F_GETFL),
 	SANDBOX_ONLY("fcntl", 2, F_SETFL),
-	/* Keys are read again, by paths whose links are followed. */
 	SANDBOX_OPEN_TO_READ,
-	{.name = "lstat"},
-	{.name = "newfstatat"},
-	{.name = "readlink"},
-	{.name = "stat"},
-	/* Of secret memory. */
-	{.name = "mlock2"},
-	{.name = "munlock"},
 	{.name = NULL},
 };
 
@@ -86,17 +72,16 @@ confine(const char directories[static CONFINE_DIRECTORIES][TLS_PATH_MAX])
 {
 	int result = confine_files(directories);
 
-	if (result == -ENOSYS || result == -EOPNOTSUPP)
+	if (result == -ENOSYS || result == -EOPNOTSUPP) {
 		log_info("this kernel has no Landlock: the modes of files alone say what ekey-tls"
 			 " can read");
-	else if (result < 0)
-		log_err("Landlock: %s", strerror(-result));
-	else
 		result = 0;
-	if (result == 0 || result == -ENOSYS || result == -EOPNOTSUPP) {
-		result = sandbox_enter(&sandbox);
-		if (result < 0)
-			log_err("the filter of system calls: %s", strerror(-result));
+	} else if (result < 0) {
+		log_err("Landlock: %s", strerror(-result));
+		return false;
 	}
+	result = sandbox_enter(&sandbox);
+	if (result < 0)
+		log_err("the filter of system calls: %s", strerror(-result));
 	return result == 0;
 }
