@@ -493,8 +493,9 @@ run(struct daemon *d)
 int
 daemon_run(const char *config_path)
 {
-	struct daemon d = {
-		.config_path = config_path, .started_ms = clock_now_ms(), .tls.process = HELPER_NONE};
+	struct daemon d = {.config_path = config_path,
+			   .started_ms = clock_now_ms(),
+			   .tls.process = HELPER_NONE};
 	int status = DAEMON_EXIT_FAILED;
 
 	mask_signals(SIG_BLOCK);

@@ -2,7 +2,6 @@
 #include "priv/tls_channel.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>

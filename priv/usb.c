@@ -25,8 +25,8 @@ struct answer {
 	struct usb_identity identity;
 };
 
-static int
-open_node(unsigned bus, unsigned device)
+int
+priv_open_usb(unsigned bus, unsigned device)
 {
 	char path[64];
 	int fd;
@@ -34,12 +34,6 @@ open_node(unsigned bus, unsigned device)
 	snprintf(path, sizeof(path), "/dev/bus/usb/%03u/%03u", bus, device);
 	fd = open(path, OPEN_FLAGS);
 	return fd < 0 ? -errno : fd;
-}
-
-int
-priv_open_usb(unsigned bus, unsigned device)
-{
-	return open_node(bus, device);
 }
 
 int
@@ -111,7 +105,7 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 
 	(void)ret_fd;
 	if (prepared >= 0 && fd < 0)
-		prepared = node = open_node(r->bus, r->device);
+		prepared = node = priv_open_usb(r->bus, r->device);
 	answer->result = prepared < 0 ? prepared
 				      : usb_do(node, (enum priv_usb_act)r->act, r->number,
 					       &answer->identity);
