@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/fd_store.h"
 #include "base/log.h"
 #include "base/net.h"
 
@@ -48,7 +49,13 @@ egd_listener_address_error(const char *address)
 	case KIND_VSOCK:
 		return address_parse_vsock_listen(rest, &parsed);
 	case KIND_SYSTEMD:
-		return rest[0] != '\0' ? NULL : "a FileDescriptorName= is needed behind systemd:";
+		if (rest[0] == '\0')
+			return "a FileDescriptorName= is needed behind systemd:";
+		return strncmp(rest, FD_STORE_PREFIX, strlen(FD_STORE_PREFIX)) != 0
+			       ? NULL
+			       : "names that begin with " FD_STORE_PREFIX
+				 " are the daemon's own: give the socket another "
+				 "FileDescriptorName=";
 	case KIND_XEN:
 		return rest[0] == '/' ? NULL : "an absolute path is needed behind xen:";
 	case KINDS:

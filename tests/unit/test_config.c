@@ -416,6 +416,7 @@ static const struct {
 	{LISTEN("tcp:127.0.0.1:0"), 3, "a port from 1 to 65535 is needed"},
 	{LISTEN("vsock:x"), 3, "address = vsock:x: "},
 	{LISTEN("systemd:"), 3, "a FileDescriptorName= is needed"},
+	{LISTEN("systemd:ekey.a"), 3, "names that begin with ekey. are the daemon's own"},
 	{LISTEN("tcp:192.0.2.1:80"), 1, "say who may with allow"},
 	{LISTEN("tcp:[::]:80"), 1, "say who may with allow"},
 	{LISTEN("tls:0.0.0.0:80") "cert = /c\n", 1, "say who may with allow"},
