@@ -17,4 +17,7 @@ void stopped_clock_advance(uint64_t ms);
 /* The machine was asleep for so long: CLOCK_BOOTTIME alone counts that. */
 void stopped_clock_sleep(uint64_t ms);
 
+/* From here on each look at such a clock takes so long. */
+void stopped_clock_look(uint64_t ms);
+
 #endif

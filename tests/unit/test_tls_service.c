@@ -21,12 +21,15 @@
 
 #include "egd/proxy.h"
 #include "priv/tls_channel.h"
+#include "tests/unit/stopped_clock.h"
 #include "tests/unit/tls_rig.h"
 #include "tls/confine.h"
+#include "tls/service.h"
 
 #define PATIENCE_MS 20000
 #define SECTION "listen wan"
 #define AT_ONCE_CLIENT 4 /* as in tls/handshakes.c ... */
+#define AT_ONCE 8
 #define WAITING_MANY 128
 #define WAITING_MAX 256
 
@@ -353,6 +356,73 @@ it_makes_no_socket_and_no_process(void **state)
 	assert_int_equal(outcome_in_ekey_tls(execute), EPERM);
 }
 
+/* ---- turns; without a process ---- */
+
+static struct pair
+hand_over_here(struct service *s, uint64_t client)
+{
+	struct tls_order order = {.kind = TLS_ACCEPT, .section = SECTION, .client = client};
+	int net[2], plain[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, net), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, plain), 0);
+	handshakes_take(s, &order, (int[2]){net[1], plain[1]});
+	return (struct pair){.net = net[0], .plain = plain[0]};
+}
+
+static size_t
+count_answered(const struct pair pairs[static AT_ONCE])
+{
+	size_t answered = 0;
+
+	for (size_t i = 0; i < AT_ONCE; i++)
+		answered += is_readable(pairs[i].net, 0);
+	return answered;
+}
+
+/* The most handshakes that were answered in one pass of the loop, of as many as may be at once. */
+static size_t
+most_in_a_pass(uint64_t look_ms)
+{
+	const struct tls_config config = {.server = true, .psk = keys()};
+	struct service s = {.base = event_base_new(), .channel = -1};
+	char error[TLS_ERROR_MAX];
+	struct pair pairs[AT_ONCE];
+	size_t most = 0;
+
+	strcpy(s.sections[0].keys.section, SECTION);
+	s.sections[0].keys.server = true;
+	s.sections[0].context = tls_context_new(&config, error, sizeof(error));
+	assert_true(s.sections[0].context != NULL && handshakes_init(&s));
+	for (size_t i = 0; i < AT_ONCE; i++) {
+		pairs[i] = hand_over_here(&s, i);
+		say_hello_and_no_more(&pairs[i]);
+	}
+	stopped_clock_begin(NULL);
+	stopped_clock_look(look_ms);
+	for (size_t was = 0, now, passes = 0; was < AT_ONCE; was = now) {
+		event_base_loop(s.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		now = count_answered(pairs);
+		most = now - was > most ? now - was : most;
+		assert_true(passes++ < 1000);
+	}
+	for (size_t i = 0; i < AT_ONCE; i++)
+		finish(&pairs[i]);
+	handshakes_finish(&s);
+	tls_context_free(&s.sections[0].context);
+	event_base_free(s.base);
+	return most;
+}
+
+/* With 3 ms for each look the second of a pass begins before its 5 ms are over, and no third. */
+static void
+handshakes_end_their_turn_after_5_ms(void **state)
+{
+	(void)state;
+	assert_int_equal(most_in_a_pass(0), AT_ONCE);
+	assert_in_range(most_in_a_pass(3), 1, 2);
+}
+
 int
 main(void)
 {
@@ -364,6 +434,7 @@ main(void)
 		cmocka_unit_test(nothing_but_a_good_message_is_an_order),
 		cmocka_unit_test(it_reads_the_directories_of_its_keys_and_nothing_else),
 		cmocka_unit_test(it_makes_no_socket_and_no_process),
+		cmocka_unit_test(handshakes_end_their_turn_after_5_ms), /* stops the clock */
 	};
 
 	return cmocka_run_group_tests_name("tls_service", tests, tls_rig_begin, tls_rig_end);
