@@ -33,7 +33,7 @@ usb_identified(struct usb_key *key)
 	struct usb_identity identity;
 
 	if (key->identifier.fd < 0 || !priv_usb_identity(&key->identifier, &identity)) {
-		log_warn("usb: the key at %u:%u tells no serial number: unplug it and plug it in"
+		log_warn("usb: the key at %u:%u reports no serial number: unplug it and plug it in"
 			 " again",
 			 key->address.bus, key->address.device);
 		return;

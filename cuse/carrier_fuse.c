@@ -148,7 +148,7 @@ why_not(int error)
 		return "no /dev/fuse, or without root no fusermount3";
 	if (error == -EPERM && geteuid() != 0)
 		return "fusermount3 failed; a device that a reload adds needs a restart, and a"
-		       " service its rights: see SYSTEMD in ekey-randomd(8)";
+		       " service needs more rights: see SYSTEMD in ekey-randomd(8)";
 	return strerror(-error);
 }
 

@@ -175,7 +175,7 @@ parse_kernel_credit(void *field, size_t size, const char *value)
 {
 	(void)size;
 	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return "yes or no is needed";
+		return "expected yes or no";
 	*(bool *)field = strcmp(value, "yes") == 0;
 	return NULL;
 }

@@ -102,7 +102,7 @@ config_source_parse_trusted(void *field, size_t size, const char *value)
 
 	(void)size;
 	if (!config_word(value, words, &word))
-		return "yes or no is needed";
+		return "expected yes or no";
 	*(enum source_trust *)field = word == 0 ? SOURCE_TRUST_YES : SOURCE_TRUST_NO;
 	return NULL;
 }

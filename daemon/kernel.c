@@ -40,8 +40,8 @@ kernel_start(struct daemon *d)
 	if (!d->config.kernel_on || d->kernel != NULL)
 		return true;
 	if (d->config.kernel.credit && d->rng.fd < 0)
-		log_warn("[kernel] credit = yes needs a restart: its privilege is kept from the "
-			 "start or not at all; mixing without credit");
+		log_warn("[kernel] credit = yes needs a restart: the daemon drops "
+			 "CAP_SYS_ADMIN at its start; mixing without credit");
 	d->kernel = kernel_feed_new(&env, &d->config.kernel);
 	if (d->kernel == NULL) {
 		log_err("kernel: no memory");

@@ -18,8 +18,8 @@ privileges_user(const char *configured)
 	bool root = geteuid() == 0;
 
 	if (root && strcmp(configured, "root") == 0) {
-		log_warn("user = root: the daemon stays root, and its compromise is the machine's;"
-			 " without this line it becomes " PRIVILEGES_USER);
+		log_warn("user = root: the daemon stays root, so an attacker who gains control of"
+			 " it is root; without this line it becomes " PRIVILEGES_USER);
 		return NULL;
 	}
 	if (configured[0] != '\0')

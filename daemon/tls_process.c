@@ -117,7 +117,7 @@ load(int channel, const struct tls_keys *keys, bool *ret_good)
 	else if (answer.words[0] != '\0')
 		log_warn("%s: %s", keys->section, answer.words);
 	if (answer.kept)
-		log_warn("%s: goes on with the keys it had", keys->section);
+		log_warn("%s: the previous keys stay in use", keys->section);
 	return 0;
 }
 
@@ -202,7 +202,7 @@ load_into(const struct config *config, struct tls_process *p)
 	int result = load_all(config, p);
 
 	if (result == -EXDEV) {
-		log_info("ekey-tls starts anew, for keys in another directory");
+		log_info("ekey-tls is restarted: keys are in another directory");
 		end(p);
 		result = launch(p) ? load_all(config, p) : -EPIPE;
 	}
@@ -219,7 +219,7 @@ on_ended(evutil_socket_t fd, short what, void *arg)
 	struct daemon *d = arg;
 
 	(void)fd, (void)what;
-	log_warn("ekey-tls has ended, and with it all connections by TLS");
+	log_warn("ekey-tls has ended: all TLS connections are closed");
 	end(&d->tls);
 	parts_start_later(d);
 }

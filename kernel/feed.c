@@ -97,12 +97,11 @@ static void
 lose_credit(struct kernel_feed *f, int error)
 {
 	log_warn("kernel: %s; mixing without credit",
-		 error == -EPERM ? "RNDADDENTROPY is not permitted: credit = yes needs"
-				   " CAP_SYS_ADMIN, and not a container's: install what `ekeyctl"
-				   " unit` prints"
-		 : error == -ETIMEDOUT
-			 ? "the process that credits does not answer: restart the daemon"
-			 : "the process that credits has ended: restart the daemon");
+		 error == -EPERM       ? "RNDADDENTROPY is not permitted: credit = yes needs"
+					 " CAP_SYS_ADMIN outside a container: install what `ekeyctl"
+					 " unit` prints"
+		 : error == -ETIMEDOUT ? "the process ekey-rng does not answer: restart the daemon"
+				       : "the process ekey-rng has ended: restart the daemon");
 	f->credit_error = f->error = error;
 	f->again = true;
 	event_del(f->answered);

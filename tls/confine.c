@@ -73,8 +73,8 @@ confine(const char directories[static CONFINE_DIRECTORIES][TLS_PATH_MAX])
 	int result = confine_files(directories);
 
 	if (result == -ENOSYS || result == -EOPNOTSUPP) {
-		log_info("this kernel has no Landlock: the modes of files alone say what ekey-tls"
-			 " can read");
+		log_info("this kernel has no Landlock: only the modes of files limit what"
+			 " ekey-tls can read");
 		result = 0;
 	} else if (result < 0) {
 		log_err("Landlock: %s", strerror(-result));

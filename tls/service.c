@@ -77,7 +77,7 @@ on_orders(evutil_socket_t fd, short what, void *arg)
 	if (result == -EAGAIN)
 		return;
 	if (result < 0)
-		log_err("an order of the daemon's: %s", strerror(-result));
+		log_err("invalid order from the daemon: %s", strerror(-result));
 	end(s);
 }
 

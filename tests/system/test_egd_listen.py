@@ -302,7 +302,7 @@ def test_reload_takes_new_keys_for_tls_and_leaves_connections(house, serve):
             assert len(new.say(read(8)).hear(8)) == 8
         psk.write_text("nonsense\n")
         house.reload(daemon)
-        assert house.count("listen egd: goes on with the keys it had") == 1
+        assert house.count("listen egd: the previous keys stay in use") == 1
         assert len(old.say(read(8)).hear(8)) == 8
 
 

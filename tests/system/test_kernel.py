@@ -173,7 +173,7 @@ def test_a_helper_that_was_killed_is_told_and_stops_nothing_else(house):
     skip_without_credit(house)
     os.kill(helper, signal.SIGKILL)
     wait_until(lambda: row(house, "credit") == "none: its process has ended", "it is told")
-    assert house.count("the process that credits has ended: restart the daemon; mixing without credit") == 1
+    assert house.count("the process ekey-rng has ended: restart the daemon; mixing without credit") == 1
     before = int(row(house, "feeds"))
     wait_until(lambda: int(row(house, "feeds")) > before, "it goes on")
     house.wait_state("keyed")

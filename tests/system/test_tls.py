@@ -148,7 +148,7 @@ def test_a_reload_that_names_another_directory_of_keys_has_them_read(place, sim,
     host.config.write_text(host.config.read_text().replace(f"psk = {psk}", f"psk = {moved}"))
     host.child.send_signal(signal.SIGHUP)
     wait_until(lambda: "are in force" in host.log(), "it has reloaded")
-    assert host.log().count("ekey-tls starts anew, for keys in another directory") == 1
+    assert host.log().count("ekey-tls is restarted: keys are in another directory") == 1
     result = run(str(program("ekey-feed")), "--check", "--from", f"tls:127.0.0.1:{port}", "--psk", str(psk))
     assert result.returncode == 0, result.stdout
 

@@ -454,7 +454,7 @@ static const struct {
 	{"[kernel]\ninterval = 25h\n", 2, "a time from 1s to 24h is needed"},
 	{"[kernel]\nbytes = 15\n", 2, "16 to 256 bytes"},
 	{"[kernel]\nbytes = 257\n", 2, "16 to 256 bytes"},
-	{"[kernel]\ncredit = maybe\n", 2, "yes or no is needed"},
+	{"[kernel]\ncredit = maybe\n", 2, "expected yes or no"},
 	{LISTEN("unix:/x") "[listen b]\nclass = direct\naddress = unix:/x\n", 4,
 	 "[listen a] already has unix:/x"},
 	{LISTEN("unix:/x") "[device a]\npath=/x\n", 4, "is also of a [listen] section"},
