@@ -8,7 +8,7 @@ packages_of() {
 	build) echo gcc libc6-dev make pkgconf libfuse3-dev libevent-dev libssl-dev libinih-dev \
 		libseccomp-dev libusb-1.0-0-dev libsystemd-dev ;;
 	run) echo fuse3 ;; # fusermount3, which lets a user without privileges publish the device
-	test-unit) echo libcmocka-dev libjansson-dev mandoc ;;
+	test-unit) echo libcmocka-dev libjansson-dev mandoc python3 ;;
 	test) echo python3-pytest python3-pytest-xdist ekeyd ekeyd-egd-linux fuse3 haproxy iproute2 keepalived \
 		stunnel4 openssl socat netcat-openbsd perl libcrypt-random-seed-perl rng-tools5 dieharder systemd udev \
 		podman crun lxc systemd-container ;;

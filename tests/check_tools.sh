@@ -6,7 +6,7 @@ what=$1 compiler=$2
 shift 2
 case $what in
 build) groups='build' tools='ar pkg-config' ;;
-check) groups='build test-unit' tools='ar awk find mandoc pkg-config sed xargs' ;;
+check) groups='build test-unit' tools='ar awk find mandoc nm pkg-config python3 sed xargs' ;;
 esac
 missing=
 for tool in "$compiler" $tools; do
