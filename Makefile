@@ -21,7 +21,7 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
-priv_src    := capability cloned connect_helper device fusermount helper lock mount mountinfo \
+priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
@@ -35,7 +35,7 @@ egd_src     := accept agent answers caller connection egd_client egd_server egd_
                listener members networks opening proxy renew xen
 ctl_src     := client peer server
 daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
-               inputs inputs_status kernel listens orders parts privileges reload roles row seeds \
+               inputs inputs_status kernel listens mount_helper orders parts privileges reload roles row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
                store terminal unit unit_needs wait_seeded xen_seed
@@ -351,7 +351,7 @@ bin  := $(DESTDIR)$(PREFIX)/bin
 doc  := $(DESTDIR)$(PREFIX)/share/doc/ekey-random
 man  := $(DESTDIR)$(PREFIX)/share/man
 conf := $(DESTDIR)$(SYSCONF)/ekey-random
-units := ekey-randomd.service ekey-random-wait.service ekey-tls.service ekey-tls.socket ekey-feed.service ekey-feed-early.service
+units := ekey-randomd.service ekey-random-wait.service ekey-tls.service ekey-tls.socket ekey-mount@.service ekey-mount.socket ekey-feed.service ekey-feed-early.service
 # For what `ekeyctl unit` prints.
 drop_in_folders := $(patsubst %,$(DESTDIR)$(SYSCONF)/systemd/system/%.service.d,ekey-randomd ekey-feed)
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'

@@ -35,9 +35,9 @@ net_unix_address(const char *path, struct sockaddr_un *ret)
 }
 
 static int
-net_unix_socket(void)
+net_unix_socket(int type)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	return fd < 0 ? -errno : fd;
 }
@@ -138,7 +138,7 @@ net_unix_listen(const char *path, mode_t mode)
 		result = net_unix_remove(path, true);
 	if (result < 0)
 		return result;
-	fd = net_unix_socket();
+	fd = net_unix_socket(SOCK_STREAM);
 	if (fd < 0)
 		return fd;
 	if (!net_unix_bind(fd, &address, mode) || listen(fd, NET_BACKLOG) != 0) {
@@ -191,8 +191,8 @@ net_unix_chmod(const char *path, mode_t mode)
 	return result;
 }
 
-int
-net_unix_connect(const char *path)
+static int
+connect_unix(const char *path, int type)
 {
 	struct sockaddr_un address;
 	int result = net_unix_address(path, &address);
@@ -200,7 +200,7 @@ net_unix_connect(const char *path)
 
 	if (result < 0)
 		return result;
-	fd = net_unix_socket();
+	fd = net_unix_socket(type);
 	if (fd < 0)
 		return fd;
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
@@ -209,6 +209,18 @@ net_unix_connect(const char *path)
 		return result;
 	}
 	return fd;
+}
+
+int
+net_unix_connect(const char *path)
+{
+	return connect_unix(path, SOCK_STREAM);
+}
+
+int
+net_unix_connect_packets(const char *path)
+{
+	return connect_unix(path, SOCK_SEQPACKET);
 }
 
 /* ---- TCP and vsock ---- */

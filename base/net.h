@@ -30,6 +30,7 @@ void net_unix_discard(int fd);
 
 /* Returns a connected fd, or -errno (-EAGAIN when the peer's backlog is full). */
 int net_unix_connect(const char *path);
+int net_unix_connect_packets(const char *path); /* SOCK_SEQPACKET */
 
 /* Listens on TCP or vsock. The fd or -errno. "[::]" takes IPv4 too; see address_unmap(). */
 int net_listen(const struct address *address);

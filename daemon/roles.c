@@ -5,13 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/mount_helper.h"
 #include "priv/connect_helper.h"
 #include "priv/resolver.h"
 #include "priv/rng_helper.h"
 #include "priv/usb.h"
 
 const struct helper_role *const roles[] = {
-	&rng_helper_role, &connect_helper_role, &priv_usb_role, &resolver_role, NULL,
+	&rng_helper_role, &connect_helper_role, &priv_usb_role,
+	&resolver_role,   &mount_helper_role,   NULL,
 };
 
 static const char *
@@ -44,7 +46,9 @@ print_calls(const struct sandbox *sandbox)
 static void
 print_role(const struct helper_role *role)
 {
-	printf("| `%s` | the daemon's | %s | ", role->name, capability_text(role->capability));
+	printf("| `%s` | %s | %s | ", role->name,
+	       role == &mount_helper_role ? "root" : "the daemon's",
+	       capability_text(role->capability));
 	print_calls(&role->sandbox);
 	printf(" | %s; %u s for a request |\n", role->does, role->timeout_s);
 }

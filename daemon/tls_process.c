@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/parts.h"
 #include "daemon/row.h"
@@ -169,7 +170,7 @@ launch(struct tls_process *p)
 
 	forget_keys(p);
 	p->process = HELPER_NONE;
-	result = path != NULL ? tls_channel_connect(path) : spawn(&p->process);
+	result = path != NULL ? net_unix_connect_packets(path) : spawn(&p->process);
 	if (result < 0) {
 		log_err("cannot start ekey-tls, without which there is no TLS: %s: %s",
 			path != NULL ? path : PROGRAM, strerror(-result));

@@ -37,6 +37,8 @@ stop_services() {
 	! systemd_runs || systemctl disable --now ekey-randomd.service ekey-random-wait.service \
 		ekey-tls.socket ekey-tls.service \
 		ekey-feed.service ekey-feed-early.service || :
+	# Not at once: a socket that is to stop passes nothing on, and the daemon unmounts at its end.
+	! systemd_runs || systemctl stop ekey-mount.socket || :
 }
 
 uninstall_host() {

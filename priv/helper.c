@@ -346,7 +346,7 @@ helper_receive(struct helper *helper, void *ret_answer, int *ret_fd)
 }
 
 int
-helper_call(struct helper *helper, const void *request, void *ret_answer)
+helper_call(struct helper *helper, const void *request, void *ret_answer, int *ret_fd)
 {
 	struct pollfd one = {.fd = helper->fd, .events = POLLIN};
 	int n, fd, result = helper_send(helper, request, -1);
@@ -361,7 +361,9 @@ helper_call(struct helper *helper, const void *request, void *ret_answer)
 		return -ETIMEDOUT;
 	}
 	result = helper_receive(helper, ret_answer, &fd);
-	if (fd >= 0)
+	if (ret_fd != NULL)
+		*ret_fd = fd;
+	else if (fd >= 0)
 		close(fd);
 	return result;
 }

@@ -79,8 +79,11 @@ int helper_receive(struct helper *helper, void *ret_answer, int *ret_fd);
 /* Whether all requests are answered. */
 bool helper_is_idle(const struct helper *helper);
 
-/* Sends, and waits for the answer; kills the helper when none comes in time: -ETIMEDOUT. */
-int helper_call(struct helper *helper, const void *request, void *ret_answer);
+/*
+ * Sends, and waits for the answer; kills the helper when none comes in time: -ETIMEDOUT. ret_fd: as
+ * of helper_receive(); NULL: none is wanted.
+ */
+int helper_call(struct helper *helper, const void *request, void *ret_answer, int *ret_fd);
 
 /* Kills it, whatever it does. Of HELPER_NONE, too. */
 void helper_stop(struct helper *helper);

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "priv/mounter.h"
+
 static int
 lock_path(const char *path, char *ret, size_t size)
 {
@@ -57,6 +59,16 @@ priv_lock_sign(int fd)
 	return n == len ? 0 : -ENOSPC;
 }
 
+static int
+lock_by_mounter(const char *path, pid_t *ret_holder)
+{
+	int fd = mounter_ask(MOUNTER_LOCK, path, ret_holder);
+
+	if (fd >= 0)
+		(void)priv_lock_sign(fd);
+	return fd;
+}
+
 int
 priv_lock(const char *path, pid_t *ret_holder)
 {
@@ -68,7 +80,8 @@ priv_lock(const char *path, pid_t *ret_holder)
 	for (;;) {
 		fd = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0)
-			return -errno;
+			return mounter_is_needed(errno) ? lock_by_mounter(path, ret_holder)
+							: -errno;
 		if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 			result = errno == EWOULDBLOCK ? -EBUSY : -errno;
 			*ret_holder = lock_holder(fd);
@@ -89,12 +102,20 @@ priv_lock(const char *path, pid_t *ret_holder)
 	return fd;
 }
 
+int
+priv_lock_remove(const char *path)
+{
+	char file[PATH_MAX];
+	int result = lock_path(path, file, sizeof(file));
+
+	if (result == 0 && unlink(file) != 0)
+		result = -errno;
+	return mounter_is_needed(-result) ? mounter_ask(MOUNTER_UNLOCK, path, NULL) : result;
+}
+
 void
 priv_unlock(const char *path, int fd)
 {
-	char file[PATH_MAX];
-
-	if (lock_path(path, file, sizeof(file)) == 0)
-		unlink(file);
+	(void)priv_lock_remove(path);
 	close(fd);
 }

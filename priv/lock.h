@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A lock file beside a path: says that a process serves the path, and which, without a look at the
- * path itself. It ends with its holder, however that ends.
+ * path itself. It ends with its holder, however that ends. Where we may not make the file, the
+ * mounter (priv/mounter.h) is asked.
  */
 #ifndef PRIV_LOCK_H
 #define PRIV_LOCK_H
@@ -16,6 +17,9 @@ int priv_lock(const char *path, pid_t *ret_holder);
 
 /* Writes our pid into the lock that is held by `fd`. 0 or -errno. */
 int priv_lock_sign(int fd);
+
+/* Removes the file of a lock that is held. 0 or -errno. */
+int priv_lock_remove(const char *path);
 
 /* Removes the file and gives the lock back. */
 void priv_unlock(const char *path, int fd);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "priv/fusermount.h"
+#include "priv/mounter.h"
 #include "priv/mountinfo.h"
 
 /* fusermount3 insists on write permission on the mount point, root needs none. */
@@ -57,18 +58,18 @@ priv_mount_point_create(const char *path)
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 
 	if (fd < 0)
-		return -errno;
+		return mounter_is_needed(errno) ? mounter_ask(MOUNTER_CREATE, path, NULL) : -errno;
 	close(fd);
 	return 0;
 }
 
 static bool
-is_mount_point_file(const struct stat *st)
+is_mount_point_file(const struct stat *st, uid_t owner)
 {
 	mode_t mode = st->st_mode & 07777;
 
 	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_nlink == 1 &&
-	       st->st_uid == geteuid() &&
+	       (st->st_uid == owner || st->st_uid == 0) &&
 	       (mode == MOUNT_POINT_MODE_ROOT || mode == MOUNT_POINT_MODE_USER);
 }
 
@@ -79,24 +80,27 @@ priv_mount_point_remove(const char *path)
 
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT ? 0 : -errno;
-	if (!is_mount_point_file(&st))
+	if (!is_mount_point_file(&st, geteuid()))
 		return -EEXIST;
-	return unlink(path) == 0 ? 0 : -errno;
+	if (unlink(path) == 0)
+		return 0;
+	return mounter_is_needed(errno) ? mounter_ask(MOUNTER_REMOVE, path, NULL) : -errno;
 }
 
 /* Everybody may use it as far as the file's own mode allows; nothing in it runs or is a device. */
 static int
-mount_as_root(const char *path)
+mount_at(int point, uid_t owner)
 {
-	char options[128];
+	char options[128], path[64];
 	int fd = open("/dev/fuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	int result;
 
 	if (fd < 0)
 		return -errno;
 	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=%o,user_id=0,group_id=0,allow_other,default_permissions", fd,
-		 S_IFREG);
+		 "fd=%d,rootmode=%o,user_id=%u,group_id=0,allow_other,default_permissions", fd,
+		 S_IFREG, owner);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", point);
 	if (mount(PRIV_MOUNT_SOURCE, path, PRIV_MOUNT_TYPE, MS_NOSUID | MS_NODEV | MS_NOEXEC,
 		  options) == 0)
 		return fd;
@@ -105,15 +109,36 @@ mount_as_root(const char *path)
 	return result;
 }
 
+/* Over what it has looked at, and nothing that takes its place. */
+int
+priv_mount_of(const char *path, uid_t owner)
+{
+	int point = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), result = -EEXIST;
+	struct stat st;
+
+	if (point < 0)
+		return -errno;
+	if (fstat(point, &st) != 0)
+		result = -errno;
+	else if (is_mount_point_file(&st, owner))
+		result = mount_at(point, owner);
+	close(point);
+	return result;
+}
+
 int
 priv_mount(const char *path)
 {
-	return is_root() ? mount_as_root(path) : fusermount_mount(path);
+	if (is_root())
+		return priv_mount_of(path, 0);
+	return mounter_is_there() ? mounter_ask(MOUNTER_MOUNT, path, NULL) : fusermount_mount(path);
 }
 
 int
 priv_unmount(const char *path)
 {
+	if (mounter_is_there())
+		return mounter_ask(MOUNTER_UNMOUNT, path, NULL);
 	if (!is_root())
 		return fusermount_unmount(path);
 	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : -errno;

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A FUSE mount of one regular file: the privileged acts, each one function. With root by mount(2),
- * without it by fusermount3. `path` is always the resolved path (no symbolic link in it), since
- * that is what /proc/self/mountinfo shows. None of these ever touches what is mounted at `path`.
+ * without it by the mounter of the unit (priv/mounter.h), else by fusermount3. `path` is always the
+ * resolved path (no symbolic link in it), since that is what /proc/self/mountinfo shows. None of
+ * these ever touches what is mounted at `path`.
  */
 #ifndef PRIV_MOUNT_H
 #define PRIV_MOUNT_H
+
+#include <sys/types.h>
 
 #define PRIV_MOUNT_TYPE "fuse.ekey-random"
 #define PRIV_MOUNT_SOURCE "ekey-random"
@@ -36,6 +39,9 @@ int priv_mount_point_remove(const char *path);
 
 /* Mounts over the file at `path`. The connection's fd (non-blocking, close-on-exec) or -errno. */
 int priv_mount(const char *path);
+
+/* The same, as root, for a server of the user `owner`, who may have made the file. */
+int priv_mount_of(const char *path, uid_t owner);
 
 /* Detaches the mount on top at `path`, dead or alive, in use or not. 0 or -errno. */
 int priv_unmount(const char *path);

@@ -109,7 +109,7 @@ rng_helper_feed_and_wait(struct helper *helper, const uint8_t *bytes, size_t len
 	int result = -EINVAL;
 
 	if (fill(&request, bytes, len, bits, reseed))
-		result = helper_call(helper, &request, &answer);
+		result = helper_call(helper, &request, &answer, NULL);
 	secret_wipe(&request, sizeof(request));
 	return result < 0 ? result : answer;
 }

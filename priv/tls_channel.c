@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define FDS 2 /* of a connection: its socket, and the plaintext's end */
@@ -83,23 +82,6 @@ send_message(int channel, const void *bytes, size_t len, const int *fds)
 }
 
 /* ---- the daemon's end ---- */
-
-int
-tls_channel_connect(const char *path)
-{
-	struct sockaddr_un at = {.sun_family = AF_UNIX};
-	int fd, error;
-
-	if (strlen(path) >= sizeof(at.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(at.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
-		return fd < 0 ? -errno : fd;
-	error = errno;
-	close(fd);
-	return -error;
-}
 
 /* 0 when the channel is ready for `events`. */
 static int

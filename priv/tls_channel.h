@@ -63,9 +63,6 @@ struct tls_answer {
 
 /* ---- the daemon's end: fds are close-on-exec; -errno on failure ---- */
 
-/* Connects to the socket that the service manager starts ekey-tls for. */
-int tls_channel_connect(const char *path);
-
 /*
  * Has keys loaded, and waits for the answer. 0 with *ret; -ETIMEDOUT, -EPIPE: there is no ekey-tls
  * any more. An answer with -EXDEV: the files are in a directory that this ekey-tls may not read,

@@ -37,6 +37,8 @@ check ekey-random-wait.service 1.3 "ekey-random-wait.service"
 check ekey-feed.service 2.5 "ekey-feed.service"
 check ekey-feed-early.service 4.0 "ekey-feed-early.service"
 check ekey-tls.service 0.5 "ekey-tls.service"
+# Root, with the host's mounts: nothing less can mount.
+check ekey-mount@.service 3.5 "ekey-mount@.service"
 needs 2.0 "guests of QEMU" '[listen a]' 'address = unix:/run/ekey-random/egd' 'owner = :kvm'
 needs 2.0 "guests of Xen" '[listen a]' 'address = xen:/run/xen'
 needs 2.0 "other machines" '[listen a]' 'address = tcp:0.0.0.0:8888' 'allow = 192.0.2.0/24'
@@ -47,6 +49,5 @@ needs 2.0 "a server" '[source a]' 'type = egd' 'address = tcp:192.0.2.1:8888'
 needs 2.0 "a serial line" '[source a]' 'type = ekey' 'address = /dev/ttyS0'
 needs 2.0 "HAProxy" '[agent]' 'address = tcp:192.0.2.1:7777' 'allow = 192.0.2.0/24'
 needs 2.0 "credit of the kernel" '[kernel]' 'credit = yes'
-# Root, with the host's mounts: nothing less can mount.
-needs 3.6 "FUSE" '[device a]' 'path = /dev/a' 'via = fuse'
+needs 2.0 "FUSE" '[device a]' 'path = /dev/a' 'via = fuse'
 exit $bad

@@ -244,26 +244,6 @@ has_mount(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 }
 
 static bool
-root_mounts(const struct config *config)
-{
-	for (size_t i = 0; i < config->device_count; i++)
-		if (is_mounted(&config->devices[i]))
-			return true;
-	return false;
-}
-
-/* Root without capabilities may not connect to a socket of the daemon's user. */
-static bool
-has_tls_of_root(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
-{
-	bool tls = (part->listen != NULL && egd_listener_is_tls(part->listen)) ||
-		   after(part->source, "tls:") != NULL;
-
-	(void)ret;
-	return tls && root_mounts(part->config);
-}
-
-static bool
 is_clone(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 {
 	(void)ret;
@@ -299,14 +279,9 @@ const struct unit_need unit_daemon_needs[] = {
 	 "User=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
 	{"a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
 	{"a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
-	/* It must be in the host's namespace of mounts, so nothing may give the service its own. */
-	{"[device] by FUSE: root, and the host's mounts", has_mount, NULL,
-	 "User=root\nCapabilityBoundingSet=CAP_SYS_ADMIN\nDeviceAllow=/dev/fuse rw\n"
-	 "SystemCallFilter=@mount\nProtectSystem=no\nProtectHome=no\nProtectProc=default\n"
-	 "ProcSubset=all\nPrivateTmp=no\nProtectControlGroups=no\nProtectKernelLogs=no\n"
-	 "ProtectKernelModules=no\nProtectKernelTunables=no\n"},
-	{"root's daemon asks ekey-tls, whose socket is its user's", has_tls_of_root, NULL,
-	 "CapabilityBoundingSet=CAP_DAC_OVERRIDE\n"},
+	/* What the service mounted itself nobody else would see. */
+	{"[device] by FUSE, which ekey-mount mounts", has_mount, "Wants=ekey-mount.socket\n",
+	 "Environment=EKEY_MOUNT=/run/ekey-mount.socket\n"},
 	{"this virtual machine: only the kernel's log tells that it was cloned", is_clone, NULL,
 	 CAPABILITY("CAP_SYSLOG") "DeviceAllow=/dev/kmsg r\nProtectKernelLogs=no\n"},
 	{NULL, NULL, NULL, NULL},

@@ -314,7 +314,6 @@ SERVICE = Guest(
         "channel_is_served_again_after_restart_and_kill",
         "containers_drop_in_keeps_the_folder",
         "fuse_drop_in_serves_everyone",
-        "fuse_drop_in_lets_the_daemon_ask_for_tls",
         "first_bytes_are_the_streams",
         "others_can_wait_for_bytes_of_a_fuse_device",
         "device_outlives_its_daemon_says_the_doctor",

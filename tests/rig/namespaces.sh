@@ -65,6 +65,7 @@ make_root() {
 		mount -t tmpfs rig $at
 	done
 	make_devices
+	chmod 755 dev run
 	mount -t proc proc proc
 	mount --bind proc/sys proc/sys
 	mount -o remount,bind,ro proc/sys
@@ -75,6 +76,7 @@ make_root() {
 
 become_systemd() {
 	umount -l /mnt
+	mount --make-rshared / # as on a machine, where systemd does it itself
 	export container=rig
 	exec setpriv --bounding-set=-sys_module,-sys_rawio,-sys_time \
 		/lib/systemd/systemd --unit=rig.service --show-status=no </dev/null >/dev/null 2>&1

@@ -247,32 +247,23 @@ mode = 0666"
 }
 check_inside() { as_nobody ekey-feed --check --from unix:/run/inside/egd; }
 
+is_not_root() {
+	[ "$(capabilities "$(pid)")" = 0000000000000000 ] &&
+		tr '\t' ' ' <"/proc/$(pid)/status" | grep "^Uid: $(id -u ekey-random) "
+}
+device_lock=/dev/.ekey-random.lock
 mount_id() { awk -v point=$device '$5 == point { print $1 }' /proc/self/mountinfo; }
 fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = fuse/' $conf
 	drop_in ""
-	[ ! -c $device ] && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
+	[ ! -c $device ] && is_not_root && read_as_nobody 64 && as_nobody unshare -Um head -c 16 $device >/run/bytes &&
 		mounted=$(mount_id) && systemctl restart $service && [ "$(mount_id)" = "$mounted" ] &&
-		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ]
+		read_as_nobody 64 && systemctl stop $service && [ ! -e $device ] && [ ! -e $device_lock ]
 	status=$?
 	drop_out
 	sed -i 's/^via = .*/via = cuse/' $conf
 	return $status
 }
-# ekey-tls's socket is for the daemon's user; with the mount that is root, who may connect all the same.
-fuse_drop_in_lets_the_daemon_ask_for_tls() {
-	echo "guest:$(printf '%064d' 1)" >/etc/ekey-random/psk
-	chgrp ekey-tls /etc/ekey-random/psk && chmod 640 /etc/ekey-random/psk
-	sed -i 's/^via = .*/via = fuse/' $conf
-	drop_in "[listen tls]
-address = tls:127.0.0.1:8889
-psk = /etc/ekey-random/psk" && ekey-feed --check --from tls:127.0.0.1:8889 --psk /etc/ekey-random/psk
-	status=$?
-	drop_out
-	sed -i 's/^via = .*/via = cuse/' $conf
-	return $status
-}
-
 # ---- with a device, by FUSE ----
 first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
 
@@ -331,7 +322,6 @@ drop_out
 promise containers_drop_in_keeps_the_folder containers_drop_in_keeps_the_folder
 drop_out
 promise fuse_drop_in_serves_everyone fuse_drop_in_serves_everyone
-promise fuse_drop_in_lets_the_daemon_ask_for_tls fuse_drop_in_lets_the_daemon_ask_for_tls
 
 # The stream begins anew with the key.
 systemctl stop $service

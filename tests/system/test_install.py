@@ -34,6 +34,8 @@ INSTALLED = {
     "usr/local/share/man/man8/ekey-feed.8",
     "usr/local/lib/systemd/system/ekey-randomd.service",
     "usr/local/lib/systemd/system/ekey-random-wait.service",
+    "usr/local/lib/systemd/system/ekey-mount.socket",
+    "usr/local/lib/systemd/system/ekey-mount@.service",
     "usr/local/lib/systemd/system/ekey-tls.service",
     "usr/local/lib/systemd/system/ekey-tls.socket",
     "usr/local/lib/systemd/system/ekey-feed.service",

@@ -33,6 +33,8 @@ NEEDS = [
     ("[kernel]\n", ""),
     ("[kernel]\ncredit = yes\n", CAPABLE.format("CAP_SYS_ADMIN")),
     (device("via = cuse\n"), ""),
+    (device("via = fuse\n"), "Wants=ekey-mount.socket|"
+     "Environment=EKEY_MOUNT=/run/ekey-mount.socket"),
     (source("usb", "type = ekey\n"), ""),
     (source("/dev/ttyACM0", "type = ekey\n"), ""),
     (source("/dev/entropykey/a", "type = ekey\n"), ""),
@@ -87,13 +89,6 @@ def test_lines_are_what_the_configuration_needs(unit, config, needed):
     result = unit(config)
     assert result.returncode == 0, result.stdout
     assert lines(result.stdout) == needed.split("|") * bool(needed)
-
-
-def test_a_mount_takes_root_and_its_helpers_nothing_more(unit):
-    fuse = unit(device("via = fuse\n"))
-    both = unit(device("via = fuse\n") + "[kernel]\ncredit = yes\n")
-    assert "User=root" in lines(fuse.stdout) and "SystemCallFilter=@mount" in lines(fuse.stdout)
-    assert not any("SETUID" in line or "setuid" in line for line in lines(both.stdout))
 
 
 def test_what_several_parts_need_is_there_once(unit):

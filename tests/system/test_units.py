@@ -9,7 +9,8 @@ import pytest
 from processes import BUILD, TOP, program, run
 
 RULES = TOP / "udev/60-ekey-random.rules"
-UNITS = ("ekey-randomd.service", "ekey-tls.service", "ekey-tls.socket", "ekey-random-wait.service", "ekey-feed.service", "ekey-feed-early.service")
+UNITS = ("ekey-randomd.service", "ekey-tls.service", "ekey-tls.socket", "ekey-mount@.service", "ekey-mount.socket",
+         "ekey-random-wait.service", "ekey-feed.service", "ekey-feed-early.service")
 
 # What each drop-in is printed for.
 NEEDS = {
@@ -36,7 +37,7 @@ def units(place):
     folder = place / "usr/local/lib/systemd/system"
     for unit in UNITS:
         path = folder / unit
-        path.write_text(re.sub("=(-?)/usr/local/", rf"=\1{place}/usr/local/", path.read_text()))
+        path.write_text(re.sub("=([-@]?)/usr/local/", rf"=\1{place}/usr/local/", path.read_text()))
     return folder
 
 

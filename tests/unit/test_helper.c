@@ -182,7 +182,7 @@ ask(struct helper *helper, enum op op, uint32_t *ret)
 {
 	const struct request request = {.op = op, .word = 7};
 	struct answer answer;
-	int result = helper_call(helper, &request, &answer);
+	int result = helper_call(helper, &request, &answer, NULL);
 
 	if (result == 0)
 		*ret = answer.word;
@@ -314,7 +314,7 @@ it_has_no_copy_of_our_memory(void **state)
 	assert_true(marks(request.masked_mark) > 0); /* the search finds it here */
 	helper_stop(helper);
 	assert_int_equal(helper_start(helper, &role, NULL, "5"), 0);
-	assert_int_equal(helper_call(helper, &request, &answer), 0);
+	assert_int_equal(helper_call(helper, &request, &answer, NULL), 0);
 	assert_int_equal(answer.word, 0);
 	secret_wipe(mark, MARK_LEN);
 	free(mark);

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "daemon/mount_helper.h"
 #include "daemon/roles.h"
 #include "priv/resolver.h"
 
@@ -104,9 +105,9 @@ static const struct {
 	{"fork", fork_itself, NULL},
 	{"ptrace", look_into_its_parent, NULL},
 	{"kill", kill_its_parent, NULL},
-	{"write a file", write_a_file, NULL},
-	{"remove a file", remove_a_file, NULL},
-	{"mount", mount_something, NULL},
+	{"write a file", write_a_file, &mount_helper_role},
+	{"remove a file", remove_a_file, &mount_helper_role},
+	{"mount", mount_something, &mount_helper_role},
 	{"become root", become_root, NULL},
 	{"type into a terminal", type_into_a_terminal, NULL},
 	{"load a filter", load_a_filter, NULL},
