@@ -19,7 +19,7 @@ notify  := $(if $(systemd),notify,notify_none)
 store   := $(if $(systemd),fd_store,fd_store_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
+base_src    := acceptor address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
@@ -33,7 +33,7 @@ cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim dev
                table watchdog
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire \
                listener members networks opening proxy renew xen
-ctl_src     := client peer server
+ctl_src     := client server
 daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload roles row seeds \
                starts status tls_process $(notify)
@@ -156,7 +156,7 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned egd_limits feed_agent kernel sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned ctl egd_limits feed_agent kernel sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
 $(addprefix $(BUILD)/tests/unit/test_,sources usb_bus): $(BUILD)/tests/unit/fake_usb.o
 $(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 

@@ -223,6 +223,15 @@ net_unix_connect_packets(const char *path)
 	return connect_unix(path, SOCK_SEQPACKET);
 }
 
+uid_t
+net_peer_uid(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.uid : (uid_t)-1;
+}
+
 /* ---- TCP and vsock ---- */
 
 static bool

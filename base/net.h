@@ -32,6 +32,9 @@ void net_unix_discard(int fd);
 int net_unix_connect(const char *path);
 int net_unix_connect_packets(const char *path); /* SOCK_SEQPACKET */
 
+/* The user at the other end of a Unix socket; (uid_t)-1: unknown. */
+uid_t net_peer_uid(int fd);
+
 /* Listens on TCP or vsock. The fd or -errno. "[::]" takes IPv4 too; see address_unmap(). */
 int net_listen(const struct address *address);
 

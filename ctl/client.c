@@ -14,7 +14,7 @@
 #define ROW_START "*\t"
 #define ERROR_START "ERROR "
 
-/* Reads one whole line without its end; false at the end, on a timeout, or when it is too long. */
+/* Reads one line without its end; false at the end, on a timeout, or when it is too long. */
 static bool
 ctl_read_line(struct ctl_connection *c)
 {
@@ -26,11 +26,11 @@ ctl_read_line(struct ctl_connection *c)
 	if (end == NULL)
 		return false;
 	*end = '\0';
-	c->had += (size_t)(end + 1 - c->line);
+	c->received += (size_t)(end + 1 - c->line);
 	return true;
 }
 
-/* A blocking stream whose every wait is limited. */
+/* Returns a blocking stream with a timeout on each wait. */
 static FILE *
 ctl_stream(int fd)
 {
@@ -50,7 +50,7 @@ ctl_open(struct ctl_connection *c, const char *path)
 
 	if (fd < 0)
 		return fd;
-	c->had = 0;
+	c->received = 0;
 	c->stream = ctl_stream(fd);
 	if (c->stream == NULL) {
 		int result = -errno;
@@ -91,7 +91,7 @@ ctl_send(struct ctl_connection *c, const char *command)
 	/* Shorter than any socket buffer, on a fresh connection: never partly sent. */
 	if (send(fileno(c->stream), line, (size_t)len, MSG_NOSIGNAL) != len)
 		return -EPIPE;
-	c->had = 0;
+	c->received = 0;
 	return 0;
 }
 
@@ -100,7 +100,7 @@ ctl_next(struct ctl_connection *c)
 {
 	if (!ctl_read_line(c))
 		return CTL_REPLY_BROKEN;
-	if (c->had > CTL_ANSWER_MAX)
+	if (c->received > CTL_ANSWER_MAX)
 		return CTL_REPLY_ENDLESS;
 	if (strncmp(c->line, ROW_START, strlen(ROW_START)) == 0)
 		return CTL_REPLY_ROW;

@@ -2,7 +2,7 @@
 /*
  * The control socket: greeting "PROTOCOL EKEYD/1", one command a line, answers are tab-separated
  * lines that start with '*', then "OK" or "ERROR reason". PROTOCOL 6. The server knows commands by
- * a table that the daemon gives it; it knows nothing of the daemon.
+ * a table of the daemon's.
  */
 #ifndef CTL_SERVER_H
 #define CTL_SERVER_H
@@ -15,31 +15,31 @@
 
 struct ctl_server;
 
-/* One command, as it was asked. */
+/* One command as a client sent it. */
 struct ctl_request {
-	const char *words;    /* what follows its name and a space; "" when nothing does */
+	const char *words;    /* what follows its name and a space; "" if there are none */
 	struct evbuffer *out; /* for rows, "*\t...\n" */
 	uint64_t ticket;      /* for ctl_reply() */
 };
 
 struct ctl_command {
 	const char *name;
-	bool admin;  /* for root and our own user only, whatever the socket's mode */
+	bool admin;  /* for root and the daemon's user only, whatever the socket's mode */
 	bool words;  /* words may follow its name */
 	bool secret; /* its answer is entropy: see ctl_server_drop_secrets() */
 	/* NULL: OK, else the text after "ERROR ", or ctl_later. */
 	const char *(*run)(void *arg, const struct ctl_request *request);
-	/* The client left before ctl_reply(). NULL: that changes nothing. */
+	/* The client closed before ctl_reply(). May be NULL. */
 	void (*gone)(void *arg, uint64_t ticket);
 };
 
-/* The answer comes with ctl_reply(); until then the client's further lines wait. */
+/* ctl_reply() will answer; until then the client's further lines wait. */
 extern const char ctl_later[];
 
-/* Answers with `row` (NULL: none) and OK, or with `error`. A client that has gone gets nothing. */
+/* Answers with `row` (NULL: none) and OK, or with `error`, if the client is still connected. */
 void ctl_reply(struct ctl_server *server, uint64_t ticket, const char *row, const char *error);
 
-/* Closes the clients whose secret answers have not left yet; returns how many. */
+/* Closes the clients whose secret answers are not sent yet; returns how many. */
 unsigned ctl_server_drop_secrets(struct ctl_server *server);
 
 /* `commands` ends with a NULL name and outlives the server. 0 with *ret, or -errno. */

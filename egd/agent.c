@@ -7,15 +7,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/acceptor.h"
 #include "base/net.h"
 #include "egd/egd_wire.h"
 
-#define AT_ONCE 16 /* connections taken in one turn of the loop */
-#define REST_S 1   /* when there are no more files for one */
+#define ACCEPTS_MAX 16 /* connections accepted before other events have their turn */
 
 struct agent {
 	int fd;
-	struct event *readable, *rested;
+	struct acceptor acceptor;
 	struct egd_networks allow;
 	agent_facts_fn *facts;
 	void *arg;
@@ -29,60 +29,27 @@ agent_line(const struct agent_facts *facts, char ret[static AGENT_LINE_MAX])
 
 	if (facts->drained)
 		snprintf(ret, AGENT_LINE_MAX, "drain\n");
-	else if (facts->level < EGD_LEN_MAX && !facts->filled) /* a rest that few can be given */
+	else if (facts->level < EGD_LEN_MAX && !facts->filled) /* less than the longest request */
 		snprintf(ret, AGENT_LINE_MAX, "down#the pool is empty and nothing fills it\n");
 	else
 		snprintf(ret, AGENT_LINE_MAX, "up ready %zu%%\n", percent > 0 ? percent : 1);
 }
 
-/* One short line fits into a new socket's buffer: what is not sent at once will never be. */
 static void
-agent_answer(struct agent *agent, int fd)
+on_accepted(void *arg, int fd, const struct address *peer)
 {
-	const struct agent_facts facts = agent->facts(agent->arg);
+	struct agent *agent = arg;
 	char line[AGENT_LINE_MAX];
 
-	agent_line(&facts, line);
-	(void)!send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
-	close(fd);
-	agent->asked++;
-}
+	if (agent->allow.count == 0 || egd_networks_have(&agent->allow, peer)) {
+		const struct agent_facts facts = agent->facts(agent->arg);
 
-static bool
-agent_allows(const struct agent *agent, const struct address *peer)
-{
-	return agent->allow.count == 0 || egd_networks_have(&agent->allow, peer);
-}
-
-static void
-agent_on_readable(evutil_socket_t listener, short what, void *arg)
-{
-	const struct timeval rest = {.tv_sec = REST_S};
-	struct agent *agent = arg;
-	struct address peer;
-	int fd = 0;
-
-	(void)what;
-	for (int i = 0; i < AT_ONCE && fd >= 0; i++) {
-		fd = net_accept(listener, &peer);
-		if (fd >= 0 && agent_allows(agent, &peer))
-			agent_answer(agent, fd);
-		else if (fd >= 0)
-			close(fd);
+		agent_line(&facts, line);
+		/* One short line fits into the buffer of a new socket. */
+		(void)!send(fd, line, strlen(line), MSG_DONTWAIT | MSG_NOSIGNAL);
+		agent->asked++;
 	}
-	if (fd >= 0 || fd == -EAGAIN || fd == -ECONNABORTED)
-		return;
-	event_del(agent->readable);
-	event_add(agent->rested, &rest);
-}
-
-static void
-agent_on_rested(evutil_socket_t fd, short what, void *arg)
-{
-	struct agent *agent = arg;
-
-	(void)fd, (void)what;
-	event_add(agent->readable, NULL);
+	close(fd);
 }
 
 int
@@ -99,31 +66,27 @@ agent_new(struct event_base *base, const struct address *address, const struct e
 		return fd < 0 ? fd : -ENOMEM;
 	}
 	*agent = (struct agent){.fd = fd, .allow = *allow, .facts = facts, .arg = arg};
-	agent->readable = event_new(base, fd, EV_READ | EV_PERSIST, agent_on_readable, agent);
-	agent->rested = evtimer_new(base, agent_on_rested, agent);
-	if (agent->readable == NULL || agent->rested == NULL ||
-	    event_add(agent->readable, NULL) != 0) {
-		agent_free(&agent);
-		return -ENOMEM;
-	}
+	agent->acceptor = (struct acceptor){.kind = "agent",
+					    .name = "for HAProxy",
+					    .batch = ACCEPTS_MAX,
+					    .accepted = on_accepted,
+					    .arg = agent};
 	*ret = agent;
-	return 0;
+	if (acceptor_start(&agent->acceptor, base, fd))
+		return 0;
+	agent_free(ret);
+	return -ENOMEM;
 }
 
 void
-agent_free(struct agent **agent_at)
+agent_free(struct agent **agent)
 {
-	struct agent *agent = *agent_at;
-
-	if (agent == NULL)
+	if (*agent == NULL)
 		return;
-	if (agent->readable != NULL)
-		event_free(agent->readable);
-	if (agent->rested != NULL)
-		event_free(agent->rested);
-	close(agent->fd);
-	free(agent);
-	*agent_at = NULL;
+	acceptor_stop(&(*agent)->acceptor);
+	close((*agent)->fd);
+	free(*agent);
+	*agent = NULL;
 }
 
 uint64_t

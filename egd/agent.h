@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * HAProxy's agent-check: whoever connects is told in one line how much work we can take, and the
- * connection ends. EGD.md 1; "agent-check" in HAProxy's configuration manual.
+ * HAProxy's agent-check: each connection gets one line about the load that this server can take,
+ * and is closed. EGD.md 1; "agent-check" in HAProxy's configuration manual.
  *
- *     up ready 62%          the weight follows the pool's level; 1 % is the least
- *     drain                 no new clients, by order
+ *     up ready 62%          the weight is the pool's level; at least 1 %
+ *     drain                 no new clients: `ekeyctl drain`
  *     down#the pool is empty and nothing fills it
  */
 #ifndef EGD_AGENT_H
@@ -22,19 +22,19 @@
 
 struct agent;
 
-/* What the line is made of. */
+/* Facts from which the line is made. */
 struct agent_facts {
-	size_t level, size; /* bytes in the pool, and what it holds when full */
+	size_t level, size; /* bytes in the pool, and its capacity */
 	bool filled;        /* a healthy source fills it */
-	bool drained;       /* by order */
+	bool drained;       /* by `ekeyctl drain` */
 };
 
 typedef struct agent_facts agent_facts_fn(void *arg);
 
-/* The line with its newline. Pure. */
+/* Writes the line with its newline. Pure. */
 void agent_line(const struct agent_facts *facts, char ret[static AGENT_LINE_MAX]);
 
-/* Listens on `address` and answers those in `allow`; all, when it is empty. 0 or -errno. */
+/* Listens on `address` and answers clients in `allow`, all if it is empty. 0 or -errno. */
 int agent_new(struct event_base *base, const struct address *address,
 	      const struct egd_networks *allow, agent_facts_fn *facts, void *arg,
 	      struct agent **ret);
@@ -42,7 +42,7 @@ int agent_new(struct event_base *base, const struct address *address,
 /* NULLs the pointer. NULL is fine. */
 void agent_free(struct agent **agent);
 
-/* Connections answered since it began. */
+/* Connections answered since the start. */
 uint64_t agent_asked(const struct agent *agent);
 
 #endif

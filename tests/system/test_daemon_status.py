@@ -243,4 +243,4 @@ def test_strangers_at_the_control_socket_cannot_shut_its_owner_out(house):
         assert held.stdout.readline() == "24\n"
         assert ekeyctl("-s", house.control, "status").returncode == 0
         held.stdin.close()
-    assert house.count("a client of uid 65534 was refused, with 24 there") == 1
+    assert house.count("refused a client of uid 65534 (24 clients are connected)") == 1
