@@ -34,7 +34,7 @@ cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim dev
 egd_src     := accept agent answers caller connection egd_client egd_server egd_wire \
                listener members networks opening proxy renew xen
 ctl_src     := client server
-daemon_src  := clones config config_keys config_sections config_source connectors daemon devices files haproxy hwreport \
+daemon_src  := clones config config_keys connectors daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload roles row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
@@ -207,7 +207,7 @@ words: ## comments of the code are in plain English, up to words_limit percent o
 knots: $(programs) ## at most knots_limit sets of files need each other in a circle
 	$(Q)tests/check_knots.py --limit $(knots_limit) $(BUILD)
 
-docs: $(BUILD)/ekey-randomd ## the byte of doc/design.md can be followed; each key is in its manual page
+docs: $(BUILD)/ekey-randomd ## the byte of doc/design.md can be followed; options and commands are in their pages
 	$(Q)tests/check_docs.sh $<
 
 headers: ## every header compiles alone

@@ -16,8 +16,6 @@ struct source_tls {
 	char cert[SOURCE_FILE_MAX], key[SOURCE_FILE_MAX], ca[SOURCE_FILE_MAX];
 };
 
-bool source_tls_equal(const struct source_tls *a, const struct source_tls *b);
-
 /* Nothing is given. */
 bool source_tls_is_empty(const struct source_tls *files);
 

@@ -6,17 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* A word that stands for a number; of a unit the factor. Lists of them end with a NULL name. */
+struct num_word {
+	const char *name;
+	uint64_t value;
+};
+
+extern const struct num_word num_sizes[], num_times[];
+
 /* All return false, and leave *ret alone, for anything but a whole number in [0, max]. */
 bool num_parse(const char *text, uint64_t max, uint64_t *ret);
 
-/* Bytes: no unit, "B", "KiB", "MiB" or "GiB". */
-bool num_parse_size(const char *text, uint64_t max, uint64_t *ret_bytes);
+/* With one of `units` behind the digits; num_sizes has one without a name: it can be left out. */
+bool num_parse_unit(const char *text, const struct num_word *units, uint64_t max, uint64_t *ret);
 
 /* Milliseconds: the unit is required, one of "ms", "s", "min", "h". */
 bool num_parse_duration(const char *text, uint64_t max_ms, uint64_t *ret_ms);
-
-/* NULL, or what is wrong with the unit behind the digits of a size or a duration. */
-const char *num_size_unit_error(const char *text);
-const char *num_duration_unit_error(const char *text);
 
 #endif

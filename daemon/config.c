@@ -7,79 +7,312 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "daemon/config_inside.h"
-#include "daemon/config_keys.h"
+#include "base/address.h"
+#include "daemon/haproxy.h"
+#include "egd/listener.h"
 
 #define BLANKS " \t\r"
-#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* before what some editors save as UTF-8 */
+#define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin UTF-8 with it */
 
-void
-config_error(struct config_parser *p, unsigned line, const char *format, ...)
+/* A section of the file. */
+struct begun {
+	const struct section *section;
+	void *object;     /* the struct of its keys; with a NAME that begins with it */
+	const char *name; /* "": none */
+	unsigned line;
+	uint64_t keys_seen; /* bits by place in config_keys[] */
+	bool bad;           /* one of its lines is an error */
+};
+
+struct parser {
+	struct config *config;
+	struct config_errors *errors;
+	unsigned line;
+	bool before_first_section;
+	struct begun *open; /* NULL: none, or one that is an error */
+	size_t begun_count;
+	struct begun begun[CONFIG_SECTIONS_MAX];
+};
+
+/* A kind of section. */
+struct section {
+	const char *kind;
+	/* What must hold between its keys, and with other sections. May be NULL. */
+	void (*check)(struct parser *p, void *object);
+	/* With a NAME: its array in struct config; max 0: without, in struct config itself. */
+	size_t max, count_at, array_at, size;
+};
+
+/* Adds an error in the current line. */
+__attribute__((format(printf, 2, 3))) static void
+error(struct parser *p, const char *format, ...)
 {
 	size_t n = p->errors->count++;
 	va_list args;
 
+	if (p->open != NULL)
+		p->open->bad = true;
 	if (n >= CONFIG_ERRORS_MAX)
 		return;
-	p->errors->at[n].line = line;
+	p->errors->at[n].line = p->line;
 	va_start(args, format);
 	vsnprintf(p->errors->at[n].text, CONFIG_ERROR_TEXT_MAX, format, args);
 	va_end(args);
 }
 
+/* ---- what must hold in a section ---- */
+
+static void
+check_kernel(struct parser *p, void *object)
+{
+	(void)object;
+	p->config->kernel_on = true;
+}
+
+/* It shows how full the pool is, which is not for every machine. */
+static void
+check_agent(struct parser *p, void *object)
+{
+	const struct config *config = object;
+	struct address address;
+
+	(void)address_parse_inet(config->agent + strlen(HAPROXY_PREFIX), &address);
+	if (config->agent_allow[0] == '\0' && !address_is_loopback(&address))
+		error(p, "[agent]: other machines can reach it: name those that may connect with "
+			 "allow = NETWORKS");
+}
+
+static const char *
+ekey_error(const struct source_config *s)
+{
+	if (source_address_is_list(s->address))
+		return "one Entropy Key has one address";
+	if (!source_address_can_be_key(s->address))
+		return "an Entropy Key is at usb, usb:SERIAL, the path of a tty, or unix:PATH";
+	if (s->expect > 1 && !source_address_is_any(s->address))
+		return "one address is one key: expect is for address = usb";
+	return NULL;
+}
+
+static const char *
+egd_error(const struct source_config *s)
+{
+	if (source_address_is_usb(s->address))
+		return "no EGD server is on USB";
+	if (s->policy != SOURCE_POLICY_ALL && !source_address_is_list(s->address))
+		return "policy needs several addresses, with commas between them";
+	return NULL;
+}
+
+/* Unused keys may be meant for a server that is written tcp: by mistake. */
+static const char *
+source_error(const struct source_config *s)
+{
+	const char *wrong = NULL;
+
+	if (source_addresses_use_tls(s->address))
+		wrong = source_tls_error(&s->tls);
+	else if (!source_tls_is_empty(&s->tls))
+		wrong = "psk, identity, ca, cert and key are for tls: only";
+	if (wrong != NULL)
+		return wrong;
+	return s->type == SOURCE_EGD ? egd_error(s) : ekey_error(s);
+}
+
+/* Finds keys that a section of this `type` cannot have. */
+static void
+check_type(struct parser *p, const char *type)
+{
+	for (size_t i = 0; config_keys[i].section != NULL; i++)
+		if ((p->open->keys_seen >> i & 1) != 0 && config_keys[i].of_type != NULL &&
+		    strcmp(config_keys[i].of_type, type) != 0)
+			error(p, "[source %s]: %s is for type = %s", p->open->name,
+			      config_keys[i].name, config_keys[i].of_type);
+}
+
+static bool
+is_any_address(const struct address *address)
+{
+	return address->any.sa_family == AF_INET ? address->in4.sin_addr.s_addr == htonl(INADDR_ANY)
+						 : IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
+/* "127.0.0.1:8888" reaches "0.0.0.0:8888" too. Names are not looked up: their answers show it. */
+static bool
+reaches(const char *host, const char *listener)
+{
+	char theirs[ADDRESS_TEXT_MAX], ours[ADDRESS_TEXT_MAX];
+	struct address to, at;
+	struct address_host where;
+
+	if (address_parse_host(host, &where) != NULL || address_parse_inet(listener, &at) != NULL ||
+	    !address_from_ip(where.host, where.port, &to))
+		return false;
+	if (is_any_address(&at) && address_is_loopback(&to))
+		return at.in4.sin_port == to.in4.sin_port; /* at the same place in IPv6 */
+	address_text(&to, theirs);
+	address_text(&at, ours);
+	return strcmp(theirs, ours) == 0;
+}
+
+static bool
+is_own_listener(const char *address, const char *listener)
+{
+	static const char *const kinds[] = {"tcp:", "tls:"};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i]);
+
+		if (strncmp(address, kinds[i], len) == 0 && strncmp(listener, kinds[i], len) == 0)
+			return reaches(address + len, listener + len);
+	}
+	return strcmp(address, listener) == 0;
+}
+
+/* A daemon that asks its own listener waits for itself. Other loops are found when it answers. */
+static void
+check_source_address(struct parser *p, const struct source_config *source, const char *address)
+{
+	const struct config *c = p->config;
+
+	for (const struct source_config *other = c->sources; other != source; other++)
+		if (source_addresses_have(other->address, address))
+			error(p, "[source %s] already has %s", other->name, address);
+	for (size_t i = 0; i < c->listen_count; i++)
+		if (is_own_listener(address, c->listens[i].address))
+			error(p, "[source %s]: %s is a listener of our own", source->name,
+			      c->listens[i].address);
+}
+
+static void
+check_source(struct parser *p, void *object)
+{
+	const struct source_config *source = object;
+	const char *wrong = source_error(source), *rest = source->address;
+	char address[SOURCE_ADDRESS_MAX];
+
+	check_type(p, source->type == SOURCE_EGD ? "egd" : "ekey");
+	if (wrong != NULL && !p->open->bad)
+		error(p, "[source %s]: %s", source->name, wrong);
+	while (source_address_next(&rest, address))
+		check_source_address(p, source, address);
+}
+
+/* Without a burst of its own a listener serves a second's worth at once. */
+static void
+check_listen(struct parser *p, void *object)
+{
+	struct egd_listen_config *listen = object;
+	const char *wrong = egd_listener_error(listen);
+
+	if (wrong == NULL && listen->rate == 0 && listen->burst != 0)
+		wrong = "burst needs rate";
+	if (wrong != NULL)
+		error(p, "[listen %s]: %s", listen->name, wrong);
+	if (listen->burst == 0)
+		listen->burst = listen->rate > EGD_BURST_MIN ? listen->rate : EGD_BURST_MIN;
+	for (const struct egd_listen_config *other = p->config->listens; other != listen; other++)
+		if (strcmp(listen->address, other->address) == 0)
+			error(p, "[listen %s] already has %s", other->name, other->address);
+}
+
+static bool
+listener_opens(const struct egd_listen_config *listen, const char *path)
+{
+	const char *socket = egd_listener_path(listen->address);
+
+	return (socket != NULL && strcmp(socket, path) == 0) || strcmp(listen->psk, path) == 0 ||
+	       strcmp(listen->cert, path) == 0 || strcmp(listen->key, path) == 0 ||
+	       strcmp(listen->ca, path) == 0;
+}
+
+/* Returns what the daemon opens at this path, or NULL. */
+static const char *
+opened_at(const struct config *config, const char *path)
+{
+	char unix_address[CONFIG_PATH_MAX + 8];
+
+	snprintf(unix_address, sizeof(unix_address), "unix:%s", path);
+	if (strcmp(config->keyring, path) == 0)
+		return "the keyring";
+	if (strcmp(config->control, path) == 0)
+		return "the control socket";
+	for (size_t i = 0; i < config->source_count; i++) {
+		const char *addresses = config->sources[i].address;
+
+		if (source_addresses_have(addresses, path) ||
+		    source_addresses_have(addresses, unix_address))
+			return "the address of a source";
+	}
+	for (size_t i = 0; i < config->listen_count; i++)
+		if (listener_opens(&config->listens[i], path))
+			return "of a [listen] section";
+	return NULL;
+}
+
+/* A process that opens the device that it serves waits for itself. */
+static void
+check_device(struct parser *p, void *object)
+{
+	const struct device_config *device = object;
+	const char *what = opened_at(p->config, device->path);
+
+	if (what != NULL)
+		error(p, "[device %s]: its path %s is also %s", device->name, device->path, what);
+	for (const struct device_config *other = p->config->devices; other != device; other++)
+		if (strcmp(device->path, other->path) == 0)
+			error(p, "[device %s] already has %s", other->name, other->path);
+}
+
 /* ---- sections ---- */
 
-unsigned
-config_section_line(const struct config_parser *p)
-{
-	return p->begun[p->begun_count - 1].line;
-}
+#define ARRAY(array, max, count) \
+	max, offsetof(struct config, count), offsetof(struct config, array), \
+		sizeof(((struct config *)NULL)->array[0])
+#define ONLY_ONE 0, 0, 0, 0
 
-const char *
-config_section_name(const struct config_parser *p)
-{
-	return p->begun[p->begun_count - 1].name;
-}
+static const struct section sections[] = {
+	{"daemon", NULL, ONLY_ONE},
+	{"pool", NULL, ONLY_ONE},
+	{"kernel", check_kernel, ONLY_ONE},
+	{"agent", check_agent, ONLY_ONE},
+	{"source", check_source, ARRAY(sources, CONFIG_SOURCES_MAX, source_count)},
+	{"device", check_device, ARRAY(devices, CONFIG_DEVICES_MAX, device_count)},
+	{"listen", check_listen, ARRAY(listens, CONFIG_LISTENS_MAX, listen_count)},
+	{.kind = NULL},
+};
 
-/* The whole section has been read: is all there that it needs, is it unlike the others? */
-static void
-config_end_section(struct config_parser *p)
-{
-	if (p->open == NULL)
-		return;
-	for (size_t i = 0; config_keys[i].section != NULL; i++)
-		if (config_keys[i].required && (p->keys_seen >> i & 1) == 0 &&
-		    strcmp(config_keys[i].section, p->open->kind) == 0)
-			config_error(p, config_section_line(p), "[%s] lacks '%s': %s",
-				     p->open->kind, config_keys[i].name, config_keys[i].help);
-	if (p->open->end != NULL)
-		p->open->end(p);
-	p->open = NULL;
-}
+_Static_assert(offsetof(struct source_config, name) == 0 &&
+		       offsetof(struct device_config, name) == 0 &&
+		       offsetof(struct egd_listen_config, name) == 0,
+	       "the struct of a section begins with its NAME");
 
-static const struct config_section *
-config_find_section(const char *kind)
+static const struct section *
+find_section(const char *kind)
 {
-	for (const struct config_section *at = config_sections; at->kind != NULL; at++)
+	for (const struct section *at = sections; at->kind != NULL; at++)
 		if (strcmp(kind, at->kind) == 0)
 			return at;
 	return NULL;
 }
 
+bool
+config_equal(const char *kind, const void *a, const void *b)
+{
+	return (find_section(kind)->max == 0 || strcmp(a, b) == 0) && config_keys_equal(kind, a, b);
+}
+
 /* A name appears in logs and in tab-separated answers: it is one plain word. */
 static bool
-config_name_good(const struct config_section *section, const char *name)
+is_name(const char *name)
 {
-	if (!section->named)
-		return name[0] == '\0';
 	return name[0] != '\0' && name[strspn(name, CONFIG_NAME_CHARS)] == '\0' &&
 	       strlen(name) < CONFIG_NAME_MAX;
 }
 
-/* The line in which the same section began before, or 0. */
+/* Returns the line in which the same section began before, or 0. */
 static unsigned
-config_begun_before(const struct config_parser *p, const struct config_section *section,
-		    const char *name)
+begun_before(const struct parser *p, const struct section *section, const char *name)
 {
 	for (size_t i = 0; i < p->begun_count; i++)
 		if (p->begun[i].section == section && strcmp(p->begun[i].name, name) == 0)
@@ -87,150 +320,198 @@ config_begun_before(const struct config_parser *p, const struct config_section *
 	return 0;
 }
 
-/* Opens the section, or says why not: its keys are then passed over, one error is enough. */
-static void
-config_begin_section(struct config_parser *p, const char *kind, const char *name)
+/* Returns the struct for a section's keys, with their defaults; NULL: there are too many. */
+static void *
+new_object(struct config *config, const struct section *section, const char *name)
 {
-	const struct config_section *section = config_find_section(kind);
-	unsigned before;
+	size_t *count = (size_t *)(void *)((char *)config + section->count_at);
+	char *object;
 
-	if (section == NULL) {
-		config_error(p, p->line, "unknown section [%s]", kind);
-	} else if (!config_name_good(section, name)) {
-		config_error(p, p->line,
-			     section->named ? "[%s NAME] needs a name: up to 31"
-					      " letters, digits and ._-"
-					    : "[%s] takes no name",
-			     kind);
-	} else if ((before = config_begun_before(p, section, name)) != 0) {
-		config_error(p, p->line, "this section has begun in line %u", before);
-	} else if ((p->object = section->begin(p)) == NULL) {
-		config_error(p, p->line, "too many [%s] sections", kind);
-	} else {
-		p->open = section;
-		p->keys_seen = 0;
-		p->begun[p->begun_count].section = section;
-		p->begun[p->begun_count].line = p->line;
-		memcpy(p->begun[p->begun_count].name, name, strlen(name) + 1);
-		p->begun_count++;
-	}
+	if (*count == section->max)
+		return NULL;
+	object = (char *)config + section->array_at + (*count)++ * section->size;
+	memset(object, 0, section->size);
+	memcpy(object, name, strlen(name) + 1);
+	config_keys_preset(section->kind, object);
+	return object;
 }
 
-/* "[KIND NAME]", perhaps with a comment behind it. */
 static void
-config_header_line(struct config_parser *p, char *line)
+open_section(struct parser *p, const struct section *section, const char *name)
+{
+	struct begun *begun = &p->begun[p->begun_count];
+	bool named = section->max > 0;
+
+	*begun = (struct begun){
+		.section = section, .object = p->config, .name = "", .line = p->line};
+	if (named)
+		begun->name = begun->object = new_object(p->config, section, name);
+	if (begun->object == NULL) {
+		error(p, "at most %zu [%s] sections", section->max, section->kind);
+		return;
+	}
+	p->begun_count++;
+	p->open = begun;
+}
+
+/* Opens a section. The keys of one that is an error are skipped: one error is enough. */
+static void
+begin_section(struct parser *p, const char *kind, const char *name)
+{
+	const struct section *section = find_section(kind);
+	unsigned before;
+
+	if (section == NULL)
+		error(p, "unknown section [%s]", kind);
+	else if (section->max == 0 && name[0] != '\0')
+		error(p, "[%s] cannot have a name", kind);
+	else if (section->max > 0 && !is_name(name))
+		error(p, "expected [%s NAME] with a name of at most %d letters, digits and ._-",
+		      kind, CONFIG_NAME_MAX - 1);
+	else if ((before = begun_before(p, section, name)) != 0)
+		error(p, "the same section begins in line %u", before);
+	else
+		open_section(p, section, name);
+}
+
+/* Reads "[KIND NAME]", perhaps with a comment behind it. */
+static void
+parse_header(struct parser *p, char *line)
 {
 	char *end = strchr(line, ']');
 	const char *rest = end != NULL ? end + 1 + strspn(end + 1, BLANKS) : "";
 	char *name = line + 1;
 	const char *kind;
 
-	config_end_section(p);
+	p->open = NULL;
 	p->before_first_section = false;
 	if (end == NULL || (*rest != '\0' && *rest != ';' && *rest != '#')) {
-		config_error(p, p->line, "a section is written [KIND] or [KIND NAME]");
+		error(p, "expected [KIND] or [KIND NAME]");
 		return;
 	}
 	*end = '\0';
 	kind = strsep(&name, BLANKS);
-	config_begin_section(p, kind, name != NULL ? name + strspn(name, BLANKS) : "");
+	begin_section(p, kind, name != NULL ? name + strspn(name, BLANKS) : "");
 }
 
-/* ---- keys ---- */
-
-/* NULL, or what is wrong with the value. */
-static const char *
-config_store(struct config_parser *p, const struct config_key *key, const char *value)
+/* Checks the sections when all have been read: one without an error as a whole. */
+static void
+check_sections(struct parser *p)
 {
-	if (value[0] == '\0')
-		return "a value is needed";
-	if (strchr(value, '\t') != NULL)
-		return "a tab is not possible"; /* it separates the fields of a status */
-	if (strstr(value, " #") != NULL)
-		return "a comment behind a value starts with ;";
-	return key->parse((char *)p->object + key->offset, key->size, value);
-}
+	for (size_t n = 0; n < p->begun_count; n++) {
+		struct begun *begun = p->open = &p->begun[n];
+		const char *kind = begun->section->kind;
 
-/* libinih's handler: one "name = value". */
-static int
-config_on_key(void *arg, const char *ini_section, const char *name, const char *value)
-{
-	struct config_parser *p = arg;
-	const struct config_key *key;
-	const char *error;
-	uint64_t bit;
-
-	(void)ini_section;
-	if (p->before_first_section)
-		config_error(p, p->line, "'%s' stands before any [section]", name);
-	if (p->open == NULL)
-		return 1;
-	key = config_key_find(p->open->kind, name);
-	if (key == NULL) {
-		config_error(p, p->line, "unknown key '%s' in [%s]", name, p->open->kind);
-		return 1;
+		p->line = begun->line;
+		for (size_t i = 0; config_keys[i].section != NULL; i++)
+			if (config_keys[i].required != NULL && (begun->keys_seen >> i & 1) == 0 &&
+			    strcmp(config_keys[i].section, kind) == 0)
+				error(p, "[%s] lacks '%s': %s", kind, config_keys[i].name,
+				      config_keys[i].required);
+		if (!begun->bad && begun->section->check != NULL)
+			begun->section->check(p, begun->object);
 	}
-	bit = UINT64_C(1) << (key - config_keys);
-	error = p->keys_seen & bit ? "it is given twice" : config_store(p, key, value);
-	if (error != NULL)
-		config_error(p, p->line, "%s = %s: %s", name, value, error);
-	p->keys_seen |= bit;
-	return 1;
 }
 
 /* ---- lines ---- */
 
+/* Stores a value. False with what is wrong with it. */
+static bool
+store_value(struct parser *p, const struct config_key *key, const char *value,
+	    char ret_error[static CONFIG_ERROR_TEXT_MAX])
+{
+	const char *wrong = NULL;
+
+	if (value[0] == '\0')
+		wrong = "expected a value";
+	else if (strchr(value, '\t') != NULL)
+		wrong = "cannot contain a tab"; /* it separates the fields of a status */
+	else if (strstr(value, " #") != NULL)
+		wrong = "a comment behind a value must start with ;";
+	else if ((p->open->keys_seen >> (key - config_keys) & 1) != 0)
+		wrong = "given twice";
+	if (wrong == NULL)
+		return config_key_parse(key, p->open->object, value, ret_error);
+	snprintf(ret_error, CONFIG_ERROR_TEXT_MAX, "%s", wrong);
+	return false;
+}
+
+/* Handles one "name = value", for libinih. */
+static int
+on_key(void *arg, const char *ini_section, const char *name, const char *value)
+{
+	struct parser *p = arg;
+	char wrong[CONFIG_ERROR_TEXT_MAX];
+	const struct config_key *key;
+
+	(void)ini_section;
+	if (p->before_first_section)
+		error(p, "key '%s' before the first [section]", name);
+	if (p->open == NULL)
+		return 1;
+	key = config_key_find(p->open->section->kind, name);
+	if (key == NULL) {
+		error(p, "unknown key '%s' in [%s]", name, p->open->section->kind);
+		return 1;
+	}
+	if (!store_value(p, key, value, wrong))
+		error(p, "%s = %s: %s", name, value, wrong);
+	p->open->keys_seen |= UINT64_C(1) << (key - config_keys);
+	return 1;
+}
+
 /*
- * libinih splits "name = value ; comment". It is given one line at a time because it tells neither
- * the line of a key nor a section without keys, and would take an indented line for the
- * continuation of the one before. It must see no section: that would be forgotten with its line.
+ * libinih splits "name = value ; comment". It gets one line at a time, as it reports neither the
+ * line of a key nor a section without keys, and takes an indented line for the continuation of the
+ * one before; and no section, which it would forget with its line.
  */
 static void
-config_line(struct config_parser *p, char *line)
+parse_line(struct parser *p, char *line)
 {
 	line += strspn(line, BLANKS);
 	if (strncmp(line, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)) == 0)
-		config_error(p, p->line, "a byte-order mark can begin the file, but no line in it");
+		error(p, "a byte-order mark can begin the file, but no line in it");
 	else if (line[0] == '[')
-		config_header_line(p, line);
-	else if (ini_parse_string(line, config_on_key, p) != 0)
-		config_error(p, p->line, "neither a [section], a 'key = value' nor a # comment");
+		parse_header(p, line);
+	else if (ini_parse_string(line, on_key, p) != 0)
+		error(p, "expected a [section], key = value, or # comment");
 }
 
-/* Copies one raw line for config_line(), unless it holds what no line may hold. */
+/* Copies one raw line for parse_line(), unless it is too long or has control characters. */
 static void
-config_raw_line(struct config_parser *p, const char *at, size_t len)
+parse_raw_line(struct parser *p, const char *at, size_t len)
 {
 	char line[CONFIG_LINE_MAX + 1];
 
 	p->line++;
 	if (len > CONFIG_LINE_MAX) {
-		config_error(p, p->line, "longer than %d bytes", CONFIG_LINE_MAX);
+		error(p, "a line can have at most %d bytes", CONFIG_LINE_MAX);
 		return;
 	}
 	for (size_t i = 0; i < len; i++) {
 		unsigned char c = (unsigned char)at[i];
 
 		if ((c < ' ' && c != '\t' && !(c == '\r' && i == len - 1)) || c == 0x7f) {
-			config_error(p, p->line, "control character 0x%02x", c);
+			error(p, "control character 0x%02x", c);
 			return;
 		}
 	}
 	memcpy(line, at, len);
 	line[len] = '\0';
-	config_line(p, line);
+	parse_line(p, line);
 }
 
 bool
 config_parse(const char *text, size_t len, struct config *ret, struct config_errors *ret_errors)
 {
-	struct config config;
-	struct config_parser p = {
-		.config = &config, .errors = ret_errors, .before_first_section = true};
+	struct config config = {.source_count = 0};
+	struct parser p = {.config = &config, .errors = ret_errors, .before_first_section = true};
 	size_t mark = strlen(BYTE_ORDER_MARK);
 
-	config_defaults(&config);
 	ret_errors->count = 0;
+	for (const struct section *at = sections; at->kind != NULL; at++)
+		if (at->max == 0)
+			config_keys_preset(at->kind, &config);
 	if (len >= mark && memcmp(text, BYTE_ORDER_MARK, mark) == 0) {
 		text += mark;
 		len -= mark;
@@ -240,12 +521,11 @@ config_parse(const char *text, size_t len, struct config *ret, struct config_err
 		size_t line_len = end != NULL ? (size_t)(end - text) : len;
 		size_t taken = end != NULL ? line_len + 1 : len;
 
-		config_raw_line(&p, text, line_len);
+		parse_raw_line(&p, text, line_len);
 		text += taken;
 		len -= taken;
 	}
-	config_end_section(&p);
-	config_check(&p);
+	check_sections(&p);
 	if (ret_errors->count > 0)
 		return false;
 	*ret = config;

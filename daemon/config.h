@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The configuration file: INI, strict. An unknown section or key, a key given twice, a value that
- * cannot be right, a required key that is missing: each is an error with its line, all are
- * collected, and the configuration in force is not touched. The kinds of sections are in
- * config_sections.c, their keys in config_keys.c.
+ * The configuration file: INI, strict. An unknown section or key, a key given twice, a value out of
+ * its range, a required key that is missing: each is an error with its line, all are collected, and
+ * the configuration in force is not touched. The keys are in daemon/config_keys.h.
  */
 #ifndef DAEMON_CONFIG_H
 #define DAEMON_CONFIG_H
@@ -14,6 +13,7 @@
 
 #include "backend/sources.h"
 #include "cuse/device.h"
+#include "daemon/config_keys.h"
 #include "egd/egd_server.h"
 #include "kernel/feed.h"
 
@@ -38,12 +38,12 @@ _Static_assert(CONFIG_NAME_MAX <= SOURCE_NAME_MAX && CONFIG_NAME_MAX == DEVICE_N
 	       "a section's name is its source's, device's or listener's");
 
 struct config {
-	char user[CONFIG_USER_MAX]; /* "": stay who we are */
+	char user[CONFIG_USER_MAX]; /* "": ekey-random where root started the daemon */
 	char keyring[CONFIG_PATH_MAX];
 	char control[CONFIG_SOCKET_MAX];
 	mode_t control_mode;
-	size_t pool_size;    /* bytes */
-	size_t pool_reserve; /* bytes beside them for [kernel]; without it there are none */
+	size_t pool_size;             /* bytes */
+	size_t pool_reserve;          /* bytes beside them for [kernel]; unused without it */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
 	char agent_allow[EGD_NETWORKS_TEXT_MAX];
 	bool kernel_on; /* there is a [kernel] section */
@@ -55,10 +55,9 @@ struct config {
 };
 
 #define CONFIG_ERRORS_MAX 20
-#define CONFIG_ERROR_TEXT_MAX 160
 
 struct config_errors {
-	size_t count; /* all there were; the first CONFIG_ERRORS_MAX are in `at` */
+	size_t count; /* of all; the first CONFIG_ERRORS_MAX are in `at` */
 	struct {
 		unsigned line; /* from 1 */
 		char text[CONFIG_ERROR_TEXT_MAX];
@@ -69,9 +68,10 @@ struct config_errors {
 bool config_parse(const char *text, size_t len, struct config *ret,
 		  struct config_errors *ret_errors);
 
-/* The same source, device or listener in every respect: it may keep running. */
-bool config_source_equal(const struct source_config *a, const struct source_config *b);
-bool config_device_equal(const struct device_config *a, const struct device_config *b);
-bool config_listen_equal(const struct egd_listen_config *a, const struct egd_listen_config *b);
+/*
+ * Whether two structs of a kind of section are the same in every key, NAME included: what runs by
+ * one may keep running by the other. Those of sections without a NAME are struct config.
+ */
+bool config_equal(const char *kind, const void *a, const void *b);
 
 #endif

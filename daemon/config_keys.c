@@ -1,410 +1,166 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/config_keys.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/address.h"
-#include "base/num.h"
 #include "ctl/protocol.h"
-#include "daemon/config_source.h"
+#include "daemon/config.h"
 #include "daemon/haproxy.h"
 #include "egd/egd_wire.h"
 #include "egd/listener.h"
 #include "egd/networks.h"
 #include "pool/bucket.h"
+#include "pool/health.h"
 
-#define DEFAULT_KEYRING "/etc/ekey-random/keyring"
-#define DEFAULT_CONTROL_MODE 0600
-#define DEFAULT_DEVICE_MODE 0444
-#define DEFAULT_LISTEN_MODE 0660
-#define DEFAULT_LISTEN_CLIENTS 512
+#define KIB UINT64_C(1024)
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
 #define HOUR_MS UINT64_C(3600000)
-#define DEFAULT_LISTEN_IDLE_MS (24 * HOUR_MS) /* a guest that asks for nothing asks later */
-#define LISTEN_IDLE_MAX_MS (8760 * HOUR_MS)
-#define DEFAULT_POOL_SIZE (1U << 20) /* ekeyd's: six minutes of one key */
-#define DEFAULT_POOL_RESERVE 4096    /* 64 feeds of the kernel: an hour without a source */
-#define POOL_RESERVE_MAX (1U << 20)
-#define POOL_SIZE_MAX (1U << 30) /* locked memory: more is surely a mistake */
+
+/* ---- texts ---- */
 
 static const char *
-parse_text(void *field, size_t size, const char *value)
+check_path(const char *value)
 {
-	if (strlen(value) >= size)
-		return "it is too long";
-	memcpy(field, value, strlen(value) + 1);
-	return NULL;
+	return value[0] == '/' ? NULL : "expected an absolute path";
 }
 
 static const char *
-parse_path(void *field, size_t size, const char *value)
+check_user(const char *value)
 {
-	if (value[0] != '/')
-		return "an absolute path is needed";
-	return parse_text(field, size, value);
+	bool good = value[0] != '-' && value[strspn(value, CONFIG_NAME_CHARS)] == '\0';
+
+	return good ? NULL : "expected a user name";
 }
 
 static const char *
-parse_user(void *field, size_t size, const char *value)
-{
-	if (value[0] == '-' || value[strspn(value, CONFIG_NAME_CHARS)] != '\0')
-		return "a user name is needed";
-	return parse_text(field, size, value);
-}
-
-static const char *
-parse_agent(void *field, size_t size, const char *value)
+check_agent(const char *value)
 {
 	struct address address;
-	const char *error = "tcp:ADDRESS:PORT is needed";
 
-	if (strncmp(value, HAPROXY_PREFIX, strlen(HAPROXY_PREFIX)) == 0)
-		error = address_parse_inet(value + strlen(HAPROXY_PREFIX), &address);
-	return error != NULL ? error : parse_text(field, size, value);
-}
-
-/* Octal permission bits, all of them within `allowed`. */
-static const char *
-parse_mode(mode_t *field, mode_t allowed, const char *value, const char *error)
-{
-	mode_t mode = 0;
-
-	if (strlen(value) > 4)
-		return error;
-	for (const char *at = value; *at != '\0'; at++) {
-		if (*at < '0' || *at > '7')
-			return error;
-		mode = mode << 3 | (mode_t)(*at - '0');
-	}
-	if ((mode & ~allowed) != 0)
-		return error;
-	*field = mode;
-	return NULL;
+	if (strncmp(value, HAPROXY_PREFIX, strlen(HAPROXY_PREFIX)) != 0)
+		return "expected tcp:ADDRESS:PORT";
+	return address_parse_inet(value + strlen(HAPROXY_PREFIX), &address);
 }
 
 static const char *
-parse_control_mode(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_mode(field, 0666, value, "an octal mode within 0666 is needed");
-}
-
-static const char *
-parse_device_mode(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_mode(field, 0444, value,
-			  "an octal mode within 0444 is needed: none may write");
-}
-
-/* A size from `min` to `max` bytes; else `error`, or what is wrong with its unit. */
-static const char *
-parse_size(uint64_t *field, uint64_t min, uint64_t max, const char *value, const char *error)
-{
-	const char *unit_error = num_size_unit_error(value);
-	uint64_t bytes;
-
-	if (unit_error != NULL)
-		return unit_error;
-	if (!num_parse_size(value, max, &bytes) || bytes < min)
-		return error;
-	*field = bytes;
-	return NULL;
-}
-
-static const char *
-parse_duration(uint64_t *field, uint64_t min_ms, uint64_t max_ms, const char *value,
-	       const char *error)
-{
-	const char *unit_error = num_duration_unit_error(value);
-	uint64_t ms;
-
-	if (unit_error != NULL)
-		return unit_error;
-	if (!num_parse_duration(value, max_ms, &ms) || ms < min_ms)
-		return error;
-	*field = ms;
-	return NULL;
-}
-
-static const char *
-parse_memory(void *field, uint64_t min, uint64_t max, const char *value, const char *error)
-{
-	uint64_t bytes;
-
-	error = parse_size(&bytes, min, max, value, error);
-	if (error == NULL)
-		*(size_t *)field = bytes;
-	return error;
-}
-
-static const char *
-parse_pool_size(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_memory(field, POOL_SIZE_MIN, POOL_SIZE_MAX, value,
-			    "a size from 8KiB to 1GiB is needed");
-}
-
-static const char *
-parse_pool_reserve(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_memory(field, POOL_GATHER_MAX, POOL_RESERVE_MAX, value,
-			    "a size from 256 bytes to 1MiB is needed");
-}
-
-static const char *
-parse_kernel_bytes(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_memory(field, KERNEL_BYTES_MIN, KERNEL_BYTES_MAX, value,
-			    "16 to 256 bytes are possible");
-}
-
-static const char *
-parse_kernel_interval(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_duration(field, KERNEL_INTERVAL_MIN_MS, KERNEL_INTERVAL_MAX_MS, value,
-			      "a time from 1s to 24h is needed");
-}
-
-static const char *
-parse_kernel_credit(void *field, size_t size, const char *value)
-{
-	(void)size;
-	if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-		return "expected yes or no";
-	*(bool *)field = strcmp(value, "yes") == 0;
-	return NULL;
-}
-
-static const char *
-parse_via(void *field, size_t size, const char *value)
-{
-	static const struct {
-		const char *name;
-		enum device_via via;
-	} ways[] = {
-		{"auto", DEVICE_VIA_AUTO}, {"cuse", DEVICE_VIA_CUSE}, {"fuse", DEVICE_VIA_FUSE}};
-
-	(void)size;
-	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
-		if (strcmp(value, ways[i].name) == 0) {
-			*(enum device_via *)field = ways[i].via;
-			return NULL;
-		}
-	}
-	return "auto, cuse or fuse is needed";
-}
-
-static const char *
-parse_listen_address(void *field, size_t size, const char *value)
-{
-	const char *error = egd_listener_address_error(value);
-
-	return error != NULL ? error : parse_text(field, size, value);
-}
-
-static const char *
-parse_networks(void *field, size_t size, const char *value)
+check_networks(const char *value)
 {
 	struct egd_networks networks;
-	const char *error = egd_networks_parse(value, &networks);
 
-	return error != NULL ? error : parse_text(field, size, value);
+	return egd_networks_parse(value, &networks);
 }
 
 static const char *
-parse_proxies(void *field, size_t size, const char *value)
+check_proxies(const char *value)
 {
 	struct egd_proxies proxies;
-	const char *error = egd_proxies_parse(value, &proxies);
 
-	return error != NULL ? error : parse_text(field, size, value);
+	return egd_proxies_parse(value, &proxies);
 }
 
-static const char *
-parse_socket_mode(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_mode(field, 0666, value, "an octal mode within 0666 is needed");
-}
+/* ---- the table ---- */
 
-static const char *
-parse_rate(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_size(field, 1, BUCKET_RATE_MAX, value, "bytes per second are needed: 64KiB");
-}
-
-static const char *
-parse_burst(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_size(field, EGD_BURST_MIN, BUCKET_BURST_MAX, value,
-			  "at least 255 bytes are needed: one request may ask for as many");
-}
-
-static const char *
-parse_weight(void *field, size_t size, const char *value)
-{
-	uint64_t weight;
-
-	(void)size;
-	if (!num_parse(value, POOL_WEIGHT_MAX, &weight) || weight == 0)
-		return "it must be 1 to 100";
-	*(unsigned *)field = (unsigned)weight;
-	return NULL;
-}
-
-static const char *
-parse_clients(void *field, size_t size, const char *value)
-{
-	uint64_t clients;
-
-	(void)size;
-	if (!num_parse(value, EGD_CLIENTS_MAX, &clients) || clients == 0)
-		return "1 to 65536 are possible";
-	*(unsigned *)field = (unsigned)clients;
-	return NULL;
-}
-
-static const char *
-parse_idle(void *field, size_t size, const char *value)
-{
-	(void)size;
-	return parse_duration(field, 1, LISTEN_IDLE_MAX_MS, value, "a time is needed: 60s, 24h");
-}
-
-static const char *
-parse_greet(void *field, size_t size, const char *value)
-{
-	uint64_t bytes;
-
-	(void)size;
-	if (!num_parse(value, EGD_LEN_MAX, &bytes))
-		return "greet must be 0..255 bytes";
-	*(uint8_t *)field = (uint8_t)bytes;
-	return NULL;
-}
-
-static const char *
-check_device_class(void *field, size_t size, const char *value)
-{
-	(void)field, (void)size;
-	return strcmp(value, "direct") == 0 ? NULL : "the only class is direct";
-}
+static const struct num_word types[] = {{"ekey", SOURCE_EKEY}, {"egd", SOURCE_EGD}, {NULL, 0}};
+static const struct num_word classes[] = {{"direct", false}, {"expanded", true}, {NULL, 0}};
+static const struct num_word only_direct[] = {{"direct", 0}, {NULL, 0}};
+static const struct num_word trusts[] = {
+	{"yes", SOURCE_TRUST_YES}, {"no", SOURCE_TRUST_NO}, {NULL, 0}};
+static const struct num_word policies[] = {
+	{"all", SOURCE_POLICY_ALL}, {"failover", SOURCE_POLICY_FAILOVER}, {NULL, 0}};
+static const struct num_word vias[] = {
+	{"auto", DEVICE_VIA_AUTO}, {"cuse", DEVICE_VIA_CUSE}, {"fuse", DEVICE_VIA_FUSE}, {NULL, 0}};
+static const struct num_word yes_or_no[] = {{"yes", true}, {"no", false}, {NULL, 0}};
 
 #define IN(type, field) offsetof(struct type, field), sizeof(((struct type *)NULL)->field)
-#define ONLY_CHECKED 0, 0
-#define REQUIRED true
-#define OPTIONAL false
+#define DAEMON(field) IN(config, field)
+#define SOURCE(field) IN(source_config, field)
+#define DEVICE(field) IN(device_config, field)
+#define LISTEN(field) IN(egd_listen_config, field)
+#define NOWHERE 0, 0
+
+#define TEXT(how) CONFIG_TEXT, .check = (how)
+#define NUMBER(least, most, otherwise) \
+	CONFIG_NUMBER, .min = (least), .max = (most), .preset = (otherwise)
+#define SIZE(least, most, otherwise) NUMBER(least, most, otherwise), .words = num_sizes
+#define TIME(least, most, otherwise) NUMBER(least, most, otherwise), .words = num_times
+#define WORD(list) CONFIG_WORD, .words = (list)
+#define MODE(bits, otherwise) CONFIG_MODE, .max = (bits), .preset = (otherwise)
 
 const struct config_key config_keys[] = {
-	{"daemon", "user", parse_user, IN(config, user), OPTIONAL,
-	 "become this user once devices and sockets are open; default: ekey-random, where root "
-	 "starts"
-	 " the daemon and that user exists; root: stay root"},
-	{"daemon", "keyring", parse_path, IN(config, keyring), OPTIONAL,
-	 "file of long-term keys; default " DEFAULT_KEYRING},
-	{"daemon", "control", parse_path, IN(config, control), OPTIONAL,
-	 "control socket for ekeyctl; default " CTL_SOCKET_PATH},
-	{"daemon", "control-mode", parse_control_mode, IN(config, control_mode), OPTIONAL,
-	 "permission bits of the control socket, octal; default 0600"},
-	{"source", "type", config_source_parse_type, IN(source_config, type), REQUIRED,
-	 "what it is: ekey, an Entropy Key, or egd, an EGD server"},
-	{"source", "address", config_source_parse_address, IN(source_config, address), REQUIRED,
-	 "where it is: usb (every key that no other source names), usb:SERIAL, the path of a tty,"
-	 " unix:PATH of a stream socket; egd: tcp:HOST:PORT, tls:HOST:PORT, vsock:CID:PORT, "
-	 "tty:PATH"
-	 " too, and several with commas"},
-	{"source", "h", config_source_parse_h, IN(source_config, h), OPTIONAL,
-	 "min-entropy that its health tests assume, bits per byte, 1 to 8; default 7"},
-	{"source", "credit", config_source_parse_credit, IN(source_config, credit), OPTIONAL,
-	 "min-entropy that the kernel is credited with for its bytes, bits per byte; default 7"},
-	{"source", "expect", config_source_parse_expect, IN(source_config, expect), OPTIONAL,
-	 "keys that should be there: fewer are reported; absent: none in particular"},
-	{"source", "class", config_source_parse_class, IN(source_config, expanded), OPTIONAL,
-	 "what an EGD server serves: direct or expanded; default direct"},
-	{"source", "trusted", config_source_parse_trusted, IN(source_config, trust), OPTIONAL,
-	 "whether an EGD server's bytes may enter the pool: yes or no; default yes but for tcp:"},
-	{"source", "policy", config_source_parse_policy, IN(source_config, policy), OPTIONAL,
-	 "of several addresses, ask all, or failover: the first that serves; default all"},
-	{"source", "read-ahead", config_source_parse_read_ahead, IN(source_config, read_ahead),
-	 OPTIONAL,
-	 "bytes that an EGD server is asked for at once, and kept ready of it; default 4KiB"},
-	{"source", "timeout", config_source_parse_timeout, IN(source_config, timeout_ms), OPTIONAL,
-	 "the longest wait for an EGD server's reply, 1s to 1h; default 30s"},
-	{"source", "psk", parse_path, IN(source_config, tls.psk), OPTIONAL,
-	 "file of lines identity:hexkey, by which a server at tls: and we know each other"},
-	{"source", "identity", parse_text, IN(source_config, tls.identity), OPTIONAL,
-	 "the line of psk that is ours; default its first"},
-	{"source", "ca", parse_path, IN(source_config, tls.ca), OPTIONAL,
-	 "file of root certificates (PEM) that vouch for the name of a server at tls:"},
-	{"source", "cert", parse_path, IN(source_config, tls.cert), OPTIONAL,
-	 "file of our certificate (PEM), for a server at tls: that asks for one"},
-	{"source", "key", parse_path, IN(source_config, tls.key), OPTIONAL,
-	 "file of its private key (PEM, no password); default the file of cert"},
-	{"device", "path", parse_path, IN(device_config, path), REQUIRED,
-	 "what readers open, for example /dev/ekey-random"},
-	{"device", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
-	 "what it serves: direct, each byte of the sources once; default direct"},
-	{"device", "via", parse_via, IN(device_config, via), OPTIONAL,
-	 "carrier: auto, cuse or fuse; default auto"},
-	{"device", "mode", parse_device_mode, IN(device_config, mode), OPTIONAL,
-	 "permission bits of the device, octal; default 0444"},
-	{"agent", "address", parse_agent, IN(config, agent), REQUIRED,
-	 "where HAProxy's agent-check asks: tcp:ADDRESS:PORT"},
-	{"agent", "allow", parse_networks, IN(config, agent_allow), OPTIONAL,
-	 "networks that may ask; required where others than this machine can"},
-	{"listen", "address", parse_listen_address, IN(egd_listen_config, address), REQUIRED,
-	 "where clients come: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT,"
-	 " systemd:NAME, xen:DIRECTORY"},
-	{"listen", "class", check_device_class, ONLY_CHECKED, OPTIONAL,
-	 "what it serves: direct, each byte of the sources once; default direct"},
-	{"listen", "allow", parse_networks, IN(egd_listen_config, allow), OPTIONAL,
-	 "networks whose addresses may connect; needed where others than this machine can"},
-	{"listen", "proxy-from", parse_proxies, IN(egd_listen_config, proxy_from), OPTIONAL,
-	 "networks of proxies, which say with a PROXY header for whom they connect"},
-	{"listen", "mode", parse_socket_mode, IN(egd_listen_config, mode), OPTIONAL,
-	 "permission bits of a Unix socket, octal; default 0660"},
-	{"listen", "owner", parse_text, IN(egd_listen_config, owner), OPTIONAL,
-	 "USER, USER:GROUP or :GROUP of a Unix socket; default our own"},
-	{"listen", "psk", parse_path, IN(egd_listen_config, psk), OPTIONAL,
-	 "file of pre-shared keys for TLS, lines IDENTITY:HEXKEY"},
-	{"listen", "cert", parse_path, IN(egd_listen_config, cert), OPTIONAL,
-	 "file of our certificate for TLS, and of those that lead to its root, PEM"},
-	{"listen", "key", parse_path, IN(egd_listen_config, key), OPTIONAL,
-	 "file of the certificate's key, PEM; absent: in cert"},
-	{"listen", "ca", parse_path, IN(egd_listen_config, ca), OPTIONAL,
-	 "file of roots, PEM: clients must have a certificate that leads to one"},
-	{"listen", "rate", parse_rate, IN(egd_listen_config, rate), OPTIONAL,
-	 "bytes per second that one identity may have; absent: any"},
-	{"listen", "burst", parse_burst, IN(egd_listen_config, burst), OPTIONAL,
-	 "bytes that one identity may have at once; default a second's worth"},
-	{"listen", "weight", parse_weight, IN(egd_listen_config, weight), OPTIONAL,
-	 "how much each identity here gets when bytes are scarce, 1 to 100; default 1"},
-	{"listen", "max-clients", parse_clients, IN(egd_listen_config, max_clients), OPTIONAL,
-	 "connections at once, 1 to 65536; default 512"},
-	{"listen", "idle", parse_idle, IN(egd_listen_config, idle_ms), OPTIONAL,
-	 "a connection that asks nothing for so long is closed; default 24h"},
-	{"listen", "greet", parse_greet, IN(egd_listen_config, greet), OPTIONAL,
-	 "bytes sent to each client as soon as it connects, 0 to 255: 64 where every client is "
-	 "QEMU;"
-	 " default 0"},
-	{"pool", "reserve", parse_pool_reserve, IN(config, pool_reserve), OPTIONAL,
-	 "bytes kept beside them for [kernel] alone, 256 bytes to 1MiB; default 4KiB"},
-	{"pool", "size", parse_pool_size, IN(config, pool_size), OPTIONAL,
-	 "bytes kept ready, with a unit: 8KiB to 1GiB; default 1MiB"},
-	{"kernel", "bytes", parse_kernel_bytes, IN(config, kernel.bytes), OPTIONAL,
-	 "given to the kernel's random generator each time, 16 to 256; default 64"},
-	{"kernel", "interval", parse_kernel_interval, IN(config, kernel.interval_ms), OPTIONAL,
-	 "how often, when the kernel does not ask for more: 1s to 24h; default 60s"},
-	{"kernel", "credit", parse_kernel_credit, IN(config, kernel.credit), OPTIONAL,
-	 "whether the kernel is credited with entropy, which needs CAP_SYS_ADMIN; default no"},
-	{NULL, NULL, NULL, 0, 0, OPTIONAL, NULL},
+	{"daemon", "user", DAEMON(user), TEXT(check_user)},
+	{"daemon", "keyring", DAEMON(keyring), TEXT(check_path),
+	 .preset_text = "/etc/ekey-random/keyring"},
+	{"daemon", "control", DAEMON(control), TEXT(check_path), .preset_text = CTL_SOCKET_PATH},
+	{"daemon", "control-mode", DAEMON(control_mode), MODE(0666, 0600)},
+
+	/* ekeyd's: six minutes of one key. It is locked memory: more than 1 GiB is a mistake. */
+	{"pool", "size", DAEMON(pool_size), SIZE(POOL_SIZE_MIN, GIB, MIB)},
+	/* 64 feeds of the kernel: an hour without a source. */
+	{"pool", "reserve", DAEMON(pool_reserve), SIZE(POOL_GATHER_MAX, MIB, 4 * KIB)},
+
+	{"kernel", "bytes", DAEMON(kernel.bytes),
+	 SIZE(KERNEL_BYTES_MIN, KERNEL_BYTES_MAX, KERNEL_BYTES_DEFAULT)},
+	{"kernel", "interval", DAEMON(kernel.interval_ms),
+	 TIME(KERNEL_INTERVAL_MIN_MS, KERNEL_INTERVAL_MAX_MS, KERNEL_INTERVAL_DEFAULT_MS)},
+	{"kernel", "credit", DAEMON(kernel.credit), WORD(yes_or_no)},
+
+	{"agent", "address", DAEMON(agent), TEXT(check_agent),
+	 .required = "where HAProxy's agent-check connects: tcp:ADDRESS:PORT"},
+	{"agent", "allow", DAEMON(agent_allow), TEXT(check_networks)},
+
+	{"source", "type", SOURCE(type), WORD(types),
+	 .required = "ekey, an Entropy Key, or egd, an EGD server"},
+	{"source", "address", SOURCE(address), TEXT(source_addresses_error),
+	 .required = "usb, usb:SERIAL, the path of a tty, or unix:PATH; of an EGD server also "
+		     "tcp:HOST:PORT, tls:HOST:PORT, vsock:CID:PORT or tty:PATH"},
+	{"source", "h", SOURCE(h), NUMBER(HEALTH_H_MIN, HEALTH_H_MAX, HEALTH_H_DEFAULT)},
+	{"source", "credit", SOURCE(credit), NUMBER(0, SOURCE_CREDIT_MAX, SOURCE_CREDIT_DEFAULT)},
+	{"source", "expect", SOURCE(expect), NUMBER(1, SOURCES_MAX, 0), .of_type = "ekey"},
+	{"source", "class", SOURCE(expanded), WORD(classes), .of_type = "egd"},
+	{"source", "trusted", SOURCE(trust), WORD(trusts), .of_type = "egd"},
+	{"source", "policy", SOURCE(policy), WORD(policies), .of_type = "egd"},
+	{"source", "read-ahead", SOURCE(read_ahead),
+	 SIZE(SOURCE_READ_AHEAD_MIN, SOURCE_READ_AHEAD_MAX, SOURCE_READ_AHEAD_DEFAULT),
+	 .of_type = "egd"},
+	{"source", "timeout", SOURCE(timeout_ms),
+	 TIME(SOURCE_TIMEOUT_MIN_MS, SOURCE_TIMEOUT_MAX_MS, SOURCE_TIMEOUT_DEFAULT_MS),
+	 .of_type = "egd"},
+	{"source", "psk", SOURCE(tls.psk), TEXT(check_path)},
+	{"source", "identity", SOURCE(tls.identity), TEXT(NULL)},
+	{"source", "ca", SOURCE(tls.ca), TEXT(check_path)},
+	{"source", "cert", SOURCE(tls.cert), TEXT(check_path)},
+	{"source", "key", SOURCE(tls.key), TEXT(check_path)},
+
+	{"device", "path", DEVICE(path), TEXT(check_path),
+	 .required = "the path that readers open, for example /dev/ekey-random"},
+	{"device", "class", NOWHERE, WORD(only_direct)},
+	{"device", "via", DEVICE(via), WORD(vias)},
+	{"device", "mode", DEVICE(mode), MODE(0444, 0444)},
+
+	{"listen", "address", LISTEN(address), TEXT(egd_listener_address_error),
+	 .required = "where clients connect: unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, "
+		     "vsock:PORT, systemd:NAME or xen:DIRECTORY"},
+	{"listen", "class", NOWHERE, WORD(only_direct)},
+	{"listen", "allow", LISTEN(allow), TEXT(check_networks)},
+	{"listen", "proxy-from", LISTEN(proxy_from), TEXT(check_proxies)},
+	{"listen", "mode", LISTEN(mode), MODE(0666, 0660)},
+	{"listen", "owner", LISTEN(owner), TEXT(NULL)},
+	{"listen", "psk", LISTEN(psk), TEXT(check_path)},
+	{"listen", "cert", LISTEN(cert), TEXT(check_path)},
+	{"listen", "key", LISTEN(key), TEXT(check_path)},
+	{"listen", "ca", LISTEN(ca), TEXT(check_path)},
+	{"listen", "rate", LISTEN(rate), SIZE(1, BUCKET_RATE_MAX, 0)},
+	{"listen", "burst", LISTEN(burst), SIZE(EGD_BURST_MIN, BUCKET_BURST_MAX, 0)},
+	{"listen", "weight", LISTEN(weight), NUMBER(1, POOL_WEIGHT_MAX, 1)},
+	{"listen", "max-clients", LISTEN(max_clients), NUMBER(1, EGD_CLIENTS_MAX, 512)},
+	/* A QEMU whose connection is closed does not connect again before its guest starts. */
+	{"listen", "idle", LISTEN(idle_ms), TIME(1, 8760 * HOUR_MS, 24 * HOUR_MS)},
+	{"listen", "greet", LISTEN(greet), SIZE(0, EGD_LEN_MAX, 0)},
+	{.section = NULL},
 };
 
 const struct config_key *
@@ -416,38 +172,218 @@ config_key_find(const char *section, const char *name)
 	return NULL;
 }
 
-void
-config_defaults(struct config *config)
+/* ---- messages ---- */
+
+/* Writes "B, KiB, MiB or GiB". */
+static void
+list_words(const struct num_word *words, char ret[static CONFIG_RANGE_MAX])
 {
-	*config = (struct config){.keyring = DEFAULT_KEYRING,
-				  .control = CTL_SOCKET_PATH,
-				  .control_mode = DEFAULT_CONTROL_MODE,
-				  .pool_size = DEFAULT_POOL_SIZE,
-				  .pool_reserve = DEFAULT_POOL_RESERVE,
-				  .kernel = {.bytes = KERNEL_BYTES_DEFAULT,
-					     .interval_ms = KERNEL_INTERVAL_DEFAULT_MS}};
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (const struct num_word *at = words; at->name != NULL; at++) {
+		const char *between = used == 0 ? "" : at[1].name == NULL ? " or " : ", ";
+
+		if (at->name[0] != '\0')
+			used += (size_t)snprintf(ret + used, CONFIG_RANGE_MAX - used, "%s%s",
+						 between, at->name);
+	}
+}
+
+/* Writes a number in the largest unit that leaves no rest: "4KiB". */
+static int
+quantity(const struct config_key *key, uint64_t n, char *ret, size_t size)
+{
+	const struct num_word *unit = NULL;
+
+	for (const struct num_word *at = key->words; at != NULL && at->name != NULL; at++)
+		if (unit == NULL || n % at->value == 0)
+			unit = at;
+	if (unit == NULL)
+		return snprintf(ret, size, "%" PRIu64, n);
+	return snprintf(ret, size, "%" PRIu64 "%s", n / unit->value, n == 0 ? "" : unit->name);
 }
 
 void
-config_source_defaults(struct source_config *source)
+config_key_range(const struct config_key *key, char ret[static CONFIG_RANGE_MAX])
 {
-	*source = (struct source_config){.h = HEALTH_H_DEFAULT,
-					 .credit = SOURCE_CREDIT_DEFAULT,
-					 .read_ahead = SOURCE_READ_AHEAD_DEFAULT,
-					 .timeout_ms = SOURCE_TIMEOUT_DEFAULT_MS};
+	int len;
+
+	ret[0] = '\0';
+	if (key->type == CONFIG_WORD) {
+		list_words(key->words, ret);
+	} else if (key->type == CONFIG_MODE) {
+		snprintf(ret, CONFIG_RANGE_MAX, "an octal mode within %04o", (unsigned)key->max);
+	} else if (key->type == CONFIG_NUMBER) {
+		len = quantity(key, key->min, ret, CONFIG_RANGE_MAX);
+		len += snprintf(ret + len, CONFIG_RANGE_MAX - (size_t)len, "..");
+		quantity(key, key->max, ret + len, CONFIG_RANGE_MAX - (size_t)len);
+	}
 }
 
 void
-config_device_defaults(struct device_config *device)
+config_key_preset(const struct config_key *key, char ret[static CONFIG_RANGE_MAX])
 {
-	*device = (struct device_config){.via = DEVICE_VIA_AUTO, .mode = DEFAULT_DEVICE_MODE};
+	ret[0] = '\0';
+	if (key->preset_text != NULL)
+		snprintf(ret, CONFIG_RANGE_MAX, "%s", key->preset_text);
+	else if (key->preset != 0 && key->type == CONFIG_MODE)
+		snprintf(ret, CONFIG_RANGE_MAX, "%04o", (unsigned)key->preset);
+	else if (key->preset != 0)
+		quantity(key, key->preset, ret, CONFIG_RANGE_MAX);
+}
+
+/* ---- values ---- */
+
+static bool
+parse_mode(const char *value, uint64_t allowed, uint64_t *ret)
+{
+	uint64_t mode = 0;
+
+	if (strlen(value) > 4 || value[strspn(value, "01234567")] != '\0')
+		return false;
+	for (const char *at = value; *at != '\0'; at++)
+		mode = mode << 3 | (uint64_t)(*at - '0');
+	*ret = mode;
+	return (mode & ~allowed) == 0;
+}
+
+static bool
+parse_word(const char *value, const struct num_word *words, uint64_t *ret)
+{
+	while (words->name != NULL && strcmp(value, words->name) != 0)
+		words++;
+	*ret = words->value;
+	return words->name != NULL;
+}
+
+static bool
+parse_number(const struct config_key *key, const char *value, uint64_t *ret)
+{
+	switch (key->type) {
+	case CONFIG_WORD:
+		return parse_word(value, key->words, ret);
+	case CONFIG_MODE:
+		return parse_mode(value, key->max, ret);
+	default:
+		return (key->words != NULL ? num_parse_unit(value, key->words, key->max, ret)
+					   : num_parse(value, key->max, ret)) &&
+		       *ret >= key->min;
+	}
+}
+
+/* Says what is wrong with the unit behind a number's digits; false: nothing is. */
+static bool
+has_unit_error(const struct config_key *key, const char *value,
+	       char ret[static CONFIG_ERROR_TEXT_MAX])
+{
+	size_t digits = strspn(value, "0123456789");
+	char units[CONFIG_RANGE_MAX];
+	uint64_t n;
+
+	/* The last digit with its unit is small enough for each. */
+	if (key->type != CONFIG_NUMBER || key->words == NULL || digits == 0 ||
+	    num_parse_unit(value + digits - 1, key->words, UINT64_MAX, &n))
+		return false;
+	list_words(key->words, units);
+	if (value[digits] == '\0')
+		snprintf(ret, CONFIG_ERROR_TEXT_MAX, "expected a unit: %s", units);
+	else
+		snprintf(ret, CONFIG_ERROR_TEXT_MAX, "unknown unit '%.20s': use %s", value + digits,
+			 units);
+	return true;
+}
+
+static void
+store(const struct config_key *key, void *object, uint64_t n)
+{
+	const uint8_t n8 = (uint8_t)n;
+	const uint32_t n32 = (uint32_t)n;
+	const void *from = key->size == sizeof(n8)    ? (const void *)&n8
+			   : key->size == sizeof(n32) ? (const void *)&n32
+						      : (const void *)&n;
+
+	memcpy((char *)object + key->offset, from, key->size);
+}
+
+static bool
+parse_text(const struct config_key *key, void *object, const char *value,
+	   char ret_error[static CONFIG_ERROR_TEXT_MAX])
+{
+	const char *error = key->check != NULL ? key->check(value) : NULL;
+
+	if (error != NULL)
+		snprintf(ret_error, CONFIG_ERROR_TEXT_MAX, "%s", error);
+	else if (strlen(value) >= key->size)
+		snprintf(ret_error, CONFIG_ERROR_TEXT_MAX, "at most %zu characters", key->size - 1);
+	else
+		memcpy((char *)object + key->offset, value, strlen(value) + 1);
+	return error == NULL && strlen(value) < key->size;
+}
+
+bool
+config_key_parse(const struct config_key *key, void *object, const char *value,
+		 char ret_error[static CONFIG_ERROR_TEXT_MAX])
+{
+	char range[CONFIG_RANGE_MAX];
+	uint64_t n;
+
+	if (key->type == CONFIG_TEXT)
+		return parse_text(key, object, value, ret_error);
+	if (parse_number(key, value, &n)) {
+		store(key, object, n);
+		return true;
+	}
+	if (!has_unit_error(key, value, ret_error)) {
+		config_key_range(key, range);
+		snprintf(ret_error, CONFIG_ERROR_TEXT_MAX, "must be %s", range);
+	}
+	return false;
+}
+
+/* ---- all keys of a section ---- */
+
+/* Returns the next key of the section, from `key` on; NULL: there is none. */
+static const struct config_key *
+next_key(const char *section, const struct config_key *key)
+{
+	while (key->section != NULL && strcmp(key->section, section) != 0)
+		key++;
+	return key->section != NULL ? key : NULL;
 }
 
 void
-config_listen_defaults(struct egd_listen_config *listen)
+config_keys_preset(const char *section, void *object)
 {
-	*listen = (struct egd_listen_config){.mode = DEFAULT_LISTEN_MODE,
-					     .weight = 1,
-					     .max_clients = DEFAULT_LISTEN_CLIENTS,
-					     .idle_ms = DEFAULT_LISTEN_IDLE_MS};
+	for (const struct config_key *key = config_keys; (key = next_key(section, key)) != NULL;
+	     key++) {
+		if (key->type != CONFIG_TEXT)
+			store(key, object, key->preset);
+		else if (key->preset_text != NULL)
+			memcpy((char *)object + key->offset, key->preset_text,
+			       strlen(key->preset_text) + 1);
+	}
+}
+
+bool
+config_keys_equal(const char *section, const void *a, const void *b)
+{
+	for (const struct config_key *key = config_keys; (key = next_key(section, key)) != NULL;
+	     key++) {
+		const char *field = (const char *)a + key->offset;
+		const char *other = (const char *)b + key->offset;
+
+		if (key->type == CONFIG_TEXT ? strcmp(field, other) != 0
+					     : memcmp(field, other, key->size) != 0)
+			return false;
+	}
+	return true;
+}
+
+void
+config_keys_copy(const char *section, void *to, const void *from)
+{
+	for (const struct config_key *key = config_keys; (key = next_key(section, key)) != NULL;
+	     key++)
+		memcpy((char *)to + key->offset, (const char *)from + key->offset, key->size);
 }

@@ -92,7 +92,7 @@ devices_take(struct daemon *d, const struct device_config *config)
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		struct device *device = d->devices[i];
 
-		if (config_device_equal(config, &d->config.devices[i])) {
+		if (config_equal("device", config, &d->config.devices[i])) {
 			d->devices[i] = NULL;
 			return device;
 		}

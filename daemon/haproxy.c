@@ -60,8 +60,7 @@ haproxy_start(struct daemon *d)
 void
 haproxy_keep(struct daemon *d, const struct config *next)
 {
-	if (d->agent == NULL || (strcmp(d->config.agent, next->agent) == 0 &&
-				 strcmp(d->config.agent_allow, next->agent_allow) == 0))
+	if (d->agent == NULL || config_equal("agent", &d->config, next))
 		return;
 	log_info("agent %s: stopped", d->config.agent);
 	haproxy_stop(d);

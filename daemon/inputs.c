@@ -114,7 +114,7 @@ inputs_take(struct daemon *d, const struct source_config *config)
 	for (size_t i = 0; i < d->config.source_count; i++) {
 		struct sources *sources = d->sources[i];
 
-		if (config_source_equal(config, &d->config.sources[i])) {
+		if (config_equal("source", config, &d->config.sources[i])) {
 			d->sources[i] = NULL;
 			return sources;
 		}

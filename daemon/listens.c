@@ -184,7 +184,7 @@ listens_take(struct daemon *d, const struct egd_listen_config *config)
 	for (size_t i = 0; i < d->config.listen_count; i++) {
 		struct egd_server *server = d->listens[i];
 
-		if (server != NULL && config_listen_equal(config, &d->config.listens[i])) {
+		if (server != NULL && config_equal("listen", config, &d->config.listens[i])) {
 			d->listens[i] = NULL;
 			return server;
 		}

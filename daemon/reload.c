@@ -12,25 +12,17 @@
 #include "daemon/listens.h"
 #include "daemon/parts.h"
 
-/* What was fixed at the start stays as it is until the next. */
+/* Keeps what only a start can change. */
 static void
 keep_fixed(const struct config *now, struct config *next)
 {
-	bool same = strcmp(now->user, next->user) == 0 &&
-		    strcmp(now->keyring, next->keyring) == 0 &&
-		    strcmp(now->control, next->control) == 0 &&
-		    now->control_mode == next->control_mode && now->pool_size == next->pool_size &&
-		    now->pool_reserve == next->pool_reserve;
+	static const char *const fixed[] = {"daemon", "pool"};
 
-	if (same)
-		return;
-	log_warn("changes in [daemon] and [pool] need a restart");
-	memcpy(next->user, now->user, sizeof(next->user));
-	memcpy(next->keyring, now->keyring, sizeof(next->keyring));
-	memcpy(next->control, now->control, sizeof(next->control));
-	next->control_mode = now->control_mode;
-	next->pool_size = now->pool_size;
-	next->pool_reserve = now->pool_reserve;
+	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+		if (!config_equal(fixed[i], now, next))
+			log_warn("[%s]: changes need a restart", fixed[i]);
+		config_keys_copy(fixed[i], next, now);
+	}
 }
 
 static void

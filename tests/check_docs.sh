@@ -1,7 +1,7 @@
 #!/bin/sh
-# Holds the documents to the code: the hops of "Follow one byte" in doc/design.md exist, every key of
-# the configuration is in ekey-random.conf(5), every option in its page or its usage, every command
-# and exit status of ekeyctl in ekeyctl(1), the table of processes in SECURITY.md. The pages have their sections, and mandoc finds no fault.
+# Holds the documents to the code (ekey-random.conf(5): tests/unit/test_config.c): the hops of "Follow
+# one byte" in doc/design.md exist, every option is in its page or its usage, every command and exit
+# status of ekeyctl in ekeyctl(1), the table of processes in SECURITY.md. The pages have their sections, and mandoc finds no fault.
 # shellcheck disable=SC2086 # lists of words are split
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,12 +22,6 @@ found doc/design.md $hops
 test "$(echo "$hops" | wc -l)" -eq 8 || say "doc/design.md: eight hops, no more and no fewer"
 for hop in $hops; do
 	grep -q "^${hop#*:}(" "${hop%:*}" || say "doc/design.md: no ${hop#*:}() in ${hop%:*}"
-done
-
-keys=$(sed -n 's/^\t{"[a-z]*", "\([a-z-]*\)", .*/\1/p' daemon/config_keys.c)
-found daemon/config_keys.c $keys
-for key in $keys; do
-	grep -q "^\.B $key\$" doc/man/ekey-random.conf.5 || say "ekey-random.conf(5): no key '$key'"
 done
 
 letters=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')

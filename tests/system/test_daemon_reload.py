@@ -96,7 +96,7 @@ def test_reload_says_what_needs_a_restart(house):
     daemon = house.start_daemon()
     house.write_config(pool="128KiB")
     house.reload(daemon)
-    assert house.count("changes in [daemon] and [pool] need a restart") == 1
+    assert house.count("[pool]: changes need a restart") == 1
     assert house.status()["pool -"]["size_bytes"] == "65536"
 
 

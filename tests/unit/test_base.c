@@ -107,17 +107,17 @@ sizes_have_binary_units(void **unused)
 	uint64_t n = 77;
 
 	(void)unused;
-	assert_true(num_parse_size("4096", UINT64_MAX, &n) && n == 4096);
-	assert_true(num_parse_size("5B", UINT64_MAX, &n) && n == 5);
-	assert_true(num_parse_size("64KiB", UINT64_MAX, &n) && n == 65536);
-	assert_true(num_parse_size("2MiB", 2097152, &n) && n == 2097152);
-	assert_true(num_parse_size("1GiB", UINT64_MAX, &n) && n == 1073741824);
+	assert_true(num_parse_unit("4096", num_sizes, UINT64_MAX, &n) && n == 4096);
+	assert_true(num_parse_unit("5B", num_sizes, UINT64_MAX, &n) && n == 5);
+	assert_true(num_parse_unit("64KiB", num_sizes, UINT64_MAX, &n) && n == 65536);
+	assert_true(num_parse_unit("2MiB", num_sizes, 2097152, &n) && n == 2097152);
+	assert_true(num_parse_unit("1GiB", num_sizes, UINT64_MAX, &n) && n == 1073741824);
 	n = 77;
-	assert_false(num_parse_size("2MiB", 2097151, &n));
-	assert_false(num_parse_size("18446744073709551615KiB", UINT64_MAX, &n));
-	assert_false(num_parse_size("1kB", UINT64_MAX, &n));
-	assert_false(num_parse_size("KiB", UINT64_MAX, &n));
-	assert_false(num_parse_size("1 KiB", UINT64_MAX, &n));
+	assert_false(num_parse_unit("2MiB", num_sizes, 2097151, &n));
+	assert_false(num_parse_unit("18446744073709551615KiB", num_sizes, UINT64_MAX, &n));
+	assert_false(num_parse_unit("1kB", num_sizes, UINT64_MAX, &n));
+	assert_false(num_parse_unit("KiB", num_sizes, UINT64_MAX, &n));
+	assert_false(num_parse_unit("1 KiB", num_sizes, UINT64_MAX, &n));
 	assert_true(n == 77);
 }
 

@@ -6,10 +6,12 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/config.h"
-#include "daemon/config_keys.h"
+
+#define PAGE_MAX 65536
 
 static const char whole[] = "# a comment\n"
 			    "[daemon]\n"
@@ -220,9 +222,7 @@ the_longest_value_leaves_its_neighbour_alone(void **state)
 	assert_string_equal(c.keyring, "/k");
 	text[len + CONFIG_USER_MAX - 1] = 'u';
 	assert_false(config_parse(text, len + CONFIG_USER_MAX, &c, &errors));
-	assert_string_equal(errors.at[0].text + strlen(errors.at[0].text) -
-				    strlen("it is too long"),
-			    "it is too long");
+	assert_non_null(strstr(errors.at[0].text, ": at most 31 characters"));
 }
 
 /* One byte more or less is an error: see `bad`. */
@@ -297,62 +297,62 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\nidentity=b\n", 1, "identity needs psk"},
 	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\nkey=/b\n", 1, "key needs cert"},
 	{"[source a]\ntype=egd\naddress=tcp:h:1\npsk=/a\n", 1, "are for tls: only"},
-	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\npsk=a\n", 5, "an absolute path is needed"},
+	{"[source a]\ntype=egd\naddress=tls:h:1\nca=/a\npsk=a\n", 5, "expected an absolute path"},
 	{"[source a]\ntype=egd\naddress=tcp:h\n", 3, "HOST:PORT is needed"},
 	{"[source a]\ntype=egd\naddress=vsock:h:1\n", 3, "CID:PORT is needed"},
-	{"\n[daemon x]\n", 2, "[daemon] takes no name"},
-	{"[source]\n", 1, "[source NAME] needs a name"},
-	{"[source a b]\n", 1, "[source NAME] needs a name"},
-	{"[source a/b]\n", 1, "[source NAME] needs a name"},
-	{"[source abcdefghijabcdefghijabcdefghijab]\n", 1, "[source NAME] needs a name"},
-	{"[pool]\n[daemon]\n[pool]\n", 3, "this section has begun in line 1"},
-	{"[source a]\ntype=ekey\naddress=/x\n[source a]\n", 4, "this section has begun in line 1"},
-	{"[pool\n", 1, "a section is written [KIND] or [KIND NAME]"},
-	{"[pool] size = 8KiB\n", 1, "a section is written [KIND] or [KIND NAME]"},
-	{"size = 8KiB\n[pool]\n", 1, "'size' stands before any [section]"},
-	{"[pool]\nsize\n", 2, "neither a [section], a 'key = value' nor a # comment"},
+	{"\n[daemon x]\n", 2, "[daemon] cannot have a name"},
+	{"[source]\n", 1, "expected [source NAME]"},
+	{"[source a b]\n", 1, "expected [source NAME]"},
+	{"[source a/b]\n", 1, "expected [source NAME]"},
+	{"[source abcdefghijabcdefghijabcdefghijab]\n", 1, "expected [source NAME]"},
+	{"[pool]\n[daemon]\n[pool]\n", 3, "the same section begins in line 1"},
+	{"[source a]\ntype=ekey\naddress=/x\n[source a]\n", 4, "the same section begins in line 1"},
+	{"[pool\n", 1, "expected [KIND] or [KIND NAME]"},
+	{"[pool] size = 8KiB\n", 1, "expected [KIND] or [KIND NAME]"},
+	{"size = 8KiB\n[pool]\n", 1, "key 'size' before the first [section]"},
+	{"[pool]\nsize\n", 2, "expected a [section], key = value, or # comment"},
 	{"[pool]\nSize = 8KiB\n", 2, "unknown key 'Size' in [pool]"},
 	{"[pool]\npath = /x\n", 2, "unknown key 'path' in [pool]"},
 	{"[daemon]\nadmin-group = wheel\n", 2, "unknown key 'admin-group' in [daemon]"},
-	{"[pool]\nsize = 8KiB\n\nsize = 8KiB\n", 4, "size = 8KiB: it is given twice"},
-	{"[pool]\nsize =\n", 2, "size = : a value is needed"},
-	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value starts with ;"},
-	{"[pool]\nsize = 8KB\n", 2, "unknown unit: use B, KiB, MiB or GiB"},
-	{"[pool]\nsize = 8kib\n", 2, "unknown unit: use B, KiB, MiB or GiB"},
-	{"[pool]\nsize = 8KiB/s\n", 2, "the unit is written without /s"},
-	{"[pool]\nsize = KiB\n", 2, "a size from 8KiB to 1GiB is needed"},
-	{"[pool]\nreserve = 255\n", 2, "a size from 256 bytes to 1MiB is needed"},
-	{"[pool]\nreserve = 2MiB\n", 2, "a size from 256 bytes to 1MiB is needed"},
-	{"[pool]\nsize = 8191\n", 2, "a size from 8KiB to 1GiB is needed"},
-	{"[pool]\nsize = 1025MiB\n", 2, "a size from 8KiB to 1GiB is needed"},
-	{"[pool]\nsize = -1\n", 2, "a size from 8KiB to 1GiB is needed"},
-	{"[daemon]\nuser = a b\n", 2, "a user name is needed"},
-	{"[daemon]\nuser = -x\n", 2, "a user name is needed"},
-	{"[daemon]\nuser = abcdefghijabcdefghijabcdefghijab\n", 2, "it is too long"},
-	{"[daemon]\nkeyring = keyring\n", 2, "an absolute path is needed"},
-	{"[daemon]\ncontrol = run/control\n", 2, "an absolute path is needed"},
-	{"[daemon]\ncontrol-mode = 0777\n", 2, "an octal mode within 0666 is needed"},
-	{"[daemon]\ncontrol-mode = rw\n", 2, "an octal mode within 0666 is needed"},
-	{"[daemon]\ncontrol-mode = 00600\n", 2, "an octal mode within 0666 is needed"},
+	{"[pool]\nsize = 8KiB\n\nsize = 8KiB\n", 4, "size = 8KiB: given twice"},
+	{"[pool]\nsize =\n", 2, "size = : expected a value"},
+	{"[pool]\nsize = 8KiB # eight\n", 2, "a comment behind a value must start with ;"},
+	{"[pool]\nsize = 8KB\n", 2, "unknown unit 'KB': use B, KiB, MiB or GiB"},
+	{"[pool]\nsize = 8kib\n", 2, "unknown unit 'kib': use B, KiB, MiB or GiB"},
+	{"[pool]\nsize = 8KiB/s\n", 2, "unknown unit 'KiB/s': use B, KiB"},
+	{"[pool]\nsize = KiB\n", 2, "must be 8KiB..1GiB"},
+	{"[pool]\nreserve = 255\n", 2, "must be 256B..1MiB"},
+	{"[pool]\nreserve = 2MiB\n", 2, "must be 256B..1MiB"},
+	{"[pool]\nsize = 8191\n", 2, "must be 8KiB..1GiB"},
+	{"[pool]\nsize = 1025MiB\n", 2, "must be 8KiB..1GiB"},
+	{"[pool]\nsize = -1\n", 2, "must be 8KiB..1GiB"},
+	{"[daemon]\nuser = a b\n", 2, "expected a user name"},
+	{"[daemon]\nuser = -x\n", 2, "expected a user name"},
+	{"[daemon]\nuser = abcdefghijabcdefghijabcdefghijab\n", 2, "at most 31 characters"},
+	{"[daemon]\nkeyring = keyring\n", 2, "expected an absolute path"},
+	{"[daemon]\ncontrol = run/control\n", 2, "expected an absolute path"},
+	{"[daemon]\ncontrol-mode = 0777\n", 2, "must be an octal mode within 0666"},
+	{"[daemon]\ncontrol-mode = rw\n", 2, "must be an octal mode within 0666"},
+	{"[daemon]\ncontrol-mode = 00600\n", 2, "must be an octal mode within 0666"},
 	{"[source a]\ntype = ekey\n", 1, "[source] lacks 'address'"},
 	{"[source a]\naddress = /dev/ttyACM0\n", 1, "[source] lacks 'type'"},
-	{"[source a]\ntype = key\naddress = /x\n", 2, "ekey or egd is needed"},
+	{"[source a]\ntype = key\naddress = /x\n", 2, "must be ekey or egd"},
 	{"[source a]\ntype=ekey\naddress = usbkey\n", 3, "/dev/... of a tty, or unix:/PATH"},
 	{"[source a]\ntype=ekey\naddress = usb:\n", 3, "has 16 characters"},
 	{"[source a]\ntype=ekey\naddress = usb:a b\n", 3, "has 16 characters"},
 	{"[source a]\ntype=ekey\naddress = usb:20090103\n", 3, "`lsusb -v -d 20df:` shows it"},
 	{"[source a]\ntype=ekey\naddress = usb:M_tBF1IwMQA+AAAA\n", 3, "a link's name has _ for /"},
-	{"[source a]\ntype=ekey\naddress = usb\nexpect = 0\n", 4, "1 to 32 keys"},
-	{"[source a]\ntype=ekey\naddress = usb\nexpect = 33\n", 4, "1 to 32 keys"},
+	{"[source a]\ntype=ekey\naddress = usb\nexpect = 0\n", 4, "must be 1..32"},
+	{"[source a]\ntype=ekey\naddress = usb\nexpect = 33\n", 4, "must be 1..32"},
 	{"[source a]\ntype=ekey\naddress = usb:M/tBF1IwMQA+AAAA\nexpect = 2\n", 1,
 	 "one address is one key"},
 	{"[source a]\ntype=ekey\naddress=usb\n[source b]\ntype=ekey\naddress=usb\n", 4,
 	 "already has usb"},
 	{"[source a]\ntype=ekey\naddress = unix:key\n", 3,
 	 "an absolute path is needed after unix:"},
-	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "1 to 8 bits per byte"},
-	{"[source a]\ntype=ekey\naddress=/x\nh = 9\n", 4, "1 to 8 bits per byte"},
-	{"[source a]\ntype=ekey\naddress=/x\nh = 7.5\n", 4, "1 to 8 bits per byte"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 0\n", 4, "must be 1..8"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 9\n", 4, "must be 1..8"},
+	{"[source a]\ntype=ekey\naddress=/x\nh = 7.5\n", 4, "must be 1..8"},
 	{"[source a]\ntype=egd\naddress=unix:/x, unix:y\n", 3, "an absolute path is needed"},
 	{"[source a]\ntype=egd\naddress=unix:/x,\n", 3, "/dev/... of a tty, or unix:/PATH"},
 	{"[source a]\ntype=egd\naddress=usb\n", 1, "no EGD server is on USB"},
@@ -360,17 +360,19 @@ static const struct {
 	{"[source a]\ntype=egd\naddress=unix:/x\nexpect=1\n", 1, "expect is for type = ekey"},
 	{"[source a]\ntype=egd\naddress=unix:/x\npolicy=failover\n", 1,
 	 "policy needs several addresses"},
-	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\npolicy=any\n", 4, "all or failover"},
-	{"[source a]\ntype=egd\naddress=unix:/x\nclass=raw\n", 4, "direct or expanded"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ntrusted=maybe\n", 4, "yes or no"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ncredit=9\n", 4, "0 to 8 bits per byte"},
-	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=255\n", 4, "from 256B to 1MiB"},
-	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "from 256B to 1MiB"},
-	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=1MB\n", 4, "unknown unit"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4, "use ms, s, min or h"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=2h\n", 4, "a time from 1s to 1h"},
-	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "a time from 1s to 1h"},
-	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "are for type = egd"},
+	{"[source a]\ntype=egd\naddress=unix:/x,unix:/y\npolicy=any\n", 4,
+	 "must be all or failover"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nclass=raw\n", 4, "must be direct or expanded"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntrusted=maybe\n", 4, "must be yes or no"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ncredit=9\n", 4, "must be 0..8"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=255\n", 4, "must be 256B..1MiB"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=2MiB\n", 4, "must be 256B..1MiB"},
+	{"[source a]\ntype=egd\naddress=unix:/x\nread-ahead=1MB\n", 4, "unknown unit 'MB'"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=30\n", 4,
+	 "expected a unit: ms, s, min or h"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=2h\n", 4, "must be 1s..1h"},
+	{"[source a]\ntype=egd\naddress=unix:/x\ntimeout=500ms\n", 4, "must be 1s..1h"},
+	{"[source a]\ntype=ekey\naddress=unix:/x\ntrusted=no\n", 1, "trusted is for type = egd"},
 	{"[source a]\ntype=ekey\naddress=unix:/x,unix:/y\n", 1, "has one address"},
 	{"[source a]\ntype=ekey\naddress=tcp:h:1\n", 1, "an Entropy Key is at usb"},
 	{"[source a]\ntype=ekey\naddress=vsock:3:1\n", 1, "an Entropy Key is at usb"},
@@ -392,10 +394,10 @@ static const struct {
 	{"[source a]\ntype=ekey\naddress=/x\n[source b]\ntype=ekey\naddress=/x\n", 4,
 	 "[source a] already has /x"},
 	{"[device a]\nclass = direct\n", 1, "[device] lacks 'path'"},
-	{"[device a]\npath = random\n", 2, "an absolute path is needed"},
-	{"[device a]\npath = /x\nclass = expanded\n", 3, "the only class is direct"},
-	{"[device a]\npath = /x\nvia = usb\n", 3, "auto, cuse or fuse is needed"},
-	{"[device a]\npath = /x\nmode = 0666\n", 3, "an octal mode within 0444 is needed"},
+	{"[device a]\npath = random\n", 2, "expected an absolute path"},
+	{"[device a]\npath = /x\nclass = expanded\n", 3, "must be direct"},
+	{"[device a]\npath = /x\nvia = usb\n", 3, "must be auto, cuse or fuse"},
+	{"[device a]\npath = /x\nmode = 0666\n", 3, "must be an octal mode within 0444"},
 	{"[device a]\npath=/x\n[device b]\npath=/x\n", 3, "[device a] already has /x"},
 	{"[device a]\npath=/x\n[source b]\ntype=ekey\naddress=/x\n", 1,
 	 "[device a]: its path /x is also the address of a source"},
@@ -403,8 +405,7 @@ static const struct {
 	 "its path /x is also the address of a source"},
 	{"[daemon]\nkeyring=/x\n[device a]\npath=/x\n", 3, "is also the keyring"},
 	{"[daemon]\ncontrol=/x\n[device a]\npath=/x\n", 3, "is also the control socket"},
-	{"[agent]\naddress = tcp:0.0.0.0:7777\n", 1,
-	 "[agent]: others than this machine can reach it"},
+	{"[agent]\naddress = tcp:0.0.0.0:7777\n", 1, "[agent]: other machines can reach it"},
 	{"[agent]\naddress = tcp:0.0.0.0:7777\nallow = 10.0.0.1/8\n", 3, "allow = 10.0.0.1/8: "},
 	{"[agent]\n", 1, "[agent] lacks 'address'"},
 	{"[listen a]\nclass = direct\n", 1, "[listen] lacks 'address'"},
@@ -431,34 +432,34 @@ static const struct {
 	{LISTEN("unix:/x") "proxy-from = 127.0.0.1\n", 1, "unix: has proxy-from = USER"},
 	{LISTEN("unix:/x") "proxy-from = no-such-user-here\n", 4, "nor a user of this machine"},
 	{LISTEN("tcp:127.0.0.1:80") "proxy-from = 10.0.0.0/33\n", 4, "proxy-from = 10.0.0.0/33: "},
-	{LISTEN("unix:/x") "mode = 0777\n", 4, "an octal mode within 0666"},
+	{LISTEN("unix:/x") "mode = 0777\n", 4, "must be an octal mode within 0666"},
 	{LISTEN("tcp:[::]:80") "allow = 10.0.0.1/8\n", 4, "allow = 10.0.0.1/8: "},
-	{LISTEN("unix:/x") "psk = p\n", 4, "an absolute path is needed"},
-	{LISTEN("unix:/x") "rate = 0\n", 4, "bytes per second are needed"},
-	{LISTEN("unix:/x") "rate = 1KiB/s\n", 4, "the unit is written without /s"},
-	{LISTEN("unix:/x") "rate = 1KB/s\n", 4, "unknown unit: use B, KiB, MiB or GiB"},
+	{LISTEN("unix:/x") "psk = p\n", 4, "expected an absolute path"},
+	{LISTEN("unix:/x") "rate = 0\n", 4, "must be 1B..1024GiB"},
+	{LISTEN("unix:/x") "rate = 1KiB/s\n", 4, "unknown unit 'KiB/s': use B, KiB"},
+	{LISTEN("unix:/x") "rate = 1KB/s\n", 4, "unknown unit 'KB/s': use B, KiB, MiB or GiB"},
 	{LISTEN("unix:/x") "rate = 1KiB\nburst = 1K\n", 5, "unknown unit"},
-	{LISTEN("unix:/x") "rate = 1\nburst = 254\n", 5, "at least 255 bytes"},
-	{LISTEN("unix:/x") "burst = 255\n", 1, "burst goes with rate"},
-	{LISTEN("unix:/x") "weight = 101\n", 4, "it must be 1 to 100"},
-	{LISTEN("unix:/x") "weight = 0\n", 4, "it must be 1 to 100"},
-	{LISTEN("unix:/x") "max-clients = 0\n", 4, "1 to 65536"},
-	{LISTEN("unix:/x") "greet = 256\n", 4, "greet must be 0..255 bytes"},
-	{LISTEN("unix:/x") "idle = 0s\n", 4, "a time is needed"},
-	{LISTEN("unix:/x") "idle = 1d\n", 4, "use ms, s, min or h"},
-	{LISTEN("unix:/x") "max-clients = 65537\n", 4, "1 to 65536"},
-	{LISTEN("unix:/x") "idle = 8761h\n", 4, "a time is needed"},
-	{LISTEN("unix:/x") "mode = 0668\n", 4, "an octal mode within 0666"},
-	{"[kernel]\ninterval = 60\n", 2, "use ms, s, min or h"},
-	{"[kernel]\ninterval = 999ms\n", 2, "a time from 1s to 24h is needed"},
-	{"[kernel]\ninterval = 25h\n", 2, "a time from 1s to 24h is needed"},
-	{"[kernel]\nbytes = 15\n", 2, "16 to 256 bytes"},
-	{"[kernel]\nbytes = 257\n", 2, "16 to 256 bytes"},
-	{"[kernel]\ncredit = maybe\n", 2, "expected yes or no"},
+	{LISTEN("unix:/x") "rate = 1\nburst = 254\n", 5, "must be 255B..1024GiB"},
+	{LISTEN("unix:/x") "burst = 255\n", 1, "burst needs rate"},
+	{LISTEN("unix:/x") "weight = 101\n", 4, "must be 1..100"},
+	{LISTEN("unix:/x") "weight = 0\n", 4, "must be 1..100"},
+	{LISTEN("unix:/x") "max-clients = 0\n", 4, "must be 1..65536"},
+	{LISTEN("unix:/x") "greet = 256\n", 4, "must be 0..255B"},
+	{LISTEN("unix:/x") "idle = 0s\n", 4, "must be 1ms..8760h"},
+	{LISTEN("unix:/x") "idle = 1d\n", 4, "unknown unit 'd': use ms, s, min or h"},
+	{LISTEN("unix:/x") "max-clients = 65537\n", 4, "must be 1..65536"},
+	{LISTEN("unix:/x") "idle = 8761h\n", 4, "must be 1ms..8760h"},
+	{LISTEN("unix:/x") "mode = 0668\n", 4, "must be an octal mode within 0666"},
+	{"[kernel]\ninterval = 60\n", 2, "expected a unit: ms, s, min or h"},
+	{"[kernel]\ninterval = 999ms\n", 2, "must be 1s..24h"},
+	{"[kernel]\ninterval = 25h\n", 2, "must be 1s..24h"},
+	{"[kernel]\nbytes = 15\n", 2, "must be 16B..256B"},
+	{"[kernel]\nbytes = 257\n", 2, "must be 16B..256B"},
+	{"[kernel]\ncredit = maybe\n", 2, "must be yes or no"},
 	{LISTEN("unix:/x") "[listen b]\nclass = direct\naddress = unix:/x\n", 4,
 	 "[listen a] already has unix:/x"},
 	{LISTEN("unix:/x") "[device a]\npath=/x\n", 4, "is also of a [listen] section"},
-	{"[device a]\npath = /x\ty\n", 2, "a tab is not possible"},
+	{"[device a]\npath = /x\ty\n", 2, "cannot contain a tab"},
 	{"[pool]\nsize = 8KiB\x01\n", 2, "control character 0x01"},
 	{"[pool]\n\xef\xbb\xbf[kernel]\n", 2, "a byte-order mark can begin the file"},
 	{"[pool]\n \xef\xbb\xbfsize = 8KiB\n", 2, "a byte-order mark can begin the file"},
@@ -572,7 +573,7 @@ sections_up_to_their_limit_are_taken_and_no_more(void **state)
 	assert_false(config_parse(text, len, &c, &errors));
 	assert_int_equal(errors.count, 1);
 	assert_int_equal(errors.at[0].line, 3 * CONFIG_SOURCES_MAX + 1);
-	assert_string_equal(errors.at[0].text, "too many [source] sections");
+	assert_string_equal(errors.at[0].text, "at most 16 [source] sections");
 }
 
 static void
@@ -589,7 +590,7 @@ longest_line_is_whole_and_one_more_byte_an_error(void **state)
 	len = sprintf(text, "[daemon]\nkeyring = /%0*d\n", CONFIG_LINE_MAX - 10, 0);
 	assert_false(config_parse(text, (size_t)len, &c, &errors));
 	assert_int_equal(errors.at[0].line, 2);
-	assert_string_equal(errors.at[0].text, "longer than 190 bytes");
+	assert_string_equal(errors.at[0].text, "a line can have at most 190 bytes");
 }
 
 static void
@@ -608,88 +609,139 @@ truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond(void **state)
 }
 
 static void
-every_key_has_a_help_and_a_place_of_its_own(void **state)
+each_number_fits_into_its_field(void **state)
 {
 	(void)state;
 	for (const struct config_key *key = config_keys; key->section != NULL; key++) {
-		assert_true(strlen(key->help) > 10);
+		uint64_t most = key->size < 8 ? (UINT64_C(1) << 8 * key->size) - 1 : UINT64_MAX;
+
+		if (key->type == CONFIG_TEXT)
+			continue;
+		assert_true(key->size == 0 || key->size == 1 || key->size == 4 || key->size == 8);
+		assert_true(key->min <= key->max && key->max <= most && key->preset <= most);
+	}
+}
+
+static void
+a_key_is_in_the_table_once(void **state)
+{
+	(void)state;
+	for (const struct config_key *key = config_keys; key->section != NULL; key++)
 		assert_ptr_equal(config_key_find(key->section, key->name), key);
+}
+
+/* Reads the manual page; returns its text with a NUL, to be freed. */
+static char *
+read_page(void)
+{
+	FILE *file = fopen("doc/man/ekey-random.conf.5", "r");
+	char *text = calloc(1, PAGE_MAX);
+
+	assert_non_null(file);
+	assert_non_null(text);
+	assert_in_range(fread(text, 1, PAGE_MAX - 1, file), 1, PAGE_MAX - 2);
+	fclose(file);
+	return text;
+}
+
+/* Copies what a page says of a key: from its name to the next one. */
+static void
+paragraph_of(const char *page, const struct config_key *key, char ret[static PAGE_MAX])
+{
+	char head[64], *end;
+	const char *at;
+
+	ret[0] = '\0';
+	snprintf(head, sizeof(head), "\n.SS [%s", key->section);
+	at = strstr(page, head);
+	if (at == NULL)
+		return;
+	strcpy(ret, at + 1);
+	end = strstr(ret, "\n.S");
+	if (end != NULL)
+		*end = '\0';
+	snprintf(head, sizeof(head), "\n.TP\n.B %s\n", key->name);
+	at = strstr(ret, head);
+	if (at == NULL) {
+		ret[0] = '\0';
+		return;
+	}
+	memmove(ret, at + 4, strlen(at + 4) + 1);
+	end = strstr(ret, "\n.TP\n");
+	if (end != NULL)
+		*end = '\0';
+}
+
+/* Writes a range as the page has it: "1 to 100". */
+static void
+range_in_words(const struct config_key *key, char ret[static CONFIG_RANGE_MAX])
+{
+	char range[CONFIG_RANGE_MAX], *dots;
+
+	config_key_range(key, range);
+	dots = strstr(range, "..");
+	if (key->type == CONFIG_MODE)
+		snprintf(ret, CONFIG_RANGE_MAX, "within %04o", (unsigned)key->max);
+	else if (dots != NULL)
+		snprintf(ret, CONFIG_RANGE_MAX, "%.*s to %s", (int)(dots - range), range, dots + 2);
+	else
+		ret[0] = '\0';
+}
+
+static void
+the_manual_page_has_each_key_with_its_range_and_default(void **state)
+{
+	char *page = read_page(), *paragraph = calloc(1, PAGE_MAX);
+	char range[CONFIG_RANGE_MAX], preset[CONFIG_RANGE_MAX + 16] = "Default ";
+
+	(void)state;
+	for (const struct config_key *key = config_keys; key->section != NULL; key++) {
+		paragraph_of(page, key, paragraph);
+		if (paragraph[0] == '\0')
+			fail_msg("[%s] %s is not in the page", key->section, key->name);
+		range_in_words(key, range);
+		config_key_preset(key, preset + strlen("Default "));
+		if (strstr(paragraph, range) == NULL)
+			fail_msg("[%s] %s: not '%s'", key->section, key->name, range);
+		if (preset[strlen("Default ")] != '\0' && strstr(paragraph, preset) == NULL)
+			fail_msg("[%s] %s: not '%s'", key->section, key->name, preset);
+		for (const struct num_word *at = key->words; key->type == CONFIG_WORD && at->name;
+		     at++)
+			if (strstr(paragraph, at->name) == NULL)
+				fail_msg("[%s] %s: not '%s'", key->section, key->name, at->name);
+		if (key->required != NULL && strstr(paragraph, "Required.") == NULL)
+			fail_msg("[%s] %s: not 'Required.'", key->section, key->name);
+	}
+	free(paragraph);
+	free(page);
+}
+
+/* One changed byte of any key makes another section of it. */
+static void
+sections_differ_by_any_key(void **state)
+{
+	static const struct config none;
+
+	(void)state;
+	for (const struct config_key *key = config_keys; key->section != NULL; key++) {
+		struct config other = none;
+
+		assert_true(config_equal(key->section, &none, &other));
+		if (key->size == 0)
+			continue;
+		((char *)&other)[key->offset] ^= 1;
+		assert_false(config_equal(key->section, &none, &other));
 	}
 }
 
 static void
-sources_and_devices_differ_by_any_key(void **state)
+sections_differ_by_their_name(void **state)
 {
-	const struct source_config s = {.name = "a", .address = "/x", .h = 7};
-	const struct device_config d = {.name = "a", .path = "/x", .mode = 0444};
-	struct source_config s2 = s;
-	struct device_config d2 = d;
+	static const struct device_config a = {.name = "a"}, b = {.name = "b"};
 
 	(void)state;
-	assert_true(config_source_equal(&s, &s2));
-	s2.h = 6;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.expect = 1;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.type = SOURCE_EGD;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.credit = 1;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.tls.psk[0] = '/';
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.expanded = true;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.trust = SOURCE_TRUST_YES;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.policy = SOURCE_POLICY_FAILOVER;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.read_ahead = 256;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.timeout_ms = 1000;
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.tls.psk[0] = '/';
-	assert_false(config_source_equal(&s, &s2));
-	s2 = s;
-	s2.address[1] = 'y';
-	assert_false(config_source_equal(&s, &s2));
-	assert_true(config_device_equal(&d, &d2));
-	d2.mode = 0400;
-	assert_false(config_device_equal(&d, &d2));
-	d2 = d;
-	d2.via = DEVICE_VIA_CUSE;
-	assert_false(config_device_equal(&d, &d2));
-}
-
-/* One changed byte of any field makes another listener of it. */
-static void
-listeners_differ_by_any_key(void **state)
-{
-	const size_t fields[] = {
-#define FIELD(name) offsetof(struct egd_listen_config, name)
-		FIELD(name),   FIELD(address),     FIELD(allow),   FIELD(proxy_from),
-		FIELD(mode),   FIELD(owner),       FIELD(psk),     FIELD(cert),
-		FIELD(key),    FIELD(ca),          FIELD(rate),    FIELD(burst),
-		FIELD(weight), FIELD(max_clients), FIELD(idle_ms), FIELD(greet)};
-	const struct egd_listen_config a = {.name = "a"};
-
-	(void)state;
-	assert_true(config_listen_equal(&a, &a));
-	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
-		struct egd_listen_config b = a;
-
-		((char *)&b)[fields[i]] ^= 1;
-		assert_false(config_listen_equal(&a, &b));
-	}
+	assert_true(config_equal("device", &a, &a));
+	assert_false(config_equal("device", &a, &b));
 }
 
 int
@@ -711,9 +763,11 @@ main(void)
 		cmocka_unit_test(sections_up_to_their_limit_are_taken_and_no_more),
 		cmocka_unit_test(longest_line_is_whole_and_one_more_byte_an_error),
 		cmocka_unit_test(truncated_anywhere_it_is_good_or_an_error_but_never_read_beyond),
-		cmocka_unit_test(every_key_has_a_help_and_a_place_of_its_own),
-		cmocka_unit_test(sources_and_devices_differ_by_any_key),
-		cmocka_unit_test(listeners_differ_by_any_key),
+		cmocka_unit_test(a_key_is_in_the_table_once),
+		cmocka_unit_test(each_number_fits_into_its_field),
+		cmocka_unit_test(the_manual_page_has_each_key_with_its_range_and_default),
+		cmocka_unit_test(sections_differ_by_any_key),
+		cmocka_unit_test(sections_differ_by_their_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
