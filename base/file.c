@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -70,6 +71,14 @@ file_line(int folder, const char *name, char *ret, size_t size)
 		n = 0;
 	ret[n] = '\0';
 	return n > 0;
+}
+
+void
+file_directory(const char *path, char *ret, size_t size)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	snprintf(ret, size, "%.*s", len > 0 ? (int)len : 1, path);
 }
 
 const char *

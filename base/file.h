@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading a small file whole: configuration and keyring, or an attribute in sysfs. */
+/* Small files, read whole: configuration, keyring, an attribute in sysfs. Paths. */
 #ifndef BASE_FILE_H
 #define BASE_FILE_H
 
@@ -24,6 +24,12 @@ const char *file_error_text(int error);
  * there is none, or one of `size` bytes and more.
  */
 bool file_line(int folder, const char *name, char *ret, size_t size);
+
+/*
+ * Copies the directory that an absolute path lies in: without a slash at its end, or "/". Cut at
+ * `size`.
+ */
+void file_directory(const char *path, char *ret, size_t size);
 
 /* Wipes and frees. */
 void file_finish(struct file_text *file);

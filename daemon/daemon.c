@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
@@ -80,15 +81,6 @@ on_status(void *arg, const struct ctl_request *request)
 	return NULL;
 }
 
-/* The directory that a path is in, without the last slash but for "/". */
-static void
-directory_of(const char *path, char *ret, size_t size)
-{
-	size_t len = (size_t)(strrchr(path, '/') - path);
-
-	snprintf(ret, size, "%.*s", len > 0 ? (int)len : 1, path);
-}
-
 /* /run is empty after a boot, and who starts us by hand has made no directory there. */
 static void
 make_control_dir(const struct daemon *d)
@@ -96,7 +88,7 @@ make_control_dir(const struct daemon *d)
 	char dir[CONFIG_SOCKET_MAX];
 	int result;
 
-	directory_of(d->config.control, dir, sizeof(dir));
+	file_directory(d->config.control, dir, sizeof(dir));
 	if (mkdir(dir, 0755) != 0)
 		return;
 	log_info("made %s", dir);
@@ -177,7 +169,7 @@ become_user(struct daemon *d)
 	log_info("now user %s; devices added or changed later need a restart", d->user);
 	note_if_lost(d->config_path, R_OK, "a reload will change nothing");
 	note_if_lost(d->config.keyring, R_OK, "a reload will change nothing");
-	directory_of(d->config.control, dir, sizeof(dir));
+	file_directory(d->config.control, dir, sizeof(dir));
 	note_if_lost(dir, W_OK, "a stop will leave the control socket");
 	return true;
 }
@@ -534,8 +526,8 @@ check_control(const char *control)
 	char dir[CONFIG_SOCKET_MAX], above[CONFIG_SOCKET_MAX];
 	int result;
 
-	directory_of(control, dir, sizeof(dir));
-	directory_of(dir, above, sizeof(above));
+	file_directory(control, dir, sizeof(dir));
+	file_directory(dir, above, sizeof(above));
 	result = look_for_directory(dir);
 	if (result == -ENOENT)
 		result = look_for_directory(above);
@@ -554,8 +546,8 @@ check_listen(const struct config *config, const struct egd_listen_config *listen
 	int result = 0;
 
 	if (path != NULL) {
-		directory_of(path, dir, sizeof(dir));
-		directory_of(config->control, control, sizeof(control));
+		file_directory(path, dir, sizeof(dir));
+		file_directory(config->control, control, sizeof(control));
 		result = strcmp(dir, control) == 0 ? 0 : look_for_directory(dir);
 	}
 	if (result < 0)

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "tls/confine.h"
 #include "tls/service.h"
 
@@ -17,12 +18,8 @@ static void
 directory_of(const char *path, char ret[static TLS_PATH_MAX])
 {
 	char real[PATH_MAX];
-	size_t len;
 
-	if (realpath(path, real) != NULL)
-		path = real;
-	len = (size_t)(strrchr(path, '/') - path);
-	snprintf(ret, TLS_PATH_MAX, "%.*s", len > 0 ? (int)len : 1, path);
+	file_directory(realpath(path, real) != NULL ? real : path, ret, TLS_PATH_MAX);
 }
 
 /* False: it is not one of them, and there is no adding to them any more. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/address.h"
+#include "base/file.h"
 #include "base/network.h"
 #include "daemon/privileges.h"
 #include "egd/listener.h"
@@ -124,13 +125,6 @@ has_low_port(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 
 /* ---- Unix sockets ---- */
 
-/* The directory of a path, which is absolute. */
-static void
-directory_of(const char *path, char ret[static UNIT_VALUE_MAX])
-{
-	snprintf(ret, UNIT_VALUE_MAX, "%.*s", (int)(strrchr(path, '/') - path), path);
-}
-
 /* The directory that sockets are made in. */
 static bool
 has_directory(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
@@ -141,7 +135,7 @@ has_directory(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 		path = part->config->control;
 	if (path == NULL)
 		return false;
-	directory_of(path, ret);
+	file_directory(path, ret, UNIT_VALUE_MAX);
 	return strcmp(ret, RUNTIME_DIRECTORY) != 0;
 }
 

@@ -63,6 +63,7 @@ NEEDS = [
      "RuntimeDirectory=ekey-random/containers|RuntimeDirectoryPreserve=yes"),
     (listen("unix:/srv/egd/socket"), "ReadWritePaths=-/srv/egd"),
     ("[daemon]\ncontrol = /srv/control\n", "ReadWritePaths=-/srv"),
+    (listen("unix:/socket"), "ReadWritePaths=-/"),
     (listen("xen:/run/xen"), "After=xen.service xencommons.service xenconsoled.service|"
      "ExecStartPre=+chgrp ekey-random /run/xen|ExecStartPre=+chmod g+rx /run/xen|" + CAPABLE.format("CAP_DAC_OVERRIDE")),
 ]

@@ -16,6 +16,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/secret.h"
 
@@ -292,6 +293,22 @@ every_differing_bit_makes_secrets_unequal(void **unused)
 	}
 }
 
+static void
+a_path_in_the_root_lies_in_the_root(void **unused)
+{
+	static const char *const paths[][2] = {{"/run/ekey-random/control", "/run/ekey-random"},
+					       {"/run/x", "/run"},
+					       {"/x", "/"},
+					       {"/", "/"}};
+	char directory[32];
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		file_directory(paths[i][0], directory, sizeof(directory));
+		assert_string_equal(directory, paths[i][1]);
+	}
+}
+
 int
 main(void)
 {
@@ -302,6 +319,7 @@ main(void)
 		cmocka_unit_test(numbers_are_whole_and_within_bounds),
 		cmocka_unit_test(sizes_have_binary_units),
 		cmocka_unit_test(durations_need_their_unit),
+		cmocka_unit_test(a_path_in_the_root_lies_in_the_root),
 		cmocka_unit_test(secret_memory_is_zeroed_and_writable_to_its_end),
 		cmocka_unit_test(a_wipe_leaves_zeros_and_touches_nothing_else),
 		cmocka_unit_test(a_child_does_not_inherit_secrets),
