@@ -25,7 +25,7 @@ priv_src    := capability cloned connect_helper device fusermount helper lock mo
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear backoff dial egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
+backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
                rekeying report source source_address source_log source_tls sources transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transports to other machines: opened in the background, then as a Unix socket is. TLS is spoken
- * by ekey-tls (priv/tls_channel.h): what is read and sent here is the plaintext, and the name that
- * a server's certificate must have is that of the address.
+ * Transports to other machines, opened in the background: the name is looked up, its addresses are
+ * tried one after the other, and the connection is then carried as a Unix socket is. TLS is spoken
+ * by ekey-tls (priv/tls_channel.h): bytes here are plaintext, and the name that a server's
+ * certificate must have is that of the address.
  */
 #ifndef BACKEND_NET_TRANSPORT_H
 #define BACKEND_NET_TRANSPORT_H
