@@ -4,13 +4,33 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789"
 #define DIGITS "0123456789"
-#define BLANKS " \t\r"
+#define NAME_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" DIGITS
+#define BLANKS " \t\r\n"
+#define TOKEN_MAX (2 * EKEYD_ARG_MAX) /* "NAME=VALUE" */
+
+struct token {
+	enum { END, WORD, STRING, SYMBOL } kind;
+	bool first; /* a newline stands before it */
+	bool plain; /* `text` is its value: nothing is expanded, too long or a control character */
+	const char *at;        /* in the text that is read */
+	unsigned number, last; /* its lines */
+	size_t len;
+	char text[TOKEN_MAX];
+};
+
+struct language {
+	const char *const *openers, *const *closers; /* words that begin and end a block */
+	/* Skips a blank or a comment; false where there is none. Sets *first at a newline. */
+	bool (*skip_gap)(struct ekeyd_reader *r, bool *first);
+	/* Takes at least one character. */
+	void (*take_token)(struct ekeyd_reader *r, struct token *t);
+	bool (*take_statement)(struct ekeyd_reader *r, struct ekeyd_line *ret);
+};
 
 /* ---- characters ---- */
 
-/* NUL behind the end of the text. */
+/* Returns NUL behind the end of the text. */
 static char
 peek(const struct ekeyd_reader *r, size_t ahead)
 {
@@ -23,51 +43,19 @@ is_one_of(char c, const char *set)
 	return c != '\0' && strchr(set, c) != NULL;
 }
 
+static bool
+is_word_in(const char *word, const char *const words[])
+{
+	while (*words != NULL && strcmp(word, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
 static void
 advance(struct ekeyd_reader *r, size_t n)
 {
 	for (; n > 0 && r->at < r->end; n--)
 		r->number += *r->at++ == '\n';
-}
-
-static bool
-take_char(struct ekeyd_reader *r, char c)
-{
-	if (r->at == r->end || *r->at != c)
-		return false;
-	advance(r, 1);
-	return true;
-}
-
-static bool
-add_char(char c, size_t *len, char ret[static EKEYD_ARG_MAX])
-{
-	if (*len + 1 == EKEYD_ARG_MAX || (unsigned char)c < ' ' || c == 0x7f)
-		return false;
-	ret[(*len)++] = c;
-	ret[*len] = '\0';
-	return true;
-}
-
-/* Takes the characters of `set`, at least one. */
-static bool
-take_word(struct ekeyd_reader *r, const char *set, char ret[static EKEYD_ARG_MAX])
-{
-	size_t len = 0;
-
-	for (; is_one_of(peek(r, 0), set); advance(r, 1))
-		if (!add_char(*r->at, &len, ret))
-			return false;
-	return len > 0;
-}
-
-static bool
-is_word_in(const char *word, const char *const words[])
-{
-	for (; *words != NULL; words++)
-		if (strcmp(word, *words) == 0)
-			return true;
-	return false;
 }
 
 static void
@@ -77,24 +65,70 @@ skip_to_line_end(struct ekeyd_reader *r)
 		advance(r, 1);
 }
 
-/* Passes a quoted text, to its end or the end of all. */
+/* Takes one character into the token. */
 static void
-skip_quoted(struct ekeyd_reader *r, bool escapes)
+take_char(struct ekeyd_reader *r, struct token *t)
 {
-	char quote = *r->at;
+	char c = peek(r, 0);
 
-	for (advance(r, 1); r->at < r->end && *r->at != quote; advance(r, 1))
-		if (escapes && *r->at == '\\')
-			advance(r, 1);
+	if (t->len + 1 == sizeof(t->text) || (unsigned char)c < ' ' || c == 0x7f)
+		t->plain = false;
+	else
+		t->text[t->len++] = c;
 	advance(r, 1);
 }
 
-/* ---- statements that are not understood ---- */
+/*
+ * Takes what stands between two quotes. A character of `live` makes the text another one than is
+ * written; a backslash before one of `escaped` is dropped.
+ */
+static void
+take_quoted(struct ekeyd_reader *r, struct token *t, const char *live, const char *escaped)
+{
+	char quote = *r->at;
 
-/* How deep a place is in blocks and in brackets. */
-struct nesting {
-	unsigned blocks, brackets;
-};
+	for (advance(r, 1); r->at < r->end && *r->at != quote; take_char(r, t)) {
+		t->plain = t->plain && !is_one_of(*r->at, live);
+		if (*r->at == '\\' && is_one_of(peek(r, 1), escaped))
+			advance(r, 1);
+	}
+	t->plain = t->plain && r->at < r->end;
+	advance(r, 1);
+}
+
+/* ---- tokens and statements of both languages ---- */
+
+static struct token
+next_token(struct ekeyd_reader *r, const struct language *language)
+{
+	struct token t = {.kind = END, .plain = true};
+
+	while (language->skip_gap(r, &t.first))
+		;
+	t.at = r->at;
+	t.number = t.last = r->number;
+	if (r->at == r->end)
+		return t;
+	language->take_token(r, &t);
+	t.last = r->number - (r->at[-1] == '\n');
+	return t;
+}
+
+static bool
+is_symbol(const struct token *t, char c)
+{
+	return t->kind == SYMBOL && t->text[0] == c;
+}
+
+static bool
+copy_value(const char *text, char ret[static EKEYD_ARG_MAX])
+{
+	size_t len = strlen(text);
+
+	if (len < EKEYD_ARG_MAX)
+		memcpy(ret, text, len + 1);
+	return len < EKEYD_ARG_MAX;
+}
 
 static void
 nest(unsigned *depth, bool opens, bool closes)
@@ -105,47 +139,65 @@ nest(unsigned *depth, bool opens, bool closes)
 		--*depth;
 }
 
-/* Passes one character that is in no word, or one word. */
+/* Skips a statement that is not understood, to the end of the line in which its last block ends. */
 static void
-skip_token(struct ekeyd_reader *r, struct nesting *in, const char *const openers[],
-	   const char *const closers[])
+skip_statement(struct ekeyd_reader *r, const struct language *language, struct ekeyd_line *ret)
 {
-	char word[EKEYD_ARG_MAX];
+	unsigned blocks = 0, brackets = 0;
 
-	if (!is_one_of(*r->at, LETTERS)) {
-		nest(&in->brackets, is_one_of(*r->at, "({["), is_one_of(*r->at, ")}]"));
-		advance(r, 1);
-	} else if (take_word(r, LETTERS, word)) {
-		nest(&in->blocks, is_word_in(word, openers), is_word_in(word, closers));
+	for (;;) {
+		struct ekeyd_reader before = *r;
+		struct token t = next_token(r, language);
+
+		if (t.kind == END || (t.first && blocks == 0 && brackets == 0)) {
+			*r = before;
+			return;
+		}
+		ret->last = t.last;
+		if (t.kind == WORD)
+			nest(&blocks, is_word_in(t.text, language->openers),
+			     is_word_in(t.text, language->closers));
+		else if (t.kind == SYMBOL)
+			nest(&brackets, is_one_of(t.text[0], "({["), is_one_of(t.text[0], ")}]"));
 	}
 }
 
-/* Passes the rest of a statement: to the end of the line in which its last block ends. */
 static enum ekeyd_found
-skip_statement(struct ekeyd_reader *r, void (*skip)(struct ekeyd_reader *, struct nesting *),
-	       struct ekeyd_line *ret)
+next_statement(struct ekeyd_reader *r, const struct language *language, struct ekeyd_line *ret)
 {
-	struct nesting in = {0};
+	struct ekeyd_reader begun;
+	struct token t;
 
-	while (r->at < r->end && (*r->at != '\n' || in.blocks > 0 || in.brackets > 0))
-		skip(r, &in);
-	ret->last = r->number - (r->at == r->end && r->at[-1] == '\n');
+	do
+		t = next_token(r, language);
+	while (is_symbol(&t, ';'));
+	*ret = (struct ekeyd_line){.number = t.number, .last = t.last};
+	if (t.kind == END)
+		return EKEYD_END;
+	begun = (struct ekeyd_reader){.at = t.at, .end = r->end, .number = t.number};
+	*r = begun;
+	if (language->take_statement(r, ret))
+		return EKEYD_LINE;
+	*r = begun;
+	skip_statement(r, language, ret);
 	return EKEYD_STRANGE;
 }
 
 /* ---- Lua ---- */
 
-/* The length of "[[", "[=[" ... that stands `ahead`; 0: none does. */
+static const struct language lua;
+
+/* Returns the length of "[[", "[=[" ...; 0: none stands here. */
 static size_t
-long_bracket(const struct ekeyd_reader *r, size_t ahead)
+long_bracket(const struct ekeyd_reader *r)
 {
 	size_t len = 1;
 
-	if (peek(r, ahead) != '[')
+	if (peek(r, 0) != '[')
 		return 0;
-	while (peek(r, ahead + len) == '=')
+	while (peek(r, len) == '=')
 		len++;
-	return peek(r, ahead + len) == '[' ? len + 1 : 0;
+	return peek(r, len) == '[' ? len + 1 : 0;
 }
 
 /* Whether "]]", "]=]" ... of this length stands here. */
@@ -158,303 +210,232 @@ at_long_end(const struct ekeyd_reader *r, size_t len)
 	return true;
 }
 
-/* Passes "[[...]]"; false at the end of all. */
+/* Takes "[[...]]"; false when it does not end. */
 static bool
-skip_long(struct ekeyd_reader *r)
+take_long(struct ekeyd_reader *r, struct token *t)
 {
-	size_t len = long_bracket(r, 0);
+	size_t len = long_bracket(r);
 
-	for (advance(r, len); r->at < r->end; advance(r, 1)) {
-		if (at_long_end(r, len)) {
-			advance(r, len);
-			return true;
-		}
-	}
-	return false;
+	for (advance(r, len); r->at < r->end && !at_long_end(r, len);)
+		take_char(r, t);
+	if (r->at == r->end)
+		return false;
+	advance(r, len);
+	return true;
 }
 
-/* Passes a comment, "--..." or "--[[...]]"; false where there is none, or no end of it. */
+/* A block comment without its end is no comment. */
 static bool
-skip_lua_comment(struct ekeyd_reader *r)
+skip_lua_gap(struct ekeyd_reader *r, bool *first)
 {
 	struct ekeyd_reader begun = *r;
+	struct token comment = {.plain = true};
 
+	if (is_one_of(peek(r, 0), BLANKS "\f\v")) {
+		*first = *first || *r->at == '\n';
+		advance(r, 1);
+		return true;
+	}
 	if (peek(r, 0) != '-' || peek(r, 1) != '-')
 		return false;
 	advance(r, 2);
-	if (long_bracket(r, 0) == 0)
+	if (long_bracket(r) == 0) {
 		skip_to_line_end(r);
-	else if (!skip_long(r))
-		*r = begun;
-	return r->at > begun.at;
-}
-
-static void
-skip_lua_blanks(struct ekeyd_reader *r)
-{
-	for (;;) {
-		if (is_one_of(peek(r, 0), BLANKS "\n\f\v"))
-			advance(r, 1);
-		else if (!skip_lua_comment(r))
-			return;
+		return true;
 	}
-}
-
-static void
-skip_lua_token(struct ekeyd_reader *r, struct nesting *in)
-{
-	static const char *const openers[] = {"do", "function", "if", "repeat", NULL};
-	static const char *const closers[] = {"end", "until", NULL};
-
-	if (is_one_of(*r->at, "\"'"))
-		skip_quoted(r, true);
-	else if (*r->at == '-' && peek(r, 1) == '-' && long_bracket(r, 2) == 0)
-		skip_to_line_end(r);
-	else if (long_bracket(r, 0) > 0)
-		(void)skip_long(r);
-	else
-		skip_token(r, in, openers, closers);
-}
-
-/* Takes a string between quotes of one kind or the other, without escapes. */
-static bool
-take_lua_quoted(struct ekeyd_reader *r, char ret[static EKEYD_ARG_MAX])
-{
-	char quote = *r->at;
-	size_t len = 0;
-
-	for (advance(r, 1); r->at < r->end && *r->at != quote; advance(r, 1))
-		if (*r->at == '\\' || !add_char(*r->at, &len, ret))
-			return false;
-	return take_char(r, quote);
-}
-
-static bool
-take_lua_long(struct ekeyd_reader *r, char ret[static EKEYD_ARG_MAX])
-{
-	size_t bracket = long_bracket(r, 0), len = 0;
-
-	for (advance(r, bracket); r->at < r->end; advance(r, 1)) {
-		if (at_long_end(r, bracket)) {
-			advance(r, bracket);
-			return true;
-		}
-		if (!add_char(*r->at, &len, ret))
-			return false;
-	}
+	if (take_long(r, &comment))
+		return true;
+	*r = begun;
 	return false;
 }
 
-static bool
-take_lua_string(struct ekeyd_reader *r, char ret[static EKEYD_ARG_MAX])
+static void
+take_lua_token(struct ekeyd_reader *r, struct token *t)
 {
-	ret[0] = '\0';
-	if (is_one_of(peek(r, 0), "\"'"))
-		return take_lua_quoted(r, ret);
-	return long_bracket(r, 0) > 0 && take_lua_long(r, ret);
+	const char *set = is_one_of(*r->at, DIGITS) ? NAME_CHARS "." : NAME_CHARS;
+
+	t->kind = STRING;
+	if (is_one_of(*r->at, "\"'")) {
+		take_quoted(r, t, "\\", "\"'\\");
+	} else if (long_bracket(r) > 0) {
+		t->plain = take_long(r, t) && t->plain;
+	} else {
+		t->kind = is_one_of(*r->at, set) ? WORD : SYMBOL;
+		do
+			take_char(r, t);
+		while (t->kind == WORD && is_one_of(peek(r, 0), set));
+	}
 }
 
-/* Takes a string, a number or a constant; nil is an empty string. */
+/* Adds a string, a number or a constant; nil is an empty string. */
 static bool
-take_lua_value(struct ekeyd_reader *r, char ret[static EKEYD_ARG_MAX])
+add_value(struct ekeyd_line *line, const struct token *t)
 {
 	static const char *const constants[] = {"true", "false", "nil", NULL};
+	bool nil = t->kind == WORD && strcmp(t->text, "nil") == 0;
 
-	if (take_lua_string(r, ret))
-		return true;
-	if (!take_word(r, LETTERS ".", ret))
+	if (t->kind == WORD && !is_one_of(t->text[0], DIGITS) && !is_word_in(t->text, constants))
 		return false;
-	if (strcmp(ret, "nil") == 0)
-		ret[0] = '\0';
-	return ret[0] == '\0' || is_one_of(ret[0], DIGITS) || is_word_in(ret, constants);
+	return t->plain && (t->kind == STRING || t->kind == WORD) && line->count < EKEYD_ARGS_MAX &&
+	       copy_value(nil ? "" : t->text, line->args[line->count++]);
 }
 
 /* Takes "A, B)". */
 static bool
-take_lua_args(struct ekeyd_reader *r, struct ekeyd_line *ret)
+take_args(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
-	skip_lua_blanks(r);
-	if (take_char(r, ')'))
+	struct token t = next_token(r, &lua);
+
+	if (is_symbol(&t, ')'))
 		return true;
-	while (ret->count < EKEYD_ARGS_MAX) {
-		skip_lua_blanks(r);
-		if (!take_lua_value(r, ret->args[ret->count]))
-			return false;
-		ret->count++;
-		skip_lua_blanks(r);
-		if (take_char(r, ')'))
+	while (add_value(ret, &t)) {
+		t = next_token(r, &lua);
+		if (is_symbol(&t, ')'))
 			return true;
-		if (!take_char(r, ','))
+		if (!is_symbol(&t, ','))
 			return false;
+		t = next_token(r, &lua);
 	}
 	return false;
 }
 
 /* Takes a whole call: what follows is the end, a semicolon or the name that begins another. */
 static bool
-take_lua_call(struct ekeyd_reader *r, struct ekeyd_line *ret)
+take_call(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
 	static const char *const keywords[] = {
 		"and",   "break", "do", "else",   "elseif", "end",  "for",   "function", "if", "in",
 		"local", "not",   "or", "repeat", "return", "then", "until", "while",    NULL};
+	struct token t = next_token(r, &lua);
+	struct ekeyd_reader after;
 
-	if (is_one_of(peek(r, 0), DIGITS) || !take_word(r, LETTERS, ret->name) ||
-	    is_word_in(ret->name, keywords))
+	if (t.kind != WORD || is_one_of(t.text[0], DIGITS) || is_word_in(t.text, keywords) ||
+	    !copy_value(t.text, ret->name))
 		return false;
-	skip_lua_blanks(r);
-	if (take_char(r, '(')) {
-		if (!take_lua_args(r, ret))
-			return false;
-	} else {
-		if (!take_lua_string(r, ret->args[0]))
-			return false;
-		ret->count = 1;
-	}
+	t = next_token(r, &lua);
+	if (is_symbol(&t, '(') ? !take_args(r, ret) : t.kind != STRING || !add_value(ret, &t))
+		return false;
 	ret->last = r->number;
-	skip_lua_blanks(r);
-	return take_char(r, ';') || r->at == r->end || is_one_of(*r->at, LETTERS);
+	after = *r;
+	t = next_token(r, &lua);
+	*r = after;
+	return t.kind == END || t.kind == WORD || is_symbol(&t, ';');
 }
+
+static const struct language lua = {
+	.openers = (const char *const[]){"do", "function", "if", "repeat", NULL},
+	.closers = (const char *const[]){"end", "until", NULL},
+	.skip_gap = skip_lua_gap,
+	.take_token = take_lua_token,
+	.take_statement = take_call,
+};
 
 /* ---- shell ---- */
 
-/* Blanks between words; a backslash goes on in the next line. */
-static void
-skip_shell_blanks(struct ekeyd_reader *r)
-{
-	for (;;) {
-		if (is_one_of(peek(r, 0), BLANKS))
-			advance(r, 1);
-		else if (peek(r, 0) == '\\' && peek(r, 1) == '\n')
-			advance(r, 2);
-		else
-			return;
-	}
-}
+static const struct language shell;
 
-/* Passes what may stand between two commands. */
-static void
-skip_shell_gap(struct ekeyd_reader *r)
-{
-	for (;;) {
-		skip_shell_blanks(r);
-		if (peek(r, 0) == '#')
-			skip_to_line_end(r);
-		else if (is_one_of(peek(r, 0), "\n;"))
-			advance(r, 1);
-		else
-			return;
-	}
-}
+#define SHELL_SYMBOLS ";()&|<>"
 
+/* A backslash at the end of a line continues it. */
 static bool
-at_shell_end(const struct ekeyd_reader *r)
+skip_shell_gap(struct ekeyd_reader *r, bool *first)
 {
-	return r->at == r->end || is_one_of(*r->at, "\n;#");
-}
-
-static void
-skip_shell_token(struct ekeyd_reader *r, struct nesting *in)
-{
-	static const char *const openers[] = {"case", "do", "if", NULL};
-	static const char *const closers[] = {"done", "esac", "fi", NULL};
-
-	if (is_one_of(*r->at, "\"'`"))
-		skip_quoted(r, *r->at != '\'');
-	else if (*r->at == '\\')
+	if (peek(r, 0) == '#') {
+		skip_to_line_end(r);
+		return true;
+	}
+	if (peek(r, 0) == '\\' && peek(r, 1) == '\n') {
 		advance(r, 2);
-	else if (is_one_of(*r->at, BLANKS "\n;") && peek(r, 1) == '#')
-		advance(r, 1), skip_to_line_end(r);
-	else if (*r->at == '<' && peek(r, 1) == '<')
-		advance(r,
-			(size_t)(r->end - r->at)); /* a here-document: its end is not looked for */
-	else
-		skip_token(r, in, openers, closers);
-}
-
-/* Takes what stands between quotes, if the shell would put nothing in its place. */
-static bool
-take_shell_quoted(struct ekeyd_reader *r, size_t *len, char ret[static EKEYD_ARG_MAX])
-{
-	char quote = *r->at;
-
-	for (advance(r, 1); r->at < r->end && *r->at != quote; advance(r, 1)) {
-		if (quote == '"' && is_one_of(*r->at, "$`"))
-			return false;
-		if (quote == '"' && *r->at == '\\' && is_one_of(peek(r, 1), "$`\"\\"))
-			advance(r, 1);
-		if (!add_char(*r->at, len, ret))
-			return false;
+		return true;
 	}
-	return take_char(r, quote);
-}
-
-/* Takes one word, the pieces of which may be quoted. */
-static bool
-take_shell_word(struct ekeyd_reader *r, char ret[static EKEYD_ARG_MAX])
-{
-	size_t len = 0;
-
-	ret[0] = '\0';
-	while (r->at < r->end && !is_one_of(*r->at, BLANKS "\n;")) {
-		if (is_one_of(*r->at, "\"'")) {
-			if (!take_shell_quoted(r, &len, ret))
-				return false;
-			continue;
-		}
-		if (is_one_of(*r->at, "$`()&|<>~"))
-			return false;
-		if (take_char(r, '\\') && take_char(r, '\n'))
-			continue;
-		if (r->at == r->end || !add_char(*r->at, &len, ret))
-			return false;
-		advance(r, 1);
-	}
+	if (!is_one_of(peek(r, 0), BLANKS))
+		return false;
+	*first = *first || *r->at == '\n';
+	advance(r, 1);
 	return true;
 }
 
+/* Takes one piece of a word. */
+static void
+take_piece(struct ekeyd_reader *r, struct token *t)
+{
+	if (*r->at == '\'') {
+		take_quoted(r, t, "", "");
+	} else if (is_one_of(*r->at, "\"`")) {
+		t->plain = t->plain && *r->at == '"';
+		take_quoted(r, t, "$`", "$`\"\\");
+	} else if (*r->at == '\\' && peek(r, 1) == '\n') {
+		advance(r, 2);
+	} else {
+		t->plain = t->plain && !is_one_of(*r->at, "$~");
+		if (*r->at == '\\')
+			advance(r, 1);
+		take_char(r, t);
+	}
+}
+
+/* The end of a here-document is not looked for: it is all the rest. */
+static void
+take_shell_token(struct ekeyd_reader *r, struct token *t)
+{
+	t->kind = is_one_of(*r->at, SHELL_SYMBOLS) ? SYMBOL : WORD;
+	if (t->kind == SYMBOL) {
+		take_char(r, t);
+		if (t->text[0] == '<' && peek(r, 0) == '<')
+			advance(r, (size_t)(r->end - r->at));
+	}
+	while (t->kind == WORD && r->at < r->end && !is_one_of(*r->at, BLANKS SHELL_SYMBOLS))
+		take_piece(r, t);
+}
+
+/* Returns the length of the name in "NAME=VALUE", 0 for another token. */
+static size_t
+assigned_name(const struct token *t)
+{
+	size_t len = strspn(t->text, NAME_CHARS);
+	bool assigned = t->kind == WORD && t->plain && !is_one_of(t->text[0], DIGITS) &&
+			t->text[len] == '=' && memcmp(t->at, t->text, len + 1) == 0;
+
+	return assigned ? len : 0;
+}
+
+/* Takes one assignment of a command that has only such: others are for the command alone. */
 static bool
 take_assignment(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
-	ret->count = 1;
-	return !is_one_of(peek(r, 0), DIGITS) && take_word(r, LETTERS, ret->name) &&
-	       take_char(r, '=') && take_shell_word(r, ret->args[0]);
-}
+	static const char *const exports[] = {"export", "readonly", NULL};
+	struct token t = next_token(r, &shell);
+	struct ekeyd_reader after;
+	size_t len;
 
-/* Whether up to the end of the command there are assignments only: else they are its own. */
-static bool
-are_assignments(struct ekeyd_reader r)
-{
-	struct ekeyd_line line;
-
-	for (; !at_shell_end(&r); skip_shell_blanks(&r))
-		if (!take_assignment(&r, &line))
+	if (t.kind == WORD && is_word_in(t.text, exports)) {
+		t = next_token(r, &shell);
+		if (t.first)
 			return false;
-	return true;
-}
-
-/* Passes "export" or "readonly", which change nothing for who reads the file. */
-static void
-skip_export(struct ekeyd_reader *r)
-{
-	static const char *const words[] = {"export", "readonly", NULL};
-	struct ekeyd_reader begun = *r;
-	char word[EKEYD_ARG_MAX];
-
-	if (take_word(r, LETTERS, word) && is_word_in(word, words) && is_one_of(peek(r, 0), BLANKS))
-		skip_shell_blanks(r);
-	else
-		*r = begun;
-}
-
-static bool
-take_shell_command(struct ekeyd_reader *r, struct ekeyd_line *ret)
-{
-	skip_export(r);
-	if (!are_assignments(*r) || !take_assignment(r, ret))
+	}
+	len = assigned_name(&t);
+	if (len == 0 || !copy_value(t.text + len + 1, ret->args[0]))
 		return false;
-	ret->last = r->number;
-	return true;
+	t.text[len] = '\0';
+	if (!copy_value(t.text, ret->name))
+		return false;
+	ret->count = 1;
+	ret->last = t.last;
+	after = *r;
+	do
+		t = next_token(r, &shell);
+	while (!t.first && assigned_name(&t) > 0);
+	*r = after;
+	return t.kind == END || t.first || is_symbol(&t, ';');
 }
+
+static const struct language shell = {
+	.openers = (const char *const[]){"case", "do", "if", "{", NULL},
+	.closers = (const char *const[]){"done", "esac", "fi", "}", NULL},
+	.skip_gap = skip_shell_gap,
+	.take_token = take_shell_token,
+	.take_statement = take_assignment,
+};
 
 /* ---- both ---- */
 
@@ -467,35 +448,13 @@ ekeyd_reader_init(struct ekeyd_reader *r, const char *text, size_t len)
 enum ekeyd_found
 ekeyd_next_call(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
-	struct ekeyd_reader begun;
-
 	if (r->number == 1 && peek(r, 0) == '#')
 		skip_to_line_end(r); /* as Lua does, for "#!" */
-	do
-		skip_lua_blanks(r);
-	while (take_char(r, ';'));
-	*ret = (struct ekeyd_line){.number = r->number};
-	if (r->at == r->end)
-		return EKEYD_END;
-	begun = *r;
-	if (take_lua_call(r, ret))
-		return EKEYD_LINE;
-	*r = begun;
-	return skip_statement(r, skip_lua_token, ret);
+	return next_statement(r, &lua, ret);
 }
 
 enum ekeyd_found
 ekeyd_next_assignment(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
-	struct ekeyd_reader begun;
-
-	skip_shell_gap(r);
-	*ret = (struct ekeyd_line){.number = r->number};
-	if (r->at == r->end)
-		return EKEYD_END;
-	begun = *r;
-	if (take_shell_command(r, ret))
-		return EKEYD_LINE;
-	*r = begun;
-	return skip_statement(r, skip_shell_token, ret);
+	return next_statement(r, &shell, ret);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What ekeyd and ekeyd-egd-linux were told, in our words: a configuration with a comment for each
- * line of theirs, to be read before it is used. Nothing is changed.
+ * ekeyctl import-ekeyd: prints the configuration of ekeyd and ekeyd-egd-linux as one of ours, with
+ * a comment for each of their lines. Changes no file.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -22,12 +22,13 @@
 #include "tool/tool.h"
 
 #define FILE_MAX 65536
+#define HOST_PORT_MAX (2 * EKEYD_ARG_MAX + 4)
 #define KERNEL_CREDIT_DEFAULT 4 /* of SetOutputToKernel() without a number */
 
-/* What systemd leaves as it is in a quoted value of a file of assignments. */
+/* Characters that systemd leaves alone in a quoted value of an EnvironmentFile=. */
 #define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:%_-"
 
-/* In the order in which they are read; those that are missing were not configured. */
+/* In the order in which they are read; each may be missing. */
 static char *usual[] = {(char[]){"/etc/entropykey/ekeyd.conf"},
 			(char[]){"/etc/default/ekeyd"},
 			(char[]){"/etc/default/ekeyd-egd-linux"},
@@ -35,9 +36,6 @@ static char *usual[] = {(char[]){"/etc/entropykey/ekeyd.conf"},
 			(char[]){"/etc/conf.d/ekey-egd-linux"}, /* Gentoo */
 			NULL};
 
-static const char not_known[] = "not known, and left out: what did it do?";
-
-/* What has been said, for what is said once or at the end. */
 struct import {
 	unsigned listens, keys;
 	bool usb, kernel;
@@ -45,7 +43,7 @@ struct import {
 	bool client;     /* and one of its EGD client */
 	uint64_t credit; /* of SetOutputToKernel, bits per byte */
 	char start[EKEYD_ARG_MAX], host[EKEYD_ARG_MAX], port[EKEYD_ARG_MAX];
-	char shannons[EKEYD_ARG_MAX];
+	char shannons[EKEYD_ARG_MAX], ignored[EKEYD_ARG_MAX];
 	char text[CONFIG_FILE_MAX]; /* the sections written so far */
 	size_t len;
 	size_t section_len; /* of the one behind them that is being made */
@@ -76,7 +74,7 @@ comment(const char *text)
 
 /* ---- sections ---- */
 
-/* Adds to the section that is being made; what is too much for it is missing when it is tried. */
+/* Adds to the section that is being made; text that does not fit makes it invalid. */
 static void __attribute__((format(printf, 2, 3))) add(struct import *im, const char *format, ...)
 {
 	size_t used = im->len + im->section_len;
@@ -101,7 +99,7 @@ print_section(const struct import *im, const char *before)
 	}
 }
 
-/* What this machine lacks for one of the listeners; NULL: nothing. */
+/* Returns what this machine lacks for one of the listeners, or NULL. */
 static const char *
 missing(const struct config *config)
 {
@@ -112,7 +110,7 @@ missing(const struct config *config)
 	return error;
 }
 
-/* Writes the section that was made: as a comment when the daemon would refuse it. */
+/* Writes the section that was made, as a comment when the daemon would refuse it. */
 static void
 finish_section(struct import *im)
 {
@@ -139,40 +137,21 @@ arg(const struct ekeyd_line *line, size_t i)
 
 /* ---- ekeyd.conf ---- */
 
-static void
-import_tcp_control(struct import *im, const struct ekeyd_line *line)
-{
-	(void)im, (void)line;
-	comment("no counterpart: there is no control over TCP; use ekeyctl on the machine itself");
-}
-
-static void
-import_unix_control(struct import *im, const struct ekeyd_line *line)
-{
-	(void)im, (void)line;
-	comment("the control socket is " CTL_SOCKET_PATH ", as [daemon] control = says");
-}
+/* A call of ekeyd.conf, or a variable of a shell's file. */
+struct known {
+	const char *name;
+	size_t args_min;
+	const char *comment; /* NULL: none, or by `import` */
+	/* NULL, or writes what the line becomes. */
+	void (*import)(struct import *im, const struct ekeyd_line *line);
+	size_t kept; /* 0, or where in struct import the value is kept */
+};
 
 static void
 import_keyring(struct import *im, const struct ekeyd_line *line)
 {
 	(void)im;
-	comment("copy it, since removing ekeyd deletes it:");
 	say(";       install -m 0640 -g ekey-random %s " TOOL_KEYRING_PATH, arg(line, 0));
-}
-
-static void
-import_daemonise(struct import *im, const struct ekeyd_line *line)
-{
-	(void)im, (void)line;
-	comment("no counterpart: the daemon stays in the foreground, and systemd behind it");
-}
-
-static void
-import_order(struct import *im, const struct ekeyd_line *line)
-{
-	(void)im, (void)line;
-	comment("no counterpart: it is an order to a running ekeyd, and no setting");
 }
 
 /* The credit of SetOutputToKernel() is a source's with us, and the sources may stand before it. */
@@ -192,10 +171,9 @@ import_kernel(struct import *im, const struct ekeyd_line *line)
 {
 	uint64_t credit;
 
-	comment("as many bytes as do good, when the kernel asks and by the clock;");
 	comment("`ekeyctl unit` prints what the service needs for it");
 	if (arg(line, 0)[0] != '\0' && !num_parse(arg(line, 0), SOURCE_CREDIT_MAX, &credit))
-		comment("each byte is credited with 7 bits, not as many as here");
+		comment("each byte is credited with 7 bits: expected a number from 0 to 8 here");
 	if (!im->kernel) {
 		add(im, "[kernel]\nbytes = 64\ninterval = 60s\ncredit = yes\n");
 		finish_section(im);
@@ -207,7 +185,6 @@ static void
 import_file(struct import *im, const struct ekeyd_line *line)
 {
 	(void)im;
-	comment("no counterpart: take as much as you need, when you need it:");
 	say(";       head -c 1000000 /dev/ekey-random >%s", arg(line, 0));
 }
 
@@ -220,21 +197,31 @@ listen_ip(const char *ip)
 	return strcmp(ip, "*") == 0 ? "0.0.0.0" : ip;
 }
 
+/* Writes "HOST:PORT", an IPv6 address in brackets. */
+static const char *
+host_and_port(const char *host, const char *port, char ret[static HOST_PORT_MAX])
+{
+	bool brackets = strchr(host, ':') != NULL;
+
+	snprintf(ret, HOST_PORT_MAX, "%s%s%s:%s", brackets ? "[" : "", host, brackets ? "]" : "",
+		 port);
+	return ret;
+}
+
 static void
 import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 {
 	const char *ip = listen_ip(arg(line, 1));
-	bool brackets = strchr(ip, ':') != NULL;
+	char at[HOST_PORT_MAX];
 	struct address address;
 
-	comment("`ekeyctl unit` prints what the service needs for it");
-	add(im, "[listen egd-%u]\naddress = tcp:%s%s%s:%s\nclass = direct\n", ++im->listens,
-	    brackets ? "[" : "", ip, brackets ? "]" : "", arg(line, 0));
+	add(im, "[listen egd-%u]\naddress = tcp:%s\nclass = direct\n", ++im->listens,
+	    host_and_port(ip, arg(line, 0), at));
 	finish_section(im);
 	if (!address_from_ip(ip, 0, &address) || address_is_loopback(&address))
 		return;
 	say("; allow = NETWORK");
-	comment("Better still is tls:, which nobody on the way can read.");
+	comment("tls: is better: with it the bytes cannot be read on their way");
 }
 
 /* The bits that mean something for a socket: ekeyd takes others too. */
@@ -253,16 +240,13 @@ add_mode(struct import *im, const char *text)
 static void
 import_egd_unix(struct import *im, const struct ekeyd_line *line)
 {
-	char owner[2 * EKEYD_ARG_MAX];
+	const char *user = arg(line, 2), *group = arg(line, 3);
 
-	comment("`ekeyctl unit` prints what the service needs for other directories and owners");
-	snprintf(owner, sizeof(owner), "%s%s%s", arg(line, 2), arg(line, 3)[0] != '\0' ? ":" : "",
-		 arg(line, 3));
 	add(im, "[listen egd-%u]\naddress = unix:%s\nclass = direct\n", ++im->listens,
 	    arg(line, 0));
 	add_mode(im, arg(line, 1));
-	if (owner[0] != '\0')
-		add(im, "owner = %s\n", owner);
+	if (user[0] != '\0' || group[0] != '\0')
+		add(im, "owner = %s%s%s\n", user, group[0] != '\0' ? ":" : "", group);
 	finish_section(im);
 }
 
@@ -280,10 +264,10 @@ import_usb(struct import *im, const struct ekeyd_line *line)
 {
 	(void)line;
 	if (im->usb) {
-		comment("address = usb, above, has it already: one source for a key");
+		comment("left out: address = usb, above, covers this key: one source for each key");
 		return;
 	}
-	comment("every Entropy Key that is plugged in is found by itself");
+	comment("every Entropy Key that is plugged in is found without its path");
 	write_source(im, "keys", "", "usb");
 	im->usb = true;
 }
@@ -302,113 +286,112 @@ is_on_usb(const char *path)
 	return false;
 }
 
-/* A key on USB with its serial number is a source of its own beside "usb", which leaves it alone.
- */
+/* A key on USB with its serial number is a source of its own: "usb" leaves that key out. */
 static void
 import_key(struct import *im, const struct ekeyd_line *line)
 {
 	const char *path = arg(line, 0), *serial = arg(line, 1);
 	uint8_t parsed[KEYED_SERIAL_LEN];
 	char name[sizeof("key-4294967295")];
-	bool known = keyring_serial_parse(serial, parsed);
+	bool known = keyring_serial_parse(serial, parsed), on_usb = is_on_usb(path);
 
 	if (serial[0] != '\0' && !known)
-		comment("left out: " KEYRING_SERIAL_HINT);
-	else if (known && !is_on_usb(path))
-		comment("the key says its serial number itself: it is left out");
-	if (is_on_usb(path) && !known) {
+		comment("serial number left out: " KEYRING_SERIAL_HINT);
+	else if (known && !on_usb)
+		comment("serial number left out: the key sends it");
+	if (on_usb && !known) {
 		import_usb(im, line);
 		return;
 	}
 	snprintf(name, sizeof(name), "key-%u", ++im->keys);
-	if (is_on_usb(path))
+	if (on_usb)
 		write_source(im, name, "usb:", serial);
 	else
 		write_source(im, name, strncmp(path, "/dev/", 5) == 0 ? "" : "unix:", path);
 }
 
-static const struct {
-	const char *name;
-	size_t args_min;
-	void (*import)(struct import *im, const struct ekeyd_line *line);
-} calls[] = {
-	{"TCPControlSocket", 1, import_tcp_control},
-	{"UnixControlSocket", 1, import_unix_control},
-	{"Keyring", 1, import_keyring},
-	{"Daemonise", 1, import_daemonise},
-	{"SetOutputToKernel", 0, import_kernel},
-	{"SetOutputToFile", 1, import_file},
-	{"EGDTCPSocket", 1, import_egd_tcp},
-	{"EGDUnixSocket", 1, import_egd_unix},
-	{"AddEntropyKey", 1, import_key},
-	{"AddEntropyKeys", 1, import_usb},
-	{"RemoveEntropyKey", 0, import_order},
-	{"ListEntropyKeys", 0, import_order},
-	{"StatEntropyKey", 0, import_order},
-	{"Shutdown", 0, import_order},
-	{"Bye", 0, import_order},
-	{"Print", 0, import_order},
-	{"MLPrint", 0, import_order},
-	{"KVPrint", 0, import_order},
-};
+#define COMMAND "no counterpart: a command to a running ekeyd, not a setting"
 
-static void
-import_call(struct import *im, const struct ekeyd_line *line)
-{
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-		if (strcmp(line->name, calls[i].name) != 0)
-			continue;
-		if (line->count < calls[i].args_min)
-			comment("not understood: something is missing there");
-		else
-			calls[i].import(im, line);
-		return;
-	}
-	comment(not_known);
-}
+static const struct known calls[] = {
+	{"TCPControlSocket", 1, "no counterpart: use ekeyctl on this machine, which has no TCP",
+	 NULL, 0},
+	{"UnixControlSocket", 1, "the control socket is " CTL_SOCKET_PATH ": see [daemon] control",
+	 NULL, 0},
+	{"Keyring", 1, "copy it, since removing ekeyd deletes it:", import_keyring, 0},
+	{"Daemonise", 1, "no counterpart: the daemon stays in the foreground, under systemd", NULL,
+	 0},
+	{"SetOutputToKernel", 0, "64 bytes a minute, and more when the kernel asks for them;",
+	 import_kernel, 0},
+	{"SetOutputToFile", 1,
+	 "no counterpart: read the device when bytes are needed:", import_file, 0},
+	{"EGDTCPSocket", 1, "`ekeyctl unit` prints what the service needs for it", import_egd_tcp,
+	 0},
+	{"EGDUnixSocket", 1,
+	 "`ekeyctl unit` prints what the service needs for other directories and owners",
+	 import_egd_unix, 0},
+	{"AddEntropyKey", 1, NULL, import_key, 0},
+	{"AddEntropyKeys", 1, NULL, import_usb, 0},
+	{"RemoveEntropyKey", 0, COMMAND, NULL, 0},
+	{"ListEntropyKeys", 0, COMMAND, NULL, 0},
+	{"StatEntropyKey", 0, COMMAND, NULL, 0},
+	{"Shutdown", 0, COMMAND, NULL, 0},
+	{"Bye", 0, COMMAND, NULL, 0},
+	{"Print", 0, COMMAND, NULL, 0},
+	{"MLPrint", 0, COMMAND, NULL, 0},
+	{"KVPrint", 0, COMMAND, NULL, 0},
+	{NULL, 0, NULL, NULL, 0},
+};
 
 /* ---- the shell's files ---- */
 
-static const struct {
-	const char *name; /* on Fedora with DAEMON_ before it */
-	size_t kept;      /* where in struct import; 0: nowhere */
-	const char *comment;
-} settings[] = {
-	{"START_EKEYD_EGD_LINUX", offsetof(struct import, start), "see the end"},
-	{"HOST", offsetof(struct import, host), "see the end"},
-	{"PORT", offsetof(struct import, port), "see the end"},
-	{"SHANNONS", offsetof(struct import, shannons), "see the end"},
-	{"WATERMARK", 0,
-	 "no counterpart: it is the kernel's own, and means nothing since Linux 5.18"},
-	{"BLOCKS", 0, "no counterpart: 64 bytes a minute reseed it; --bytes is for more"},
-	{"RETRYTIME", 0,
-	 "no counterpart: it tries again after 1, 2, 4... seconds, up to --interval"},
-	{"RECONNECTINTERVAL", 0,
-	 "no counterpart: it tries again after 1, 2, 4... seconds, up to --interval"},
+static void
+import_start(struct import *im, const struct ekeyd_line *line)
+{
+	(void)im;
+	say(";   a key that is plugged in starts it; systemctl %s ekey-randomd",
+	    strcmp(arg(line, 0), "YES") == 0 ? "enable" : "mask");
+}
+
+#define KEPT(name) offsetof(struct import, name)
+#define AT_END "see the end"
+#define RETRY "no counterpart: ekey-feed retries after 1, 2, 4... seconds, up to --interval"
+
+/* On Fedora with DAEMON_ before the name. */
+static const struct known settings[] = {
+	{"START_EKEYD", 1, NULL, import_start, 0},
+	{"START_EKEYD_EGD_LINUX", 1, AT_END, NULL, KEPT(start)},
+	{"HOST", 1, AT_END, NULL, KEPT(host)},
+	{"PORT", 1, AT_END, NULL, KEPT(port)},
+	{"SHANNONS", 1, AT_END, NULL, KEPT(shannons)},
+	{"WATERMARK", 1, "no counterpart: a limit of the kernel without effect since Linux 5.18",
+	 NULL, KEPT(ignored)},
+	{"BLOCKS", 1, "no counterpart: 64 bytes a minute reseed the kernel; --bytes changes that",
+	 NULL, KEPT(ignored)},
+	{"RETRYTIME", 1, RETRY, NULL, KEPT(ignored)},
+	{"RECONNECTINTERVAL", 1, RETRY, NULL, KEPT(ignored)},
+	{NULL, 0, NULL, NULL, 0},
 };
 
 static void
-import_setting(struct import *im, const struct ekeyd_line *line)
+import_known(struct import *im, const struct known *known, const char *name,
+	     const struct ekeyd_line *line)
 {
-	const char *name = line->name;
-
-	if (strcmp(name, "START_EKEYD") == 0) {
-		say(";   a key that is plugged in starts it; systemctl %s ekey-randomd",
-		    strcmp(arg(line, 0), "YES") == 0 ? "enable" : "mask");
+	while (known->name != NULL && strcmp(name, known->name) != 0)
+		known++;
+	if (known->name == NULL)
+		comment("unknown, left out");
+	else if (line->count < known->args_min)
+		comment("left out: an argument is missing");
+	else if (known->comment != NULL)
+		comment(known->comment);
+	if (known->name == NULL || line->count < known->args_min)
 		return;
-	}
-	if (strncmp(name, "DAEMON_", 7) == 0)
-		name += 7;
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		if (strcmp(name, settings[i].name) != 0)
-			continue;
-		if (settings[i].kept != 0)
-			memcpy((char *)im + settings[i].kept, line->args[0], EKEYD_ARG_MAX);
-		im->client = true;
-		comment(settings[i].comment);
+	if (known->import != NULL)
+		known->import(im, line);
+	if (known->kept == 0)
 		return;
-	}
-	comment(not_known);
+	memcpy((char *)im + known->kept, line->args[0], EKEYD_ARG_MAX);
+	im->client = true;
 }
 
 /* NULL, or what ekey-feed or systemd would find wrong. */
@@ -419,30 +402,26 @@ client_error(const struct import *im, const char *address)
 	uint64_t credit;
 
 	if (address[strspn(address, HOST_CHARS "[]")] != '\0')
-		return "HOST and PORT are not of an address";
+		return "HOST and PORT must be an address";
 	if (im->shannons[0] != '\0' && !num_parse(im->shannons, SOURCE_CREDIT_MAX, &credit))
-		return "SHANNONS is not a number from 0 to 8";
+		return "SHANNONS must be a number from 0 to 8";
 	return address_parse_host(address, &parsed);
 }
 
-/* The client: what ekeyd-egd-linux did, or was meant to do. */
+/* Writes the options of ekey-feed in place of ekeyd-egd-linux. */
 static void
 write_client(const struct import *im)
 {
 	const char *host = im->host[0] != '\0' ? im->host : "127.0.0.1";
-	const char *port = im->port[0] != '\0' ? im->port : "8888";
-	bool brackets = strchr(host, ':') != NULL;
-	char text[2 * EKEYD_ARG_MAX + 4];
+	char at[HOST_PORT_MAX];
 	struct address ip;
 	const char *error;
 	bool own = strcmp(host, "localhost") == 0 ||
 		   (address_from_ip(host, 0, &ip) && address_is_loopback(&ip));
 
-	snprintf(text, sizeof(text), "%s%s%s:%s", brackets ? "[" : "", host, brackets ? "]" : "",
-		 port);
-	error = client_error(im, text);
-	say("%s", "");
-	say("; ekeyd-egd-linux%s asks for nothing on Linux 5.18 and later.",
+	error = client_error(im, host_and_port(host, im->port[0] != '\0' ? im->port : "8888", at));
+	puts("");
+	say("; ekeyd-egd-linux%s has no effect on Linux 5.18 and later.",
 	    im->start[0] == '\0'            ? ""
 	    : strcmp(im->start, "YES") == 0 ? ", which was started,"
 					    : ", which was not started,");
@@ -451,13 +430,13 @@ write_client(const struct import *im)
 		return;
 	}
 	if (own) {
-		comment("The server is this machine: where that is our daemon, [kernel] does it.");
+		comment("The server is this machine: if it is our daemon, use [kernel] instead.");
 	} else {
-		comment("A link that others can listen to deserves no credit: say --trusted only");
-		comment("where it is private, or better have the server speak tls:.");
+		comment("Bytes that others on the network can read get no credit: add --trusted");
+		comment("only where the link is private, or use a server with tls:.");
 	}
-	comment("As /etc/default/ekey-feed, for ekey-feed.service:");
-	say("; EKEY_FEED_OPTIONS=\"--from tcp:%s%s%s%s\"", text, own ? " --trusted" : "",
+	comment("In /etc/default/ekey-feed, for ekey-feed.service:");
+	say("; EKEY_FEED_OPTIONS=\"--from tcp:%s%s%s%s\"", at, own ? " --trusted" : "",
 	    im->shannons[0] != '\0' ? " --credit " : "", im->shannons);
 }
 
@@ -481,44 +460,48 @@ show(const char *path, const struct ekeyd_line *line)
 	for (size_t i = 0; i < line->count; i++)
 		len += (size_t)snprintf(args + len, sizeof(args) - len, "%s%s", i > 0 ? ", " : " ",
 					line->args[i]);
-	say("%s", "");
+	puts("");
 	say("; %s, line %u: %s%s", path, line->number, line->name, args);
 }
 
 static void
 show_strange(const char *path, const struct ekeyd_line *line)
 {
-	say("%s", "");
+	puts("");
 	if (line->last > line->number)
-		say("; %s, lines %u to %u: not understood, and left out: look at them", path,
+		say("; %s, lines %u to %u: not understood, left out: check them", path,
 		    line->number, line->last);
 	else
-		say("; %s, line %u: not understood, and left out: look at it", path, line->number);
+		say("; %s, line %u: not understood, left out: check it", path, line->number);
 }
 
 /* ";" behind a blank begins a comment with us, and blanks at the ends are not a value's. */
 static bool
-is_plain(const char *text)
+is_plain(const struct ekeyd_line *line)
 {
-	size_t len = strlen(text);
+	for (size_t i = 0; i < line->count; i++) {
+		const char *text = line->args[i];
+		size_t len = strlen(text);
 
-	return strstr(text, " ;") == NULL && (len == 0 || (text[0] != ' ' && text[len - 1] != ' '));
+		if (strstr(text, " ;") != NULL ||
+		    (len > 0 && (text[0] == ' ' || text[len - 1] == ' ')))
+			return false;
+	}
+	return true;
 }
 
 static void
 import_line(struct import *im, const char *path, const struct ekeyd_line *line)
 {
-	bool plain = true;
+	bool prefixed = strncmp(line->name, "DAEMON_", 7) == 0;
 
 	show(path, line);
-	for (size_t i = 0; i < line->count; i++)
-		plain = plain && is_plain(line->args[i]);
-	if (!plain)
-		comment("not understood: a blank in it stands where none can");
+	if (!is_plain(line))
+		comment("left out: a blank stands where our configuration cannot have one");
 	else if (is_lua(path))
-		import_call(im, line);
+		import_known(im, calls, line->name, line);
 	else
-		import_setting(im, line);
+		import_known(im, settings, line->name + (prefixed ? 7 : 0), line);
 }
 
 static void
@@ -531,12 +514,12 @@ import_text(struct import *im, const char *path, const char *text, size_t len, b
 	ekeyd_reader_init(&reader, text, len);
 	while ((found = is_lua(path) ? ekeyd_next_call(&reader, &line)
 				     : ekeyd_next_assignment(&reader, &line)) != EKEYD_END) {
-		if (!write)
-			find_credit(im, &line);
-		else if (found == EKEYD_STRANGE)
+		if (write && found == EKEYD_STRANGE)
 			show_strange(path, &line);
-		else
+		else if (write)
 			import_line(im, path, &line);
+		else if (found == EKEYD_LINE)
+			find_credit(im, &line);
 	}
 	im->daemon |= is_lua(path);
 }
@@ -572,7 +555,7 @@ import_all(struct import *im, char **paths, bool named, bool write)
 	}
 	if (read > 0)
 		return EXIT_OK;
-	fprintf(stderr, "ekeyctl: ekeyd was not configured here\n");
+	fprintf(stderr, "ekeyctl: no configuration of ekeyd on this machine: name its files\n");
 	return EXIT_CANNOT_READ;
 }
 
@@ -587,12 +570,12 @@ tool_import_ekeyd(const struct tool_options *options, char **words)
 	(void)options;
 	if (code != EXIT_OK)
 		return code;
-	say("; What configured ekeyd, for /etc/ekey-random/ekey-random.conf. Read it before you "
-	    "use it.");
+	say("; The configuration of ekeyd, for /etc/ekey-random/ekey-random.conf. Read it before "
+	    "you use it.");
 	code = import_all(&im, paths, named, true);
 	if (im.daemon) {
-		say("%s", "");
-		say("; What ekeyd has not.");
+		puts("");
+		say("; The device, which ekeyd does not have.");
 		add(&im, "[device random]\npath = /dev/ekey-random\n");
 		finish_section(&im);
 	}

@@ -63,7 +63,7 @@ def test_debians_files_become_a_good_configuration(place):
     before = [path.read_bytes() for path in DEBIANS]
     text = imported()
     check(place, text)
-    assert "not understood" not in text and "not known" not in text
+    assert "not understood" not in text and "unknown" not in text
     assert "[kernel]" in text and "address = usb" in text and "[device random]" in text
     assert [path.read_bytes() for path in DEBIANS] == before
 
@@ -81,7 +81,7 @@ def test_every_call_is_translated_or_named(place):
     assert "\naddress = /dev/ttyS1\ncredit = 4\n" in text
     assert "\naddress = usb\ncredit = 4\n" in text
     assert "lines 10 to 11: not understood" in text
-    assert "Frobnicate 1\n;   not known, and left out" in text
+    assert "Frobnicate 1\n;   unknown, left out" in text
 
 
 def test_a_call_without_its_arguments_is_named(place):
@@ -92,9 +92,9 @@ def test_a_call_without_its_arguments_is_named(place):
     conf.write_text("".join(f"{call}()\n" for call in calls + others))
     text = imported(conf)
     check(place, text)
-    assert text.count("something is missing there") == len(calls)
+    assert text.count("an argument is missing") == len(calls)
     conf.write_text("".join(f'{call}("1")\n' for call in calls))
-    assert "something is missing there" not in imported(conf)
+    assert "an argument is missing" not in imported(conf)
 
 
 def test_a_credit_that_comes_after_its_sources_is_theirs(place):
@@ -183,11 +183,11 @@ def test_a_configuration_becomes_one_that_the_daemon_takes(place, conf):
     assert live(text) == CALLS[conf] + DEVICE, text
 
 
-HINT = "left out: "
-ITSELF = "the key says its serial number itself: it is left out"
-FOUND = "every Entropy Key that is plugged in is found by itself"
+HINT = "serial number left out: "
+ITSELF = "serial number left out: the key sends it"
+FOUND = "every Entropy Key that is plugged in is found without its path"
 UNIT = "`ekeyctl unit` prints what the service needs for it"
-BYTES = "as many bytes as do good, when the kernel asks and by the clock;"
+BYTES = "64 bytes a minute, and more when the kernel asks for them;"
 # A call, and the beginnings of all that is said of it.
 COMMENTS = {
     f'AddEntropyKey("/dev/ttyS1", "{SERIAL}")': [ITSELF],
@@ -195,19 +195,19 @@ COMMENTS = {
     'AddEntropyKey("/dev/ttyS1")': [],
     'AddEntropyKey("/dev/ttyS1", "12")': [HINT],
     'AddEntropyKey("/dev/ttyACM0", "12")': [HINT, FOUND],
-    'AddEntropyKeys "/dev/entropykey"\nAddEntropyKeys "/x"': [FOUND, "address = usb, above, has it already"],
+    'AddEntropyKeys "/dev/entropykey"\nAddEntropyKeys "/x"': [FOUND, "left out: address = usb, above, covers this key"],
     'SetOutputToKernel(7)': [BYTES, UNIT],
     'SetOutputToKernel(9)': [BYTES, UNIT, "each byte is credited with 7 bits"],
     'SetOutputToKernel()': [BYTES, UNIT],
-    'SetOutputToFile "/f"': ["no counterpart: take as much as you need", "    head -c 1000000 /dev/ekey-random >/f"],
+    'SetOutputToFile "/f"': ["no counterpart: read the device when bytes are needed", "    head -c 1000000 /dev/ekey-random >/f"],
     'Keyring "/k"': ["copy it, since removing ekeyd deletes it:", "    install -m 0640 -g ekey-random /k "],
     "Daemonise(true)": ["no counterpart: the daemon stays in the foreground"],
-    "TCPControlSocket(1)": ["no counterpart: there is no control over TCP"],
+    "TCPControlSocket(1)": ["no counterpart: use ekeyctl on this machine, which has no TCP"],
     'UnixControlSocket "/x"': ["the control socket is /run/ekey-random/control"],
-    "Shutdown()": ["no counterpart: it is an order to a running ekeyd"],
+    "Shutdown()": ["no counterpart: a command to a running ekeyd"],
     "EGDTCPSocket(8888)": [UNIT],
     "EGDUnixSocket '/run/e'": ["`ekeyctl unit` prints what the service needs for other directories"],
-    "EGDUnixSocket()": ["not understood: something is missing there"],
+    "EGDUnixSocket()": ["left out: an argument is missing"],
 }
 
 
@@ -278,8 +278,8 @@ def test_the_client_becomes_a_line_for_ekey_feed(place):
     default.write_text(CLIENT)
     text = imported(default)
     assert 'EKEY_FEED_OPTIONS="--from tcp:keys.example.org:8888 --credit 5"' in text
-    assert "say --trusted only" in text
-    assert "SPELL abracadabra\n;   not known" in text
+    assert "add --trusted" in text
+    assert "SPELL abracadabra\n;   unknown" in text
     options = text.split('"')[1].split()
     assert run(program("ekey-feed"), "--wait-seeded=1s", *options).returncode == 0
 

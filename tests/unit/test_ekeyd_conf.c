@@ -138,6 +138,7 @@ comments_of_every_kind_are_passed_over_and_their_lines_counted(void **unused)
 		{"B(--[=[\n,]=]1, -- 2\n3)", "B 1 3; "},
 		{"B 'a--[[b' C 'd'", "B a--[[b; C d; "},
 		{"--[[ not ended\nA(1)\n", "?1-2; "},
+		{"--[[ not ended\nA(1)]", "?1-2; "},
 	};
 
 	(void)unused;
@@ -156,7 +157,7 @@ calls_inside_of_what_is_not_understood_are_left_out(void **unused)
 		{"x = [[\nA(1)\n]]\nB(2)", "?1-3; B 2; "},
 		{"x = 'do' -- do\nB(2)", "?1-1; B 2; "},
 		{"x = 'a\\\nA(1)'\nB(2)", "?1-2; B 2; "},
-		{"x = y --[[ if\nA(1)\n]]\nB(2)", "?1-3; B 2; "},
+		{"x = y --[[ if\nA(1)\n]]\nB(2)", "?1-1; B 2; "},
 	};
 
 	(void)unused;
