@@ -37,8 +37,8 @@ ctl_src     := client server
 daemon_src  := clones config config_keys connectors daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload roles row seeds \
                starts status tls_process $(notify)
-tool_src    := ask daemon device doctor ekeyctl ekeyd_conf hwreport import_ekeyd keyring listen order rekey status \
-               store terminal unit unit_needs wait_seeded xen_seed
+tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
+               store terminal unit unit_needs xen_seed
 kernel_src  := feed
 tls_src     := confine handshakes main relay sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

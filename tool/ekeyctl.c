@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* ekeyctl: asks the daemon, and does for the owner of a key what needs the owner. */
+/* ekeyctl: controls the daemon, and the steps that need the owner of a key. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/num.h"
 #include "base/secret.h"
 #include "base/version.h"
 #include "ctl/protocol.h"
@@ -16,27 +17,33 @@
 #include "tool/tool.h"
 #include "tool/unit.h"
 
+#define TIMEOUT_MAX_MS INT_MAX /* for poll(2) */
+
 static const struct subcommand {
 	const char *name;
 	int words_min, words_max;
 	tool_run *run;
 	const char *form, *help;
 } subcommands[] = {
-	{"status", 0, 0, tool_status, "status", "sources, pool and devices: state and counters"},
-	{"doctor", 0, 0, tool_doctor, "doctor", "what does not work, and what to do"},
+	{"status", 0, 0, tool_status, "status",
+	 "show sources, pool and outlets with their figures"},
+	{"doctor", 0, 0, tool_doctor, "doctor", "show what does not work and how to correct it"},
 	{"unit", 0, 1, tool_unit, "unit [ekey-feed]", "print the drop-in that the service needs"},
 	{"wait-seeded", 0, 0, tool_wait_seeded, "wait-seeded",
-	 "until the first healthy byte is there"},
-	{"rekey", 1, 1, tool_rekey, "rekey SERIAL", "make a new long-term key, with the card"},
-	{"keyring", 0, 0, tool_keyring, "keyring", "serial numbers that have a long-term key"},
-	{"drain", 0, 0, tool_drain, "drain", "tell HAProxy to send no new clients here"},
-	{"resume", 0, 0, tool_resume, "resume", "tell HAProxy to send new clients here again"},
-	{"wipe", 0, 0, tool_wipe, "wipe", "discard all buffered bytes and restart the sources"},
+	 "wait for the first healthy byte in the pool"},
+	{"rekey", 1, 1, tool_rekey, "rekey SERIAL",
+	 "make a new long-term key, with the key's card"},
+	{"keyring", 0, 0, tool_keyring, "keyring",
+	 "list the serial numbers that have a long-term key"},
+	{"drain", 0, 0, tool_order, "drain", "tell HAProxy to send no new clients"},
+	{"resume", 0, 0, tool_order, "resume", "tell HAProxy to send new clients again"},
+	{"wipe", 0, 0, tool_order, "wipe", "discard all buffered bytes and restart the sources"},
 	{"xen-seed", 1, 1, tool_xen_seed, "xen-seed DOMAIN",
-	 "a seed for a guest of Xen, before it runs"},
+	 "leave a seed for a guest of Xen that is to boot"},
 	{"import-ekeyd", 0, 8, tool_import_ekeyd, "import-ekeyd [FILE...]",
-	 "ekeyd's configuration in our words"},
-	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]", "what a key is and does, to send"},
+	 "print the configuration of ekeyd in our form"},
+	{"hwreport", 0, 1, tool_hwreport, "hwreport [SERIAL]",
+	 "print a report about a key, without its secrets"},
 };
 
 #define SUBCOMMAND_COUNT (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -45,62 +52,56 @@ static void
 print_usage(void)
 {
 	printf("usage: ekeyctl [option...] COMMAND\n"
-	       "  -s, --socket PATH   the daemon's; default " CTL_SOCKET_PATH "\n"
+	       "  -s, --socket PATH   control socket of the daemon; default " CTL_SOCKET_PATH "\n"
 	       "  -k, --keyring PATH  default: the daemon's, else " TOOL_KEYRING_PATH "\n"
-	       "  -d, --device WHERE  rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
-	       "                      or the key's tty or Unix socket\n"
-	       "  -t, --timeout TIME  of wait-seeded, such as 60s; default: none\n"
-	       "                      of hwreport --device: how long it listens; default: 60s\n"
-	       "  -c, --config FILE   of unit and doctor; default " CONFIG_PATH "\n"
-	       "  -V, --version\n  -h, --help\n"
+	       "  -d, --device WHERE  for rekey and hwreport without the daemon: usb, usb:SERIAL,\n"
+	       "                      or the path of the key's tty or Unix socket\n"
+	       "  -t, --timeout TIME  such as 60s; default for wait-seeded: none,\n"
+	       "                      xen-seed: 30s, hwreport --device: 60s\n"
+	       "  -c, --config FILE   for unit and doctor; default " CONFIG_PATH "\n"
+	       "  -V, --version       print the version\n"
+	       "  -h, --help          print this help\n"
 	       "commands:\n");
 	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
 		printf("  %-22s %s\n", subcommands[i].form, subcommands[i].help);
-	printf("the drop-in goes where systemd finds it:\n  " UNIT_CURE "\n");
+	printf("to install the drop-in that ekeyctl unit prints:\n  " UNIT_CURE "\n");
 }
 
-static const struct subcommand *
-find_subcommand(const char *name)
-{
-	for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
-		if (strcmp(name, subcommands[i].name) == 0)
-			return &subcommands[i];
-	return NULL;
-}
-
-/* The cure, behind what is wrong. */
 static enum exit_code
-see_help(void)
+refer_to_help(void)
 {
 	fprintf(stderr, "ekeyctl: see ekeyctl --help\n");
 	return EXIT_USAGE;
 }
 
 static enum exit_code
-run_subcommand(const struct tool_options *options, int count, char **words)
+run_subcommand(struct tool_options *options, int count, char **words)
 {
-	const struct subcommand *subcommand = count > 0 ? find_subcommand(words[0]) : NULL;
+	const struct subcommand *subcommand = subcommands, *end = subcommands + SUBCOMMAND_COUNT;
 
 	if (count < 1) {
-		fprintf(stderr, "ekeyctl: a command is needed\n");
-		return see_help();
+		fprintf(stderr, "ekeyctl: expected a command\n");
+		return refer_to_help();
 	}
-	if (subcommand == NULL) {
+	while (subcommand < end && strcmp(subcommand->name, words[0]) != 0)
+		subcommand++;
+	if (subcommand == end) {
 		fprintf(stderr, "ekeyctl: unknown command '%s'\n", words[0]);
-		return see_help();
+		return refer_to_help();
 	}
+	options->command = words[0];
 	if (count - 1 > subcommand->words_max)
 		fprintf(stderr, "ekeyctl: %s: unexpected word '%s'\n", words[0],
 			words[1 + subcommand->words_max]);
 	else if (count - 1 < subcommand->words_min)
-		fprintf(stderr, "ekeyctl: %s: a word is missing\n", words[0]);
+		fprintf(stderr, "ekeyctl: %s: expected one more word\n", words[0]);
 	else
 		return subcommand->run(options, words + 1);
 	fprintf(stderr, "usage: ekeyctl %s\n", subcommand->form);
 	return EXIT_USAGE;
 }
 
-/* What was shown counts when it is written. */
+/* Flushes the output: a command has succeeded when its output is written. */
 static int
 end(enum exit_code code)
 {
@@ -118,38 +119,33 @@ main(int argc, char **argv)
 		{"device", required_argument, NULL, 'd'}, {"timeout", required_argument, NULL, 't'},
 		{"config", required_argument, NULL, 'c'}, {"version", no_argument, NULL, 'V'},
 		{"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0}};
-	struct tool_options told = {.socket = CTL_SOCKET_PATH};
+	struct tool_options given = {.socket = CTL_SOCKET_PATH, .timeout_ms = UINT64_MAX};
+	const char **paths[] = {['s'] = &given.socket,
+				['k'] = &given.keyring,
+				['d'] = &given.device,
+				['c'] = &given.config};
 
 	helper_main(roles, argv);
 	secret_shield();
-	signal(SIGPIPE, SIG_IGN);      /* a key or a reader that went must not end it half-way */
-	log_set_level(LOG_LEVEL_WARN); /* of what it shares with the daemon */
+	signal(SIGPIPE, SIG_IGN);      /* a key or a reader that is gone must not end a change */
+	log_set_level(LOG_LEVEL_WARN); /* of code shared with the daemon */
 	for (int option; (option = getopt_long(argc, argv, "s:k:d:t:c:Vh", options, NULL)) != -1;) {
-		switch (option) {
-		case 's':
-			told.socket = optarg;
-			break;
-		case 'k':
-			told.keyring = optarg;
-			break;
-		case 'd':
-			told.device = optarg;
-			break;
-		case 't':
-			told.timeout = optarg;
-			break;
-		case 'c':
-			told.config = optarg;
-			break;
-		case 'V':
-			printf("ekeyctl %s\n", VERSION);
+		if (option == 'V' || option == 'h') {
+			if (option == 'V')
+				printf("ekeyctl %s\n", VERSION);
+			else
+				print_usage();
 			return end(EXIT_OK);
-		case 'h':
-			print_usage();
-			return end(EXIT_OK);
-		default:
-			return (int)see_help();
+		}
+		if (option == '?')
+			return (int)refer_to_help();
+		if (option != 't') {
+			*paths[option] = optarg;
+		} else if (!num_parse_duration(optarg, TIMEOUT_MAX_MS, &given.timeout_ms)) {
+			fprintf(stderr, "ekeyctl: --timeout %s: expected a time such as 60s\n",
+				optarg);
+			return (int)refer_to_help();
 		}
 	}
-	return end(run_subcommand(&told, argc - optind, argv + optind));
+	return end(run_subcommand(&given, argc - optind, argv + optind));
 }

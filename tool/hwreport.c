@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdbool.h>
+/* ekeyctl hwreport: prints what a key is and does, by the daemon or without it. */
 #include <stdio.h>
 #include <sys/utsname.h>
 
 #include "base/version.h"
-#include "ekey/keyring.h"
 #include "tool/ask.h"
-#include "tool/listen.h"
+#include "tool/key_access.h"
 
 static void
 print_head(void)
@@ -20,7 +19,7 @@ print_head(void)
 		printf("%s %s %s\n", system.sysname, system.release, system.machine);
 }
 
-/* Rows come from a daemon that has such a key: a refusal has none, and then no head either. */
+/* Prints a row of the report. A refusal has no rows, and so no head. */
 static void
 print_line(void *arg, char *row)
 {
@@ -35,22 +34,12 @@ print_line(void *arg, char *row)
 static enum exit_code
 report_of_daemon(const struct tool_options *options, const char *serial)
 {
-	char command[sizeof("HwReport ") + KEYRING_SERIAL_TEXT_LEN] = "HwReport";
-	struct ctl_connection c;
-	enum exit_code code;
+	char command[sizeof("HwReport ") + KEYRING_SERIAL_TEXT_LEN];
 	bool has_head = false;
 
-	if (serial != NULL)
-		snprintf(command, sizeof(command), "HwReport %s", serial);
-	code = ask_open(&c, options->socket);
-	if (code != EXIT_OK)
-		return code;
-	code = ask_quietly(&c, command, print_line, &has_head);
-	if (code == EXIT_ERROR_REPLY)
-		fprintf(stderr, "ekeyctl: hwreport%s%s: the daemon says: %s\n",
-			serial != NULL ? " " : "", serial != NULL ? serial : "", ctl_error(&c));
-	ctl_close(&c);
-	return code;
+	snprintf(command, sizeof(command), "HwReport%s%s", serial != NULL ? " " : "",
+		 serial != NULL ? serial : "");
+	return ask_once(options, command, print_line, &has_head);
 }
 
 static enum exit_code
@@ -59,15 +48,15 @@ report_of_device(const struct tool_options *options, const char *serial)
 	struct evbuffer *report = evbuffer_new();
 	enum exit_code code = EXIT_NO_KEY;
 
-	if (report != NULL)
-		code = listen_to_keys(options, serial, report);
+	if (report == NULL)
+		return code;
+	code = key_access_report(options, serial, report);
 	if (code == EXIT_OK) {
 		print_head();
 		evbuffer_add(report, "", 1);
 		fputs((const char *)evbuffer_pullup(report, -1), stdout);
 	}
-	if (report != NULL)
-		evbuffer_free(report);
+	evbuffer_free(report);
 	return code;
 }
 

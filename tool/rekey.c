@@ -13,8 +13,7 @@
 
 #include "base/secret.h"
 #include "crypto/masterkey.h"
-#include "tool/daemon.h"
-#include "tool/device.h"
+#include "tool/key_access.h"
 #include "tool/store.h"
 #include "tool/terminal.h"
 
@@ -30,23 +29,13 @@ struct rekey_secrets {
 };
 
 struct rekey_job {
-	struct reach *reach;
+	struct key_access *access;
 	struct store store;
 	uint8_t serial[KEYED_SERIAL_LEN];
 	uint8_t nonce[REKEY_NONCE_LEN];
 	uint8_t answer[KEYED_SECRET_LEN];
 	struct rekey_secrets *secrets;
 };
-
-enum exit_code
-reach_failed(const char *why)
-{
-	bool refused = strcmp(why, rekey_state_text(REKEY_REFUSED)) == 0 ||
-		       strcmp(why, rekey_state_text(REKEY_LOCKED)) == 0;
-
-	fprintf(stderr, "ekeyctl: %s\n", why);
-	return refused ? EXIT_REFUSED : EXIT_NO_KEY;
-}
 
 /* ---- the master key ---- */
 
@@ -111,7 +100,7 @@ show_entry(struct rekey_secrets *s)
 static enum exit_code
 change_and_store(struct rekey_job *job)
 {
-	enum exit_code code = job->reach->kind->change(job->reach, job->nonce, job->answer);
+	enum exit_code code = job->access->change(job->access, job->nonce, job->answer);
 
 	if (code != EXIT_OK)
 		return code;
@@ -159,9 +148,9 @@ start(struct rekey_job *job)
 	enum exit_code code;
 
 	if (getrandom(job->nonce, sizeof(job->nonce), 0) != sizeof(job->nonce))
-		return reach_failed("no randomness for a nonce");
+		return key_access_failed("no randomness for a nonce");
 	nonce_mac(job, mac);
-	code = job->reach->kind->start(job->reach, mac);
+	code = job->access->start(job->access, mac);
 	if (code == EXIT_OK)
 		printf("The key is ready.\n");
 	return code;
@@ -170,7 +159,7 @@ start(struct rekey_job *job)
 static enum exit_code
 prove_key(struct rekey_job *job)
 {
-	enum exit_code code = job->reach->kind->prove(job->reach, &job->secrets->entry);
+	enum exit_code code = job->access->prove(job->access, &job->secrets->entry);
 
 	if (code == EXIT_OK)
 		printf("The key is in session under its new long-term key: done.\n");
@@ -201,27 +190,27 @@ find_key(const struct tool_options *options, const char *serial, struct rekey_jo
 		fprintf(stderr, "ekeyctl: %s: %s\n", serial, KEYRING_SERIAL_HINT);
 		return EXIT_USAGE;
 	}
-	return options->device != NULL ? device_reach(options->device, job->serial, &job->reach)
-				       : daemon_reach(options, serial, &job->reach);
+	return options->device != NULL ? key_access_local(options, serial, &job->access)
+				       : key_access_daemon(options, serial, &job->access);
 }
 
 enum exit_code
 tool_rekey(const struct tool_options *options, char **words)
 {
 	struct rekey_job job = {.store = {.replace = {.dir = -1, .fd = -1}}};
-	char keyring_path[DAEMON_PATH_MAX];
+	char keyring_path[KEY_ACCESS_PATH_MAX];
 	enum exit_code code = find_key(options, words[0], &job);
 
 	if (code != EXIT_OK)
 		return code;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	daemon_keyring_path(options, keyring_path);
+	key_access_keyring(options, keyring_path);
 	job.secrets = secret_new(sizeof(*job.secrets));
 	if (job.secrets != NULL)
 		code = run(&job, keyring_path);
 	else
 		code = EXIT_MASTER_KEY;
 	secret_free(job.secrets, sizeof(*job.secrets));
-	job.reach->kind->close(job.reach);
+	job.access->close(job.access);
 	return code;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "tool/key_access.h"
 
 static enum exit_code
 store_fail(const struct store *s, const char *why)
@@ -46,10 +47,9 @@ store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
 	int result;
 
 	if (s->errors.count > 0)
-		return store_fail(s,
-				  "it has lines that are not in order: mend or remove them first");
+		return store_fail(s, "it has invalid lines: correct or remove them first");
 	if (full || KEYRING_EDITED_LEN(s->file.len) > KEYRING_FILE_MAX)
-		return store_fail(s, "it is full: remove keys that are gone");
+		return store_fail(s, "it is full: remove keys that are no longer used");
 	s->text_cap = KEYRING_EDITED_LEN(s->file.len);
 	s->text = secret_new(s->text_cap);
 	if (s->text == NULL)
@@ -80,4 +80,28 @@ store_close(struct store *s)
 	secret_free(s->ring, sizeof(*s->ring));
 	secret_free(s->text, s->text_cap);
 	*s = (struct store){.replace = {.dir = -1, .fd = -1}};
+}
+
+/* Prints serial numbers only: the long-term keys beside them are secret. */
+enum exit_code
+tool_keyring(const struct tool_options *options, char **words)
+{
+	char path[KEY_ACCESS_PATH_MAX];
+	struct store store;
+	enum exit_code code;
+
+	(void)words;
+	key_access_keyring(options, path);
+	code = store_open(&store, path);
+	for (size_t i = 0; code == EXIT_OK && i < store.ring->len; i++) {
+		char serial[KEYRING_SERIAL_TEXT_LEN + 1];
+
+		keyring_serial_text(store.ring->entries[i].serial, serial);
+		puts(serial);
+	}
+	if (code == EXIT_OK && store.file.text == NULL)
+		code = store_fail(&store, "no keyring yet: ekeyctl rekey SERIAL makes one, or copy "
+					  "/etc/entropykey/keyring");
+	store_close(&store);
+	return code;
 }

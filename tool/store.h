@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The keyring file in the hands of ekeyctl. What goes wrong is said on stderr. */
+/* The keyring file, as ekeyctl reads and writes it. Errors are printed on stderr. */
 #ifndef TOOL_STORE_H
 #define TOOL_STORE_H
 
@@ -11,29 +11,29 @@
 struct store {
 	const char *path;
 	struct file_text file; /* as it was read */
-	struct keyring *ring;  /* what it says; secret */
+	struct keyring *ring;  /* its keys; secret */
 	struct keyring_errors errors;
 	struct replace replace;
-	char *text; /* room for what it will say; secret */
+	char *text; /* room for its new text; secret */
 	size_t text_cap;
 };
 
 /*
- * Reads it; one that is missing is empty, a bad line costs its key only. EXIT_OK or EXIT_KEYRING;
- * to be closed after either.
+ * Reads it; a missing file is an empty keyring, a bad line costs its key only. EXIT_OK or
+ * EXIT_KEYRING; to be closed after either.
  */
 enum exit_code store_open(struct store *s, const char *path);
 
 /*
- * Proves that this key's line can be put in: each line that is there is good, and as much is
- * written beside the file, to the disk.
+ * Proves that this key's line can be stored: all present lines are valid, and as many bytes are
+ * written to a file beside it, on the disk.
  */
 enum exit_code store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN]);
 
-/* After store_prove(): puts the entry in. EXIT_OK or EXIT_NOT_STORED. */
+/* Stores the entry, after store_prove(). EXIT_OK or EXIT_NOT_STORED. */
 enum exit_code store_put(struct store *s, const struct keyring_entry *entry);
 
-/* Wipes, and leaves no trace beside the file. */
+/* Wipes, and removes the file beside it. */
 void store_close(struct store *s);
 
 #endif

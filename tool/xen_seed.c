@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Leaves a seed for a guest of Xen in xenstore. In dom0, by root. */
+/* ekeyctl xen-seed: leaves a seed for a guest of Xen in xenstore. For root in dom0. */
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -8,16 +8,13 @@
 
 #include "base/clock.h"
 #include "base/hex.h"
-#include "base/num.h"
 #include "base/secret.h"
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
 #include "tool/ask.h"
-#include "tool/tool.h"
 
 #define ROW_LEN 256 /* bytes, of daemon/seeds.h */
 #define TIMEOUT_MS 30000
-#define TIMEOUT_MAX_MS 3600000
 
 struct seed {
 	size_t len;
@@ -35,35 +32,31 @@ on_row(void *arg, char *row)
 	secret_wipe(row, strlen(row));
 }
 
-/* One row. The daemon answers when the pool has had its bytes for us. */
+/* Asks for one row, which comes when the pool has given its bytes. */
 static enum exit_code
 ask_for_row(struct ctl_connection *c, uint64_t end_ms, struct seed *seed)
 {
 	struct pollfd answer = {.fd = fileno(c->stream), .events = POLLIN};
 	uint64_t now_ms = clock_now_ms();
-	enum ctl_reply reply;
+	enum exit_code code;
 
-	if (ctl_send(c, "Seed") != 0) {
-		fprintf(stderr, "ekeyctl: the daemon hung up\n");
-		return EXIT_CANNOT_CONNECT;
-	}
-	if (poll(&answer, 1, now_ms < end_ms ? (int)(end_ms - now_ms) : 0) == 0) {
-		fprintf(stderr, "ekeyctl: no seed in time: do the daemon's sources bring bytes?\n");
+	if (ctl_send(c, "Seed") == 0 &&
+	    poll(&answer, 1, now_ms < end_ms ? (int)(end_ms - now_ms) : 0) == 0) {
+		fprintf(stderr,
+			"ekeyctl: timeout: no seed yet: do the daemon's sources deliver?\n");
 		return EXIT_TIMED_OUT;
 	}
-	while ((reply = ctl_next(c)) == CTL_REPLY_ROW)
-		on_row(seed, ctl_row(c));
-	if (reply == CTL_REPLY_OK)
-		return EXIT_OK;
-	fprintf(stderr, "ekeyctl: %s\n",
-		reply == CTL_REPLY_ERROR ? ctl_error(c) : "the daemon's answer was cut off");
-	return reply == CTL_REPLY_ERROR ? EXIT_ERROR_REPLY : EXIT_CANNOT_CONNECT;
+	code = ask_answer(c, on_row, seed);
+	if (code == EXIT_ERROR_REPLY)
+		fprintf(stderr, "ekeyctl: %s\n", ctl_error(c));
+	return code;
 }
 
 static enum exit_code
-get_seed(const struct tool_options *options, uint64_t timeout_ms, struct seed *ret)
+get_seed(const struct tool_options *options, struct seed *ret)
 {
-	uint64_t end_ms = clock_now_ms() + timeout_ms;
+	uint64_t end_ms = clock_now_ms() +
+			  (options->timeout_ms != UINT64_MAX ? options->timeout_ms : TIMEOUT_MS);
 	struct ctl_connection c;
 	enum exit_code code = ask_open(&c, options->socket);
 
@@ -74,7 +67,7 @@ get_seed(const struct tool_options *options, uint64_t timeout_ms, struct seed *r
 	ctl_close(&c);
 	if (code != EXIT_OK || ret->len == XEN_SEED_LEN)
 		return code;
-	fprintf(stderr, "ekeyctl: this is no seed that the daemon sent\n");
+	fprintf(stderr, "ekeyctl: the daemon sent no valid seed\n");
 	return EXIT_CANNOT_CONNECT;
 }
 
@@ -82,16 +75,16 @@ static enum exit_code
 refuse(const char *name, int error)
 {
 	const char *why = error == -ESRCH    ? "no guest has this name"
-			  : error == -ENOENT ? "there is no Xen here"
+			  : error == -ENOENT ? "this is no host of Xen"
 					     : strerror(-error);
 
 	fprintf(stderr, "ekeyctl: %s: %s\n", name, why);
 	return EXIT_NO_DOMAIN;
 }
 
-/* The guest first: entropy that nobody can be given is not asked for. */
+/* Finds the guest first, so that no entropy is lost where there is none. */
 static enum exit_code
-seed_guest(const struct tool_options *options, uint64_t timeout_ms, int store, const char *name)
+seed_guest(const struct tool_options *options, int store, const char *name)
 {
 	int result = xen_seed_domain(store, name);
 	struct seed seed = {0};
@@ -99,7 +92,7 @@ seed_guest(const struct tool_options *options, uint64_t timeout_ms, int store, c
 
 	if (result < 0)
 		return refuse(name, result);
-	code = get_seed(options, timeout_ms, &seed);
+	code = get_seed(options, &seed);
 	if (code == EXIT_OK)
 		result = xen_seed_put(store, (unsigned)result, seed.bytes);
 	secret_wipe(&seed, sizeof(seed));
@@ -109,19 +102,12 @@ seed_guest(const struct tool_options *options, uint64_t timeout_ms, int store, c
 enum exit_code
 tool_xen_seed(const struct tool_options *options, char **words)
 {
-	uint64_t timeout_ms = TIMEOUT_MS;
+	int store = xenstore_open();
 	enum exit_code code;
-	int store;
 
-	if (options->timeout != NULL &&
-	    !num_parse_duration(options->timeout, TIMEOUT_MAX_MS, &timeout_ms)) {
-		fprintf(stderr, "ekeyctl: --timeout: a time such as 60s is needed\n");
-		return EXIT_USAGE;
-	}
-	store = xenstore_open();
 	if (store < 0)
 		return refuse(words[0], store);
-	code = seed_guest(options, timeout_ms, store, words[0]);
+	code = seed_guest(options, store, words[0]);
 	close(store);
 	return code;
 }

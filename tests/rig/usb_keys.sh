@@ -135,7 +135,7 @@ key_that_the_daemon_has_is_in_use() {
 	[ $? = 9 ] || return 1
 	"$build/ekeyctl" --socket /run/usb.control --device usb --timeout $((2 * PACE))s hwreport >report 2>&1
 	[ $? = 9 ] && cat report && grep -q 'another program has it' report &&
-		grep -q 'ekey-randomd runs, and may have it: leave --device out' report
+		grep -q 'ekey-randomd runs and may have this key: omit --device' report
 }
 
 report_without_the_daemon() {

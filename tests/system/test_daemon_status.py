@@ -133,7 +133,7 @@ def test_drain_without_an_agent_says_what_to_add(house):
     house.start_daemon()
     result = ekeyctl("--socket", house.control, "drain")
     assert result.returncode == 4
-    assert result.stderr == ("ekeyctl: the daemon says: there is no [agent], by which HAProxy is told:"
+    assert result.stderr == ("ekeyctl: Drain: there is no [agent], by which HAProxy is told:"
                              " add one to the configuration and reload it\n")
 
 
@@ -157,17 +157,17 @@ def test_a_server_whose_answer_has_no_end_does_not_hold_ekeyctl(place):
         thread.join(PATIENCE_S)
     assert result.returncode == 5
     assert result.stderr == ("ekeyctl: the answer is longer than 4194304 bytes: "
-                             "is this ekey-randomd's socket?\n")
+                             "is this the socket of ekey-randomd?\n")
 
 
 @pytest.mark.parametrize("program, words, named", [
-    ("ekeyctl", [], "a command is needed"),
+    ("ekeyctl", [], "expected a command"),
     ("ekeyctl", ["-x"], "-- 'x'"),
     ("ekeyctl", ["--nonsense"], "'--nonsense'"),
     ("ekeyctl", ["nonsense"], "'nonsense'"),
     ("ekeyctl", ["status", "more"], "status: unexpected word 'more'"),
     ("ekeyctl", ["hwreport", "A", "B"], "hwreport: unexpected word 'B'"),
-    ("ekeyctl", ["rekey"], "rekey: a word is missing"),
+    ("ekeyctl", ["rekey"], "rekey: expected one more word"),
     ("ekeyctl", ["rekey", "A"], "A: "),
     ("ekeyctl", ["hwreport", "A"], "A: "),
     ("ekeyctl", ["-t", "soon", "wait-seeded"], "soon"),
@@ -207,7 +207,7 @@ def test_ekeyctl_exit_codes_are_those_of_ekeydctl(house):
 def test_a_seed_for_a_guest_where_there_is_no_xen(house):
     result = ekeyctl("-s", house.control, "xen-seed", "guest")
     assert (result.returncode, result.stdout) == (14, "")
-    assert result.stderr == "ekeyctl: guest: there is no Xen here\n"
+    assert result.stderr == "ekeyctl: guest: this is no host of Xen\n"
 
 
 @as_root

@@ -220,12 +220,12 @@ def test_killed_backend_costs_a_connection_never_a_wrong_byte(fleet):
 
 def test_drained_daemon_gets_no_new_clients(fleet):
     ekeyctl = [program("ekeyctl"), "-s", fleet.keys["a"].daemon.control]
-    assert run(*ekeyctl, "drain").stdout == "HAProxy is told to send no new clients here\n"
+    assert run(*ekeyctl, "drain").stdout == "HAProxy will send no new clients to this daemon\n"
     wait_until(lambda: fleet.states()["a"] == "DRAIN", "HAProxy drains a")
     with fleet.connect() as s:
         s.sendall(b"\x02\x20")
         assert read_exactly(s, 32) in fleet.keys["b"].stream()
-    assert run(*ekeyctl, "resume").stdout == "HAProxy is told to send new clients here again\n"
+    assert run(*ekeyctl, "resume").stdout == "HAProxy will send new clients to this daemon again\n"
     wait_until(lambda: fleet.states()["a"] == "UP", "HAProxy uses a again")
 
 

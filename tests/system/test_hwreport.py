@@ -139,7 +139,7 @@ def test_report_of_a_key_that_is_not_there(tapped):
     _, _, daemon = tapped
     result = report(daemon, "AAECAxAREhOrrK2u")
     assert result.returncode == 4
-    assert result.stdout == "ekeyctl: hwreport AAECAxAREhOrrK2u: the daemon says: there is no such key\n"
+    assert result.stdout == "ekeyctl: HwReport AAECAxAREhOrrK2u: there is no such key\n"
 
 
 def test_nothing_secret_is_in_it(tapped):
@@ -232,7 +232,7 @@ def test_key_that_the_daemon_has_is_reported_through_it(place, start_sim, start_
     words = ["-s", daemon.control, "-t", "2s", "--device", sim.path, "hwreport"]
     result = run(program("ekeyctl"), *map(str, words))
     assert result.returncode == 9
-    assert "ekey-randomd runs, and may have it: leave --device out" in result.stdout
+    assert "ekey-randomd runs and may have this key: omit --device" in result.stdout
 
 
 @pytest.mark.parametrize("word", ["20090103", "M_tBF1IwMQA+AAAA"])

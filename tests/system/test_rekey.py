@@ -140,20 +140,17 @@ def test_wrong_master_key(way, rekey):
     assert counters(sim)["lt_refused"] == 1
 
 
-def test_wrong_checksum_is_seen_before_anything_is_sent(way, rekey):
+def test_wrong_checksum_is_seen_before_the_key_is_asked_to_change(way, rekey):
     words, sim = way()
-    resets = counters(sim)["resets"]
     for typed in (MASTER[:-1] + "n", MASTER[:-1], MASTER + "A", "", "x" * 300):
         refused(sim, rekey, words, BAD_MASTER, "no master key", typed=typed)
-    assert counters(sim)["resets"] == resets
     assert counters(sim)["lt_macs"] == 0
 
 
 def test_wrong_serial(way, rekey):
     words, sim = way()
-    typed = MASTER if "--device" in words else None
-    says = "another key answered" if typed else f"plugged in: {SERIAL}"
-    refused(sim, rekey, words, NO_KEY, says, serial="AAECAxAREhOrrK2u", typed=typed)
+    says = "another key answered" if "--device" in words else f"plugged in: {SERIAL}"
+    refused(sim, rekey, words, NO_KEY, says, serial="AAECAxAREhOrrK2u", typed=None)
     refused(sim, rekey, words, USAGE, "has 16 characters", serial="short", typed=None)
 
 
@@ -172,7 +169,7 @@ def test_lock_that_opens_at_the_next_try(way, rekey):
 def test_key_that_does_not_answer(way, rekey):
     words, sim = way()
     sim.child.send_signal(signal.SIGSTOP)
-    refused(sim, rekey, words, NO_KEY, "does not answer")
+    refused(sim, rekey, words, NO_KEY, "does not answer", typed=None if "--device" in words else MASTER)
     sim.child.send_signal(signal.SIGCONT)
 
 
@@ -226,15 +223,15 @@ def test_device_that_the_daemon_has_is_left_alone(place, start_key, start_daemon
     sim = start_key(listen=f"pty:{place}/tty")
     daemon = start_daemon(sim=sim, address=sim.path)
     wait_until(lambda: daemon.status()["source key"]["state"] == "keyed", "a session")
-    words = ["--device", sim.path, "--keyring", sim.keyring]
-    refused(sim, rekey, words, NO_KEY, "ekey-randomd runs?", typed=None)
+    words = ["--socket", daemon.control, "--device", sim.path, "--keyring", sim.keyring]
+    refused(sim, rekey, words, NO_KEY, "ekey-randomd runs and may have this key: omit --device", typed=None)
 
 
 @pytest.mark.parametrize("address", ["usb", f"usb:{SERIAL}"])
 def test_key_that_is_not_on_usb(place, on_terminal, address):
     terminal = on_terminal("--device", address, "--keyring", place / "keyring", "rekey", SERIAL)
     assert terminal.wait() == NO_KEY
-    assert f"ekeyctl: {address}: not plugged in" in terminal.output
+    assert f"ekeyctl: usb:{SERIAL}: not plugged in" in terminal.output
 
 
 @pytest.mark.parametrize("address", ["usb:20090103", "usb:M_tBF1IwMQA+AAAA"])

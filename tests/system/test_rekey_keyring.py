@@ -41,7 +41,7 @@ def test_keyring_that_is_a_link_or_damaged_is_left_alone(start_key, rekey):
     for text in ("what is this\n", f"{line} # office\n", f"{line}\n{line}\n"):
         sim.keyring.write_text(text)
         untouched(sim, rekey, words, f"{sim.keyring}:{len(text.splitlines())}: ")
-        untouched(sim, rekey, words, "mend or remove them first")
+        untouched(sim, rekey, words, "correct or remove them first")
         assert sim.keyring.read_text() == text
 
 

@@ -106,14 +106,14 @@ def test_wait_seeded_gives_up_in_time_without_a_key(start_daemon):
     result = wait_seeded(start_daemon().control, "--timeout", "300ms")
     assert result.returncode == TIMED_OUT
     assert result.stdout == (
-        "ekeyctl: no healthy byte in time: ekeyctl status says what the daemon waits for\n"
+        "ekeyctl: timeout: no healthy byte yet: see ekeyctl status for the cause\n"
     )
 
 
 def test_wait_seeded_gives_up_in_time_without_a_daemon(place):
     result = wait_seeded(place / "control", "--timeout", "300ms")
     assert result.returncode == TIMED_OUT
-    assert result.stdout == "ekeyctl: no healthy byte in time: ekey-randomd does not answer\n"
+    assert result.stdout == "ekeyctl: timeout: no healthy byte yet: ekey-randomd does not answer\n"
 
 
 def test_wait_seeded_goes_on_after_a_daemon_that_ended_before_the_question(place):

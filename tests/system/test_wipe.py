@@ -49,7 +49,7 @@ def test_what_was_there_is_served_to_nobody(place, houses):
     before = number(house, "pool -", "in")
     result = wipe(house)
     assert (result.returncode, result.stdout) == (
-        0, "all buffered bytes are wiped, and the sources begin anew\n")
+        0, "all buffered bytes are wiped and the sources are restarted\n")
     pool = house.status()["pool -"]
     assert int(pool["lost"]) >= SIZE and balances(pool), pool
     assert position(house.read(64)) >= before
