@@ -361,7 +361,7 @@ install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existi
 	install -m 755 $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekey-feed) $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
 	install -m 644 dist/ekey-random.conf NEWS $(doc)
-	for page in README.md doc/*.md; do sed 's,](doc/,](,g;s,](\.\./dist/,](,g' $$page | \
+	for page in *.md doc/*.md; do sed 's,](doc/,](,g;s,](\.\./dist/,](,g;s,](\.\./,](,g' $$page | \
 		install -m 644 /dev/stdin $(doc)/$${page##*/} || exit 1; done
 	install -m 644 dist/examples/* $(doc)/examples
 	for page in doc/man/*; do install -m 644 $$page $(man)/man$${page##*.}; done

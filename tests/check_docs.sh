@@ -1,7 +1,8 @@
 #!/bin/sh
 # Holds the documents to the code (ekey-random.conf(5): tests/unit/test_config.c): the hops of "Follow
-# one byte" in doc/design.md exist, every option is in its page or its usage, every command and exit
-# status of ekeyctl in ekeyctl(1), the table of processes in SECURITY.md. The pages have their sections, and mandoc finds no fault.
+# one byte" in doc/design.md exist, files that a document names exist, and sections that the code names,
+# every option is in its page or its usage, every command and exit status of ekeyctl in ekeyctl(1), the
+# table of processes in SECURITY.md. The pages have their sections, and mandoc finds no fault.
 # shellcheck disable=SC2086 # lists of words are split
 set -eu
 cd "$(dirname "$0")/.."
@@ -22,6 +23,19 @@ found doc/design.md $hops
 test "$(echo "$hops" | wc -l)" -eq 8 || say "doc/design.md: eight hops, no more and no fewer"
 for hop in $hops; do
 	grep -q "^${hop#*:}(" "${hop%:*}" || say "doc/design.md: no ${hop#*:}() in ${hop%:*}"
+done
+
+# Files that a document names, and the sections of documents that the code names.
+for file in $(grep -oh '`[a-z0-9_][a-z0-9_]*/[a-z0-9_/]*\.[a-z]*`' ./*.md doc/*.md | tr -d '`' | sort -u); do
+	looked=$((looked + 1))
+	[ -e "$file" ] || say "$(grep -lF "\`$file\`" ./*.md doc/*.md | tr '\n' ' '): no file $file"
+done
+cited=$(grep -rohE --include='*.[ch]' --include='*.py' --include='*.sh' --exclude-dir='build*' '\bdoc/[a-z-]+\.md( [0-9.]*[0-9])?' . | sort -u | tr ' ' :)
+for citation in $cited; do
+	looked=$((looked + 1))
+	file=${citation%%:*} section=${citation#"${citation%%:*}"}
+	[ -e "$file" ] || say "the code names $file, which is not there"
+	[ -z "$section" ] || grep -Eqs "^#+ ${section#:}\.? " "$file" || say "the code names section ${section#:} of $file, which is not there"
 done
 
 letters=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')
