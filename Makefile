@@ -31,8 +31,7 @@ backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport inflow la
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
                table watchdog
-egd_src     := accept agent answers caller connection egd_client egd_server egd_wire \
-               listener members networks opening proxy renew xen
+egd_src     := agent connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys connectors daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload roles row seeds \
@@ -52,7 +51,7 @@ guest_src := $(addprefix guest/,agent channel check connect connect_line main op
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := agent appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_limits egd_listener egd_members egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health helper \
+               device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health helper \
                intake kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \

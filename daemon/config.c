@@ -219,7 +219,7 @@ check_listen(struct parser *p, void *object)
 static bool
 listener_opens(const struct egd_listen_config *listen, const char *path)
 {
-	const char *socket = egd_listener_path(listen->address);
+	const char *socket = egd_listener_rest(listen->address, EGD_LISTEN_UNIX);
 
 	return (socket != NULL && strcmp(socket, path) == 0) || strcmp(listen->psk, path) == 0 ||
 	       strcmp(listen->cert, path) == 0 || strcmp(listen->key, path) == 0 ||

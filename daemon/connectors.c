@@ -12,7 +12,7 @@
 static void
 start(struct connector *connector, const char *user, const struct egd_listen_config *listen)
 {
-	const char *directory = egd_listener_xen_directory(listen->address);
+	const char *directory = egd_listener_rest(listen->address, EGD_LISTEN_XEN);
 	int result;
 
 	connector->helper = HELPER_NONE;

@@ -541,7 +541,7 @@ check_control(const char *control)
 static bool
 check_listen(const struct config *config, const struct egd_listen_config *listen)
 {
-	const char *path = egd_listener_path(listen->address);
+	const char *path = egd_listener_rest(listen->address, EGD_LISTEN_UNIX);
 	char dir[EGD_ADDRESS_MAX], control[CONFIG_SOCKET_MAX];
 	int result = 0;
 
@@ -553,7 +553,7 @@ check_listen(const struct config *config, const struct egd_listen_config *listen
 	if (result < 0)
 		log_err("listen %s: %s: %s: %s", listen->name, listen->address, dir,
 			strerror(-result));
-	return egd_server_check(listen) && result == 0;
+	return egd_listener_check(listen) && result == 0;
 }
 
 static bool

@@ -48,7 +48,7 @@ make_room_for_clients(const struct daemon *d)
 static int
 listens_given(const struct egd_listen_config *config)
 {
-	const char *name = egd_listener_given_name(config->address);
+	const char *name = egd_listener_rest(config->address, EGD_LISTEN_SYSTEMD);
 
 	return name != NULL ? notify_socket(name) : -1;
 }
@@ -131,7 +131,7 @@ start_one(struct daemon *d, size_t i, int previous)
 
 	if (d->listens[i] != NULL || !has_keys(d, i))
 		return d->listens[i] != NULL;
-	if (egd_listener_xen_directory(config->address) != NULL)
+	if (egd_listener_rest(config->address, EGD_LISTEN_XEN) != NULL)
 		connector = connectors_find(d, config);
 	result = egd_server_start(d->base, d->pool, config, listens_given(config), connector,
 				  previous, &d->listens[i]);
@@ -151,7 +151,8 @@ warn_if_unclaimed(void *arg, const char *name, int fd)
 	const struct daemon *d = arg;
 
 	for (size_t i = 0; i < d->config.listen_count; i++) {
-		const char *given = egd_listener_given_name(d->config.listens[i].address);
+		const char *given =
+			egd_listener_rest(d->config.listens[i].address, EGD_LISTEN_SYSTEMD);
 
 		if (given != NULL && notify_socket(given) == fd)
 			return;

@@ -6,19 +6,42 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/acceptor.h"
 #include "base/clock.h"
-#include "egd/inside.h"
+#include "base/net.h"
+#include "egd/connection.h"
 #include "egd/listener.h"
+#include "egd/xen.h"
 
-#define START_S 10    /* for a PROXY header and TLS's handshake together */
-#define SLOW_S 30     /* without reading a byte of replies that fill the socket */
-#define HALF_S 30     /* for a reply that is owed to a client which sends no more: see EGD.md 0.3 */
-#define LEFT_MIN 1024 /* identities that are remembered at least when they have left */
+#define START_S 10         /* for a PROXY header and a TLS handshake together */
+#define SLOW_S 30          /* without reading a byte of replies that fill the socket */
+#define HALF_S 30          /* for a reply to a client that has shut down its sending: EGD.md 0.3 */
+#define LEFT_MIN 1024      /* identities without a connection that are kept at least */
+#define ACCEPTS_MAX 64     /* connections accepted before others are served */
+#define FDS_KEPT 128       /* for the control socket, and for sources that come back */
+#define HANDSHAKES_MAX 512 /* unfinished at once */
 
-/* ---- serving them in turn ---- */
+struct egd_server {
+	struct egd_shared shared;
+	struct egd_listen_config config;
+	struct egd_networks allow;
+	struct egd_proxies proxies;
+	int fd; /* of the listening socket; -1: none */
+	struct acceptor acceptor;
+	struct egd_xen *xen;                     /* connects to guests instead; or NULL */
+	struct event *work;                      /* serves those in `due` */
+	TAILQ_HEAD(egd_due, egd_connection) due; /* in turn */
+	LIST_HEAD(, egd_connection) connections; /* all */
+	TAILQ_HEAD(, egd_connection) handshakes; /* unfinished ones, oldest first */
+	unsigned handshakes_count;
+	struct egd_identities identities;
+	struct log_limit refused_limit;
+};
 
-void
-egd_server_schedule(struct egd_server *s, struct egd_connection *c)
+/* ---- connections in turn ---- */
+
+static void
+schedule(struct egd_server *s, struct egd_connection *c)
 {
 	const struct timeval at_once = {0};
 
@@ -30,7 +53,113 @@ egd_server_schedule(struct egd_server *s, struct egd_connection *c)
 	c->due = true;
 }
 
-/* Those who are due now, once each; who becomes due meanwhile waits until others had the loop. */
+static void
+end_handshake(struct egd_server *s, struct egd_connection *c)
+{
+	TAILQ_REMOVE(&s->handshakes, c, in_handshakes);
+	s->handshakes_count--;
+}
+
+static void
+end_connection(struct egd_server *s, struct egd_connection *c, enum egd_end end)
+{
+	struct egd_identity *identity = c->identity;
+	const char *guest = c->peer.guest;
+
+	if (c->due)
+		TAILQ_REMOVE(&s->due, c, in_due);
+	LIST_REMOVE(c, in_connections);
+	if (c->stage != EGD_STAGE_OPEN)
+		end_handshake(s, c);
+	s->shared.status.clients--;
+	s->shared.status.ended[end]++;
+	egd_connection_free(c);
+	egd_identities_leave(&s->identities, identity);
+	if (guest != NULL)
+		egd_xen_left(s->xen, guest);
+}
+
+/* ---- admission ---- */
+
+static const char not_allowed[] = "its address is not in allow";
+
+/* A proxy may ask for itself, as its health checks do; its clients are checked by their own. */
+static bool
+is_allowed(const struct egd_server *s, const struct egd_peer *peer)
+{
+	sa_family_t family = peer->address.any.sa_family;
+
+	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
+	       egd_networks_have(&s->allow, &peer->address) ||
+	       egd_networks_have(&s->proxies.networks, &peer->address);
+}
+
+/*
+ * The last quarter of the places is for identities without a connection, so that no client can shut
+ * others out. Half of it is for IPv6 networks without one, for a client may have all addresses of
+ * its network.
+ */
+static bool
+has_its_share(const struct egd_server *s, const struct pool_client *client)
+{
+	unsigned left = s->config.max_clients - s->shared.status.clients;
+	unsigned last = s->config.max_clients / 4;
+	struct pool_client network;
+
+	return (left < last && egd_identities_has(&s->identities, client)) ||
+	       (left < (last + 1) / 2 && pool_client_network(client, &network) &&
+		egd_identities_has(&s->identities, &network));
+}
+
+/* Opens the connection for requests. Returns NULL, or the reason for which the client is refused.
+ */
+static const char *
+admit(struct egd_server *s, struct egd_connection *c)
+{
+	struct pool_client client = {.weight = s->config.weight, .whole = true};
+	struct egd_identity *identity;
+	struct bucket full;
+
+	if (!is_allowed(s, &c->peer))
+		return not_allowed;
+	egd_peer_identity(&c->peer, &client);
+	if (has_its_share(s, &client))
+		return "it has connections, and the last quarter of max-clients is for others";
+	if (!pool_handle_open(s->shared.pool, &c->handle, &s->shared.status.account, &client))
+		return "the pool has no place for another client";
+	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
+	identity = egd_identities_join(&s->identities, &client, &full);
+	if (identity == NULL) {
+		pool_handle_close(s->shared.pool, &c->handle);
+		return "no memory";
+	}
+	end_handshake(s, c);
+	egd_connection_open(c, identity);
+	return NULL;
+}
+
+static void
+on_verdict(struct egd_connection *c, enum egd_verdict verdict)
+{
+	struct egd_server *s = c->server;
+
+	if (verdict == EGD_ADMIT) {
+		const char *why = admit(s, c);
+
+		if (why != NULL) {
+			egd_connection_log_closed(c, why);
+			end_connection(s, c, EGD_END_REFUSED);
+			return;
+		}
+		verdict = egd_connection_work(c);
+	}
+	if (verdict == EGD_CLOSE)
+		end_connection(s, c, c->end);
+	else if (verdict == EGD_AGAIN)
+		schedule(s, c);
+}
+
+/* Serves each connection that is due now once; those that become due meanwhile have to wait. */
 static void
 on_work(evutil_socket_t fd, short what, void *arg)
 {
@@ -45,96 +174,144 @@ on_work(evutil_socket_t fd, short what, void *arg)
 		more = c != last;
 		TAILQ_REMOVE(&s->due, c, in_due);
 		c->due = false;
-		egd_connection_work(c);
+		on_verdict(c, egd_connection_work(c));
 	}
 	if (!TAILQ_EMPTY(&s->due))
 		event_add(s->work, &at_once);
 }
 
-/* ---- its life ---- */
+/* ---- accepting ---- */
 
-/* A limit that many events share: libevent then keeps them in a list, and not in a heap. */
+static void
+refuse(struct egd_server *s, int fd, const struct egd_peer *peer, const char *why)
+{
+	char text[EGD_PEER_TEXT_MAX];
+
+	s->shared.status.ended[EGD_END_REFUSED]++;
+	close(fd);
+	if (peer->guest != NULL)
+		egd_xen_left(s->xen, peer->guest);
+	egd_peer_text(peer, text);
+	log_warn_limited(&s->refused_limit, egd_peer_number(peer), clock_now_ms(),
+			 "listen %s: refused %s: %s (%u clients are connected)", s->config.name,
+			 text, why, s->shared.status.clients);
+}
+
+/* Evicts the oldest unfinished handshake, so that idle connections cannot exhaust max-clients. */
+static void
+make_room(struct egd_server *s)
+{
+	struct egd_connection *oldest = TAILQ_FIRST(&s->handshakes);
+
+	if (oldest == NULL || (s->shared.status.clients < s->config.max_clients &&
+			       s->handshakes_count < HANDSHAKES_MAX))
+		return;
+	egd_connection_log_closed(
+		oldest, "its PROXY header or TLS handshake was unfinished, and its place needed");
+	end_connection(s, oldest, EGD_END_START);
+}
+
+static void
+add_connection(struct egd_server *s, int fd, const struct egd_peer *peer)
+{
+	bool proxied = egd_proxies_have(&s->proxies, &peer->address, peer->uid);
+	struct egd_connection *c;
+
+	if (!is_allowed(s, peer)) {
+		refuse(s, fd, peer, not_allowed);
+		return;
+	}
+	make_room(s);
+	if (s->shared.status.clients >= s->config.max_clients) {
+		refuse(s, fd, peer, "max-clients is reached");
+		return;
+	}
+	c = egd_connection_new(&s->shared, fd, peer, proxied);
+	if (c == NULL) {
+		refuse(s, fd, peer, "no memory");
+		return;
+	}
+	c->server = s;
+	LIST_INSERT_HEAD(&s->connections, c, in_connections);
+	TAILQ_INSERT_TAIL(&s->handshakes, c, in_handshakes);
+	s->handshakes_count++;
+	s->shared.status.clients++;
+	s->shared.status.accepted++;
+	on_verdict(c, egd_connection_work(c));
+}
+
+static void
+on_accepted(void *arg, int fd, const struct address *address)
+{
+	struct egd_peer peer = {.address = *address};
+
+	if (address->any.sa_family == AF_UNIX)
+		peer.uid = net_peer_uid(fd);
+	add_connection(arg, fd, &peer);
+}
+
+static void
+on_guest(void *arg, int fd, const char *guest)
+{
+	const struct egd_peer peer = {.address.any.sa_family = AF_UNIX, .guest = guest};
+
+	add_connection(arg, fd, &peer);
+}
+
+/* ---- life ---- */
+
+/* Returns a limit that many events share: libevent keeps them in a list, not in a heap. */
 static const struct timeval *
-limit_of(struct event_base *base, uint64_t ms)
+shared_limit(struct event_base *base, uint64_t ms)
 {
 	const struct timeval limit = clock_timeval(ms);
 
 	return event_base_init_common_timeout(base, &limit);
 }
 
+/* The channel of a Xen guest takes the place of no other client, and may be idle. */
 static bool
 make_events(struct egd_server *s)
 {
-	struct event_base *base = s->base;
+	struct egd_shared *shared = &s->shared;
 
-	s->limits.start = limit_of(base, START_S * 1000);
-	s->limits.slow = limit_of(base, SLOW_S * 1000);
-	s->limits.half = limit_of(base, HALF_S * 1000);
-	/* A guest asks when it likes: its channel is its own and costs nobody a place. */
+	shared->start_limit = shared_limit(shared->base, START_S * 1000);
+	shared->slow_limit = shared_limit(shared->base, SLOW_S * 1000);
+	shared->half_limit = shared_limit(shared->base, HALF_S * 1000);
 	if (s->xen == NULL)
-		s->limits.idle = limit_of(base, s->config.idle_ms);
-	s->accept = event_new(base, s->fd, EV_READ | EV_PERSIST, egd_accept_ready, s);
-	s->accept_again = evtimer_new(base, egd_accept_again, s);
-	s->work = evtimer_new(base, on_work, s);
-	return s->limits.start != NULL && s->limits.slow != NULL && s->limits.half != NULL &&
-	       (s->xen != NULL || s->limits.idle != NULL) && s->accept != NULL &&
-	       s->accept_again != NULL && s->work != NULL &&
-	       (s->fd < 0 || event_add(s->accept, NULL) == 0);
+		shared->idle_limit = shared_limit(shared->base, s->config.idle_ms);
+	s->work = evtimer_new(shared->base, on_work, s);
+	s->acceptor = (struct acceptor){.kind = "listen",
+					.name = s->config.name,
+					.batch = ACCEPTS_MAX,
+					.spare_fds = FDS_KEPT,
+					.accepted = on_accepted,
+					.arg = s};
+	return shared->start_limit != NULL && shared->slow_limit != NULL &&
+	       shared->half_limit != NULL && (s->xen != NULL || shared->idle_limit != NULL) &&
+	       s->work != NULL && (s->fd < 0 || acceptor_start(&s->acceptor, shared->base, s->fd));
 }
 
-static void
-warn_of(const struct egd_listen_config *config)
-{
-	const char *warning = egd_listener_warning(config);
-
-	if (warning != NULL)
-		log_warn("listen %s: %s", config->name, warning);
-}
-
-bool
-egd_server_check(const struct egd_listen_config *config)
-{
-	const char *missing = egd_listener_missing(config);
-
-	if (missing != NULL)
-		log_err("listen %s: owner = %s: %s", config->name, config->owner, missing);
-	warn_of(config);
-	return missing == NULL;
-}
-
-/*
- * Opens what clients connect to, or resumes the listening socket `previous`. 0, or -errno after a
- * line in the log.
- */
-static int
-open_way_in(struct egd_server *s, int given, struct helper *connector, int previous)
-{
-	const struct egd_xen_env env = {
-		.base = s->base,
-		.name = s->config.name,
-		.directory = egd_listener_xen_directory(s->config.address),
-		.connector = connector,
-		.taken = egd_accept_guest,
-		.arg = s,
-	};
-
-	if (env.directory == NULL) {
-		s->fd = egd_listener_open(&s->config, given, previous);
-		return s->fd < 0 ? s->fd : 0;
-	}
-	if (connector != NULL)
-		s->xen = egd_xen_new(&env);
-	return s->xen != NULL ? 0 : -EIO;
-}
-
+/* Opens or resumes the listening socket, or watches for guests. 0, or -errno after a log line. */
 static int
 open_server(struct egd_server *s, int given, struct helper *connector, int previous)
 {
-	int result = open_way_in(s, given, connector, previous);
+	const struct egd_xen_env env = {
+		.base = s->shared.base,
+		.name = s->config.name,
+		.directory = egd_listener_rest(s->config.address, EGD_LISTEN_XEN),
+		.connector = connector,
+		.taken = on_guest,
+		.arg = s,
+	};
 
-	if (result < 0)
-		return result;
-	if (slots_init(&s->outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
+	if (env.directory == NULL)
+		s->fd = egd_listener_open(&s->config, given, previous);
+	else if (connector == NULL || (s->xen = egd_xen_new(&env)) == NULL)
+		return -EIO;
+	if (env.directory == NULL && s->fd < 0)
+		return s->fd;
+	if (slots_init(&s->shared.outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
 	return -ENOMEM;
@@ -149,24 +326,30 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 
 	if (s == NULL)
 		return -ENOMEM;
-	s->base = base;
-	s->pool = pool;
 	s->config = *config;
-	s->is_tls = egd_listener_is_tls(config);
+	s->shared = (struct egd_shared){
+		.base = base,
+		.pool = pool,
+		.name = s->config.name,
+		.is_tls = egd_listener_is_tls(config),
+		.greet = config->greet,
+		.status = {.name = s->config.name, .address = s->config.address},
+		.act = on_verdict,
+	};
 	s->fd = -1;
 	(void)egd_networks_parse(config->allow, &s->allow);
 	(void)egd_proxies_parse(config->proxy_from, &s->proxies);
 	TAILQ_INIT(&s->due);
 	LIST_INIT(&s->connections);
-	TAILQ_INIT(&s->openings);
-	egd_members_init(&s->members, config->max_clients + LEFT_MIN);
+	TAILQ_INIT(&s->handshakes);
+	egd_identities_init(&s->identities, config->max_clients + LEFT_MIN);
 	result = open_server(s, given, connector, previous);
 	if (result < 0) {
 		egd_server_stop(&s, false);
 		return result;
 	}
 	log_info("listen %s: %s", config->name, config->address);
-	warn_of(config);
+	egd_listener_warn(config);
 	*ret = s;
 	return 0;
 }
@@ -174,14 +357,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 void
 egd_server_use_tls(struct egd_server *s, const int *channel)
 {
-	s->tls = channel;
-}
-
-static void
-free_event(struct event *event)
-{
-	if (event != NULL)
-		event_free(event);
+	s->shared.tls = channel;
 }
 
 void
@@ -192,17 +368,17 @@ egd_server_stop(struct egd_server **server, bool resumed)
 	if (s == NULL)
 		return;
 	while (!LIST_EMPTY(&s->connections))
-		egd_connection_free(LIST_FIRST(&s->connections), EGD_END_DONE);
-	free_event(s->accept);
-	free_event(s->accept_again);
-	free_event(s->work);
+		end_connection(s, LIST_FIRST(&s->connections), EGD_END_DONE);
+	acceptor_stop(&s->acceptor);
+	if (s->work != NULL)
+		event_free(s->work);
 	if (s->fd >= 0 && resumed)
 		close(s->fd);
 	else if (s->fd >= 0)
 		egd_listener_close(s->config.address, s->fd);
 	egd_xen_free(&s->xen);
-	egd_members_finish(&s->members);
-	slots_finish(&s->outs);
+	egd_identities_finish(&s->identities);
+	slots_finish(&s->shared.outs);
 	free(s);
 	*server = NULL;
 }
@@ -214,30 +390,36 @@ egd_server_flush(struct egd_server *s)
 	bool flushed = true;
 
 	LIST_FOREACH(c, &s->connections, in_connections)
-	flushed = (egd_answers_send(c) != -EAGAIN || c->out_at == 0) && flushed;
+	flushed = egd_connection_flush(c) && flushed;
 	return flushed;
+}
+
+unsigned
+egd_server_renew(struct egd_server *s)
+{
+	struct egd_connection *next;
+	unsigned closed = 0;
+
+	for (struct egd_connection *c = LIST_FIRST(&s->connections); c != NULL; c = next) {
+		next = LIST_NEXT(c, in_connections);
+		if (!egd_connection_holds_bytes(c) && !s->shared.is_tls)
+			continue;
+		end_connection(s, c, EGD_END_LOST);
+		closed++;
+	}
+	return closed;
 }
 
 int
 egd_server_socket(const struct egd_server *s)
 {
-	return egd_listener_given_name(s->config.address) == NULL ? s->fd : -1;
+	return egd_listener_rest(s->config.address, EGD_LISTEN_SYSTEMD) == NULL ? s->fd : -1;
 }
-
-/* ---- status ---- */
 
 void
 egd_server_status(const struct egd_server *s, struct egd_server_status *ret)
 {
-	*ret = (struct egd_server_status){
-		.name = s->config.name,
-		.address = s->config.address,
-		.clients = s->clients,
-		.accepted = s->accepted,
-		.throttled = s->throttled,
-		.account = s->account,
-	};
-	memcpy(ret->ended, s->ended, sizeof(ret->ended));
+	*ret = s->shared.status;
 }
 
 const char *

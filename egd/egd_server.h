@@ -61,10 +61,6 @@ struct egd_server_status {
 	struct pool_account account;
 };
 
-/* Looks, without listening, whether its files and names are there: false after a line in the log.
- */
-bool egd_server_check(const struct egd_listen_config *config);
-
 /*
  * Listens and serves from `base`. `given` and `connector` stay the caller's: for systemd:NAME a
  * socket that listens already, else -1; for xen:DIRECTORY the helper that connects there

@@ -17,20 +17,36 @@
 
 /* ---- the address ---- */
 
-enum kind { KIND_UNIX, KIND_TCP, KIND_TLS, KIND_VSOCK, KIND_SYSTEMD, KIND_XEN, KINDS };
+static const struct kind {
+	const char *prefix;
+	/* NULL: a path or a name follows, or `error` is reported. */
+	const char *(*parse)(const char *rest, struct address *ret);
+	const char *error;
+} kinds[EGD_LISTEN_KINDS] = {
+	[EGD_LISTEN_UNIX] = {"unix:", NULL, "expected an absolute path behind unix:"},
+	[EGD_LISTEN_TCP] = {"tcp:", address_parse_inet, NULL},
+	[EGD_LISTEN_TLS] = {"tls:", address_parse_inet, NULL},
+	[EGD_LISTEN_VSOCK] = {"vsock:", address_parse_vsock_listen, NULL},
+	[EGD_LISTEN_SYSTEMD] = {"systemd:", NULL, "expected a FileDescriptorName= behind systemd:"},
+	[EGD_LISTEN_XEN] = {"xen:", NULL, "expected an absolute path behind xen:"},
+};
 
-static const char *const prefixes[KINDS] = {"unix:", "tcp:", "tls:", "vsock:", "systemd:", "xen:"};
+const char *
+egd_listener_rest(const char *address, enum egd_listen_kind kind)
+{
+	size_t len = strlen(kinds[kind].prefix);
 
-/* KINDS when it is none; *ret_rest is what follows the prefix. */
-static enum kind
+	return strncmp(address, kinds[kind].prefix, len) == 0 ? address + len : NULL;
+}
+
+/* Returns EGD_LISTEN_KINDS for an unknown prefix; *ret_rest is the text behind a known one. */
+static enum egd_listen_kind
 kind_of(const char *address, const char **ret_rest)
 {
-	enum kind kind = KIND_UNIX;
+	enum egd_listen_kind kind = EGD_LISTEN_UNIX;
 
-	while (kind < KINDS && strncmp(address, prefixes[kind], strlen(prefixes[kind])) != 0)
+	while (kind < EGD_LISTEN_KINDS && (*ret_rest = egd_listener_rest(address, kind)) == NULL)
 		kind++;
-	if (kind < KINDS)
-		*ret_rest = address + strlen(prefixes[kind]);
 	return kind;
 }
 
@@ -39,54 +55,19 @@ egd_listener_address_error(const char *address)
 {
 	struct address parsed;
 	const char *rest;
+	enum egd_listen_kind kind = kind_of(address, &rest);
 
-	switch (kind_of(address, &rest)) {
-	case KIND_UNIX:
-		return rest[0] == '/' ? NULL : "an absolute path is needed behind unix:";
-	case KIND_TCP:
-	case KIND_TLS:
-		return address_parse_inet(rest, &parsed);
-	case KIND_VSOCK:
-		return address_parse_vsock_listen(rest, &parsed);
-	case KIND_SYSTEMD:
-		if (rest[0] == '\0')
-			return "a FileDescriptorName= is needed behind systemd:";
-		return strncmp(rest, FD_STORE_PREFIX, strlen(FD_STORE_PREFIX)) != 0
-			       ? NULL
-			       : "names that begin with " FD_STORE_PREFIX
-				 " are the daemon's own: give the socket another "
-				 "FileDescriptorName=";
-	case KIND_XEN:
-		return rest[0] == '/' ? NULL : "an absolute path is needed behind xen:";
-	case KINDS:
-		break;
-	}
-	return "unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT, systemd:NAME or "
-	       "xen:DIRECTORY is needed";
-}
-
-const char *
-egd_listener_given_name(const char *address)
-{
-	const char *rest;
-
-	return kind_of(address, &rest) == KIND_SYSTEMD ? rest : NULL;
-}
-
-const char *
-egd_listener_path(const char *address)
-{
-	const char *rest;
-
-	return kind_of(address, &rest) == KIND_UNIX ? rest : NULL;
-}
-
-const char *
-egd_listener_xen_directory(const char *address)
-{
-	const char *rest;
-
-	return kind_of(address, &rest) == KIND_XEN ? rest : NULL;
+	if (kind == EGD_LISTEN_KINDS)
+		return "expected unix:PATH, tcp:ADDRESS:PORT, tls:ADDRESS:PORT, vsock:PORT, "
+		       "systemd:NAME or xen:DIRECTORY";
+	if (kinds[kind].parse != NULL)
+		return kinds[kind].parse(rest, &parsed);
+	if (kind != EGD_LISTEN_SYSTEMD)
+		return rest[0] == '/' ? NULL : kinds[kind].error;
+	if (strncmp(rest, FD_STORE_PREFIX, strlen(FD_STORE_PREFIX)) == 0)
+		return "names that begin with " FD_STORE_PREFIX " are the daemon's own: give the "
+		       "socket another FileDescriptorName=";
+	return rest[0] != '\0' ? NULL : kinds[kind].error;
 }
 
 /* ---- the section ---- */
@@ -100,13 +81,12 @@ has_tls_keys(const struct egd_listen_config *config)
 bool
 egd_listener_is_tls(const struct egd_listen_config *config)
 {
-	const char *rest;
-	enum kind kind = kind_of(config->address, &rest);
-
-	return kind == KIND_TLS || (kind == KIND_SYSTEMD && has_tls_keys(config));
+	return egd_listener_rest(config->address, EGD_LISTEN_TLS) != NULL ||
+	       (egd_listener_rest(config->address, EGD_LISTEN_SYSTEMD) != NULL &&
+		has_tls_keys(config));
 }
 
-/* Whether strangers could reach it, and nothing says who may. */
+/* Returns whether other machines can reach it, and neither `allow` nor TLS restricts clients. */
 static bool
 is_open_to_all(const struct egd_listen_config *config, const struct address *address)
 {
@@ -117,31 +97,30 @@ is_open_to_all(const struct egd_listen_config *config, const struct address *add
 }
 
 static const char allow_needed[] =
-	"others than this machine can reach it: say who may with allow = NETWORKS";
+	"other machines can reach it: restrict clients with allow = NETWORKS";
 
 static const char *
-tls_error(const struct egd_listen_config *config, enum kind kind)
+tls_error(const struct egd_listen_config *config, enum egd_listen_kind kind)
 {
-	bool any = has_tls_keys(config) || config->key[0] != '\0' || config->ca[0] != '\0';
+	bool key_or_ca = config->key[0] != '\0' || config->ca[0] != '\0';
 
-	if (kind == KIND_TLS && !has_tls_keys(config))
+	if (kind == EGD_LISTEN_TLS && !has_tls_keys(config))
 		return "tls: needs psk, or cert";
-	if (any && kind != KIND_TLS && kind != KIND_SYSTEMD)
+	if ((has_tls_keys(config) || key_or_ca) && kind != EGD_LISTEN_TLS &&
+	    kind != EGD_LISTEN_SYSTEMD)
 		return "psk, cert, key and ca are for tls: and systemd: only";
-	if ((config->key[0] != '\0' || config->ca[0] != '\0') && config->cert[0] == '\0')
-		return "key and ca go with cert";
-	return NULL;
+	return key_or_ca && config->cert[0] == '\0' ? "key and ca need cert" : NULL;
 }
 
-/* Clients over Unix sockets have addresses when a proxy says so. */
+/* Clients over Unix sockets have addresses when a proxy passes them on. */
 static const char *
-networks_error(const struct egd_listen_config *config, enum kind kind)
+networks_error(const struct egd_listen_config *config, enum egd_listen_kind kind)
 {
-	bool inet = kind == KIND_TCP || kind == KIND_TLS || kind == KIND_SYSTEMD;
+	bool inet = kind == EGD_LISTEN_TCP || kind == EGD_LISTEN_TLS || kind == EGD_LISTEN_SYSTEMD;
 	struct egd_proxies proxies = {0};
 
 	(void)egd_proxies_parse(config->proxy_from, &proxies);
-	if (proxies.count > 0 && kind != KIND_UNIX && kind != KIND_SYSTEMD)
+	if (proxies.count > 0 && kind != EGD_LISTEN_UNIX && kind != EGD_LISTEN_SYSTEMD)
 		return "proxy-from = USER is for unix: and systemd:";
 	if (!inet &&
 	    (proxies.networks.count > 0 || (config->allow[0] != '\0' && proxies.count == 0)))
@@ -155,59 +134,38 @@ egd_listener_error(const struct egd_listen_config *config)
 {
 	struct address address;
 	const char *rest, *error;
-	enum kind kind = kind_of(config->address, &rest);
+	enum egd_listen_kind kind = kind_of(config->address, &rest);
 
-	if (kind == KINDS)
-		return NULL; /* said of the address already */
-	if (kind != KIND_UNIX && config->owner[0] != '\0')
+	if (kind == EGD_LISTEN_KINDS)
+		return NULL; /* reported with the address */
+	if (kind != EGD_LISTEN_UNIX && config->owner[0] != '\0')
 		return "owner is for unix: only";
 	error = networks_error(config, kind);
 	if (error == NULL)
 		error = tls_error(config, kind);
-	if (error == NULL && (kind == KIND_TCP || kind == KIND_TLS) &&
+	if (error == NULL && kinds[kind].parse == address_parse_inet &&
 	    address_parse_inet(rest, &address) == NULL && is_open_to_all(config, &address))
 		error = allow_needed;
 	return error;
 }
 
-/* ---- the socket ---- */
-
-/* Looks up "USER", "USER:GROUP" or ":GROUP"; what is not named is -1. */
+/* Looks up "USER", "USER:GROUP" or ":GROUP"; -1 for the part that is absent. */
 static int
 find_owner(const char *owner, uid_t *ret_uid, gid_t *ret_gid)
 {
 	char user[EGD_OWNER_MAX];
 	char *group = user;
+	const struct passwd *pw = NULL;
+	const struct group *gr = NULL;
 
-	*ret_uid = (uid_t)-1;
-	*ret_gid = (gid_t)-1;
 	memcpy(user, owner, sizeof(user));
 	strsep(&group, ":");
-	if (user[0] != '\0') {
-		const struct passwd *pw = getpwnam(user);
-
-		if (pw == NULL)
-			return -EINVAL;
-		*ret_uid = pw->pw_uid;
-	}
-	if (group != NULL) {
-		const struct group *gr = getgrnam(group);
-
-		if (gr == NULL)
-			return -EINVAL;
-		*ret_gid = gr->gr_gid;
-	}
+	if ((user[0] != '\0' && (pw = getpwnam(user)) == NULL) ||
+	    (group != NULL && (gr = getgrnam(group)) == NULL))
+		return -EINVAL;
+	*ret_uid = pw != NULL ? pw->pw_uid : (uid_t)-1;
+	*ret_gid = gr != NULL ? gr->gr_gid : (gid_t)-1;
 	return 0;
-}
-
-static int
-set_owner(const char *path, const char *owner)
-{
-	uid_t uid;
-	gid_t gid;
-	int result = find_owner(owner, &uid, &gid);
-
-	return result == 0 ? net_unix_chown(path, uid, gid) : result;
 }
 
 static const char *
@@ -217,8 +175,8 @@ owner_error(int error)
 	case EINVAL:
 		return "no such user or group";
 	case EPERM:
-		return "only root may, or a member of that group: install what `ekeyctl unit` "
-		       "prints";
+		return "only root may, or a member of that group: install the drop-in that "
+		       "`ekeyctl unit` prints";
 	default:
 		return strerror(-error);
 	}
@@ -234,73 +192,66 @@ egd_listener_missing(const struct egd_listen_config *config)
 	return result < 0 ? owner_error(result) : NULL;
 }
 
-const char *
-egd_listener_warning(const struct egd_listen_config *config)
+void
+egd_listener_warn(const struct egd_listen_config *config)
 {
 	struct egd_proxies proxies = {0};
 
 	(void)egd_proxies_parse(config->proxy_from, &proxies);
-	return egd_networks_have_own(&proxies.networks)
-		       ? "proxy-from has this machine, any user of which can claim any address: "
-			 "give"
-			 " the proxy a unix: listener with proxy-from = its user"
-		       : NULL;
+	if (egd_networks_have_own(&proxies.networks))
+		log_warn("listen %s: proxy-from has this machine, any user of which can claim any "
+			 "address: give the proxy a unix: listener with proxy-from = its user",
+			 config->name);
 }
 
-/* True when `fd` was bound to `path`, where another socket may be by now. */
+bool
+egd_listener_check(const struct egd_listen_config *config)
+{
+	const char *missing = egd_listener_missing(config);
+
+	if (missing != NULL)
+		log_err("listen %s: owner = %s: %s", config->name, config->owner, missing);
+	egd_listener_warn(config);
+	return missing == NULL;
+}
+
+/* ---- the socket ---- */
+
+/* Logs that the socket cannot be opened; returns `error`. */
+static int
+fail(const struct egd_listen_config *config, int error, const char *hint)
+{
+	log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-error), hint);
+	return error;
+}
+
+/* Returns true when `fd` was bound to `path`, where there may be another socket by now. */
 static bool
 is_bound_to(int fd, const char *path)
 {
 	struct sockaddr_un bound = {0};
 	socklen_t len = sizeof(bound);
 
-	return fd >= 0 && getsockname(fd, (struct sockaddr *)&bound, &len) == 0 &&
+	return getsockname(fd, (struct sockaddr *)&bound, &len) == 0 &&
 	       bound.sun_family == AF_UNIX &&
 	       strncmp(bound.sun_path, path, sizeof(bound.sun_path)) == 0;
 }
 
-/* Resumes `previous`, whose mode may have been changed in the configuration, or binds anew. */
-static int
-listen_at(const struct egd_listen_config *config, const char *path, int previous)
+/* Returns false when the kernel does not tell it. */
+static bool
+bound_address(int fd, struct address *ret)
 {
-	if (is_bound_to(previous, path) && net_unix_chmod(path, config->mode) == 0)
-		return previous;
-	if (previous >= 0)
-		close(previous);
-	return net_unix_listen(path, config->mode);
-}
-
-static int
-open_unix(const struct egd_listen_config *config, const char *path, int previous)
-{
-	int fd = listen_at(config, path, previous);
-	int result = fd;
-
-	if (fd >= 0 && config->owner[0] != '\0')
-		result = set_owner(path, config->owner);
-	if (result >= 0)
-		return fd;
-	if (fd >= 0) {
-		log_err("listen %s: cannot give %s to %s: %s", config->name, path, config->owner,
-			owner_error(result));
-		egd_listener_close(config->address, fd);
-	} else {
-		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-result),
-			result == -EADDRINUSE ? ": another process answers there"
-			: result == -EEXIST   ? " and is no socket: remove it, or choose another"
-			: result == -ENOENT   ? ": make its directory"
-					      : "");
-	}
-	return result;
+	ret->len = sizeof(struct address) - offsetof(struct address, any);
+	return getsockname(fd, &ret->any, &ret->len) == 0;
 }
 
 static bool
 is_bound_at(int fd, const struct address *address)
 {
 	char wanted[ADDRESS_TEXT_MAX], bound[ADDRESS_TEXT_MAX];
-	struct address at = {.len = sizeof(struct address) - offsetof(struct address, any)};
+	struct address at;
 
-	if (fd < 0 || getsockname(fd, &at.any, &at.len) != 0)
+	if (!bound_address(fd, &at))
 		return false;
 	address_text(address, wanted);
 	address_text(&at, bound);
@@ -312,45 +263,48 @@ egd_listener_resumes(const struct egd_listen_config *config, int fd)
 {
 	struct address address;
 	const char *rest;
+	enum egd_listen_kind kind = kind_of(config->address, &rest);
 
-	switch (kind_of(config->address, &rest)) {
-	case KIND_UNIX:
+	if (kind == EGD_LISTEN_UNIX)
 		return is_bound_to(fd, rest) && access(rest, F_OK) == 0;
-	case KIND_TCP:
-	case KIND_TLS:
-		return address_parse_inet(rest, &address) == NULL && is_bound_at(fd, &address);
-	case KIND_VSOCK:
-		return address_parse_vsock_listen(rest, &address) == NULL &&
-		       is_bound_at(fd, &address);
-	case KIND_SYSTEMD:
-	case KIND_XEN:
-	case KINDS:
-		break;
-	}
-	return false;
+	return kind != EGD_LISTEN_KINDS && kinds[kind].parse != NULL &&
+	       kinds[kind].parse(rest, &address) == NULL && is_bound_at(fd, &address);
 }
 
-/* Resumes `previous` when it listens at `address`, or opens a new socket. */
+/* Sets the mode of `previous`, which the configuration may have changed, or opens a new socket. */
 static int
-listen_on(const struct address *address, int previous)
+listen_at_path(const struct egd_listen_config *config, const char *path, int previous)
 {
-	if (is_bound_at(previous, address))
+	if (previous >= 0 && net_unix_chmod(path, config->mode) == 0)
 		return previous;
 	if (previous >= 0)
 		close(previous);
-	return net_listen(address);
+	return net_unix_listen(path, config->mode);
 }
 
 static int
-open_address(const struct egd_listen_config *config, const char *error,
-	     const struct address *address, int previous)
+open_path(const struct egd_listen_config *config, const char *path, int previous)
 {
-	int fd = error == NULL ? listen_on(address, previous) : -EINVAL;
+	int result = 0, fd = listen_at_path(config, path, previous);
+	uid_t uid;
+	gid_t gid;
 
 	if (fd < 0)
-		log_err("listen %s: %s: %s%s", config->name, config->address, strerror(-fd),
-			net_listen_hint(-fd));
-	return fd;
+		return fail(config, fd,
+			    fd == -EADDRINUSE ? ": another process answers there"
+			    : fd == -EEXIST   ? " and is no socket: remove it, or choose another"
+			    : fd == -ENOENT   ? ": create its directory"
+					      : "");
+	if (config->owner[0] != '\0')
+		result = find_owner(config->owner, &uid, &gid);
+	if (result == 0 && config->owner[0] != '\0')
+		result = net_unix_chown(path, uid, gid);
+	if (result == 0)
+		return fd;
+	log_err("listen %s: cannot make %s the owner of %s: %s", config->name, config->owner, path,
+		owner_error(result));
+	egd_listener_close(config->address, fd);
+	return result;
 }
 
 static bool
@@ -362,19 +316,19 @@ is_listening(int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) == 0 && listening != 0;
 }
 
-/* A copy: the one that was given can be had again after a reload. */
+/* Duplicates `given`, which can then be used again after a reload. */
 static int
 open_given(const struct egd_listen_config *config, int given)
 {
-	struct address address = {.len = sizeof(struct address) - offsetof(struct address, any)};
+	struct address address;
 	const char *error = NULL;
 	int fd;
 
 	if (given < 0)
-		error = "systemd gave no socket with this FileDescriptorName=";
+		error = "systemd passed no socket with this FileDescriptorName=";
 	else if (!is_listening(given))
-		error = "it is no stream socket that listens: Accept=no is needed";
-	else if (getsockname(given, &address.any, &address.len) == 0 &&
+		error = "expected a listening stream socket: set Accept=no";
+	else if (bound_address(given, &address) &&
 		 (address.any.sa_family == AF_INET || address.any.sa_family == AF_INET6) &&
 		 is_open_to_all(config, &address))
 		error = allow_needed;
@@ -382,13 +336,9 @@ open_given(const struct egd_listen_config *config, int given)
 		log_err("listen %s: %s: %s", config->name, config->address, error);
 		return -EINVAL;
 	}
-	/* Non-blocking first: both share it, and there is only one to close. */
-	if (fcntl(given, F_SETFL, O_NONBLOCK) != 0 || (fd = fcntl(given, F_DUPFD_CLOEXEC, 3)) < 0) {
-		int result = -errno;
-
-		log_err("listen %s: %s: %s", config->name, config->address, strerror(-result));
-		return result;
-	}
+	/* Both share O_NONBLOCK. */
+	if (fcntl(given, F_SETFL, O_NONBLOCK) != 0 || (fd = fcntl(given, F_DUPFD_CLOEXEC, 3)) < 0)
+		return fail(config, -errno, "");
 	return fd;
 }
 
@@ -396,30 +346,30 @@ int
 egd_listener_open(const struct egd_listen_config *config, int given, int previous)
 {
 	struct address address;
-	const char *rest;
+	const char *rest, *error;
+	enum egd_listen_kind kind = kind_of(config->address, &rest);
+	int fd = previous;
 
-	switch (kind_of(config->address, &rest)) {
-	case KIND_UNIX:
-		return open_unix(config, rest, previous);
-	case KIND_TCP:
-	case KIND_TLS:
-		return open_address(config, address_parse_inet(rest, &address), &address, previous);
-	case KIND_VSOCK:
-		return open_address(config, address_parse_vsock_listen(rest, &address), &address,
-				    previous);
-	case KIND_SYSTEMD:
+	if (kind == EGD_LISTEN_UNIX)
+		return open_path(config, rest, previous);
+	if (kind == EGD_LISTEN_SYSTEMD)
 		return open_given(config, given);
-	case KIND_XEN:
-	case KINDS:
-		break;
+	if (kind == EGD_LISTEN_KINDS || kinds[kind].parse == NULL)
+		return -EINVAL;
+	error = kinds[kind].parse(rest, &address);
+	if (error != NULL) { /* an interface can be gone since the configuration was read */
+		log_err("listen %s: %s: %s", config->name, config->address, error);
+		return -EADDRNOTAVAIL;
 	}
-	return -EINVAL;
+	if (fd < 0)
+		fd = net_listen(&address);
+	return fd >= 0 ? fd : fail(config, fd, net_listen_hint(-fd));
 }
 
 void
 egd_listener_close(const char *address, int fd)
 {
-	const char *path = egd_listener_path(address);
+	const char *path = egd_listener_rest(address, EGD_LISTEN_UNIX);
 
 	close(fd);
 	if (path != NULL)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket that a [listen] section asks for:
+ * The address of a [listen] section, and its listening socket:
  *     unix:PATH   tcp:ADDRESS:PORT   tls:ADDRESS:PORT   vsock:PORT   systemd:NAME   xen:DIRECTORY
- * ADDRESS is in numbers: V4, [V6], or [::] for all of both; NAME one of systemd's
- * FileDescriptorName=.
+ * ADDRESS is numeric: V4, [V6], or [::] for all of both; NAME is a FileDescriptorName= of systemd.
  */
 #ifndef EGD_LISTENER_H
 #define EGD_LISTENER_H
@@ -12,41 +11,47 @@
 
 #include "egd/egd_server.h"
 
-/* NULL, or what is wrong with an address. */
+enum egd_listen_kind {
+	EGD_LISTEN_UNIX,
+	EGD_LISTEN_TCP,
+	EGD_LISTEN_TLS,
+	EGD_LISTEN_VSOCK,
+	EGD_LISTEN_SYSTEMD, /* the service manager's socket */
+	EGD_LISTEN_XEN,     /* no socket: egd/xen.h */
+	EGD_LISTEN_KINDS
+};
+
+/* Returns the text behind the prefix of an address of this kind, or NULL: it is of another. */
+const char *egd_listener_rest(const char *address, enum egd_listen_kind kind);
+
+/* NULL, or the error of an address. */
 const char *egd_listener_address_error(const char *address);
 
-/* NULL, or what a whole section lacks, or has too much. */
+/* NULL, or the error of a whole section. */
 const char *egd_listener_error(const struct egd_listen_config *config);
 
-/* NULL, or what is dangerous about a section that is good. */
-const char *egd_listener_warning(const struct egd_listen_config *config);
-
-/* NULL, or what this machine does not have of what the section names. */
+/* NULL, or the reason for which this machine lacks the owner. */
 const char *egd_listener_missing(const struct egd_listen_config *config);
 
-/* The NAME of systemd:NAME, whose socket somebody has to give; NULL for all others. */
-const char *egd_listener_given_name(const char *address);
+/* Warns of a section that is valid and dangerous. */
+void egd_listener_warn(const struct egd_listen_config *config);
 
-/* The PATH of unix:PATH; NULL for all others. */
-const char *egd_listener_path(const char *address);
+/* Logs what is missing or dangerous; false: missing. */
+bool egd_listener_check(const struct egd_listen_config *config);
 
-/* The DIRECTORY of xen:DIRECTORY, where nobody listens (egd/xen.h); NULL for all others. */
-const char *egd_listener_xen_directory(const char *address);
-
-/* Whether connections are to speak TLS: tls:, or systemd: with keys for it. */
+/* Returns whether connections speak TLS: tls:, or systemd: with keys for it. */
 bool egd_listener_is_tls(const struct egd_listen_config *config);
 
-/* Whether `fd`, which a previous daemon opened, is at the section's address, where it still is. */
+/* Returns whether `fd`, from a previous daemon, is at the section's address, and still there. */
 bool egd_listener_resumes(const struct egd_listen_config *config, int fd);
 
 /*
- * Opens it, or checks the one that is `given`, or resumes `previous`, which a previous daemon
- * opened, when it is at this address; -1: there is none. Takes `previous` and not `given`. The fd,
- * or -errno after its line in the log.
+ * Opens the socket, or duplicates `given`, or resumes `previous`, for which egd_listener_resumes()
+ * must be true; -1: none. Takes over `previous`, not `given`. The fd, or -errno after a log line.
  */
 int egd_listener_open(const struct egd_listen_config *config, int given, int previous);
 
-/* Ends it; the path of a Unix socket is free then. A given one stays open. */
+/* Closes the socket and removes its path, if any. */
 void egd_listener_close(const char *address, int fd);
 
 #endif

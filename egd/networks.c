@@ -7,40 +7,41 @@
 
 #include "base/num.h"
 
-#define BETWEEN " ,"
+#define SEPARATORS " ,"
 
-/* Gives each word to `add`; NULL, or what is wrong with the first that is bad. */
+/* Passes each word to `add`. NULL, or the error of the first bad one. */
 static const char *
-each_word(const char *text, const char *(*add)(const char *word, void *arg), void *arg)
+each_word(const char *text, const char *(*add)(const char *word, struct egd_proxies *ret),
+	  struct egd_proxies *ret)
 {
-	for (text += strspn(text, BETWEEN); *text != '\0'; text += strspn(text, BETWEEN)) {
-		size_t len = strcspn(text, BETWEEN);
+	const char *error = NULL;
+
+	for (text += strspn(text, SEPARATORS); *text != '\0' && error == NULL;
+	     text += strspn(text, SEPARATORS)) {
+		size_t len = strcspn(text, SEPARATORS);
 		char word[NETWORK_TEXT_MAX];
-		const char *error;
 
 		if (len >= sizeof(word))
-			return "no network has so many characters";
+			return "a network has at most 49 characters";
 		memcpy(word, text, len);
 		word[len] = '\0';
-		error = add(word, arg);
-		if (error != NULL)
-			return error;
+		error = add(word, ret);
 		text += len;
 	}
-	return NULL;
+	return error;
 }
 
 static const char *
-add_network(const char *word, void *arg)
+add_network(const char *word, struct egd_proxies *ret)
 {
-	struct egd_networks *networks = arg;
+	struct egd_networks *networks = &ret->networks;
 	struct network network;
 	const char *error = network_parse(word, &network);
 
 	if (error != NULL)
 		return error;
 	if (networks->count == EGD_NETWORKS_MAX)
-		return "too many networks: 16 are possible";
+		return "at most 16 networks";
 	networks->at[networks->count++] = network;
 	return NULL;
 }
@@ -48,11 +49,11 @@ add_network(const char *word, void *arg)
 const char *
 egd_networks_parse(const char *text, struct egd_networks *ret)
 {
-	struct egd_networks networks = {0};
-	const char *error = each_word(text, add_network, &networks);
+	struct egd_proxies proxies = {0};
+	const char *error = each_word(text, add_network, &proxies);
 
 	if (error == NULL)
-		*ret = networks;
+		*ret = proxies.networks;
 	return error;
 }
 
@@ -62,29 +63,25 @@ find_user(const char *word, uid_t *ret)
 	const struct passwd *user = getpwnam(word);
 	uint64_t number;
 
-	if (user != NULL)
-		*ret = user->pw_uid;
-	else if (num_parse(word, UINT32_MAX - 1, &number))
-		*ret = (uid_t)number;
-	else
+	if (user == NULL && !num_parse(word, UINT32_MAX - 1, &number))
 		return false;
+	*ret = user != NULL ? user->pw_uid : (uid_t)number;
 	return true;
 }
 
 static const char *
-add_proxy(const char *word, void *arg)
+add_proxy(const char *word, struct egd_proxies *ret)
 {
-	struct egd_proxies *proxies = arg;
-	const char *error = add_network(word, &proxies->networks);
+	const char *error = add_network(word, ret);
 	uid_t uid;
 
 	if (error == NULL || strpbrk(word, "/:.") != NULL)
 		return error;
 	if (!find_user(word, &uid))
-		return "it is neither a network nor a user of this machine";
-	if (proxies->count == EGD_NETWORKS_MAX)
-		return "too many users: 16 are possible";
-	proxies->uids[proxies->count++] = uid;
+		return "expected a network, or a user of this machine";
+	if (ret->count == EGD_NETWORKS_MAX)
+		return "at most 16 users";
+	ret->uids[ret->count++] = uid;
 	return NULL;
 }
 

@@ -204,8 +204,9 @@ is_asked_of_xen(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 static bool
 listens_at_xen(const struct unit_part *part, char ret[static UNIT_VALUE_MAX])
 {
-	const char *directory =
-		part->listen != NULL ? egd_listener_xen_directory(part->listen->address) : NULL;
+	const char *directory = part->listen != NULL
+					? egd_listener_rest(part->listen->address, EGD_LISTEN_XEN)
+					: NULL;
 
 	snprintf(ret, UNIT_VALUE_MAX, "%s", directory != NULL ? directory : "");
 	return directory != NULL;

@@ -171,7 +171,7 @@ def test_refusals_of_one_address_do_not_hide_those_of_another(house, serve):
 
 def test_a_listener_for_all_needs_to_be_told_who_may(house):
     house.write_config(section("tcp:0.0.0.0:8888"))
-    refuses_to_start(house, "[listen egd]: others than this machine can reach it: say who may")
+    refuses_to_start(house, "[listen egd]: other machines can reach it: restrict clients with allow")
 
 
 HAPROXY = """\
@@ -402,7 +402,7 @@ def test_a_socket_of_systemds(house):
 
 def test_a_socket_that_systemd_did_not_give(house):
     house.write_config(section("systemd:entropy"))
-    waits(house, "systemd gave no socket with this FileDescriptorName=")
+    waits(house, "systemd passed no socket with this FileDescriptorName=")
 
 
 # ---- reload ----

@@ -70,22 +70,13 @@ a_client_that_asks_nothing_is_closed_after_its_idle_time(void **state)
 	close(fd);
 }
 
-/*
- * A client that has asked until its socket took no more replies, and has read none. Of a batch in
- * small segments a socket takes as many as it has room for.
- */
-static int
-join_a_slow_reader(struct egd_rig *rig)
+/* Asks until the client's socket takes no further replies. */
+static void
+ask_until_full(struct egd_rig *rig, int fd)
 {
 	uint8_t asked[200];
 	uint64_t taken;
-	int fd, room = 4096, segment = 536;
 
-	egd_rig_start_tcp(rig);
-	setsockopt(rig->given, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
-	egd_rig_put(rig, 1 << 18);
-	fd = egd_rig_join(rig);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
 	for (size_t i = 0; i < sizeof(asked); i++)
 		asked[i] = i % 2 == 0 ? 2 : 255;
 	do {
@@ -94,6 +85,23 @@ join_a_slow_reader(struct egd_rig *rig)
 		egd_rig_turn(rig);
 		egd_rig_put(rig, pool_room(rig->pool));
 	} while (egd_rig_totals(rig).delivered > taken);
+}
+
+/*
+ * A client that has read no reply, with a full socket. Of a batch in small segments a socket takes
+ * as many as it has room for.
+ */
+static int
+join_a_slow_reader(struct egd_rig *rig)
+{
+	int fd, room = 4096, segment = 536;
+
+	egd_rig_start_tcp(rig);
+	setsockopt(rig->given, IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof(segment));
+	egd_rig_put(rig, 1 << 18);
+	fd = egd_rig_join(rig);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	ask_until_full(rig, fd);
 	return fd;
 }
 
@@ -131,6 +139,29 @@ a_client_that_reads_nothing_is_closed_after_30_s(void **state)
 	close(fd);
 }
 
+/* Bytes that leave start it again; bytes that the client sends do not. */
+static void
+time_to_read_runs_on_while_a_client_only_sends(void **state)
+{
+	struct egd_rig *rig = *state;
+	int fd = join_a_slow_reader(rig);
+	uint64_t taken = egd_rig_totals(rig).delivered;
+	uint8_t heard[4096];
+
+	wait_ms(rig, SLOW_MS - 1000);
+	do {
+		(void)recv(fd, heard, sizeof(heard), MSG_DONTWAIT);
+		egd_rig_turn(rig);
+	} while (egd_rig_totals(rig).delivered == taken);
+	ask_until_full(rig, fd);
+	wait_ms(rig, SLOW_MS - 1000);
+	SAY(rig, fd, "\2");
+	assert_int_equal(egd_rig_status(rig).clients, 1);
+	wait_ms(rig, 1000);
+	assert_int_equal(egd_rig_status(rig).ended[EGD_END_SLOW], 1);
+	close(fd);
+}
+
 static void
 a_client_that_sends_no_more_and_is_owed_a_reply_is_closed_after_30_s(void **state)
 {
@@ -163,6 +194,7 @@ main(void)
 		PROMISE(a_client_without_its_proxy_header_is_closed_after_10_s),
 		PROMISE(a_client_that_asks_nothing_is_closed_after_its_idle_time),
 		PROMISE(a_client_that_reads_nothing_is_closed_after_30_s),
+		PROMISE(time_to_read_runs_on_while_a_client_only_sends),
 		PROMISE(a_slow_reader_that_reads_on_has_every_byte_in_order),
 		PROMISE(a_client_that_sends_no_more_and_is_owed_a_reply_is_closed_after_30_s),
 	};

@@ -15,7 +15,6 @@
 
 #include "daemon/clones.h"
 #include "daemon/daemon.h"
-#include "egd/inside.h"
 #include "tests/unit/egd_rig.h"
 #include "tests/unit/secret_scan.h"
 
@@ -360,52 +359,6 @@ a_slow_reader_takes_no_more_than_it_can_hold(void **state)
 	assert_in_range(taken, 4096, 1 << 18); /* bytes; the kernel alone would take megabytes */
 	egd_server_stop(&rig->server, false);
 	assert_in_range(egd_rig_totals(rig).lost, 1, 3072);
-	close(fd);
-}
-
-/* Its connection; the moment at which its patience is over. */
-static struct timeval
-end_of_patience(const struct egd_rig *rig)
-{
-	const struct egd_connection *c = LIST_FIRST(&rig->server->connections);
-	struct timeval end;
-
-	assert_true(event_pending(c->patience, EV_TIMEOUT, &end));
-	return end;
-}
-
-static void
-time_to_read_runs_on_while_a_client_only_sends(void **state)
-{
-	struct egd_rig *rig = *state;
-	uint8_t asked[2 * DEPTH], heard[4096];
-	int fd;
-	struct timeval end, later;
-	uint64_t taken;
-
-	egd_rig_start(rig);
-	egd_rig_put(rig, 1 << 18);
-	fd = egd_rig_join(rig);
-	for (size_t i = 0; i < sizeof(asked); i++)
-		asked[i] = i % 2 == 0 ? 2 : 255;
-	do {
-		taken = egd_rig_totals(rig).delivered;
-		(void)!send(fd, asked, 2 * DEPTH / 4, MSG_DONTWAIT | MSG_NOSIGNAL);
-		egd_rig_turn(rig);
-		egd_rig_put(rig, pool_room(rig->pool));
-	} while (egd_rig_totals(rig).delivered > taken);
-	end = end_of_patience(rig);
-	for (int i = 0; i < 3; i++) {
-		SAY(rig, fd, "\2");
-		later = end_of_patience(rig);
-		assert_true(evutil_timercmp(&later, &end, ==));
-	}
-	do {
-		assert_true(recv(fd, heard, sizeof(heard), MSG_DONTWAIT) > 0);
-		egd_rig_turn(rig);
-	} while (egd_rig_totals(rig).delivered == taken);
-	later = end_of_patience(rig);
-	assert_true(evutil_timercmp(&later, &end, >));
 	close(fd);
 }
 
@@ -770,7 +723,6 @@ main(void)
 		PROMISE(one_who_asks_nothing_is_closed_in_the_end),
 		PROMISE(one_who_waits_is_not_idle),
 		PROMISE(a_slow_reader_takes_no_more_than_it_can_hold),
-		PROMISE(time_to_read_runs_on_while_a_client_only_sends),
 		PROMISE(a_clone_ends_those_who_hold_bytes_and_no_others),
 		PROMISE(what_was_in_the_pool_before_a_clone_is_served_to_nobody),
 		PROMISE(what_was_sent_is_nowhere_in_our_memory),
@@ -787,6 +739,5 @@ main(void)
 	};
 
 	signal(SIGPIPE, SIG_IGN);
-	setenv("EVENT_PRECISE_TIMER", "1", 1); /* libevent's: two moments are never the same */
 	return cmocka_run_group_tests_name("egd_server", tests, NULL, NULL);
 }

@@ -9,8 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "egd/caller.h"
-#include "egd/members.h"
+#include "egd/identity.h"
 #include "egd/networks.h"
 
 #define LEFT_MAX 3
@@ -18,168 +17,172 @@
 static int
 set_up(void **state)
 {
-	static struct egd_members members;
+	static struct egd_identities ids;
 
-	egd_members_init(&members, LEFT_MAX);
-	*state = &members;
+	egd_identities_init(&ids, LEFT_MAX);
+	*state = &ids;
 	return 0;
 }
 
 static int
 tear_down(void **state)
 {
-	egd_members_finish(*state);
+	egd_identities_finish(*state);
 	return 0;
 }
 
-static struct egd_member *
-join(struct egd_members *members, enum identity_kind kind, uint64_t number)
+static struct egd_identity *
+join(struct egd_identities *ids, enum identity_kind kind, uint64_t number)
 {
 	const struct pool_client client = {.kind = kind, .number = number};
 	struct bucket full;
 
 	bucket_init(&full, 1, 1000, 0);
-	return egd_members_join(members, &client, &full);
+	return egd_identities_join(ids, &client, &full);
 }
 
 static bool
-has(struct egd_members *members, enum identity_kind kind, uint64_t number)
+has(struct egd_identities *ids, enum identity_kind kind, uint64_t number)
 {
-	return egd_members_has(members, &(struct pool_client){.kind = kind, .number = number});
+	return egd_identities_has(ids, &(struct pool_client){.kind = kind, .number = number});
 }
 
 static void
 connections_of_one_identity_share(void **state)
 {
-	struct egd_member *a = join(*state, IDENTITY_UID, 7), *b = join(*state, IDENTITY_UID, 7);
-	struct egd_member *vsock = join(*state, IDENTITY_VSOCK, 7); /* another kind of seven */
-	struct egd_member *other = join(*state, IDENTITY_UID, 7 + 256);
+	struct egd_identity *a = join(*state, IDENTITY_UID, 7), *b = join(*state, IDENTITY_UID, 7);
+	struct egd_identity *vsock = join(*state, IDENTITY_VSOCK, 7); /* another kind of seven */
+	struct egd_identity *other = join(*state, IDENTITY_UID, 7 + 256);
 
 	assert_ptr_equal(a, b);
 	assert_ptr_not_equal(a, vsock);
 	assert_ptr_not_equal(a, other);
 	assert_int_equal(a->connections, 2);
-	egd_members_leave(*state, a);
+	egd_identities_leave(*state, a);
 	assert_true(has(*state, IDENTITY_UID, 7));
-	egd_members_leave(*state, a);
+	egd_identities_leave(*state, a);
 	assert_false(has(*state, IDENTITY_UID, 7));
-	egd_members_leave(*state, vsock);
-	egd_members_leave(*state, other);
+	egd_identities_leave(*state, vsock);
+	egd_identities_leave(*state, other);
 }
 
 static void
-coming_again_is_no_new_burst(void **state)
+new_connection_gets_no_new_burst(void **state)
 {
-	struct egd_member *m = join(*state, IDENTITY_UID, 1);
+	struct egd_identity *m = join(*state, IDENTITY_UID, 1);
 
 	assert_true(bucket_take(&m->allowance, 1000, 0));
-	egd_members_leave(*state, m);
+	egd_identities_leave(*state, m);
 	m = join(*state, IDENTITY_UID, 1);
 	assert_false(bucket_take(&m->allowance, 1, 0));
-	egd_members_leave(*state, m);
+	egd_identities_leave(*state, m);
 }
 
 static void
-who_left_first_is_forgotten_first(void **state)
+oldest_identity_without_connection_is_forgotten_first(void **state)
 {
-	struct egd_member *m;
+	struct egd_identity *m;
 
 	for (uint64_t i = 0; i < LEFT_MAX + 1; i++) {
 		m = join(*state, IDENTITY_IPV4, i);
 		assert_true(bucket_take(&m->allowance, 1000, 0));
-		egd_members_leave(*state, m);
+		egd_identities_leave(*state, m);
 	}
 	m = join(*state, IDENTITY_IPV4, LEFT_MAX);
 	assert_false(bucket_take(&m->allowance, 1, 0));
-	egd_members_leave(*state, m);
+	egd_identities_leave(*state, m);
 	m = join(*state, IDENTITY_IPV4, 0);
 	assert_true(bucket_take(&m->allowance, 1000, 0));
-	egd_members_leave(*state, m);
+	egd_identities_leave(*state, m);
 }
 
 /* ---- IPv6: addresses in a network ---- */
 
-static struct egd_member *
-join_host(struct egd_members *members, uint64_t network, uint64_t host)
+static struct egd_identity *
+join_host(struct egd_identities *ids, uint64_t network, uint64_t host)
 {
 	const struct pool_client client = {.kind = IDENTITY_IPV6, .number = network, .host = host};
 	struct bucket full;
 
 	bucket_init(&full, 1, 1000, 0);
-	return egd_members_join(members, &client, &full);
+	return egd_identities_join(ids, &client, &full);
 }
 
 static void
 an_address_cannot_use_up_the_rate_of_its_neighbours(void **state)
 {
-	struct egd_member *a = join_host(*state, 7, 1), *b = join_host(*state, 7, 2);
+	struct egd_identity *a = join_host(*state, 7, 1), *b = join_host(*state, 7, 2);
 
-	assert_true(egd_member_take(a, 1000, 0));
-	assert_false(egd_member_take(a, 1, 0));
-	assert_int_equal(egd_member_when(a, 1, 0), 1000);
-	assert_true(egd_member_take(b, 1000, 0));
-	egd_members_leave(*state, a);
-	egd_members_leave(*state, b);
+	assert_true(egd_identity_take(a, 1000, 0));
+	assert_false(egd_identity_take(a, 1, 0));
+	assert_int_equal(egd_identity_when(a, 1, 0), 1000);
+	assert_true(egd_identity_take(b, 1000, 0));
+	egd_identities_leave(*state, a);
+	egd_identities_leave(*state, b);
 }
 
-/* One that is refused for its network's sake keeps what it has itself. */
+/* An address that is beyond its network's rate keeps its own allowance. */
 static void
 addresses_of_one_network_share_the_rate_of_sixteen(void **state)
 {
-	struct egd_member *m, *other = join_host(*state, 8, 1);
+	struct egd_identity *m, *other = join_host(*state, 8, 1);
 
 	for (uint64_t host = 0; host < EGD_NETWORK_ADDRESSES; host++) {
 		m = join_host(*state, 7, host);
-		assert_true(egd_member_take(m, 1000, 0));
-		egd_members_leave(*state, m); /* the network is remembered, if not each address */
+		assert_true(egd_identity_take(m, 1000, 0));
+		egd_identities_leave(*state,
+				     m); /* the network is remembered, if not each address */
 	}
 	m = join_host(*state, 7, EGD_NETWORK_ADDRESSES);
-	assert_false(egd_member_take(m, 16, 0));
-	assert_int_equal(egd_member_when(m, 16, 0), 1000);
+	assert_false(egd_identity_take(m, 16, 0));
+	assert_int_equal(egd_identity_when(m, 16, 0), 1000);
 	assert_int_equal(m->allowance.level, 1000 * 1000);
-	assert_true(egd_member_take(other, 1000, 0));
-	egd_members_leave(*state, m);
-	egd_members_leave(*state, other);
+	assert_true(egd_identity_take(other, 1000, 0));
+	egd_identities_leave(*state, m);
+	egd_identities_leave(*state, other);
 }
 
-/* Each kind has numbers of its own; the text is what the log calls it. */
+/* Each kind has numbers of its own; the text is for the log. */
 static void
-callers_are_shared_for_by_what_is_proven_of_them(void **state)
+identity_is_the_guest_the_tls_name_or_the_address(void **state)
 {
-	struct egd_caller caller = {.uid = 107};
+	struct egd_peer peer = {.uid = 107};
 	struct pool_client client = {.host = 7}, other;
-	char text[EGD_CALLER_TEXT_MAX];
+	char text[EGD_PEER_TEXT_MAX], one[] = "psk:web1", two[] = "psk:web2";
 
 	(void)state;
-	caller.address.any.sa_family = AF_UNIX;
-	egd_caller_identity(&caller, "", &client);
+	peer.address.any.sa_family = AF_UNIX;
+	egd_peer_identity(&peer, &client);
 	assert_int_equal(client.kind, IDENTITY_UID);
 	assert_int_equal(client.number, 107);
 	assert_int_equal(client.host, 0);
-	assert_int_equal(egd_caller_number(&caller), 107);
-	egd_caller_text(&caller, "", text);
+	assert_int_equal(egd_peer_number(&peer), 107);
+	egd_peer_text(&peer, text);
 	assert_string_equal(text, "uid 107");
-	caller.guest = "web1";
-	egd_caller_identity(&caller, "", &client);
-	caller.guest = "web2";
-	egd_caller_identity(&caller, "", &other);
+	peer.guest = "web1";
+	egd_peer_identity(&peer, &client);
+	peer.guest = "web2";
+	egd_peer_identity(&peer, &other);
 	assert_int_equal(client.kind, IDENTITY_DOMAIN);
 	assert_int_not_equal(client.number, other.number);
-	egd_caller_text(&caller, "", text);
+	egd_peer_text(&peer, text);
 	assert_string_equal(text, "guest web2");
-	caller.guest = NULL;
-	assert_true(address_from_ip("192.0.2.7", 4711, &caller.address));
-	egd_caller_identity(&caller, "", &client);
+	peer.guest = NULL;
+	assert_true(address_from_ip("192.0.2.7", 4711, &peer.address));
+	egd_peer_identity(&peer, &client);
 	assert_int_equal(client.kind, IDENTITY_IPV4);
 	assert_int_equal(client.number, 0xc0000207);
-	egd_caller_identity(&caller, "psk:web1", &client);
-	egd_caller_identity(&caller, "psk:web2", &other);
+	peer.tls_name = two;
+	egd_peer_identity(&peer, &other);
+	peer.tls_name = one;
+	egd_peer_identity(&peer, &client);
 	assert_int_equal(client.kind, IDENTITY_TLS);
 	assert_int_not_equal(client.number, other.number);
-	egd_caller_text(&caller, "psk:web1", text);
+	egd_peer_text(&peer, text);
 	assert_string_equal(text, "psk:web1 at 192.0.2.7:4711");
-	caller.address.vm = (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = 3};
-	egd_caller_identity(&caller, "", &client);
+	peer.tls_name = NULL;
+	peer.address.vm = (struct sockaddr_vm){.svm_family = AF_VSOCK, .svm_cid = 3};
+	egd_peer_identity(&peer, &client);
 	assert_int_equal(client.kind, IDENTITY_VSOCK);
 	assert_int_equal(client.number, 3);
 }
@@ -187,12 +190,12 @@ callers_are_shared_for_by_what_is_proven_of_them(void **state)
 static struct pool_client
 identity_of(const char *ip, unsigned scope)
 {
-	struct egd_caller caller = {0};
+	struct egd_peer peer = {0};
 	struct pool_client client;
 
-	assert_true(address_from_ip(ip, 1, &caller.address));
-	caller.address.in6.sin6_scope_id = scope;
-	egd_caller_identity(&caller, "", &client);
+	assert_true(address_from_ip(ip, 1, &peer.address));
+	peer.address.in6.sin6_scope_id = scope;
+	egd_peer_identity(&peer, &client);
 	return client;
 }
 
@@ -237,7 +240,7 @@ a_list_has_what_one_of_its_networks_has(void **state)
 }
 
 static void
-one_bad_network_spoils_the_list(void **state)
+list_with_a_bad_network_is_refused(void **state)
 {
 	struct egd_networks networks;
 	char many[EGD_NETWORKS_TEXT_MAX] = "";
@@ -334,14 +337,14 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PROMISE(connections_of_one_identity_share),
-		PROMISE(coming_again_is_no_new_burst),
-		PROMISE(who_left_first_is_forgotten_first),
+		PROMISE(new_connection_gets_no_new_burst),
+		PROMISE(oldest_identity_without_connection_is_forgotten_first),
 		PROMISE(an_address_cannot_use_up_the_rate_of_its_neighbours),
 		PROMISE(addresses_of_one_network_share_the_rate_of_sixteen),
-		cmocka_unit_test(callers_are_shared_for_by_what_is_proven_of_them),
+		cmocka_unit_test(identity_is_the_guest_the_tls_name_or_the_address),
 		cmocka_unit_test(a_link_local_network_is_its_link),
 		cmocka_unit_test(a_list_has_what_one_of_its_networks_has),
-		cmocka_unit_test(one_bad_network_spoils_the_list),
+		cmocka_unit_test(list_with_a_bad_network_is_refused),
 		cmocka_unit_test(proxies_are_networks_and_users_of_this_machine),
 		cmocka_unit_test(loopback_is_found_in_any_network_that_has_a_part_of_it),
 		cmocka_unit_test(address_of_an_interface_is_this_machines),
