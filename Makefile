@@ -26,7 +26,7 @@ priv_src    := capability cloned connect_helper device fusermount helper lock mo
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
-               rekeying report source source_address source_log source_tls sources transport trust tty \
+               rekeying report source source_address source_log sources transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
@@ -39,7 +39,7 @@ daemon_src  := clones config config_keys connectors daemon devices files haproxy
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
                store terminal unit unit_needs xen_seed
 kernel_src  := feed
-tls_src     := confine handshakes main relay sections service
+tls_src     := connections main sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \
                port_tty port_unix port_vhci report say stream urb usb_descriptors usb_device usb_transfers usbip
 # The simulated device without its main(), for tests that look inside.

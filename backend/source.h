@@ -12,11 +12,11 @@
 
 #include "backend/rekeying.h"
 #include "backend/source_address.h"
-#include "backend/source_tls.h"
 #include "ekey/keyring.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
 #include "pool/pool.h"
+#include "priv/tls_channel.h"
 
 #define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key that nobody named */
 
@@ -37,7 +37,7 @@ struct source_config {
 	unsigned h;                       /* claimed min-entropy, bits per byte */
 	unsigned credit;                  /* bits per byte that a receiver may count on */
 	unsigned expect;                  /* keys; fewer are reported (sources.h) */
-	struct source_tls tls;
+	struct tls_files tls;
 	/* Of an EGD server: */
 	bool expanded; /* it serves class expanded */
 	enum source_trust trust;

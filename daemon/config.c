@@ -106,14 +106,27 @@ egd_error(const struct source_config *s)
 
 /* Unused keys may be meant for a server that is written tcp: by mistake. */
 static const char *
+tls_error(const struct source_config *s)
+{
+	bool psk = s->tls.psk[0] != '\0', identity = s->tls.identity[0] != '\0';
+	bool ca = s->tls.ca[0] != '\0', cert = s->tls.cert[0] != '\0', key = s->tls.key[0] != '\0';
+
+	if (!source_addresses_use_tls(s->address))
+		return psk || identity || ca || cert || key
+			       ? "psk, identity, ca, cert and key are for tls: only"
+			       : NULL;
+	if (!psk && !ca)
+		return "tls: needs psk or ca, to know the server by";
+	if (!psk && identity)
+		return "identity needs psk";
+	return key && !cert ? "key needs cert" : NULL;
+}
+
+static const char *
 source_error(const struct source_config *s)
 {
-	const char *wrong = NULL;
+	const char *wrong = tls_error(s);
 
-	if (source_addresses_use_tls(s->address))
-		wrong = source_tls_error(&s->tls);
-	else if (!source_tls_is_empty(&s->tls))
-		wrong = "psk, identity, ca, cert and key are for tls: only";
 	if (wrong != NULL)
 		return wrong;
 	return s->type == SOURCE_EGD ? egd_error(s) : ekey_error(s);
@@ -221,9 +234,9 @@ listener_opens(const struct egd_listen_config *listen, const char *path)
 {
 	const char *socket = egd_listener_rest(listen->address, EGD_LISTEN_UNIX);
 
-	return (socket != NULL && strcmp(socket, path) == 0) || strcmp(listen->psk, path) == 0 ||
-	       strcmp(listen->cert, path) == 0 || strcmp(listen->key, path) == 0 ||
-	       strcmp(listen->ca, path) == 0;
+	return (socket != NULL && strcmp(socket, path) == 0) ||
+	       strcmp(listen->tls.psk, path) == 0 || strcmp(listen->tls.cert, path) == 0 ||
+	       strcmp(listen->tls.key, path) == 0 || strcmp(listen->tls.ca, path) == 0;
 }
 
 /* Returns what the daemon opens at this path, or NULL. */

@@ -22,36 +22,6 @@
 
 /* ---- its keys ---- */
 
-#define COPY(to, from) \
-	do { \
-		_Static_assert(sizeof(to) >= sizeof(from), "a text of the configuration fits"); \
-		memcpy(to, from, strlen(from) + 1); \
-	} while (0)
-
-static void
-keys_of_listen(const struct egd_listen_config *listen, struct tls_keys *ret)
-{
-	*ret = (struct tls_keys){.kind = TLS_KEYS, .server = 1};
-	snprintf(ret->section, sizeof(ret->section), "listen %s", listen->name);
-	COPY(ret->psk, listen->psk);
-	COPY(ret->cert, listen->cert);
-	COPY(ret->key, listen->key);
-	COPY(ret->ca, listen->ca);
-}
-
-static void
-keys_of_source(const struct source_config *source, struct tls_keys *ret)
-{
-	*ret = (struct tls_keys){.kind = TLS_KEYS};
-	snprintf(ret->section, sizeof(ret->section), "source %.*s", CONFIG_NAME_MAX - 1,
-		 source->name);
-	COPY(ret->psk, source->tls.psk);
-	COPY(ret->identity, source->tls.identity);
-	COPY(ret->cert, source->tls.cert);
-	COPY(ret->key, source->tls.key);
-	COPY(ret->ca, source->tls.ca);
-}
-
 /* Sections that may have keys: listeners, and then sources. */
 static size_t
 section_count(const struct config *config)
@@ -63,13 +33,21 @@ section_count(const struct config *config)
 static bool
 keys_of(const struct config *config, size_t section, struct tls_keys *ret)
 {
-	if (section < config->listen_count) {
-		keys_of_listen(&config->listens[section], ret);
-		return egd_listener_is_tls(&config->listens[section]);
+	const struct egd_listen_config *listen;
+	const struct source_config *source;
+
+	*ret = (struct tls_keys){.kind = TLS_KEYS, .server = section < config->listen_count};
+	if (ret->server) {
+		listen = &config->listens[section];
+		ret->files = listen->tls;
+		snprintf(ret->section, sizeof(ret->section), "listen %s", listen->name);
+		return egd_listener_is_tls(listen);
 	}
-	section -= config->listen_count;
-	keys_of_source(&config->sources[section], ret);
-	return !source_tls_is_empty(&config->sources[section].tls);
+	source = &config->sources[section - config->listen_count];
+	ret->files = source->tls;
+	snprintf(ret->section, sizeof(ret->section), "source %.*s", CONFIG_NAME_MAX - 1,
+		 source->name);
+	return source_addresses_use_tls(source->address);
 }
 
 /* Whether ekey-tls has good keys for all of the first `count` sections. */

@@ -15,11 +15,11 @@
 #include "egd/networks.h"
 #include "pool/pool.h"
 #include "priv/helper.h"
+#include "priv/tls_channel.h"
 
 #define EGD_NAME_MAX 32
 #define EGD_ADDRESS_MAX 128
-#define EGD_OWNER_MAX 66 /* USER:GROUP */
-#define EGD_FILE_MAX 256
+#define EGD_OWNER_MAX 66      /* USER:GROUP */
 #define EGD_CLIENTS_MAX 65536 /* that a configuration may ask for */
 #define EGD_BURST_MIN 255     /* bytes: less, and the longest request could never be answered */
 
@@ -31,7 +31,7 @@ struct egd_listen_config {
 	char proxy_from[EGD_NETWORKS_TEXT_MAX];
 	mode_t mode;               /* of a Unix socket */
 	char owner[EGD_OWNER_MAX]; /* USER, USER:GROUP or :GROUP of a Unix socket; "": ours */
-	char psk[EGD_FILE_MAX], cert[EGD_FILE_MAX], key[EGD_FILE_MAX], ca[EGD_FILE_MAX];
+	struct tls_files tls;      /* of tls:, and of systemd: with TLS */
 	uint64_t rate, burst; /* bytes per second and at once, for each identity; rate 0: any */
 	unsigned weight;      /* of each identity, in the pool */
 	unsigned max_clients; /* connections at once */

@@ -75,7 +75,7 @@ egd_listener_address_error(const char *address)
 static bool
 has_tls_keys(const struct egd_listen_config *config)
 {
-	return config->psk[0] != '\0' || config->cert[0] != '\0';
+	return config->tls.psk[0] != '\0' || config->tls.cert[0] != '\0';
 }
 
 bool
@@ -90,8 +90,8 @@ egd_listener_is_tls(const struct egd_listen_config *config)
 static bool
 is_open_to_all(const struct egd_listen_config *config, const struct address *address)
 {
-	bool proven =
-		egd_listener_is_tls(config) && (config->psk[0] != '\0' || config->ca[0] != '\0');
+	bool proven = egd_listener_is_tls(config) &&
+		      (config->tls.psk[0] != '\0' || config->tls.ca[0] != '\0');
 
 	return !proven && config->allow[0] == '\0' && !address_is_loopback(address);
 }
@@ -102,14 +102,14 @@ static const char allow_needed[] =
 static const char *
 tls_error(const struct egd_listen_config *config, enum egd_listen_kind kind)
 {
-	bool key_or_ca = config->key[0] != '\0' || config->ca[0] != '\0';
+	bool key_or_ca = config->tls.key[0] != '\0' || config->tls.ca[0] != '\0';
 
 	if (kind == EGD_LISTEN_TLS && !has_tls_keys(config))
 		return "tls: needs psk, or cert";
 	if ((has_tls_keys(config) || key_or_ca) && kind != EGD_LISTEN_TLS &&
 	    kind != EGD_LISTEN_SYSTEMD)
 		return "psk, cert, key and ca are for tls: and systemd: only";
-	return key_or_ca && config->cert[0] == '\0' ? "key and ca need cert" : NULL;
+	return key_or_ca && config->tls.cert[0] == '\0' ? "key and ca need cert" : NULL;
 }
 
 /* Clients over Unix sockets have addresses when a proxy passes them on. */

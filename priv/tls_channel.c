@@ -39,9 +39,11 @@ is_path(const char *text)
 static bool
 keys_are_good(const struct tls_keys *keys)
 {
-	return keys->server <= 1 && is_path(keys->psk) && is_path(keys->cert) &&
-	       is_path(keys->key) && is_path(keys->ca) &&
-	       is_text(keys->identity, sizeof(keys->identity)) &&
+	const struct tls_files *files = &keys->files;
+
+	return keys->server <= 1 && is_path(files->psk) && is_path(files->cert) &&
+	       is_path(files->key) && is_path(files->ca) &&
+	       is_text(files->identity, sizeof(files->identity)) &&
 	       is_text(keys->section, sizeof(keys->section)) && keys->section[0] != '\0';
 }
 

@@ -31,13 +31,18 @@ enum tls_kind {
 	TLS_RENEW     /* this machine is a clone: end all connections without a farewell */
 };
 
-/* TLS_KEYS. Absolute paths, or "" where there is none. Zeroed before it is filled. */
+/* As in the configuration: absolute paths, and a client's line of `psk`. "": none is given. */
+struct tls_files {
+	char psk[TLS_PATH_MAX], cert[TLS_PATH_MAX], key[TLS_PATH_MAX], ca[TLS_PATH_MAX];
+	char identity[TLS_IDENTITY_MAX];
+};
+
+/* TLS_KEYS. Texts are followed by zeros. */
 struct tls_keys {
 	uint32_t kind;
 	uint32_t server; /* 0: a client's */
 	char section[TLS_SECTION_MAX];
-	char psk[TLS_PATH_MAX], cert[TLS_PATH_MAX], key[TLS_PATH_MAX], ca[TLS_PATH_MAX];
-	char identity[TLS_IDENTITY_MAX];
+	struct tls_files files;
 };
 
 /* All other kinds; fields that a kind does not need are 0. */

@@ -17,6 +17,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "priv/capability.h"
+#include "priv/tls_channel.h"
 #include "tls/service.h"
 
 #define EXIT_USAGE 2

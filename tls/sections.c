@@ -1,32 +1,29 @@
 /* SPDX-License-Identifier: MIT */
+#include "tls/sections.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/landlock.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/file.h"
-#include "tls/confine.h"
-#include "tls/service.h"
+#include "base/log.h"
+#include "priv/sandbox.h"
 
-/* ---- the directories that may be read ---- */
+/* ---- directories ---- */
 
-/* The directory that a file is in, links followed as far as it is there. */
-static void
-directory_of(const char *path, char ret[static TLS_PATH_MAX])
-{
-	char real[PATH_MAX];
-
-	file_directory(realpath(path, real) != NULL ? real : path, ret, TLS_PATH_MAX);
-}
-
-/* False: it is not one of them, and there is no adding to them any more. */
+/* Adds one, unless this process is sealed. False: it cannot be read. */
 static bool
-may_read(struct service *s, const char *directory)
+may_read(struct sections *s, const char *directory)
 {
-	for (size_t i = 0; i < CONFINE_DIRECTORIES; i++) {
+	for (size_t i = 0; i < SECTIONS_DIRECTORIES; i++) {
 		if (s->directories[i][0] == '\0' && !s->sealed)
 			snprintf(s->directories[i], sizeof(s->directories[i]), "%s", directory);
 		if (strcmp(s->directories[i], directory) == 0)
@@ -35,22 +32,98 @@ may_read(struct service *s, const char *directory)
 	return false;
 }
 
-/* True for all but a directory that is there and was not when they were fixed. */
+/* False: a file is in a directory that exists and cannot be read. Links are followed. */
 static bool
-may_read_files(struct service *s, const struct tls_keys *keys)
+may_read_files(struct sections *s, const struct tls_files *files)
 {
-	const char *const paths[] = {keys->psk, keys->cert, keys->key, keys->ca};
-	char directory[TLS_PATH_MAX];
+	const char *const paths[] = {files->psk, files->cert, files->key, files->ca};
+	char real[PATH_MAX], directory[TLS_PATH_MAX];
 	struct stat st;
 
 	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
 		if (paths[i][0] == '\0')
 			continue;
-		directory_of(paths[i], directory);
+		file_directory(realpath(paths[i], real) != NULL ? real : paths[i], directory,
+			       sizeof(directory));
 		if (stat(directory, &st) == 0 && !may_read(s, directory))
 			return false;
 	}
 	return true;
+}
+
+/* A directory that does not exist, or is not ours to search, has no file to be read. */
+static int
+allow(int ruleset, const char *directory)
+{
+	struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE};
+	long result;
+
+	rule.parent_fd = open(directory, O_PATH | O_CLOEXEC | O_DIRECTORY);
+	if (rule.parent_fd < 0)
+		return errno == ENOENT || errno == EACCES ? 0 : -errno;
+	result = syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+	if (result != 0)
+		result = -errno;
+	close(rule.parent_fd);
+	return (int)result;
+}
+
+/* All rights of Landlock's first version are handled; the later ones concern no act of ours. */
+static int
+confine_files(const struct sections *s)
+{
+	const struct landlock_ruleset_attr attr = {.handled_access_fs =
+							   LANDLOCK_ACCESS_FS_MAKE_SYM * 2 - 1};
+	int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0);
+	int result = 0;
+
+	if (ruleset < 0)
+		return -errno;
+	for (size_t i = 0; result == 0 && i < SECTIONS_DIRECTORIES; i++)
+		if (s->directories[i][0] != '\0')
+			result = allow(ruleset, s->directories[i]);
+	if (result == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		result = -errno;
+	if (result == 0 && syscall(SYS_landlock_restrict_self, ruleset, 0) != 0)
+		result = -errno;
+	close(ruleset);
+	return result;
+}
+
+/* No socket is made, bound or connected here: the daemon passes all sockets. */
+static const struct sandbox_call calls[] = {
+	/* stat() and the like: files are read again, and links in their paths are followed. */
+	{.name = "epoll_ctl epoll_pwait epoll_pwait2 epoll_wait lstat mlock2 munlock newfstatat"
+		 " readlink recvfrom recvmsg sendmsg sendto shutdown stat"},
+	SANDBOX_ONLY("fcntl", 2, F_GETFL),
+	SANDBOX_ONLY("fcntl", 2, F_SETFL),
+	SANDBOX_OPEN_TO_READ,
+	{.name = NULL},
+};
+
+/* A call that some version of OpenSSL tries beyond these fails, and does not end the process. */
+static const struct sandbox sandbox = {.calls = calls, .refusal = SANDBOX_EPERM};
+
+bool
+sections_seal(struct sections *s)
+{
+	int result;
+
+	if (s->sealed)
+		return true;
+	result = confine_files(s);
+	if (result == -ENOSYS || result == -EOPNOTSUPP) {
+		log_info("this kernel has no Landlock: only the modes of files limit what"
+			 " ekey-tls can read");
+	} else if (result < 0) {
+		log_err("Landlock: %s", strerror(-result));
+		return false;
+	}
+	result = sandbox_enter(&sandbox);
+	if (result < 0)
+		log_err("the filter of system calls: %s", strerror(-result));
+	s->sealed = result == 0;
+	return s->sealed;
 }
 
 /* ---- keys ---- */
@@ -61,140 +134,73 @@ given(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* NULL with why in `error`. */
-static struct tls_context *
-read_files(const struct tls_keys *keys, const char *peer_name, char error[static TLS_ERROR_MAX])
+struct tls_context *
+sections_read(const struct tls_keys *keys, const char *peer_name, char error[static TLS_ERROR_MAX])
 {
 	const struct tls_config config = {.server = keys->server != 0,
-					  .psk = given(keys->psk),
-					  .identity = given(keys->identity),
-					  .cert = given(keys->cert),
-					  .key = given(keys->key),
-					  .ca = given(keys->ca),
+					  .psk = given(keys->files.psk),
+					  .identity = given(keys->files.identity),
+					  .cert = given(keys->files.cert),
+					  .key = given(keys->files.key),
+					  .ca = given(keys->files.ca),
 					  .peer_name = peer_name};
 
 	return tls_context_new(&config, error, TLS_ERROR_MAX);
 }
 
 struct section *
-sections_find(struct service *s, const char *name)
+sections_find(struct sections *s, const char *name)
 {
 	for (size_t i = 0; i < TLS_SECTIONS_MAX; i++)
-		if (strcmp(s->sections[i].keys.section, name) == 0)
-			return &s->sections[i];
+		if (strcmp(s->at[i].keys.section, name) == 0)
+			return &s->at[i];
 	return NULL;
 }
 
-/* Those by a key that is gone, and those that are at it, by whatever key. */
 static void
-end_revoked(struct service *s, const struct section *section)
+put_words(const char *words, struct tls_answer *ret)
 {
-	struct connection *c = LIST_FIRST(&s->all);
-
-	while (c != NULL) {
-		struct connection *next = LIST_NEXT(c, in_all);
-
-		if (c->section == section && c->stage == STAGE_SHAKING)
-			handshakes_refuse(c, "the keys have changed");
-		else if (c->section == section && c->stage == STAGE_OPEN &&
-			 tls_is_revoked(c->tls, section->context))
-			handshakes_free(c, true);
-		c = next;
-	}
+	for (size_t i = 0; words[i] != '\0' && i < TLS_WORDS_MAX - 1; i++)
+		ret->words[i] = words[i] < ' ' || words[i] > '~' ? '?' : words[i];
 }
 
-/* A client's files are read anew for each connection: here they are only looked at. */
-static void
-take_context(struct service *s, struct section *section, struct tls_context *context)
-{
-	if (!section->keys.server) {
-		tls_context_free(&context);
-		return;
-	}
-	tls_context_free(&section->context);
-	section->context = context;
-	end_revoked(s, section);
-}
-
-static void
-put_words(const char *words, char ret[static TLS_WORDS_MAX])
-{
-	size_t i = 0;
-
-	for (; words[i] != '\0' && i < TLS_WORDS_MAX - 1; i++)
-		ret[i] = words[i] < ' ' || words[i] > '~' ? '?' : words[i];
-}
-
-void
-sections_load(struct service *s, const struct tls_keys *keys, struct tls_answer *ret)
+struct section *
+sections_load(struct sections *s, const struct tls_keys *keys, struct tls_answer *ret)
 {
 	struct section *section = sections_find(s, keys->section);
+	char error[TLS_ERROR_MAX] = "too many sections have keys";
 	struct tls_context *context = NULL;
-	char words[TLS_ERROR_MAX] = "too many sections have keys";
-	bool allowed = may_read_files(s, keys);
+	const char *warning;
 
-	*ret = (struct tls_answer){.result = allowed ? -EINVAL : -EXDEV};
 	if (section == NULL)
 		section = sections_find(s, "");
-	if (section != NULL && allowed)
-		context = read_files(keys, "any", words);
-	if (section != NULL && (context != NULL || section->context == NULL))
-		section->keys = *keys;
-	if (section != NULL) {
+	*ret = (struct tls_answer){.result = may_read_files(s, &keys->files) ? -EINVAL : -EXDEV};
+	if (section != NULL && ret->result != -EXDEV) {
+		context = sections_read(keys, "any", error);
 		section->named = true;
 		ret->kept = context == NULL && section->context != NULL;
+		if (!ret->kept)
+			section->keys = *keys;
 	}
-	if (context != NULL) {
-		const char *warning = tls_context_warning(context);
-
-		ret->result = 0;
-		snprintf(words, sizeof(words), "%s", warning != NULL ? warning : "");
-		take_context(s, section, context);
+	if (context == NULL) {
+		put_words(error, ret);
+		return NULL;
 	}
-	put_words(words, ret->words);
-}
-
-struct tls_context *
-sections_client_context(const struct connection *c, char error[static TLS_ERROR_MAX])
-{
-	return read_files(&c->section->keys, c->peer_name, error);
-}
-
-/* ---- all of them ---- */
-
-static void
-discard(struct service *s, struct section *section)
-{
-	struct connection *c = LIST_FIRST(&s->all);
-
-	while (c != NULL) {
-		struct connection *next = LIST_NEXT(c, in_all);
-
-		if (c->section == section)
-			handshakes_free(c, true);
-		c = next;
+	ret->result = 0;
+	warning = tls_context_warning(context);
+	put_words(warning != NULL ? warning : "", ret);
+	if (keys->server) {
+		tls_context_free(&section->context);
+		section->context = context;
+		return section;
 	}
-	tls_context_free(&section->context);
-	*section = (struct section){0};
-}
-
-bool
-sections_end(struct service *s)
-{
-	bool good = s->sealed || confine(s->directories);
-
-	for (size_t i = 0; i < TLS_SECTIONS_MAX; i++) {
-		if (!s->sections[i].named)
-			discard(s, &s->sections[i]);
-		s->sections[i].named = false;
-	}
-	s->sealed = true;
-	return good;
+	tls_context_free(&context);
+	return NULL;
 }
 
 void
-sections_finish(struct service *s)
+section_finish(struct section *section)
 {
-	for (size_t i = 0; i < TLS_SECTIONS_MAX; i++)
-		discard(s, &s->sections[i]);
+	tls_context_free(&section->context);
+	*section = (struct section){0};
 }

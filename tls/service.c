@@ -1,68 +1,96 @@
 /* SPDX-License-Identifier: MIT */
+#include "tls/service.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/log.h"
-#include "base/secret.h"
-#include "tls/service.h"
+#include "tls/connections.h"
 
-/* Of events; the lower the sooner: a clone's order must be there before the end of a connection. */
+/* Of events; the lower the sooner: a clone's order comes before the end of a connection. */
 enum priority { PRIORITY_ORDERS, PRIORITY_OTHERS, PRIORITIES }; /* others: the middle, (2 / 2) */
 
-/* Once the daemon is gone: until what it has sent must have been taken by the network. */
+/* After the daemon's end: time for the network to take what the daemon has sent. */
 #define LINGER_S 5
+
+struct service {
+	struct event_base *base;
+	struct event *orders;
+	struct sections sections;
+	struct connections connections;
+};
 
 /* ---- orders ---- */
 
-/* The other machine has the same keys, and would encrypt other bytes with them: nothing is sent. */
-static void
-renew(struct service *s)
+/* All sections have been named: the others are discarded. The first time ekey-tls is sealed. */
+static bool
+end_sections(struct service *s)
 {
-	tls_reseed();
-	while (!LIST_EMPTY(&s->all))
-		handshakes_free(LIST_FIRST(&s->all), false);
+	for (size_t i = 0; i < TLS_SECTIONS_MAX; i++) {
+		struct section *section = &s->sections.at[i];
+
+		if (!section->named) {
+			connections_end(&s->connections, section, true);
+			section_finish(section);
+		}
+		section->named = false;
+	}
+	return sections_seal(&s->sections);
 }
 
-/* False when it is none of the daemon's. */
 static bool
-obey(struct service *s, const union tls_message *message, const int fds[static 2])
+load(struct service *s, int channel, const struct tls_keys *keys)
 {
 	struct tls_answer answer;
+	struct section *changed = sections_load(&s->sections, keys, &answer);
+
+	if (changed != NULL)
+		connections_end_revoked(&s->connections, changed);
+	return tls_channel_answer(channel, &answer) == 0;
+}
+
+/* False: it is not an order of the daemon's. */
+static bool
+handle_order(struct service *s, int channel, const union tls_message *message,
+	     const int fds[static 2])
+{
+	const struct tls_order *order = &message->order;
 
 	switch ((enum tls_kind)message->kind) {
 	case TLS_KEYS:
-		sections_load(s, &message->keys, &answer);
-		return tls_channel_answer(s->channel, &answer) == 0;
+		return load(s, channel, &message->keys);
 	case TLS_END:
-		return sections_end(s);
+		return end_sections(s);
 	case TLS_ACCEPT:
 	case TLS_CONNECT:
-		handshakes_take(s, &message->order, fds);
+		connections_take(&s->connections, sections_find(&s->sections, order->section),
+				 order, fds);
 		return true;
 	case TLS_RENEW:
-		renew(s);
+		/* The other machine encrypts other bytes with the same keys: nothing is sent. */
+		tls_reseed();
+		connections_end(&s->connections, NULL, false);
 		return true;
 	}
 	return false;
 }
 
-/* The daemon is gone, and so are the plaintext's ends: what it sent before is still carried on. */
+/* The daemon has ended: the bytes that it sent before are still carried. */
 static void
 end(struct service *s)
 {
 	const struct timeval linger = {.tv_sec = LINGER_S};
 
-	s->ended = true;
+	s->connections.ended = true;
 	event_del(s->orders);
 	event_base_loopexit(s->base, &linger);
-	if (LIST_EMPTY(&s->all))
+	if (connections_are_none(&s->connections))
 		event_base_loopbreak(s->base);
 }
 
 static void
-on_orders(evutil_socket_t fd, short what, void *arg)
+on_orders(evutil_socket_t channel, short what, void *arg)
 {
 	struct service *s = arg;
 	union tls_message message;
@@ -70,8 +98,8 @@ on_orders(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	do {
-		result = tls_channel_receive(fd, &message, fds);
-		if (result > 0 && !obey(s, &message, fds))
+		result = tls_channel_receive(channel, &message, fds);
+		if (result > 0 && !handle_order(s, channel, &message, fds))
 			result = -EPROTO;
 	} while (result > 0);
 	if (result == -EAGAIN)
@@ -81,41 +109,36 @@ on_orders(evutil_socket_t fd, short what, void *arg)
 	end(s);
 }
 
+/* ---- life ---- */
+
 static bool
-set_up(struct service *s)
+set_up(struct service *s, int channel)
 {
 	s->base = event_base_new();
-	s->scratch = secret_new(SCRATCH_LEN);
-	if (s->base == NULL || s->scratch == NULL ||
-	    event_base_priority_init(s->base, PRIORITIES) != 0 || !handshakes_init(s))
+	if (s->base == NULL || event_base_priority_init(s->base, PRIORITIES) != 0 ||
+	    !connections_init(&s->connections, s->base))
 		return false;
-	s->orders = event_new(s->base, s->channel, EV_READ | EV_PERSIST, on_orders, s);
+	s->orders = event_new(s->base, channel, EV_READ | EV_PERSIST, on_orders, s);
 	return s->orders != NULL && event_priority_set(s->orders, PRIORITY_ORDERS) == 0 &&
 	       event_add(s->orders, NULL) == 0;
 }
 
+/* Without memory it ends, and its memory with it. */
 bool
 service_run(int channel)
 {
 	struct service *s = calloc(1, sizeof(*s));
-	bool good;
 
-	if (s == NULL)
-		return false;
-	s->channel = channel;
-	good = set_up(s);
-	if (good)
-		event_base_dispatch(s->base);
-	else
+	if (s == NULL || !set_up(s, channel)) {
 		log_err("no memory");
-	if (s->base != NULL) {
-		handshakes_finish(s);
-		sections_finish(s);
-		if (s->orders != NULL)
-			event_free(s->orders);
-		event_base_free(s->base);
+		return false;
 	}
-	secret_free(s->scratch, SCRATCH_LEN);
+	event_base_dispatch(s->base);
+	connections_finish(&s->connections);
+	for (size_t i = 0; i < TLS_SECTIONS_MAX; i++)
+		section_finish(&s->sections.at[i]);
+	event_free(s->orders);
+	event_base_free(s->base);
 	free(s);
-	return good;
+	return true;
 }

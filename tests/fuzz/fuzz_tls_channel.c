@@ -31,11 +31,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		"as many descriptors as its kind has");
 	if (of_keys)
 		promise(ends(message.keys.section, sizeof(message.keys.section)) &&
-				ends(message.keys.psk, sizeof(message.keys.psk)) &&
-				ends(message.keys.cert, sizeof(message.keys.cert)) &&
-				ends(message.keys.key, sizeof(message.keys.key)) &&
-				ends(message.keys.ca, sizeof(message.keys.ca)) &&
-				ends(message.keys.identity, sizeof(message.keys.identity)),
+				ends(message.keys.files.psk, sizeof(message.keys.files.psk)) &&
+				ends(message.keys.files.cert, sizeof(message.keys.files.cert)) &&
+				ends(message.keys.files.key, sizeof(message.keys.files.key)) &&
+				ends(message.keys.files.ca, sizeof(message.keys.files.ca)) &&
+				ends(message.keys.files.identity,
+				     sizeof(message.keys.files.identity)),
 			"texts of keys end");
 	else
 		promise(ends(message.order.section, sizeof(message.order.section)) &&

@@ -109,10 +109,10 @@ every_key_of_a_listener_too(void **state)
 	assert_string_equal(hosts->address, "tls:[::]:8888");
 	assert_string_equal(hosts->allow, "10.0.0.0/8, 2001:db8::/32");
 	assert_string_equal(hosts->proxy_from, "10.0.0.1");
-	assert_string_equal(hosts->psk, "/etc/psk");
-	assert_string_equal(hosts->cert, "/etc/cert");
-	assert_string_equal(hosts->key, "/etc/key");
-	assert_string_equal(hosts->ca, "/etc/ca");
+	assert_string_equal(hosts->tls.psk, "/etc/psk");
+	assert_string_equal(hosts->tls.cert, "/etc/cert");
+	assert_string_equal(hosts->tls.key, "/etc/key");
+	assert_string_equal(hosts->tls.ca, "/etc/ca");
 	assert_int_equal(hosts->rate, 65536);
 	assert_int_equal(hosts->burst, 1024);
 	assert_int_equal(hosts->weight, 100);

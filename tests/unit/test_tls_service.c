@@ -19,16 +19,16 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "egd/proxy.h"
 #include "priv/tls_channel.h"
 #include "tests/unit/stopped_clock.h"
 #include "tests/unit/tls_rig.h"
-#include "tls/confine.h"
-#include "tls/service.h"
+#include "tls/connections.h"
 
 #define PATIENCE_MS 20000
 #define SECTION "listen wan"
-#define AT_ONCE_CLIENT 4 /* as in tls/handshakes.c ... */
+#define AT_ONCE_CLIENT 4 /* as in tls/connections.c ... */
 #define AT_ONCE 8
 #define WAITING_MANY 128
 #define WAITING_MAX 256
@@ -313,16 +313,15 @@ execute(void)
 static int
 outcome_in_ekey_tls(int (*act)(void))
 {
-	char(*directories)[TLS_PATH_MAX] = calloc(CONFINE_DIRECTORIES, sizeof(*directories));
+	struct sections *s = calloc(1, sizeof(*s));
 	pid_t child;
 	int status;
 
-	snprintf(directories[0], TLS_PATH_MAX, "%.*s", (int)(strrchr(inside, '/') - inside),
-		 inside);
+	file_directory(inside, s->directories[0], TLS_PATH_MAX);
 	child = fork();
 	if (child == 0)
-		_exit(confine((const char(*)[TLS_PATH_MAX])directories) ? act() : 255);
-	free(directories);
+		_exit(sections_seal(s) ? act() : 255);
+	free(s);
 	assert_int_equal(waitpid(child, &status, 0), child);
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
@@ -359,14 +358,14 @@ it_makes_no_socket_and_no_process(void **state)
 /* ---- turns; without a process ---- */
 
 static struct pair
-hand_over_here(struct service *s, uint64_t client)
+hand_over_here(struct connections *all, struct section *section, uint64_t client)
 {
 	struct tls_order order = {.kind = TLS_ACCEPT, .section = SECTION, .client = client};
 	int net[2], plain[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, net), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, plain), 0);
-	handshakes_take(s, &order, (int[2]){net[1], plain[1]});
+	connections_take(all, section, &order, (int[2]){net[1], plain[1]});
 	return (struct pair){.net = net[0], .plain = plain[0]};
 }
 
@@ -385,32 +384,32 @@ static size_t
 most_in_a_pass(uint64_t look_ms)
 {
 	const struct tls_config config = {.server = true, .psk = keys()};
-	struct service s = {.base = event_base_new(), .channel = -1};
+	struct section section = {.keys = {.server = true}};
+	struct event_base *base = event_base_new();
+	struct connections all;
 	char error[TLS_ERROR_MAX];
 	struct pair pairs[AT_ONCE];
 	size_t most = 0;
 
-	strcpy(s.sections[0].keys.section, SECTION);
-	s.sections[0].keys.server = true;
-	s.sections[0].context = tls_context_new(&config, error, sizeof(error));
-	assert_true(s.sections[0].context != NULL && handshakes_init(&s));
+	section.context = tls_context_new(&config, error, sizeof(error));
+	assert_true(section.context != NULL && connections_init(&all, base));
 	for (size_t i = 0; i < AT_ONCE; i++) {
-		pairs[i] = hand_over_here(&s, i);
+		pairs[i] = hand_over_here(&all, &section, i);
 		say_hello_and_no_more(&pairs[i]);
 	}
 	stopped_clock_begin(NULL);
 	stopped_clock_look(look_ms);
 	for (size_t was = 0, now, passes = 0; was < AT_ONCE; was = now) {
-		event_base_loop(s.base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+		event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 		now = count_answered(pairs);
 		most = now - was > most ? now - was : most;
 		assert_true(passes++ < 1000);
 	}
 	for (size_t i = 0; i < AT_ONCE; i++)
 		finish(&pairs[i]);
-	handshakes_finish(&s);
-	tls_context_free(&s.sections[0].context);
-	event_base_free(s.base);
+	connections_finish(&all);
+	tls_context_free(&section.context);
+	event_base_free(base);
 	return most;
 }
 

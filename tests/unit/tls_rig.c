@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "priv/tls_channel.h"
 #include "tls/service.h"
 
 #define PATHS_MAX 32
@@ -167,10 +168,10 @@ tls_rig_load(int channel, const char *section, const struct tls_config *config)
 	struct tls_answer answer;
 
 	snprintf(keys.section, sizeof(keys.section), "%s", section);
-	put_path(keys.psk, config->psk);
-	put_path(keys.cert, config->cert);
-	put_path(keys.key, config->key);
-	put_path(keys.ca, config->ca);
+	put_path(keys.files.psk, config->psk);
+	put_path(keys.files.cert, config->cert);
+	put_path(keys.files.key, config->key);
+	put_path(keys.files.ca, config->ca);
 	assert_int_equal(tls_channel_load(channel, &keys, &answer), 0);
 	assert_int_equal(tls_channel_order(channel, TLS_END), 0);
 	return answer.result == 0;
