@@ -127,7 +127,8 @@ says_what_it_is() {
 }
 
 report_of_the_daemon_has_descriptors() {
-	"$build/ekeyctl" --socket /run/usb.control hwreport $first >report && says_what_it_is
+	is_keyed usb.conf any/$first &&
+		"$build/ekeyctl" --socket /run/usb.control hwreport $first >report && says_what_it_is
 }
 
 key_that_the_daemon_has_is_in_use() {

@@ -249,16 +249,22 @@ def wakeups(pid):
     return int(status.partition("\nvoluntary_ctxt_switches:")[2].split()[0])
 
 
+def cost_of_5_s(server):
+    """Wake-ups and CPU seconds. A paused source is read for one second in each minute: of three measurements in a row
+    at most two have a part of that second."""
+    before, cpu_s = wakeups(server.daemon.pid), server.cpu_s()
+    time.sleep(5)
+    return wakeups(server.daemon.pid) - before, server.cpu_s() - cpu_s
+
+
 def test_a_thousand_idle_clients_and_a_full_pool_cost_no_wakeups(serve, clients):
     server = serve("max-clients = 2000")
     idle = [clients(server.connect(3, n)) for n in range(1000)]
     assert all(answers(s) for s in idle)
     server.house.wait_full()
     time.sleep(0.5)
-    before, cpu_s = wakeups(server.daemon.pid), server.cpu_s()
-    time.sleep(5)
-    assert wakeups(server.daemon.pid) == before
-    assert server.cpu_s() == cpu_s
+    costs = [cost_of_5_s(server) for _ in range(3)]
+    assert (0, 0) in costs, f"wake-ups and CPU seconds: {costs}"
 
 
 # ---- a daemon that dies ----
