@@ -45,7 +45,7 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel check connect connect_line main options report seed upstreams urges) \
+guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams urges) \
              $(addprefix base/,address clock file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
              $(addprefix priv/,capability cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))

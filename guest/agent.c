@@ -17,8 +17,8 @@
 #include "priv/rng_helper.h"
 
 /*
- * Between two feeds at least, however often the kernel asks: before Linux 5.18 a threshold near the
- * size of its pool asks for ever. Also the first pause after a failure; each is twice the last.
+ * The shortest time between two feeds: before Linux 5.18 a threshold near the size of the kernel's
+ * pool makes it ask without end. Also the first pause after a failure; each next one is doubled.
  */
 #define PACE_MS 1000
 
@@ -36,21 +36,26 @@ struct agent {
 
 /* ---- one feed ---- */
 
+/* Returns the cause of an error of the helper, beyond strerror(). */
 static const char *
-cure(int error)
+cause(int error)
 {
-	return error == -EPERM ? ": CAP_SYS_ADMIN is needed, and not a container's" : "";
+	if (error == -EPERM)
+		return ": CAP_SYS_ADMIN is needed, outside of a container";
+	if (error == -EPIPE)
+		return ": the helper ekey-rng has ended, and ekey-feed ends too";
+	return "";
 }
 
-/* A line when it begins to fail, to fail otherwise, to work. */
+/* Logs a line when feeding begins to fail, fails otherwise, or works again. */
 static void
 note_kernel(struct agent *a, int result)
 {
 	if (result < 0 && result != a->error)
 		log_err("cannot feed the kernel's random generator: %s%s", strerror(-result),
-			cure(result));
+			cause(result));
 	else if (result == 0 && (a->error < 0 || a->report.feeds == 1))
-		log_info("fed the kernel's random generator with %zu bytes and a credit of %u bits;"
+		log_info("fed the kernel's random generator with %u bytes and a credit of %u bits;"
 			 " it is %sready",
 			 a->options->bytes, a->bits, a->report.ready ? "" : "not ");
 	a->error = result;
@@ -74,8 +79,8 @@ count(struct agent *a, const struct channel_to *from, int result)
 }
 
 /*
- * What was on its way to a machine that was cloned may have come to its twin, too: another fetch
- * takes its place. Only one: whatever the kernel's log says, a feed comes to an end.
+ * Fetches once more when this machine was cloned meanwhile, because the clones may have received
+ * the same bytes. Only once more: a feed must end, whatever the kernel logs.
  */
 static const struct channel_to *
 fetch(struct agent *a)
@@ -97,7 +102,7 @@ feed(struct agent *a, bool reseed)
 		count(a, NULL, -EAGAIN);
 		return a->upstreams->refused ? FEED_EXIT_REFUSED : FEED_EXIT_UPSTREAM;
 	}
-	a->bits = from->trusted ? (unsigned)a->options->bytes * a->options->credit : 0;
+	a->bits = from->trusted ? a->options->bytes * a->options->credit : 0;
 	result = rng_helper_feed_and_wait(a->rng, a->bytes, a->options->bytes, a->bits, reseed);
 	secret_wipe(a->bytes, EGD_LEN_MAX);
 	count(a, from, result);
@@ -121,8 +126,8 @@ write_report(struct agent *a)
 /* ---- the clock ---- */
 
 /*
- * Up to a tenth more or less: machines that started together must not come together for ever. The
- * time is chance enough for that, and the generator may not be ready.
+ * Returns up to a tenth more or less, so that machines that started together do not stay in step.
+ * The time is random enough for that, and the generator may not be ready.
  */
 static uint64_t
 spread(uint64_t ms)
@@ -133,8 +138,8 @@ spread(uint64_t ms)
 }
 
 /*
- * After a feed with credit the kernel is listened to. One that was given no credit goes on asking,
- * and nothing would come of it.
+ * Waits, after a feed with credit also for the kernel to ask. Without credit it would ask all the
+ * time.
  */
 static enum urge
 wait_after_feed(struct agent *a)
@@ -148,19 +153,12 @@ wait_after_feed(struct agent *a)
 	return urge != URGE_NONE ? urge : urges_wait(a->urges, ms - PACE_MS, true);
 }
 
-/* The next pause after a failure. */
-static uint64_t
-later(const struct agent *a, uint64_t ms)
-{
-	return ms * 2 < a->options->interval_ms ? ms * 2 : a->options->interval_ms;
-}
-
 /*
- * A generator that asks takes what it is given by itself: it has to be made to only when not. A
- * seed comes to what the upstreams give, for they may have nothing now.
+ * Feeds until the helper has ended. A generator that has asked takes its bytes without a reseed.
+ * The host's seed is fed in addition, for the servers may have no bytes now.
  */
 static int
-feed_for_ever(struct agent *a)
+feed_by_the_clock(struct agent *a)
 {
 	uint64_t backoff_ms = PACE_MS;
 	enum urge urge = URGE_NONE;
@@ -178,7 +176,9 @@ feed_for_ever(struct agent *a)
 			continue;
 		}
 		urge = urges_wait(a->urges, spread(backoff_ms), false);
-		backoff_ms = urge != URGE_NONE ? PACE_MS : later(a, backoff_ms);
+		backoff_ms = urge != URGE_NONE ? PACE_MS : backoff_ms * 2;
+		if (backoff_ms > a->options->interval_ms)
+			backoff_ms = a->options->interval_ms;
 	}
 	return FEED_EXIT_KERNEL;
 }
@@ -200,7 +200,7 @@ agent_run(const struct options *options, struct upstreams *upstreams, struct hel
 		return FEED_EXIT_KERNEL;
 	}
 	if (options->mode == MODE_FEED) {
-		result = feed_for_ever(&a);
+		result = feed_by_the_clock(&a);
 	} else {
 		result = feed(&a, true);
 		write_report(&a);

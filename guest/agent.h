@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The agent: asks a server for bytes and has a helper feed them to the kernel, by the clock. */
+/* The agent: requests bytes of a server and has a helper feed them to the kernel, by the clock. */
 #ifndef GUEST_AGENT_H
 #define GUEST_AGENT_H
 
@@ -10,7 +10,7 @@
 
 /*
  * MODE_ONCE: one feed. MODE_FEED: returns only when the helper has ended. `rng` is of
- * rng_helper_role; `urges` are open in MODE_FEED, else NULL. Returns what to exit with.
+ * rng_helper_role; `urges` are open in MODE_FEED, else NULL. Returns an exit status.
  */
 int agent_run(const struct options *options, struct upstreams *upstreams, struct helper *rng,
 	      struct urges *urges);

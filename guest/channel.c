@@ -2,28 +2,118 @@
 #include "guest/channel.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/clock.h"
+#include "base/net.h"
+#include "base/xen_channel.h"
 #include "guest/connect.h"
 
-/* After a step that could not go on: 0 when it may be tried again, else what to fail with. */
-static int
-wait_as_told(const struct channel *c, ssize_t told, short events, uint64_t end_ms)
+/* ---- connecting ---- */
+
+static const char *
+check_path(const char *where)
 {
-	if (c->tls != NULL && told == TLS_WANT_READ)
-		events = POLLIN;
-	else if (c->tls != NULL && told == TLS_WANT_WRITE)
-		events = POLLOUT;
-	else if (told != -EAGAIN)
-		return (int)told;
-	return connect_wait(c->fd, events, end_ms);
+	return where[0] == '/' ? NULL : "expected an absolute path";
 }
 
-/* ---- where to ---- */
+static int
+connect_unix(const char *path, uint64_t end_ms)
+{
+	(void)end_ms; /* connected at once, or the backlog is full: -EAGAIN */
+	return net_unix_connect(path);
+}
+
+static int
+connect_address(const struct address *address, uint64_t end_ms)
+{
+	int fd = net_connect(address), result;
+
+	if (fd < 0)
+		return fd;
+	result = connect_wait(fd, POLLOUT, end_ms);
+	if (result == 0)
+		result = net_connected(fd);
+	if (result == 0)
+		return fd;
+	close(fd);
+	return result;
+}
+
+static const char *
+check_vsock(const char *where)
+{
+	struct address address;
+
+	return address_parse_vsock(where, &address);
+}
+
+static int
+connect_vsock(const char *where, uint64_t end_ms)
+{
+	struct address address;
+
+	(void)address_parse_vsock(where, &address);
+	return connect_address(&address, end_ms);
+}
+
+static const char *
+check_host(const char *where)
+{
+	struct address_host at;
+
+	return address_parse_host(where, &at);
+}
+
+/* Connects to the first address that accepts; each but the last has half of the time left. */
+static int
+connect_any(const struct addrinfo *found, uint64_t end_ms)
+{
+	int result = CONNECT_NO_HOST;
+
+	for (; found != NULL && result < 0; found = found->ai_next) {
+		struct address address = {.len = found->ai_addrlen};
+		uint64_t now_ms = clock_now_ms();
+
+		if (found->ai_addrlen > sizeof(address.in6) || now_ms >= end_ms)
+			continue;
+		memcpy(&address.in6, found->ai_addr, found->ai_addrlen);
+		result = connect_address(
+			&address, found->ai_next != NULL ? now_ms + (end_ms - now_ms) / 2 : end_ms);
+	}
+	return result;
+}
+
+static int
+connect_host(const char *where, uint64_t end_ms)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	struct address_host at;
+	char port[6];
+	int result;
+
+	(void)address_parse_host(where, &at);
+	snprintf(port, sizeof(port), "%u", (unsigned)at.port);
+	if (getaddrinfo(at.host, port, &hints, &found) != 0)
+		return CONNECT_NO_HOST;
+	result = connect_any(found, end_ms);
+	freeaddrinfo(found);
+	return result;
+}
+
+static const char *
+check_xen(const char *where)
+{
+	return where[0] == '\0' ? NULL : "expected only xen: its channel has a fixed name";
+}
+
+/* ---- kinds of addresses ---- */
 
 struct channel_kind {
 	const char *prefix;
@@ -32,7 +122,7 @@ struct channel_kind {
 	bool secure, trusted;
 };
 
-/* DESIGN 4: who gives us our memory and our disk may give us our entropy, and a proven peer too. */
+/* DESIGN 4: the host, which has our memory and disk, is trusted, and an authenticated peer. */
 static const struct channel_kind kinds[] = {
 	{"unix:", check_path, connect_unix, false, true},
 	{"vsock:", check_vsock, connect_vsock, false, true},
@@ -62,7 +152,7 @@ bool
 channel_prepare(struct channel_to *to, const char *address, const struct options *options,
 		char *error, size_t cap)
 {
-	const char *wrong = "unix:, vsock:, tty:, xen, tls: or tcp: is needed";
+	const char *wrong = "expected unix:, vsock:, tty:, xen, tls: or tcp:";
 
 	*to = (struct channel_to){.address = address};
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]) && to->kind == NULL; i++) {
@@ -82,13 +172,26 @@ channel_prepare(struct channel_to *to, const char *address, const struct options
 
 /* ---- one channel ---- */
 
+/* Waits until a step that returned `result` can be tried again: 0, or the error of the step. */
+static int
+wait_to_retry(const struct channel *c, ssize_t result, short events, uint64_t end_ms)
+{
+	if (c->tls != NULL && result == TLS_WANT_READ)
+		events = POLLIN;
+	else if (c->tls != NULL && result == TLS_WANT_WRITE)
+		events = POLLOUT;
+	else if (result != -EAGAIN)
+		return (int)result;
+	return connect_wait(c->fd, events, end_ms);
+}
+
 static int
 shake_hands(struct channel *c, uint64_t end_ms)
 {
-	int told, result = 0;
+	int step, result = 0;
 
-	while (result == 0 && (told = tls_handshake(c->tls)) != 0)
-		result = wait_as_told(c, told, 0, end_ms);
+	while (result == 0 && (step = tls_handshake(c->tls)) != 0)
+		result = wait_to_retry(c, step, 0, end_ms);
 	return result;
 }
 
@@ -140,7 +243,7 @@ send_all(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms)
 {
 	while (len > 0) {
 		ssize_t n = write_some(c, bytes, len);
-		int result = n < 0 ? wait_as_told(c, n, POLLOUT, end_ms) : 0;
+		int result = n < 0 ? wait_to_retry(c, n, POLLOUT, end_ms) : 0;
 
 		if (result < 0)
 			return result;
@@ -157,7 +260,7 @@ receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 {
 	while (len > 0) {
 		ssize_t n = read_some(c, ret, len);
-		int result = n < 0 ? wait_as_told(c, n, POLLIN, end_ms) : 0;
+		int result = n < 0 ? wait_to_retry(c, n, POLLIN, end_ms) : 0;
 
 		if (n == 0)
 			return -ECONNRESET;
@@ -183,7 +286,7 @@ expect_quiet(struct channel *c, uint64_t ms, bool stays_open)
 	return stays_open && result != -ETIMEDOUT ? CONNECT_ENDED : 0;
 }
 
-/* A level comes in one piece: text of which a byte comes now and then is none. */
+/* Receives a reply; a level must come in one piece, unlike text that drips. */
 static int
 receive_reply(struct channel *c, enum egd_op op, uint8_t *ret, size_t len, uint64_t end_ms)
 {
@@ -207,6 +310,28 @@ channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t 
 	if (result == 0)
 		result = receive_reply(c, request.op, ret, len, end_ms);
 	return result == 0 ? expect_quiet(c, EGD_QUIET_MS, request.op == EGD_LEVEL) : result;
+}
+
+static const char *
+connect_why(int error)
+{
+	switch (error) {
+	case CONNECT_NO_HOST:
+		return "no such host";
+	case CONNECT_NO_XEN:
+		return xen_channel_error_text(ENOENT);
+	case CONNECT_NO_CHANNEL:
+		return xen_channel_error_text(ENODEV);
+	case CONNECT_NO_ANSWER:
+		return "no answer: does the daemon at the other end have a [listen] for this line?";
+	case CONNECT_NOT_EGD:
+		return EGD_TEXT_NOT_ASKED;
+	case CONNECT_ENDED:
+		return "the connection ended after four bytes, where an EGD server keeps it open: "
+		       "is this a time server?";
+	default:
+		return strerror(-error);
+	}
 }
 
 const char *

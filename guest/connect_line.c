@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lines: there is one for the life of the machine, and what others have asked on it before, and did
- * not wait for, is answered before what we ask.
+ * A line lasts as long as the machine, so that replies to requests of other programs, which did not
+ * wait for them, may come before the reply to ours.
  */
 #include "guest/connect.h"
 
@@ -19,10 +19,29 @@
 #include "egd/egd_wire.h"
 
 /*
- * Of one question: a daemon tells its level at once, but QEMU throws away what is sent before the
- * daemon is connected there.
+ * For one request: a daemon sends its level at once, but QEMU discards bytes that are sent before
+ * the daemon is connected to it.
  */
-#define PATIENCE_MS 1000
+#define REPLY_MS 1000
+
+int
+connect_wait(int fd, short events, uint64_t end_ms)
+{
+	struct pollfd one = {.fd = fd, .events = events};
+
+	for (;;) {
+		uint64_t now_ms = clock_now_ms();
+		int n;
+
+		if (now_ms >= end_ms)
+			return -ETIMEDOUT;
+		n = poll(&one, 1, (int)(end_ms - now_ms));
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+	}
+}
 
 static int
 make_raw(int fd)
@@ -38,11 +57,11 @@ make_raw(int fd)
 	return 0;
 }
 
-/* Counts the bytes that come until the line is quiet. -errno; -ETIMEDOUT: none came. */
+/* Counts the bytes that come until the line is quiet. Or -errno; -ETIMEDOUT: none came. */
 static ssize_t
 count_reply(int fd, uint64_t end_ms)
 {
-	uint64_t quiet_ms = clock_now_ms() + PATIENCE_MS;
+	uint64_t quiet_ms = clock_now_ms() + REPLY_MS;
 	ssize_t count = 0;
 
 	for (;;) {
@@ -50,8 +69,7 @@ count_reply(int fd, uint64_t end_ms)
 		int result = connect_wait(fd, POLLIN, quiet_ms < end_ms ? quiet_ms : end_ms);
 		ssize_t n = result == 0 ? read(fd, bytes, sizeof(bytes)) : 0;
 
-		secret_wipe(bytes,
-			    sizeof(bytes)); /* perhaps entropy that another program asked for */
+		secret_wipe(bytes, sizeof(bytes)); /* may be entropy of another program */
 		if (result == -ETIMEDOUT && count > 0)
 			return count;
 		if (result < 0)
@@ -65,7 +83,7 @@ count_reply(int fd, uint64_t end_ms)
 	}
 }
 
-/* Asks for the level, which costs no entropy, until its reply comes alone. */
+/* Requests the level, which costs no entropy, until its reply comes alone. */
 static int
 synchronise(int fd, uint64_t end_ms)
 {
@@ -108,12 +126,6 @@ connect_tty(const char *path, uint64_t end_ms)
 		return fd;
 	close(fd);
 	return result;
-}
-
-const char *
-check_xen(const char *where)
-{
-	return where[0] == '\0' ? NULL : "only xen is needed: its channel has a name";
 }
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ekey-feed: the guest's agent. Asks an EGD server for entropy and feeds the kernel's generator. */
+/* ekey-feed, the guest's agent: feeds the kernel's generator with bytes of an EGD server. */
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -14,7 +14,6 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "guest/agent.h"
-#include "guest/check.h"
 #include "guest/exit.h"
 #include "guest/options.h"
 #include "guest/report.h"
@@ -25,7 +24,7 @@
 
 #define ASK_EVERY_MS 200
 
-/* Else what we open first takes the place of a closed stderr, and the log is written into it. */
+/* Opens closed standard fds, so that no other file takes their place and gets the log. */
 static void
 open_standard_fds(void)
 {
@@ -38,7 +37,7 @@ open_standard_fds(void)
 		close(fd);
 }
 
-/* Asked again and again: a read that waits makes some kernels look for entropy elsewhere. */
+/* Polls, because a blocking read makes some kernels generate entropy from timing. */
 static int
 wait_seeded(uint64_t patience_ms)
 {
@@ -47,20 +46,13 @@ wait_seeded(uint64_t patience_ms)
 
 	while (!priv_random_ready()) {
 		if (clock_now_ms() - started_ms >= patience_ms) {
-			fprintf(stderr, "ekey-feed: the kernel's generator is not ready yet\n");
+			fprintf(stderr,
+				"ekey-feed: timeout: the kernel's generator is not ready yet\n");
 			return FEED_EXIT_TIMED_OUT;
 		}
 		nanosleep(&pause, NULL);
 	}
 	return FEED_EXIT_OK;
-}
-
-static void
-say_start(const struct options *options)
-{
-	log_info("ekey-feed %s: %zu bytes every %" PRIu64 " s, credit %u bits per byte of those who"
-		 " are trusted",
-		 VERSION, options->bytes, options->interval_ms / 1000, options->credit);
 }
 
 static void
@@ -73,14 +65,26 @@ give_up_privileges(void)
 			 strerror(-result));
 }
 
+/* Starts the helper, which keeps the one capability, before it is given up here. */
+static bool
+start_helper(struct helper *ret)
+{
+	int result = helper_start(ret, &rng_helper_role, NULL, NULL);
+
+	signal(SIGPIPE, SIG_IGN);
+	if (result < 0)
+		log_err("cannot start %s: %s", rng_helper_role.name, strerror(-result));
+	return result == 0;
+}
+
 static int
-feed_for_ever(const struct options *options, struct upstreams *upstreams, struct helper *rng)
+run_by_the_clock(const struct options *options, struct upstreams *upstreams, struct helper *rng)
 {
 	struct urges urges;
 	int result = urges_open(&urges);
 
 	if (result < 0) {
-		log_err("cannot listen to signals: %s", strerror(-result));
+		log_err("cannot wait for signals: %s", strerror(-result));
 		return FEED_EXIT_KERNEL;
 	}
 	give_up_privileges();
@@ -89,49 +93,34 @@ feed_for_ever(const struct options *options, struct upstreams *upstreams, struct
 	return result;
 }
 
-static int
-feed_once(const struct options *options, struct upstreams *upstreams, struct helper *rng)
-{
-	give_up_privileges();
-	return agent_run(options, upstreams, rng, NULL);
-}
-
-/* Starts the helper before our capabilities are given up. */
-static bool
-start_helper(struct helper *ret)
-{
-	int result = helper_start(ret, &rng_helper_role, NULL, NULL);
-
-	if (result < 0)
-		log_err("cannot start %s: %s", rng_helper_role.name, strerror(-result));
-	return result == 0;
-}
-
-/*
- * The helper has our one privilege from then on: what talks to the network needs none. What only
- * root may read is opened before it is given up.
- */
+/* Files that only root may read are opened before privileges are given up. */
 static int
 run_agent(const struct options *options)
 {
 	struct upstreams upstreams;
-	int result = FEED_EXIT_USAGE;
 	struct helper rng;
+	int result;
 
 	log_open();
 	if (!start_helper(&rng))
 		return FEED_EXIT_KERNEL;
-	signal(SIGPIPE, SIG_IGN);
 	if (options->mode == MODE_FEED)
-		say_start(options);
-	if (upstreams_init(&upstreams, options))
-		result = options->mode == MODE_FEED ? feed_for_ever(options, &upstreams, &rng)
-						    : feed_once(options, &upstreams, &rng);
+		log_info("ekey-feed %s: %u bytes every %" PRIu64 " s; trusted servers get a credit"
+			 " of %u bits per byte",
+			 VERSION, options->bytes, options->interval_ms / 1000, options->credit);
+	if (!upstreams_init(&upstreams, options)) {
+		result = FEED_EXIT_USAGE;
+	} else if (options->mode == MODE_FEED) {
+		result = run_by_the_clock(options, &upstreams, &rng);
+	} else {
+		give_up_privileges();
+		result = agent_run(options, &upstreams, &rng, NULL);
+	}
 	upstreams_finish(&upstreams);
 	return result;
 }
 
-/* The store's device is root's, whose we still are. */
+/* The device of xenstore is open to root, whose user this still is. */
 static int
 run_seed(const struct options *options)
 {
@@ -139,12 +128,11 @@ run_seed(const struct options *options)
 
 	if (!start_helper(&rng))
 		return FEED_EXIT_KERNEL;
-	signal(SIGPIPE, SIG_IGN);
 	give_up_privileges();
 	return seed_feed(options, &rng);
 }
 
-/* Without a privilege, and whoever asks. */
+/* Needs no privilege. */
 static int
 run_check(const struct options *options)
 {
@@ -153,7 +141,7 @@ run_check(const struct options *options)
 	signal(SIGPIPE, SIG_IGN);
 	if (!upstreams_init(&upstreams, options))
 		return FEED_EXIT_USAGE;
-	return check_run(&upstreams);
+	return upstreams_check(&upstreams);
 }
 
 int

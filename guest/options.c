@@ -2,6 +2,7 @@
 #include "guest/options.h"
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,227 +12,145 @@
 #include "guest/exit.h"
 #include "priv/random.h"
 
-#define BYTES_MIN 16
 #define BYTES_DEFAULT 64 /* 448 bits of credit: one feed makes any kernel's generator ready */
-#define INTERVAL_MIN_MS 1000
 #define INTERVAL_DEFAULT_MS 60000 /* a generator that is ready reseeds itself as often */
-#define TIMEOUT_DEFAULT_MS 30000  /* a busy server lets us wait our turn */
+#define TIMEOUT_DEFAULT_MS 30000  /* a busy server answers in turn */
 #define TIME_MAX_MS (UINT64_C(24) * 3600 * 1000)
 #define CREDIT_DEFAULT 7
+
+enum kind { ADDRESS, TEXT, NUMBER, TIME, FLAG, MODE, PRINT };
+
+#define FIELD(name) offsetof(struct options, name)
+
+static const struct spec {
+	const char *name, *value; /* NULL: no value; in brackets: it may be left out */
+	enum kind kind;
+	size_t field;      /* in struct options */
+	unsigned min, max; /* of a number; min: the mode, or the letter of PRINT */
+	const char *help;
+} specs[] = {
+	{"from", "ADDRESS", ADDRESS, 0, 0, 0,
+	 "EGD server at unix:PATH, vsock:CID:PORT, xen, tty:PATH,\n"
+	 "                         tls:HOST:PORT or tcp:HOST:PORT; the next --from is asked\n"
+	 "                         when it fails"},
+	{"bytes", "N", NUMBER, FIELD(bytes), 16, EGD_LEN_MAX,
+	 "bytes of one feed, 16 to 255; default 64"},
+	{"interval", "TIME", TIME, FIELD(interval_ms), 0, 0, "between two feeds; default 60s"},
+	{"timeout", "TIME", TIME, FIELD(timeout_ms), 0, 0, "of each server; default 30s"},
+	{"credit", "BITS", NUMBER, FIELD(credit), 0, PRIV_RANDOM_CREDIT_MAX,
+	 "per byte of a trusted server, 0 to 8; default 7"},
+	{"trusted", NULL, FLAG, FIELD(trusted), 0, 0,
+	 "trust servers over tcp: too, because the link is private"},
+	{"psk", "FILE", TEXT, FIELD(psk), 0, 0, "pre-shared key for tls:"},
+	{"identity", "NAME", TEXT, FIELD(identity), 0, 0,
+	 "its line in that file; default: the first"},
+	{"ca", "FILE", TEXT, FIELD(ca), 0, 0, "root certificates for tls:"},
+	{"cert", "FILE", TEXT, FIELD(cert), 0, 0, "own certificate"},
+	{"key", "FILE", TEXT, FIELD(key), 0, 0, "its key"},
+	{"textfile", "PATH", TEXT, FIELD(textfile), 0, 0,
+	 "write figures there, for node_exporter and --status"},
+	{"once", NULL, MODE, 0, MODE_ONCE, 0, "feed once, then exit"},
+	{"check", NULL, MODE, 0, MODE_CHECK, 0, "test whether a server answers; feed nothing"},
+	{"wait-seeded", "[=TIME]", MODE, FIELD(patience_ms), MODE_WAIT_SEEDED, 0,
+	 "wait until the kernel's generator is ready"},
+	{"xenstore-seed", NULL, MODE, 0, MODE_XEN_SEED, 0,
+	 "feed the seed that a Xen host has left for this guest"},
+	{"status", NULL, MODE, 0, MODE_STATUS, 0, "print the figures of the running ekey-feed"},
+	{"version", NULL, PRINT, 0, 'V', 0, "print the version (-V)"},
+	{"help", NULL, PRINT, 0, 'h', 0, "print this help (-h)"},
+};
+
+#define COUNT (sizeof(specs) / sizeof(specs[0]))
 
 static void
 print_usage(void)
 {
 	printf("usage: ekey-feed --from ADDRESS... [option...]\n"
-	       "  --from ADDRESS      unix:PATH, vsock:CID:PORT, xen, tty:PATH, tls:HOST:PORT or\n"
-	       "                      tcp:HOST:PORT of an EGD server; the next is for when one "
-	       "fails\n"
-	       "  --once              feed once, then end\n"
-	       "  --check             feed nothing: does a server answer?\n"
-	       "  --bytes N           of one feed, 16 to 255; default 64\n"
-	       "  --interval TIME     between two feeds; default 60s\n"
-	       "  --timeout TIME      of one upstream's answer; default 30s\n"
-	       "  --credit BITS       per byte of an upstream that is trusted; default 7\n"
-	       "  --trusted           plain TCP is: the link to the server is private\n"
-	       "  --psk FILE --identity NAME          TLS by a pre-shared key\n"
-	       "  --ca FILE [--cert FILE --key FILE]  TLS by certificates\n"
-	       "  --textfile PATH     write figures there, for node_exporter and --status\n"
-	       "or:    ekey-feed --wait-seeded[=TIME]   until the kernel's generator is ready\n"
-	       "or:    ekey-feed --xenstore-seed        feed what a Xen host left for this guest\n"
-	       "or:    ekey-feed --status [--textfile PATH]\n"
-	       "or:    ekey-feed -V, --version, -h, --help\n");
+	       "       ekey-feed --wait-seeded[=TIME] | --xenstore-seed | --status\n");
+	for (size_t i = 0; i < COUNT; i++) {
+		const char *value = specs[i].value != NULL ? specs[i].value : "";
+		int width = 19 - (int)strlen(specs[i].name);
+
+		printf("  --%s%c%-*s %s\n", specs[i].name, value[0] == '[' ? '[' : ' ', width,
+		       value[0] == '[' ? value + 1 : value, specs[i].help);
+	}
 }
 
-enum {
-	OPT_FROM = 1,
-	OPT_ONCE,
-	OPT_CHECK,
-	OPT_BYTES,
-	OPT_INTERVAL,
-	OPT_TIMEOUT,
-	OPT_CREDIT,
-	OPT_TRUSTED,
-	OPT_PSK,
-	OPT_IDENTITY,
-	OPT_CA,
-	OPT_CERT,
-	OPT_KEY,
-	OPT_TEXTFILE,
-	OPT_WAIT_SEEDED,
-	OPT_XENSTORE_SEED,
-	OPT_STATUS,
-	OPT_VERSION = 'V',
-	OPT_HELP = 'h',
-};
-
-static const struct option long_options[] = {
-	{"from", required_argument, NULL, OPT_FROM},
-	{"once", no_argument, NULL, OPT_ONCE},
-	{"check", no_argument, NULL, OPT_CHECK},
-	{"bytes", required_argument, NULL, OPT_BYTES},
-	{"interval", required_argument, NULL, OPT_INTERVAL},
-	{"timeout", required_argument, NULL, OPT_TIMEOUT},
-	{"credit", required_argument, NULL, OPT_CREDIT},
-	{"trusted", no_argument, NULL, OPT_TRUSTED},
-	{"psk", required_argument, NULL, OPT_PSK},
-	{"identity", required_argument, NULL, OPT_IDENTITY},
-	{"ca", required_argument, NULL, OPT_CA},
-	{"cert", required_argument, NULL, OPT_CERT},
-	{"key", required_argument, NULL, OPT_KEY},
-	{"textfile", required_argument, NULL, OPT_TEXTFILE},
-	{"wait-seeded", optional_argument, NULL, OPT_WAIT_SEEDED},
-	{"xenstore-seed", no_argument, NULL, OPT_XENSTORE_SEED},
-	{"status", no_argument, NULL, OPT_STATUS},
-	{"version", no_argument, NULL, OPT_VERSION},
-	{"help", no_argument, NULL, OPT_HELP},
-	{NULL, 0, NULL, 0},
-};
-
-/* ---- values: NULL, or what would be right ---- */
-
-static const char *
-number_between(const char *text, uint64_t min, uint64_t max, uint64_t *ret, const char *wanted)
+/* Sets the option's field. False after a line on stderr. */
+static bool
+take(struct options *o, const struct spec *spec, const char *text)
 {
+	void *field = (char *)o + spec->field;
 	uint64_t n;
 
-	if (!num_parse(text, max, &n) || n < min)
-		return wanted;
-	*ret = n;
-	return NULL;
-}
-
-static const char *
-time_from(const char *text, uint64_t min_ms, uint64_t *ret_ms)
-{
-	uint64_t ms;
-
-	if (!num_parse_duration(text, TIME_MAX_MS, &ms) || ms < min_ms)
-		return "a time such as 60s is needed, 1s to 24h";
-	*ret_ms = ms;
-	return NULL;
-}
-
-static const char *
-take_from(struct options *o, const char *text)
-{
-	if (o->from_count == FEED_UPSTREAMS_MAX)
-		return "eight upstreams are enough";
-	o->from[o->from_count++] = text;
-	return NULL;
-}
-
-static const char *
-take_number(struct options *o, int option, const char *text)
-{
-	uint64_t n = 0;
-	const char *error;
-
-	if (option == OPT_BYTES) {
-		error = number_between(text, BYTES_MIN, EGD_LEN_MAX, &n,
-				       "16 to 255 bytes are needed");
-		o->bytes = (size_t)n;
-	} else {
-		error = number_between(text, 0, PRIV_RANDOM_CREDIT_MAX, &n,
-				       "0 to 8 bits are possible");
-		o->credit = (unsigned)n;
-	}
-	return error;
-}
-
-static const char *
-take_wait(struct options *o, const char *text)
-{
-	o->mode = MODE_WAIT_SEEDED;
-	return text != NULL ? time_from(text, 0, &o->patience_ms) : NULL;
-}
-
-static const char *
-take_word(struct options *o, int option, const char *text)
-{
-	switch (option) {
-	case OPT_PSK:
-		o->psk = text;
+	switch (spec->kind) {
+	case TEXT:
+		*(const char **)field = text;
+		return true;
+	case FLAG:
+		*(bool *)field = true;
+		return true;
+	case ADDRESS:
+		if (o->from_count < FEED_UPSTREAMS_MAX) {
+			o->from[o->from_count++] = text;
+			return true;
+		}
+		fprintf(stderr, "ekey-feed: --from %s: at most %d --from options\n", text,
+			FEED_UPSTREAMS_MAX);
+		return false;
+	case NUMBER:
+		if (num_parse(text, spec->max, &n) && n >= spec->min) {
+			*(unsigned *)field = (unsigned)n;
+			return true;
+		}
+		fprintf(stderr, "ekey-feed: --%s %s: must be %u..%u\n", spec->name, text, spec->min,
+			spec->max);
+		return false;
+	case MODE:
+		o->mode = (enum mode)spec->min;
+		if (text == NULL)
+			return true;
 		break;
-	case OPT_IDENTITY:
-		o->identity = text;
-		break;
-	case OPT_CA:
-		o->ca = text;
-		break;
-	case OPT_CERT:
-		o->cert = text;
-		break;
-	case OPT_KEY:
-		o->key = text;
-		break;
-	case OPT_TEXTFILE:
-		o->textfile = text;
+	case TIME:
+	case PRINT:
 		break;
 	}
-	return NULL;
-}
-
-static const char *
-take(struct options *o, int option, const char *text)
-{
-	switch (option) {
-	case OPT_FROM:
-		return take_from(o, text);
-	case OPT_BYTES:
-	case OPT_CREDIT:
-		return take_number(o, option, text);
-	case OPT_INTERVAL:
-		return time_from(text, INTERVAL_MIN_MS, &o->interval_ms);
-	case OPT_TIMEOUT:
-		return time_from(text, INTERVAL_MIN_MS, &o->timeout_ms);
-	case OPT_WAIT_SEEDED:
-		return take_wait(o, text);
-	case OPT_ONCE:
-		o->mode = MODE_ONCE;
-		return NULL;
-	case OPT_CHECK:
-		o->mode = MODE_CHECK;
-		return NULL;
-	case OPT_XENSTORE_SEED:
-		o->mode = MODE_XEN_SEED;
-		return NULL;
-	case OPT_STATUS:
-		o->mode = MODE_STATUS;
-		return NULL;
-	case OPT_TRUSTED:
-		o->trusted = true;
-		return NULL;
-	default:
-		return take_word(o, option, text);
+	if (num_parse_duration(text, TIME_MAX_MS, &n) && (n >= 1000 || spec->kind == MODE)) {
+		*(uint64_t *)field = n;
+		return true;
 	}
-}
-
-/* ---- the line ---- */
-
-static bool
-refuse(int *ret_exit)
-{
-	fprintf(stderr, "ekey-feed: see ekey-feed --help\n");
-	*ret_exit = FEED_EXIT_USAGE;
+	fprintf(stderr, "ekey-feed: --%s %s: expected a time such as 60s, 1s to 24h\n", spec->name,
+		text);
 	return false;
-}
-
-static bool
-needs_upstreams(enum mode mode)
-{
-	return mode != MODE_WAIT_SEEDED && mode != MODE_STATUS && mode != MODE_XEN_SEED;
 }
 
 static bool
 is_complete(const struct options *o, const char *word)
 {
+	bool needs_server = o->mode == MODE_FEED || o->mode == MODE_ONCE || o->mode == MODE_CHECK;
+
 	if (word != NULL)
 		fprintf(stderr, "ekey-feed: unexpected word '%s'\n", word);
-	else if (o->from_count == 0 && needs_upstreams(o->mode))
-		fprintf(stderr, "ekey-feed: --from ADDRESS is needed\n");
+	else if (o->from_count == 0 && needs_server)
+		fprintf(stderr, "ekey-feed: expected --from ADDRESS\n");
 	else
 		return true;
 	return false;
+}
+
+static void
+list_options(struct option ret[static COUNT + 1])
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		const char *value = specs[i].value;
+
+		ret[i] = (struct option){.name = specs[i].name,
+					 .has_arg = value == NULL     ? no_argument
+						    : value[0] == '[' ? optional_argument
+								      : required_argument,
+					 .val = specs[i].kind == PRINT ? (int)specs[i].min : 1};
+	}
+	ret[COUNT] = (struct option){.name = NULL};
 }
 
 bool
@@ -242,25 +161,26 @@ options_parse(int argc, char **argv, struct options *ret, int *ret_exit)
 			    .timeout_ms = TIMEOUT_DEFAULT_MS,
 			    .patience_ms = UINT64_MAX,
 			    .credit = CREDIT_DEFAULT};
+	struct option options[COUNT + 1];
+	bool good = true;
 
-	for (int option, at; (option = getopt_long(argc, argv, "hV", long_options, &at)) != -1;) {
-		const char *error;
-
-		*ret_exit = FEED_EXIT_OK;
-		if (option == OPT_HELP)
+	list_options(options);
+	*ret_exit = FEED_EXIT_OK;
+	for (int option, at; good;) {
+		option = getopt_long(argc, argv, "hV", options, &at);
+		if (option == -1)
+			break;
+		if (option == 'h')
 			return print_usage(), false;
-		if (option == OPT_VERSION)
+		if (option == 'V')
 			return printf("ekey-feed %s\n", VERSION), false;
-		if (option == '?')
-			return refuse(ret_exit);
-		error = take(&o, option, optarg);
-		if (error == NULL)
-			continue;
-		fprintf(stderr, "ekey-feed: --%s %s: %s\n", long_options[at].name, optarg, error);
-		return refuse(ret_exit);
+		good = option != '?' && take(&o, &specs[at], optarg);
 	}
-	if (!is_complete(&o, argv[optind]))
-		return refuse(ret_exit);
+	if (!good || !is_complete(&o, argv[optind])) {
+		fprintf(stderr, "ekey-feed: see ekey-feed --help\n");
+		*ret_exit = FEED_EXIT_USAGE;
+		return false;
+	}
 	*ret = o;
 	return true;
 }

@@ -11,32 +11,31 @@
 #define FEED_TEXTFILE "/run/ekey-feed/ekey-feed.prom"
 
 enum mode {
-	MODE_FEED,        /* for as long as it runs */
+	MODE_FEED,        /* feeds until it ends */
 	MODE_ONCE,        /* one feed */
 	MODE_CHECK,       /* no feed: does a server answer? */
-	MODE_WAIT_SEEDED, /* no feed: until the kernel's generator is ready */
+	MODE_WAIT_SEEDED, /* no feed: waits until the kernel's generator is ready */
 	MODE_XEN_SEED,    /* one feed of what the host left in xenstore */
-	MODE_STATUS,      /* no feed: what the one that runs has written down */
+	MODE_STATUS,      /* no feed: prints the figures of the one that runs */
 };
 
 struct options {
 	enum mode mode;
 	const char *from[FEED_UPSTREAMS_MAX]; /* in order of preference */
 	size_t from_count;
-	size_t bytes; /* of one feed */
+	unsigned bytes; /* of one feed */
 	uint64_t interval_ms;
-	uint64_t timeout_ms;  /* of connecting and answering, each upstream */
-	uint64_t patience_ms; /* of MODE_WAIT_SEEDED; UINT64_MAX: for ever */
-	unsigned credit;      /* bits per byte, of an upstream that is trusted */
-	bool trusted;         /* plain TCP is: the link is private */
+	uint64_t timeout_ms;  /* of each server, from connecting to its answer */
+	uint64_t patience_ms; /* of MODE_WAIT_SEEDED; UINT64_MAX: no limit */
+	unsigned credit;      /* bits per byte, of a trusted server */
+	bool trusted;         /* plain TCP too: the link is private */
 	const char *textfile; /* NULL: none */
 	/* TLS; NULL: none. */
 	const char *psk, *identity, *ca, *cert, *key;
 };
 
 /*
- * False when there is nothing left to do: *ret_exit is then what to exit with, and usage, version
- * or what is wrong has been written.
+ * False when the program is to end, with *ret_exit: usage, version or an error has been written.
  */
 bool options_parse(int argc, char **argv, struct options *ret, int *ret_exit);
 

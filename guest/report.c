@@ -18,10 +18,10 @@
 #define TEXT_MAX 4096
 #define PATH_LEN_MAX 4096
 
-/* A feed that is this many intervals old came to nothing since. */
+/* A last feed that is older than this many intervals is stale. */
 #define STALE_INTERVALS 3
 
-/* ---- written ---- */
+/* ---- writing ---- */
 
 struct text {
 	char bytes[TEXT_MAX];
@@ -40,18 +40,7 @@ static void __attribute__((format(printf, 2, 3))) say(struct text *t, const char
 		t->len += (size_t)n;
 }
 
-/* Units are Prometheus' own: bytes and seconds, never bits. `thousandths` of them. */
-static void
-figure(struct text *t, const char *name, const char *type, const char *help, uint64_t thousandths)
-{
-	say(t, "# HELP ekey_feed_%s %s\n# TYPE ekey_feed_%s %s\nekey_feed_%s %" PRIu64, name, help,
-	    name, type, name, thousandths / 1000);
-	if (thousandths % 1000 != 0)
-		say(t, ".%03u", (unsigned)(thousandths % 1000));
-	say(t, "\n");
-}
-
-/* In a label's value a backslash, a quote and a newline are written with a backslash before. */
+/* Escapes a backslash and a quote in a label's value. */
 static void
 upstream_figure(struct text *t, const char *upstream)
 {
@@ -65,29 +54,44 @@ upstream_figure(struct text *t, const char *upstream)
 	say(t, "\"} 1\n");
 }
 
+/* Values are thousandths of the units, which are those of Prometheus: bytes and seconds. */
 static void
 compose(const struct report *r, struct text *t)
 {
-	figure(t, "feeds_total", "counter", "Times that the kernel was fed.", r->feeds * 1000);
-	figure(t, "failures_total", "counter",
-	       "Times that no server delivered, or the kernel refused.", r->failures * 1000);
-	figure(t, "fed_bytes_total", "counter", "Given to the kernel's random generator.",
-	       r->fed_bytes * 1000);
-	figure(t, "credited_bytes_total", "counter", "Entropy that was credited for them.",
-	       r->credited_bits * 125);
-	figure(t, "interval_seconds", "gauge", "Between two feeds.", r->interval_ms);
-	figure(t, "crng_ready", "gauge", "1 when the kernel's random generator is ready.",
-	       r->ready ? 1000 : 0);
-	if (r->last_feed_s != 0)
-		figure(t, "last_feed_timestamp_seconds", "gauge", "When the kernel was last fed.",
-		       r->last_feed_s * 1000);
+	const struct {
+		const char *name, *type, *help;
+		uint64_t thousandths;
+	} figures[] = {
+		{"feeds_total", "counter", "Times that the kernel was fed.", r->feeds * 1000},
+		{"failures_total", "counter",
+		 "Times that no server delivered, or the kernel refused.", r->failures * 1000},
+		{"fed_bytes_total", "counter", "Given to the kernel's random generator.",
+		 r->fed_bytes * 1000},
+		{"credited_bytes_total", "counter", "Entropy that was credited for them.",
+		 r->credited_bits * 125},
+		{"interval_seconds", "gauge", "Between two feeds.", r->interval_ms},
+		{"crng_ready", "gauge", "1 when the kernel's random generator is ready.",
+		 r->ready ? 1000 : 0},
+		{"last_feed_timestamp_seconds", "gauge", "When the kernel was last fed.",
+		 r->last_feed_s * 1000},
+	};
+	size_t count = sizeof(figures) / sizeof(figures[0]) - (r->last_feed_s == 0);
+
+	for (size_t i = 0; i < count; i++) {
+		say(t, "# HELP ekey_feed_%s %s\n# TYPE ekey_feed_%s %s\nekey_feed_%s %" PRIu64,
+		    figures[i].name, figures[i].help, figures[i].name, figures[i].type,
+		    figures[i].name, figures[i].thousandths / 1000);
+		if (figures[i].thousandths % 1000 != 0)
+			say(t, ".%03u", (unsigned)(figures[i].thousandths % 1000));
+		say(t, "\n");
+	}
 	if (r->upstream != NULL)
 		upstream_figure(t, r->upstream);
 }
 
 /*
- * Makes a file beside; its name ends in XXXXXX, which is replaced. No file that is there already is
- * opened: a FIFO would hold us for ever.
+ * Makes a file of a new name, which replaces the XXXXXX at the end of `name`. An existing file is
+ * never opened: a FIFO would block.
  */
 static int
 write_new(char *name, const struct text *t)
@@ -105,7 +109,7 @@ write_new(char *name, const struct text *t)
 	return result;
 }
 
-/* The collector reads what ends in .prom: the file beside must not. */
+/* The collector reads files whose names end in .prom: the temporary one must not. */
 int
 report_write(const struct report *report, const char *path)
 {
@@ -124,13 +128,13 @@ report_write(const struct report *report, const char *path)
 	return result;
 }
 
-/* ---- shown ---- */
+/* ---- showing ---- */
 
 struct seen {
 	uint64_t last_feed_s, interval_s; /* 0: the file has none */
 };
 
-/* A value as the file has it, with its name as people read it. */
+/* Prints one value of the file; notes those that show_age() needs. */
 static void
 show_line(char *line, struct seen *seen)
 {
@@ -151,7 +155,7 @@ show_line(char *line, struct seen *seen)
 	} else if (strcmp(name, "interval_seconds") == 0) {
 		seen->interval_s = strtoull(value, NULL, 10);
 	} else if (strcmp(name, "crng_ready") == 0) {
-		return; /* the kernel is asked below */
+		return; /* show_kernel() has the value of now */
 	}
 	printf("  %-24s %s\n", name, value);
 }
@@ -185,7 +189,7 @@ show_age(const struct seen *seen)
 int
 report_show(const char *path)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO shall not hold us */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* must not block on a FIFO */
 	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
 	struct seen seen = {0};
 	char line[512];
@@ -193,8 +197,8 @@ report_show(const char *path)
 
 	show_kernel();
 	if (file == NULL) {
-		fprintf(stderr, "ekey-feed: %s: %s: no ekey-feed writes there (--textfile)\n", path,
-			strerror(errno));
+		fprintf(stderr, "ekey-feed: %s: %s: does an ekey-feed run with --textfile there?\n",
+			path, strerror(errno));
 		return FEED_EXIT_NO_STATUS;
 	}
 	printf("feed\n");

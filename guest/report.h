@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the agent does, as figures in a file: Prometheus' text format, for the textfile collector of
- * node_exporter, and for `ekey-feed --status`.
+ * The agent's figures in a file: Prometheus' text format, for the textfile collector of
+ * node_exporter and for `ekey-feed --status`.
  */
 #ifndef GUEST_REPORT_H
 #define GUEST_REPORT_H
@@ -15,13 +15,13 @@ struct report {
 	uint64_t last_feed_s; /* seconds since 1970; 0: none yet */
 	uint64_t interval_ms;
 	bool ready;           /* the kernel's generator */
-	const char *upstream; /* that delivered last; NULL: none yet */
+	const char *upstream; /* the last that delivered; NULL: none yet */
 };
 
 /* Replaces `path`, whole or not at all. 0 or -errno. */
 int report_write(const struct report *report, const char *path);
 
-/* Prints what the file says, and what the kernel says now; returns an exit status. */
+/* Prints the file's figures and the kernel's state; returns an exit status. */
 int report_show(const char *path);
 
 #endif

@@ -30,7 +30,7 @@ log_no_seed(int error)
 		log_warn("no seed: xenstore: %s", strerror(error));
 }
 
-/* 0 or -errno; -ENODEV: there is no way to xenstore. */
+/* 0 or -errno; -ENODEV: this is no guest of Xen. */
 static int
 take(uint8_t ret[static XEN_SEED_LEN])
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The seed that a Xen host left for this guest: fed once, and gone. */
+/* The seed that a Xen host has left for this guest; it is removed before it is fed. */
 #ifndef GUEST_SEED_H
 #define GUEST_SEED_H
 
 #include "guest/options.h"
 #include "priv/helper.h"
 
-/* `rng` is of rng_helper_role. Logs one line that says what came of it. What to exit with. */
+/* `rng` is of rng_helper_role. Logs one line about the outcome; returns an exit status. */
 int seed_feed(const struct options *options, struct helper *rng);
 
 #endif

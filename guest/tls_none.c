@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* crypto/tls.h for an ekey-feed that was built without OpenSSL: says so, and nothing else. */
+/* crypto/tls.h for an ekey-feed that is built without OpenSSL: only reports that. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -40,7 +40,7 @@ tls_reseed(void)
 {
 }
 
-/* Of those below none is ever reached: there is no context. */
+/* The functions below are never reached without a context. */
 
 struct tls *
 tls_new(struct tls_context *context, int fd)

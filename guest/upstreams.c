@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "guest/upstreams.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/clock.h"
@@ -8,11 +9,13 @@
 #include "base/secret.h"
 #include "egd/egd_wire.h"
 #include "guest/connect.h"
+#include "guest/exit.h"
 #include "priv/random.h"
 
-#define SICK (-200000) /* no errno: what a server sent failed the health tests */
+#define SICK (-200000) /* no errno: the bytes failed the health tests */
 
-_Static_assert(PRIV_RANDOM_CREDIT_MAX == HEALTH_H_MAX, "what is credited is what is claimed");
+_Static_assert(PRIV_RANDOM_CREDIT_MAX == HEALTH_H_MAX,
+	       "each credit is a claim that the tests can check");
 
 bool
 upstreams_init(struct upstreams *u, const struct options *options)
@@ -32,9 +35,10 @@ upstreams_init(struct upstreams *u, const struct options *options)
 		if (warning != NULL)
 			log_warn("%s", warning);
 		if (!u->to[i].trusted && options->mode != MODE_CHECK)
-			log_info("%s: plain TCP, so that its bytes get no credit; where the link is"
-				 " private, write --trusted",
-				 u->to[i].address);
+			log_info(
+				"%s: its bytes get no credit, because plain TCP is not trusted; add"
+				" --trusted where the link is private",
+				u->to[i].address);
 	}
 	return true;
 }
@@ -47,37 +51,39 @@ upstreams_finish(struct upstreams *u)
 }
 
 /*
- * A server that is none may still have sent text: it is asked first for what can only be answered
- * in one way.
+ * Connects and requests the level first: only an EGD server answers in this way, and bytes of
+ * others must not be taken for entropy.
  */
 static int
-ask(const struct channel_to *to, struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
+open_server(const struct channel_to *to, struct channel *c, uint8_t level[static EGD_LEVEL_LEN],
+	    uint64_t end_ms)
 {
-	const struct egd_request request = {.op = EGD_READ, .len = (uint8_t)len};
-	uint8_t level[EGD_LEVEL_LEN];
 	int result = channel_open(c, to, end_ms);
 
-	if (result == 0)
-		result = channel_ask(c, (struct egd_request){.op = EGD_LEVEL}, level, sizeof(level),
-				     end_ms);
-	return result == 0 ? channel_ask(c, request, ret, len, end_ms) : result;
+	return result < 0 ? result
+			  : channel_ask(c, (struct egd_request){.op = EGD_LEVEL}, level,
+					EGD_LEVEL_LEN, end_ms);
 }
 
-/* A line when it begins to fail. */
+/* Logs a line when the server begins to fail. */
 static int
 fetch(struct upstreams *u, size_t i, uint8_t *ret, size_t len)
 {
 	const struct channel_to *to = &u->to[i];
+	const struct egd_request request = {.op = EGD_READ, .len = (uint8_t)len};
+	uint64_t end_ms = clock_now_ms() + u->timeout_ms;
+	uint8_t level[EGD_LEVEL_LEN];
 	struct channel c;
-	int result = ask(to, &c, ret, len, clock_now_ms() + u->timeout_ms);
+	int result = open_server(to, &c, level, end_ms);
 
+	if (result == 0)
+		result = channel_ask(&c, request, ret, len, end_ms);
 	if (result == 0 && health_test(&u->health[i], ret, len) != HEALTH_OK)
 		result = SICK;
 	if (result < 0 && !u->failing[i])
 		log_warn("%s: %s", to->address,
-			 result == SICK
-				 ? "what it sent repeats too much to be entropy: none of it is used"
-				 : channel_why(&c, result));
+			 result == SICK ? "its bytes repeat too much to be entropy and are not used"
+					: channel_why(&c, result));
 	if (result < 0)
 		secret_wipe(ret, len);
 	u->failing[i] = result < 0;
@@ -101,4 +107,39 @@ upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len)
 		return u->last;
 	}
 	return NULL;
+}
+
+/* Returns the error of one server, after a line about it. */
+static int
+check(const struct channel_to *to, uint64_t end_ms)
+{
+	struct channel c;
+	uint8_t level[EGD_LEVEL_LEN];
+	struct cursor in = cursor_over(level, sizeof(level));
+	struct egd_reply reply;
+	int result = open_server(to, &c, level, end_ms);
+
+	if (result == 0 &&
+	    egd_wire_reply((struct egd_request){.op = EGD_LEVEL}, &in, &reply) == EGD_WHOLE)
+		printf("%s: %" PRIu32 " bits\n", to->address, reply.bits);
+	else
+		fprintf(stderr, "ekey-feed: %s: %s\n", to->address, channel_why(&c, result));
+	channel_close(&c);
+	return result;
+}
+
+int
+upstreams_check(const struct upstreams *u)
+{
+	int status = FEED_EXIT_UPSTREAM;
+
+	for (size_t i = 0; i < u->count; i++) {
+		int result = check(&u->to[i], clock_now_ms() + u->timeout_ms);
+
+		if (result == 0)
+			return FEED_EXIT_OK;
+		if (result == CONNECT_NOT_EGD)
+			status = FEED_EXIT_REFUSED;
+	}
+	return status;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The servers that were named, in order of preference: the first that delivers is the one. Only
- * what passes the health tests is delivered.
+ * The servers of --from, in order of preference: the first that delivers is used. Bytes must pass
+ * the health tests.
  */
 #ifndef GUEST_UPSTREAMS_H
 #define GUEST_UPSTREAMS_H
@@ -19,8 +19,8 @@ struct upstreams {
 	size_t count;
 	uint64_t timeout_ms;
 	struct health health[FEED_UPSTREAMS_MAX];
-	bool failing[FEED_UPSTREAMS_MAX]; /* at the last try: the log has it */
-	bool refused;                     /* at the last fetch: what a server sent */
+	bool failing[FEED_UPSTREAMS_MAX]; /* at the last try; logged */
+	bool refused;                     /* at the last fetch: the bytes of a server */
 	const struct channel_to *last;    /* that delivered; NULL: none yet */
 };
 
@@ -31,9 +31,15 @@ bool upstreams_init(struct upstreams *u, const struct options *options);
 void upstreams_finish(struct upstreams *u);
 
 /*
- * Asks them in turn for `len` bytes (1 to EGD_LEN_MAX). Who delivered, or NULL; the log says when
- * that changes.
+ * Requests `len` bytes (1 to EGD_LEN_MAX) of one after another. Returns the server that delivered,
+ * or NULL; a change is logged.
  */
 const struct channel_to *upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len);
+
+/*
+ * Requests the level of one after another, which takes no entropy and never waits, and prints a
+ * line for each, up to the first that answers. Returns an exit status.
+ */
+int upstreams_check(const struct upstreams *u);
 
 #endif

@@ -16,16 +16,16 @@
 #include "priv/random.h"
 
 /*
- * Between two feeds by news of a clone: should others than the kernel find a way to cause some, it
- * is no way to have us ask all the time, or never come to an end. As the daemon's.
+ * The shortest time between two feeds by news of a clone, as in the daemon: false news cannot make
+ * the servers busy, or keep a feed from its end.
  */
 #define FLOOR_MS 2000
-#define LOG_TURNS 64 /* of one look at a log that is being flooded */
+#define LOG_TURNS 64 /* reads at a time of a log that is being flooded */
 
 static void
-say_deaf(int error)
+log_unwatched(int error)
 {
-	log_info("a seed that the host leaves would go unnoticed: xenstore: %s", strerror(-error));
+	log_info("cannot watch xenstore for a seed of the host: %s", strerror(-error));
 }
 
 int
@@ -44,7 +44,7 @@ urges_open(struct urges *u)
 	u->random = priv_open_random();
 	u->store = xen_seed_watch();
 	if (u->store < 0 && u->store != -ENOENT)
-		say_deaf(u->store);
+		log_unwatched(u->store);
 	cloned_open(&u->cloned);
 	cloned_log_lack(&u->cloned);
 	return 0;
@@ -61,7 +61,7 @@ urges_close(struct urges *u)
 	cloned_close(&u->cloned);
 }
 
-/* One call takes some lines of the kernel's log, and perhaps not all. */
+/* Reads the kernel's log; each call of cloned_take() reads some of its lines. */
 static void
 take_news(struct urges *u)
 {
@@ -82,7 +82,7 @@ urges_cloned(struct urges *u)
 	take_news(u);
 	if (u->news == NULL || now_ms < u->floor_ms)
 		return false;
-	log_warn_limited(&u->limit, 0, now_ms, "this machine %s: its kernel is fed anew", u->news);
+	log_warn_limited(&u->limit, 0, now_ms, "this machine %s: feeding its kernel now", u->news);
 	tls_reseed();
 	u->news = NULL;
 	u->floor_ms = now_ms + FLOOR_MS;
@@ -97,7 +97,7 @@ is_ordered(const struct urges *u)
 	return read(u->orders, &order, sizeof(order)) == (ssize_t)sizeof(order);
 }
 
-/* A late answer would be taken for that to the next question, which so has a new connection. */
+/* A late answer must not be taken for the next one: after a timeout the connection is replaced. */
 static bool
 seed_is_left(struct urges *u)
 {
@@ -108,11 +108,11 @@ seed_is_left(struct urges *u)
 	close(u->store);
 	u->store = result == -ETIMEDOUT ? xen_seed_watch() : result;
 	if (u->store < 0)
-		say_deaf(u->store);
+		log_unwatched(u->store);
 	return false;
 }
 
-/* How long poll(2) may wait: news that waits for the floor is due then. */
+/* Returns the timeout for poll(2), which ends when waiting news is due. */
 static int
 wait_ms(const struct urges *u, uint64_t now_ms, uint64_t end_ms)
 {

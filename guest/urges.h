@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What makes a feed due before its time: the kernel asks for it, an administrator or the host does
- * (SIGUSR1), the host of Xen's has left a seed, or this machine is a clone now, which another one
- * must not resemble.
+ * Events that make a feed due before its time: the kernel asks for it, an administrator orders it
+ * (SIGUSR1), the host of Xen has left a seed, or this machine was cloned.
  */
 #ifndef GUEST_URGES_H
 #define GUEST_URGES_H
@@ -16,25 +15,25 @@
 enum urge { URGE_NONE, URGE_KERNEL, URGE_ORDER, URGE_SEED, URGE_CLONED };
 
 struct urges {
-	int random; /* to listen to; -1: the kernel cannot ask */
+	int random; /* -1: the kernel cannot ask */
 	int orders;
-	int store; /* to listen to for seeds; -1: there can be none */
+	int store; /* xenstore, watched for seeds; -1: not watched */
 	struct cloned cloned;
-	const char *news;  /* of a clone, not acted on yet; NULL: none */
-	uint64_t floor_ms; /* before it none is acted on */
+	const char *news;  /* of a clone, to be acted on; NULL: none */
+	uint64_t floor_ms; /* the earliest time for that */
 	struct log_limit limit;
 };
 
-/* Orders wait from here on, and end nobody. 0 or -errno. To be called with our capabilities. */
+/* Blocks SIGUSR1, which is read from then on. 0 or -errno. Needs the capabilities of the start. */
 int urges_open(struct urges *u);
 void urges_close(struct urges *u);
 
-/* Until there is one, or `ms` are over. The kernel is only listened to when `kernel`. */
+/* Waits for an event, at most `ms`. The kernel may ask only when `kernel`. */
 enum urge urges_wait(struct urges *u, uint64_t ms, bool kernel);
 
 /*
- * This machine has become a clone since it was asked last: a line says so. News that comes within
- * two seconds of other news waits for the end of that time.
+ * Returns whether this machine was cloned since the last call, after a line. News within two
+ * seconds after other news waits for their end.
  */
 bool urges_cloned(struct urges *u);
 

@@ -149,7 +149,7 @@ def test_plain_tcp_says_why_there_is_no_credit(house):
     start_with_key(house, address)
     result = feed("--once", "--from", address)
     assert result.returncode == OK
-    assert f"{address}: plain TCP" in result.stdout and "--trusted" in result.stdout
+    assert f"{address}: its bytes get no credit, because plain TCP" in result.stdout and "--trusted" in result.stdout
     assert "a credit of 0 bits" in result.stdout
     assert "no credit" not in feed_once(address, more=["--trusted"]).stdout
 
@@ -315,7 +315,7 @@ def test_bytes_that_repeat_are_not_used(stub):
     for address in (stuck, one_too_often):
         result = feed_once(address, more=[*JUDGED, "--bytes", "52" if address == one_too_often else "64"])
         assert result.returncode == REFUSED, result.stdout
-        assert f"{address}: what it sent repeats too much" in result.stdout
+        assert f"{address}: its bytes repeat too much" in result.stdout
         assert "fed the kernel" not in result.stdout
 
 
@@ -325,8 +325,8 @@ def test_health_is_judged_over_many_feeds(stub, place, started):
     argv = [program("ekey-feed"), "--from", address, *JUDGED, "--interval", "1s"]
     agent = Process(argv, place / "feed.log")
     started.append(agent)
-    wait_until(lambda: "repeats too much" in agent.log(), "the test refuses")
-    assert agent.log().index("delivers") < agent.log().index("repeats too much")
+    wait_until(lambda: "repeat too much" in agent.log(), "the test refuses")
+    assert agent.log().index("delivers") < agent.log().index("repeat too much")
     agent.kill()
 
 
@@ -565,13 +565,13 @@ def test_helper_has_one_capability_and_ends_with_the_agent(house, server, starte
 
 
 @pytest.mark.parametrize("words, named", [
-    ([], "--from ADDRESS is needed"), (["--from"], "'--from'"), (["--from", "egd"], "--from egd: "),
+    ([], "expected --from ADDRESS"), (["--from"], "'--from'"), (["--from", "egd"], "--from egd: "),
     (["--from", "unix:relative"], "--from unix:relative: "), (["--from", "vsock:x:1"], "--from vsock:x:1: "),
     (["--frobnicate"], "'--frobnicate'"), (["-x"], "'x'"), (["word"], "unexpected word 'word'"),
-    (["--from", "unix:/x", "--bytes", "256"], "--bytes 256: "),
-    (["--from", "unix:/x", "--credit", "9"], "--credit 9: "),
-    (["--from", "unix:/x", "--interval", "60"], "--interval 60: "),
-    (9 * ["--from", "unix:/x"], "--from unix:/x: "),
+    (["--from", "unix:/x", "--bytes", "256"], "--bytes 256: must be 16..255"),
+    (["--from", "unix:/x", "--credit", "9"], "--credit 9: must be 0..8"),
+    (["--from", "unix:/x", "--interval", "60"], "--interval 60: expected a time such as 60s"),
+    (9 * ["--from", "unix:/x"], "--from unix:/x: at most 8 --from options"),
 ])
 def test_a_word_that_is_not_understood_is_named(words, named):
     result = feed(*words, stderr=subprocess.PIPE)
