@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What somebody wants to know who was woken by it: one line for each thing that should work, and
- * below the ones that do not what to do. Judges what the daemon says, and never opens a device.
+ * ekeyctl doctor: prints a line for each part that should work, and how to correct one that does
+ * not. It judges by the daemon's status and never opens a device.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -15,204 +15,168 @@
 #include "tool/ask.h"
 #include "tool/unit.h"
 
-#define DOCTOR_VALUE_MAX 256
+#define VALUE_MAX 256
+#define ROWS_MAX 128 /* of one part: more than any has */
+#define SEE_LOG "see the log of ekey-randomd for the cause"
 
-/* What the rows of one subject say, of that which is looked at. */
-enum key {
-	IN,
-	TYPE,
-	EXPECTED,
-	PRESENT,
-	SERVES,
-	STANDS_BY,
-	STATE,
-	PATH,
-	VIA,
-	HANDOVER,
-	ADDRESS,
-	CLASS,
-	LISTENS,
-	DRAINED,
-	ERROR,
-	CREDIT,
-	PID,
-	KEYS
-};
-static const char *const key_names[KEYS] = {
-	[IN] = "in",
-	[TYPE] = "type",
-	[EXPECTED] = "expected",
-	[PRESENT] = "present",
-	[SERVES] = "serves",
-	[STANDS_BY] = "stands_by",
-	[STATE] = "state",
-	[PATH] = "path",
-	[VIA] = "via",
-	[HANDOVER] = "handover",
-	[ADDRESS] = "address",
-	[CLASS] = "class",
-	[LISTENS] = "listens",
-	[DRAINED] = "drained",
-	[ERROR] = "error",
-	[CREDIT] = "credit",
-	[PID] = "pid",
-};
-
-struct subject {
+/* One part, by its rows of the status. */
+struct part {
 	char kind[32], name[64];
-	char values[KEYS][DOCTOR_VALUE_MAX]; /* "": not said */
-	const char *config;                  /* the daemon's configuration */
-	unsigned problems;                   /* of all so far */
-	bool sources;
+	struct {
+		char key[32], value[VALUE_MAX];
+	} rows[ROWS_MAX];
+	size_t count;
+	const char *config; /* path of the daemon's configuration */
+	unsigned problems;  /* of all parts so far */
+	bool sources;       /* there is one */
 };
 
-static void
-good(const struct subject *s, const char *text, const char *detail)
+/* Returns "" for a row that is not there. */
+static const char *
+value(const struct part *p, const char *key)
 {
-	printf("ok   %s %s: %s%s\n", s->kind, s->name, text, detail);
-}
-
-static void
-bad(struct subject *s, const char *problem, const char *detail, const char *cure)
-{
-	printf("BAD  %s %s: %s%s\n     %s\n", s->kind, s->name, problem, detail, cure);
-	s->problems++;
+	for (size_t i = 0; i < p->count; i++)
+		if (strcmp(p->rows[i].key, key) == 0)
+			return p->rows[i].value;
+	return "";
 }
 
 static bool
-is(const struct subject *s, enum key key, const char *value)
+is(const struct part *p, const char *key, const char *text)
 {
-	return strcmp(s->values[key], value) == 0;
+	return strcmp(value(p, key), text) == 0;
 }
 
-/* ---- one judge for each kind ---- */
+static bool
+is_none(const struct part *p, const char *key)
+{
+	return strncmp(value(p, key), "none", strlen("none")) == 0;
+}
 
 static void
-judge_pool(struct subject *s)
+good(const struct part *p, const char *text, const char *detail)
 {
-	if (is(s, IN, "0"))
-		bad(s, "no healthy byte has come yet", "", "see the sources below");
+	printf("ok   %s %s: %s%s\n", p->kind, p->name, text, detail);
+}
+
+static void
+bad(struct part *p, const char *problem, const char *detail, const char *cure)
+{
+	printf("BAD  %s %s: %s%s\n     %s\n", p->kind, p->name, problem, detail, cure);
+	p->problems++;
+}
+
+/* ---- one check for each kind ---- */
+
+static void
+check_pool(struct part *p)
+{
+	if (is(p, "in", "0"))
+		bad(p, "no healthy byte yet", "", "see the sources below");
 	else
-		good(s, "bytes have come", "");
+		good(p, "has received bytes", "");
 }
 
-/* A section of several sources, whose own rows follow; a key that is not plugged in has none. */
+/* Checks a section of several keys, whose sources follow; an absent key has none. */
 static void
-judge_section(struct subject *s)
+check_section(struct part *p)
 {
-	unsigned long expected = strtoul(s->values[EXPECTED], NULL, 10);
-	unsigned long present = strtoul(s->values[PRESENT], NULL, 10);
+	unsigned long expected = strtoul(value(p, "expected"), NULL, 10);
+	unsigned long present = strtoul(value(p, "present"), NULL, 10);
 	char text[96] = "no key is present";
 
-	if (!is(s, ADDRESS, "usb") || (present > 0 && present >= expected))
+	if (!is(p, "address", "usb") || (present > 0 && present >= expected))
 		return;
 	if (expected > 0)
 		snprintf(text, sizeof(text), "%lu of %lu expected keys present", present, expected);
-	bad(s, text, "", "plug it in; `lsusb -d 20df:` lists those that are");
+	bad(p, text, "", "plug it in; `lsusb -d 20df:` lists the keys that are plugged in");
 }
 
 static void
-judge_source(struct subject *s)
+check_source(struct part *p)
 {
-	s->sources = true;
-	if (s->values[SERVES][0] == '\0')
-		judge_section(s);
-	else if (is(s, SERVES, "yes") || is(s, STANDS_BY, "yes"))
-		good(s, s->values[STATE], "");
-	else if (is(s, TYPE, "egd"))
-		bad(s, s->values[STATE], "",
-		    "is the server reachable from here, and may this machine ask it?");
-	else if (strstr(s->values[STATE], "keyring") != NULL)
-		bad(s, s->values[STATE], "",
-		    "have its card at hand and run: ekeyctl rekey SERIAL, with that of ekeyctl "
-		    "status");
+	const char *state = value(p, "state");
+
+	p->sources = true;
+	if (is(p, "serves", ""))
+		check_section(p);
+	else if (is(p, "serves", "yes") || is(p, "stands_by", "yes"))
+		good(p, state, "");
+	else if (is(p, "type", "egd"))
+		bad(p, state, "", "is the server reachable, and does it accept this machine?");
+	else if (strstr(state, "keyring") != NULL)
+		bad(p, state, "",
+		    "have its card at hand and run: ekeyctl rekey SERIAL (see ekeyctl status)");
 	else
-		bad(s, s->values[STATE], "", "is it plugged in, and reachable?");
+		bad(p, state, "", "is it plugged in, and reachable?");
 }
 
-/* A node of CUSE is looked at on the devtmpfs, which asks nobody who might hang. */
+/* A node of CUSE is in the devtmpfs: lstat() does not reach its server. */
 static void
-judge_node(struct subject *s)
+check_node(struct part *p)
 {
+	const char *path = value(p, "path");
 	struct stat st;
 
-	if (!is(s, VIA, "cuse"))
+	if (!is(p, "via", "cuse"))
 		return;
-	if (lstat(s->values[PATH], &st) != 0)
-		bad(s, "there is no node at ", s->values[PATH], "is /dev a devtmpfs?");
+	if (lstat(path, &st) != 0)
+		bad(p, "there is no node at ", path, "is /dev a devtmpfs?");
 	else if ((st.st_mode & (S_IRGRP | S_IROTH)) == 0)
-		bad(s, "only root may read ", s->values[PATH],
-		    "udev opens it by 60-ekey-random.rules, unless mode says so");
+		bad(p, "only root may read ", path,
+		    "60-ekey-random.rules of udev opens it, unless mode forbids");
 }
 
-/* Without a service manager this is as it must be, so no problem. */
 static void
-judge_handover(struct subject *s)
+check_device(struct part *p)
 {
-	if (is(s, HANDOVER, "none"))
-		good(s,
-		     "ends with the daemon, as no service manager keeps it: start it by systemd to"
-		     " have readers outlive restarts and crashes",
+	if (is_none(p, "via")) {
+		bad(p, "is not served: ", value(p, "path"), SEE_LOG);
+		return;
+	}
+	printf("ok   %s %s: %s by %s\n", p->kind, p->name, value(p, "path"), value(p, "via"));
+	check_node(p);
+	if (is(p, "handover", "none"))
+		good(p,
+		     "ends with the daemon, because no service manager keeps it; systemd would keep"
+		     " it for readers across restarts and crashes",
 		     "");
 	else
-		good(s, "outlives restarts and crashes of the daemon, kept by the ",
-		     s->values[HANDOVER]);
+		good(p, "outlives restarts and crashes of the daemon, kept by the ",
+		     value(p, "handover"));
 }
 
 static void
-judge_device(struct subject *s)
+check_listener(struct part *p)
 {
-	if (strncmp(s->values[VIA], "none", strlen("none")) == 0) {
-		bad(s, "is not served: ", s->values[PATH],
-		    "see the log: ekey-randomd said why, and what to do");
-		return;
-	}
-	printf("ok   %s %s: %s by %s\n", s->kind, s->name, s->values[PATH], s->values[VIA]);
-	judge_node(s);
-	judge_handover(s);
-}
-
-static void
-judge_listen(struct subject *s)
-{
-	if (strncmp(s->values[CLASS], "none", strlen("none")) == 0) {
-		bad(s, "is not open: ", s->values[ADDRESS], "see the log: ekey-randomd said why");
-		return;
-	}
-	good(s, s->values[ADDRESS], "");
-}
-
-static void
-judge_agent(struct subject *s)
-{
-	if (is(s, LISTENS, "no"))
-		bad(s, "is not open: ", s->values[ADDRESS], "see the log: ekey-randomd said why");
+	if (is_none(p, "class") || is(p, "listens", "no"))
+		bad(p, "is not open: ", value(p, "address"), SEE_LOG);
 	else
-		good(s, s->values[ADDRESS],
-		     is(s, DRAINED, "yes") ? ", drained: HAProxy sends no new clients" : "");
+		good(p, value(p, "address"),
+		     is(p, "drained", "yes") ? ", drained: HAProxy sends no new clients" : "");
 }
 
 static void
-judge_kernel(struct subject *s)
+check_kernel(struct part *p)
 {
-	if (strncmp(s->values[CREDIT], "none", strlen("none")) == 0)
-		bad(s, "credit is asked for, and bytes are mixed without; ", s->values[CREDIT],
-		    strstr(s->values[CREDIT], "CAP_SYS_ADMIN") != NULL
-			    ? UNIT_CURE
-			    : "systemctl restart ekey-randomd");
-	else if (s->values[ERROR][0] != '\0' && !is(s, ERROR, "-"))
-		bad(s, s->values[STATE], "", "see the log: ekey-randomd said why");
+	const char *credit = value(p, "credit");
+
+	if (is_none(p, "credit"))
+		bad(p, "bytes are mixed without the credit that is configured; ", credit,
+		    strstr(credit, "CAP_SYS_ADMIN") != NULL ? UNIT_CURE
+							    : "systemctl restart ekey-randomd");
+	else if (!is(p, "error", "") && !is(p, "error", "-"))
+		bad(p, value(p, "state"), "", SEE_LOG);
 	else
-		printf("ok   %s %s: %s; credit: %s\n", s->kind, s->name, s->values[STATE],
-		       s->values[CREDIT]);
+		printf("ok   %s %s: %s; credit: %s\n", p->kind, p->name, value(p, "state"), credit);
 }
 
-/* Whether the process is of our unit, and not one that was started by hand. */
+/* Whether the process is of our unit, and was not started by hand. */
 static bool
 is_our_service(const char *pid)
 {
 	static const char unit[] = "/ekey-randomd.service\n";
-	char path[64], line[DOCTOR_VALUE_MAX];
+	char path[64], line[VALUE_MAX];
 	bool found = false;
 	FILE *file;
 
@@ -226,7 +190,7 @@ is_our_service(const char *pid)
 	return found;
 }
 
-/* Whether the drop-in that is installed, or none, says what the configuration needs. */
+/* Whether the installed drop-in, or its absence, is what the configuration needs. */
 static bool
 drop_in_is_right(const struct config *config)
 {
@@ -243,87 +207,85 @@ drop_in_is_right(const struct config *config)
 }
 
 static void
-judge_service(struct subject *s)
+check_service(struct part *p)
 {
 	struct config config;
 
-	if (!is_our_service(s->values[PID]))
+	if (!is_our_service(value(p, "pid")))
 		return;
-	if (!files_read_config(s->config, &config))
-		bad(s, "its configuration cannot be read: ", s->config, "--config names another");
+	if (!files_read_config(p->config, &config))
+		bad(p, "cannot read its configuration: ", p->config, "is it at another --config?");
 	else if (drop_in_is_right(&config))
-		good(s, "the service has the rights that its configuration needs", "");
+		good(p, "the service has the rights that its configuration needs", "");
 	else
-		bad(s, "the service has other rights than its configuration needs: ", UNIT_DROP_IN,
+		bad(p, "the service has other rights than its configuration needs: ", UNIT_DROP_IN,
 		    UNIT_CURE);
 }
 
 static void
-judge_tls(struct subject *s)
+check_tls(struct part *p)
 {
-	if (is(s, STATE, "serves"))
-		good(s, s->values[STATE], "");
+	if (is(p, "state", "serves"))
+		good(p, value(p, "state"), "");
 	else
-		bad(s, "ekey-tls is not there: ", s->values[STATE],
+		bad(p, "ekey-tls does not serve: ", value(p, "state"),
 		    "see the log, and systemctl status ekey-tls.socket ekey-tls");
 }
 
+/* ---- all parts ---- */
+
 static void
-judge(struct subject *s)
+check_part(struct part *p)
 {
 	static const struct {
 		const char *kind;
-		void (*judge)(struct subject *s);
-	} judges[] = {{"daemon", judge_service}, {"pool", judge_pool},     {"source", judge_source},
-		      {"device", judge_device},  {"listen", judge_listen}, {"agent", judge_agent},
-		      {"kernel", judge_kernel},  {"tls", judge_tls}};
+		void (*check)(struct part *p);
+	} checks[] = {{"daemon", check_service},  {"pool", check_pool},
+		      {"source", check_source},   {"device", check_device},
+		      {"listen", check_listener}, {"agent", check_listener},
+		      {"kernel", check_kernel},   {"tls", check_tls}};
 
-	for (size_t i = 0; i < sizeof(judges) / sizeof(judges[0]); i++)
-		if (strcmp(s->kind, judges[i].kind) == 0)
-			judges[i].judge(s);
-}
-
-/* ---- the whole ---- */
-
-static void
-next_subject(struct subject *s, const char *kind, const char *name)
-{
-	judge(s);
-	snprintf(s->kind, sizeof(s->kind), "%s", kind);
-	snprintf(s->name, sizeof(s->name), "%s", name);
-	memset(s->values, 0, sizeof(s->values));
+	for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
+		if (strcmp(p->kind, checks[i].kind) == 0)
+			checks[i].check(p);
 }
 
 static void
-hear_row(void *arg, char *row)
+next_part(struct part *p, const char *kind, const char *name)
 {
-	struct subject *s = arg;
-	const char *kind = strsep(&row, "\t"), *name = strsep(&row, "\t");
-	const char *key = strsep(&row, "\t"), *value = row;
+	check_part(p);
+	snprintf(p->kind, sizeof(p->kind), "%s", kind);
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->count = 0;
+}
 
-	if (value == NULL)
+static void
+add_row(void *arg, char *text)
+{
+	struct part *p = arg;
+	struct status_row row;
+
+	if (!ask_cut_row(text, &row))
 		return;
-	if (strcmp(kind, s->kind) != 0 || strcmp(name, s->name) != 0)
-		next_subject(s, kind, name);
-	for (int i = 0; i < KEYS; i++)
-		if (strcmp(key, key_names[i]) == 0)
-			snprintf(s->values[i], sizeof(s->values[i]), "%s", value);
+	if (strcmp(row.kind, p->kind) != 0 || strcmp(row.name, p->name) != 0)
+		next_part(p, row.kind, row.name);
+	if (p->count == ROWS_MAX)
+		return;
+	snprintf(p->rows[p->count].key, sizeof(p->rows[0].key), "%s", row.key);
+	snprintf(p->rows[p->count++].value, VALUE_MAX, "%s", row.value);
 }
 
 enum exit_code
 tool_doctor(const struct tool_options *options, char **words)
 {
-	struct subject s = {.config = options->config != NULL ? options->config : CONFIG_PATH};
-	struct ctl_connection c;
-	enum exit_code code = ask_open(&c, options->socket);
+	struct part part = {.config = options->config != NULL ? options->config : CONFIG_PATH};
+	enum exit_code code = ask_once(options, "Status", add_row, &part);
 
 	(void)words;
 	if (code != EXIT_OK)
 		return code;
-	code = ask(&c, "Status", hear_row, &s);
-	ctl_close(&c);
-	next_subject(&s, "sources", "-");
-	if (code == EXIT_OK && !s.sources)
-		bad(&s, "there is none", "", "no [source] in the configuration");
-	return code != EXIT_OK ? code : s.problems > 0 ? EXIT_ILL : EXIT_OK;
+	next_part(&part, "sources", "-");
+	if (!part.sources)
+		bad(&part, "there is none", "", "add a [source] to the configuration");
+	return part.problems > 0 ? EXIT_ILL : EXIT_OK;
 }

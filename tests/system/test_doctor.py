@@ -26,8 +26,8 @@ def test_all_is_well(house):
     status, said = doctor(house)
     assert (status, said.count("BAD")) == (WELL, 0), said
     assert f"ok   device random: {house.device} by fuse" in said
-    assert "ok   device random: ends with the daemon, as no service manager keeps it" in said
-    assert "ok   source key: " in said and "ok   pool -: bytes have come" in said
+    assert "ok   device random: ends with the daemon, because no service manager keeps it" in said
+    assert "ok   source key: " in said and "ok   pool -: has received bytes" in said
 
 
 def test_a_device_that_outlives_its_daemon_is_told(house):
@@ -44,7 +44,7 @@ def test_a_source_that_is_away_is_told_with_what_to_do(house):
     status, said = doctor(house)
     assert status == ILL
     assert "BAD  source key: waiting for unix:" in said
-    assert "BAD  pool -: no healthy byte has come yet" in said
+    assert "BAD  pool -: no healthy byte yet" in said
     assert "is it plugged in" in said
 
 
@@ -152,7 +152,7 @@ def test_credit_that_the_kernel_refuses_is_told_with_what_to_do(house):
     daemon = house.start("setpriv", "--bounding-set", "-sys_admin", program("ekey-randomd"), "-c", house.config,
                          log="daemon.log")
     wait_until(lambda: house.answers(daemon), "ekey-randomd answers")
-    told = "BAD  kernel -: credit is asked for, and bytes are mixed without; none: CAP_SYS_ADMIN"
+    told = "BAD  kernel -: bytes are mixed without the credit that is configured; none: CAP_SYS_ADMIN"
     wait_until(lambda: told in doctor(house)[1], "the missing capability is told")
 
 
@@ -165,5 +165,5 @@ def test_an_ekey_tls_that_is_not_there_is_told_with_what_to_do(house, monkeypatc
     house.start_daemon()
     assert f"cannot start ekey-tls, without which there is no TLS: {house.path}/absent: No such file" in house.log()
     _, said = doctor(house)
-    assert "BAD  tls -: ekey-tls is not there: waiting, next try in " in said
+    assert "BAD  tls -: ekey-tls does not serve: waiting, next try in " in said
     assert "systemctl status ekey-tls.socket" in said
