@@ -66,7 +66,7 @@ for code in $codes; do
 	grep -q "^\.B $code\$" doc/man/ekeyctl.1 || say "ekeyctl(1): no exit status $code"
 done
 
-options=$(sed -n 's/^\t{"\([a-z-]*\)", \(required\|no\|optional\)_argument.*/\1/p' guest/options.c)
+options=$(sed -n 's/^\t{"\([a-z-]*\)", .*/\1/p' guest/options.c)
 found guest/options.c $options
 for option in $options; do
 	grep -qF -- "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" doc/man/ekey-feed.8 || say "ekey-feed(8): no option --$option"
