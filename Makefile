@@ -25,8 +25,8 @@ priv_src    := capability cloned connect_helper device fusermount helper lock mo
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
-backend_src := appear backoff egd egd_flow ekey ekey_flow fd_transport inflow ladder link net_transport peer \
-               rekeying report source source_address source_log sources transport trust tty \
+backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
+               report source source_address source_log sources transport trust tty \
                usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
                usb_transport usb_watch xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \

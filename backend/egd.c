@@ -1,39 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /* A source that is an EGD server: asked for what the pool has room for and use of, over a link. */
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
-#include "backend/egd_inside.h"
 #include "backend/peer.h"
+#include "backend/source_kind.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
+#include "egd/egd_client.h"
 
-/* Of a server that starves: until it is believed that it has entropy again; doubled each time. */
+/* How long the level of a server that starved is not believed; doubled each time. */
 #define REST_MIN_MS EGD_CLIENT_PROBE_MS
 #define REST_MAX_MS (16 * EGD_CLIENT_PROBE_MS)
 
-/* ---- what it can do ---- */
+_Static_assert(EGD_CLIENT_PIECE_MAX <= INTAKE_BLOCK_MAX, "a piece goes through the intake whole");
 
-bool
-egd_serves(const struct egd *e)
-{
-	return e->answers && !e->starves && e->trust.fate == TRUST_POOL &&
-	       e->intake.state != INTAKE_QUARANTINE;
-}
+struct egd {
+	struct source source;
+	struct egd_client client;
+	bool answers; /* on this connection: proven to be an EGD server, and not ourselves */
+	bool starves; /* it lagged while a reader waited, or was too late, and is not better */
+	uint64_t starved_ms, rest_ms; /* when that began; until its level can end it */
+	bool stands_by;
+	uint64_t mix_ms; /* when bytes are next asked for, for the kernel */
+	char late[64];
+	struct source_egd_status figures;
+};
 
-/* `served`: before what may have changed it. */
-void
-egd_tell_change(const struct egd *e, bool served)
+static bool
+egd_serves(const struct source *source)
 {
-	if (e->env.presence != NULL && egd_serves(e) != served)
-		e->env.presence(e->env.presence_arg);
+	const struct egd *e = (const struct egd *)source;
+
+	return e->answers && !e->starves && source->trust.fate == TRUST_POOL &&
+	       source->intake.state != INTAKE_QUARANTINE;
 }
 
 /*
- * Its level alone can end it, but not soon when it ended it before and no entropy followed: each
- * trial has those wait who wait.
+ * The server's level alone can end it, but not soon when it ended it before and no entropy
+ * followed: readers wait during each trial.
  */
-void
+static void
 egd_starve(struct egd *e, uint64_t now_ms)
 {
 	if (e->starves)
@@ -45,74 +53,216 @@ egd_starve(struct egd *e, uint64_t now_ms)
 		e->rest_ms = REST_MAX_MS;
 }
 
-void
-egd_judge_pace(struct egd *e, uint64_t now_ms)
+/* The server starves when it lags while a reader waits. */
+static void
+egd_check_pace(struct egd *e, uint64_t now_ms)
 {
-	bool served = egd_serves(e);
-
-	if (e->starves || now_ms < egd_client_lags_at(&e->client) || !pool_is_wanted(e->env.pool))
+	if (e->starves || now_ms < egd_client_lags_at(&e->client) ||
+	    !pool_is_wanted(e->source.env.pool))
 		return;
 	egd_starve(e, now_ms);
-	egd_tell_change(e, served);
+	source_note_serves(&e->source);
 }
 
-/* ---- the timer ---- */
+/* ---- asking ---- */
 
-/* When it may be asked what it was not asked now; else others tell us when to. */
-static uint64_t
-egd_ask_due(const struct egd *e, uint64_t now_ms)
+/* Bytes for later readers, up to the read-ahead; more only while a reader waits. */
+static size_t
+egd_wants_for_pool(struct source *s, uint64_t now_ms)
 {
-	uint64_t due_ms =
-		e->trust.fate == TRUST_MIX ? e->mix_ms : intake_quarantined_until(&e->intake);
+	struct pool *pool = s->env.pool;
+	size_t level = pool_level(pool), held = s->intake.held_len, want = s->config.read_ahead;
+	size_t room = pool_room(pool);
 
-	if (!e->answers || e->stands_by || egd_client_is_owed(&e->client) || due_ms <= now_ms)
-		return UINT64_MAX;
-	return due_ms;
+	if (now_ms < intake_quarantined_until(&s->intake))
+		return 0;
+	if (!pool_is_wanted(pool)) {
+		if (!pool_ask_low(pool, want / 2))
+			return 0;
+		want -= level;
+	}
+	if (!intake_has_room(&s->intake, EGD_CLIENT_PIECE_MAX) || room <= held)
+		return 0;
+	return want < room - held ? want : room - held;
 }
 
-static uint64_t
-egd_due(const struct egd *e, uint64_t now_ms)
+static size_t
+egd_wants(struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = egd_ask_due(e, now_ms);
-	uint64_t lags_ms = egd_client_lags_at(&e->client);
+	enum trust_fate fate = e->source.trust.fate;
 
-	if (e->paused || !link_is_open(&e->link))
-		return UINT64_MAX;
-	if (now_ms < lags_ms && lags_ms < due_ms && !e->starves)
-		due_ms = lags_ms;
-	return ask_ms < due_ms ? ask_ms : due_ms;
+	if (!e->answers || e->stands_by || e->source.paused || fate == TRUST_NONE)
+		return 0;
+	if (fate == TRUST_MIX)
+		return now_ms >= e->mix_ms ? SOURCE_MIX_LEN : 0;
+	return egd_wants_for_pool(&e->source, now_ms);
 }
 
-/* As that of ekey.c: it is left alone when what is due moves away. */
-void
-egd_arm(struct egd *e, uint64_t now_ms)
+/* Asks for entropy, if there is use for more. */
+static void
+egd_ask(struct egd *e, uint64_t now_ms)
 {
-	uint64_t due_ms = egd_due(e, now_ms);
-	uint64_t wait_ms = due_ms > now_ms ? due_ms - now_ms : 0;
-	const struct timeval wait = clock_timeval(wait_ms);
+	uint8_t requests[EGD_CLIENT_SEND_MAX];
+	struct source *s = &e->source;
+	size_t len = 0;
 
-	if (due_ms == UINT64_MAX && e->timer_ms != UINT64_MAX)
-		event_del(e->timer);
-	else if (due_ms < e->timer_ms)
-		event_add(e->timer, &wait);
-	else
+	if (s->link.dropped == NULL && !egd_client_is_owed(&e->client))
+		len = egd_client_ask(&e->client, egd_wants(e, now_ms), now_ms, requests);
+	if (len > 0) {
+		e->figures.requests += len / EGD_ASK_LEN;
+		e->mix_ms = now_ms + SOURCE_MIX_MS;
+		link_send(&s->link, requests, len);
+	}
+	source_arm(s, now_ms);
+}
+
+/* Asks for the server's level or process id. */
+static void
+egd_ask_single(struct egd *e, enum egd_op op, uint64_t now_ms)
+{
+	uint8_t request[EGD_ASK_LEN];
+	size_t len = egd_client_ask_single(&e->client, op, now_ms, request);
+
+	link_send(&e->source.link, request, len);
+	source_arm(&e->source, now_ms);
+}
+
+/* ---- replies ---- */
+
+static void
+egd_log_answers(struct source *s)
+{
+	if (s->link.known)
 		return;
-	e->timer_ms = due_ms;
+	log_info("source %s: %s answers", s->config.name, s->config.address);
+	link_known(&s->link);
 }
 
-/* ---- coming and going ---- */
+static void
+egd_on_entropy(struct egd *e, const struct egd_reply *piece, uint64_t now_ms)
+{
+	e->figures.bytes += piece->len;
+	if (e->client.keeps_up) {
+		e->starves = false;
+		e->rest_ms = 0;
+		egd_log_answers(&e->source);
+		link_good(&e->source.link);
+	}
+	source_put(&e->source, piece->bytes, piece->len, now_ms);
+}
 
-/* Whom we may be is asked who he is first. */
+/* A level of the smallest request ends the starving, though no entropy was asked for. */
+static void
+egd_on_level(struct egd *e, uint32_t bits, uint64_t now_ms)
+{
+	e->figures.level_bits = bits;
+	if (!e->answers)
+		return; /* not proven yet */
+	if (bits >= 8 * EGD_CLIENT_ROUND_MIN && now_ms >= e->starved_ms + e->rest_ms)
+		e->starves = false;
+	if (!e->starves)
+		egd_log_answers(&e->source);
+}
+
+static void
+egd_on_proven(struct egd *e, uint64_t now_ms)
+{
+	e->figures.answers++;
+	e->answers = true;
+	egd_on_level(e, (uint32_t)e->figures.level_bits, now_ms);
+	source_note_serves(&e->source);
+	egd_ask(e, now_ms);
+}
+
+static void
+egd_drop_self(struct egd *e)
+{
+	link_drop(&e->source.link, "it is a listener of our own");
+}
+
+static void
+egd_on_pid(struct egd *e, const struct egd_reply *pid, uint64_t now_ms)
+{
+	char ours[EGD_PID_MAX + 1];
+	size_t len = (size_t)snprintf(ours, sizeof(ours), "%ld", (long)getpid());
+
+	if (len == pid->len && memcmp(ours, pid->bytes, len) == 0)
+		egd_drop_self(e);
+	else
+		egd_ask_single(e, EGD_LEVEL, now_ms);
+}
+
+static void
+egd_wipe_held(struct source *s)
+{
+	if (s->intake.held_len > 0)
+		intake_restart(&s->intake);
+}
+
+/* The bytes that are still held may be no entropy either. */
+static void
+egd_on_violation(struct egd *e)
+{
+	e->figures.violations++;
+	egd_wipe_held(&e->source);
+	link_drop(&e->source.link, EGD_TEXT_NOT_ASKED);
+}
+
+static void
+egd_on_event(struct egd *e, enum egd_client_event event, const struct egd_reply *reply,
+	     uint64_t now_ms)
+{
+	e->figures.heard_ms = now_ms;
+	if (event == EGD_CLIENT_BYTES)
+		egd_on_entropy(e, reply, now_ms);
+	else if (event == EGD_CLIENT_LEVEL)
+		egd_on_level(e, reply->bits, now_ms);
+	else if (event == EGD_CLIENT_PID)
+		egd_on_pid(e, reply, now_ms);
+	else if (event == EGD_CLIENT_BAD)
+		egd_on_violation(e);
+	source_note_serves(&e->source);
+}
+
+static bool
+egd_must_pause(const struct egd *e)
+{
+	return e->source.trust.fate == TRUST_POOL && e->client.owed > 0 &&
+	       !intake_has_room(&e->source.intake, EGD_CLIENT_PIECE_MAX);
+}
+
+/* Bytes that several servers were asked for, when there was room, wait until there is again. */
+static size_t
+egd_on_bytes(void *arg, const uint8_t *bytes, size_t len)
+{
+	struct cursor in = cursor_over(bytes, len);
+	uint64_t now_ms = clock_now_ms();
+	struct egd *e = arg;
+
+	while (in.left > 0 && e->source.link.dropped == NULL && !egd_must_pause(e)) {
+		struct egd_reply reply = {0};
+
+		egd_on_event(e, egd_client_next(&e->client, &in, now_ms, &reply), &reply, now_ms);
+	}
+	if (in.left > 0 && e->source.link.dropped == NULL)
+		source_pause(&e->source);
+	egd_ask(e, now_ms);
+	return len - in.left;
+}
+
+/* ---- events and orders ---- */
+
+/* A server that may be this daemon is asked for its process id first. */
 static void
 egd_on_opened(void *arg)
 {
 	uint64_t now_ms = clock_now_ms();
 	struct egd *e = arg;
 
-	egd_client_open(&e->client, e->config.timeout_ms, now_ms);
-	switch (peer_of(link_fd(&e->link))) {
+	egd_client_open(&e->client, e->source.config.timeout_ms, now_ms);
+	switch (peer_of(link_fd(&e->source.link))) {
 	case PEER_SELF:
-		link_drop(&e->link, "it is a listener of our own");
+		egd_drop_self(e);
 		break;
 	case PEER_NEAR:
 		egd_ask_single(e, EGD_PID, now_ms);
@@ -123,45 +273,105 @@ egd_on_opened(void *arg)
 	}
 }
 
-/* What was still owed is lost; who waits for it is served by what is asked for next. */
+/* Bytes still owed are lost; the next requests serve the waiting readers. */
 static void
 egd_on_gone(void *arg, int error)
 {
 	struct egd *e = arg;
-	bool served = egd_serves(e);
 
 	(void)error;
 	egd_client_close(&e->client);
 	e->answers = false;
-	e->paused = false;
-	egd_arm(e, clock_now_ms());
-	egd_tell_change(e, served);
+	e->source.paused = false;
+	source_arm(&e->source, clock_now_ms());
+	source_note_serves(&e->source);
 }
 
-/* Its patience is at an end: another connection cannot bring what was asked for on this one. */
+static void
+egd_room(struct source *source, uint64_t now_ms)
+{
+	struct egd *e = (struct egd *)source;
+
+	if (source->paused && !egd_must_pause(e)) {
+		egd_client_listens(&e->client, now_ms);
+		source_resume(source);
+	}
+	egd_ask(e, now_ms);
+}
+
+static void
+egd_wanted(struct source *source, uint64_t now_ms)
+{
+	egd_check_pace((struct egd *)source, now_ms);
+	egd_ask((struct egd *)source, now_ms);
+}
+
+/* Bytes owed to us are still taken. */
+static void
+egd_stand_by(struct source *source, bool on)
+{
+	struct egd *e = (struct egd *)source;
+
+	e->stands_by = on;
+	egd_ask(e, clock_now_ms());
+}
+
+/* The verdict on its health stays: only held bytes have to go. */
+static void
+egd_renew(struct source *source)
+{
+	egd_wipe_held(source);
+	link_renew(&source->link);
+}
+
+/* ---- time ---- */
+
+/* When entropy may be asked for that may not be asked for now; other events are told to us. */
+static uint64_t
+egd_ask_due(const struct egd *e, uint64_t now_ms)
+{
+	const struct source *s = &e->source;
+	uint64_t due_ms =
+		s->trust.fate == TRUST_MIX ? e->mix_ms : intake_quarantined_until(&s->intake);
+
+	if (!e->answers || e->stands_by || egd_client_is_owed(&e->client) || due_ms <= now_ms)
+		return UINT64_MAX;
+	return due_ms;
+}
+
+static uint64_t
+egd_due(const struct source *source, uint64_t now_ms)
+{
+	const struct egd *e = (const struct egd *)source;
+	uint64_t due_ms = egd_client_deadline(&e->client), ask_ms = egd_ask_due(e, now_ms);
+	uint64_t lags_ms = egd_client_lags_at(&e->client);
+
+	if (source->paused || source->link.dropped != NULL)
+		return UINT64_MAX;
+	if (now_ms < lags_ms && lags_ms < due_ms && !e->starves)
+		due_ms = lags_ms;
+	return ask_ms < due_ms ? ask_ms : due_ms;
+}
+
+/* Only another connection can bring what was asked for on this one. */
 static void
 egd_on_late(struct egd *e, uint64_t now_ms)
 {
-	bool served = egd_serves(e);
-
 	e->figures.late++;
 	if (e->client.owed > 0)
 		egd_starve(e, now_ms);
-	link_drop(&e->link, e->late);
-	egd_tell_change(e, served);
+	link_drop(&e->source.link, e->late);
+	source_note_serves(&e->source);
 }
 
 static void
-egd_on_timer(evutil_socket_t fd, short what, void *arg)
+egd_timer_fired(struct source *source, uint64_t now_ms)
 {
-	struct egd *e = arg;
-	uint64_t now_ms = clock_now_ms();
+	struct egd *e = (struct egd *)source;
 
-	(void)fd, (void)what;
-	e->timer_ms = UINT64_MAX;
-	if (e->paused || !link_is_open(&e->link) || e->link.dropped != NULL)
+	if (source->paused || source->link.dropped != NULL)
 		return;
-	egd_judge_pace(e, now_ms);
+	egd_check_pace(e, now_ms);
 	if (now_ms < egd_client_deadline(&e->client))
 		egd_ask(e, now_ms);
 	else if (egd_client_is_owed(&e->client))
@@ -172,100 +382,39 @@ egd_on_timer(evutil_socket_t fd, short what, void *arg)
 		egd_ask_single(e, EGD_LEVEL, now_ms);
 }
 
-/* ---- a clone ---- */
-
-/* Its health is judged on: only what is held has to go. */
-static void
-egd_renew(struct source *source)
-{
-	struct egd *e = (struct egd *)source;
-
-	if (e->intake.held_len > 0)
-		intake_restart(&e->intake);
-	link_renew(&e->link);
-}
-
-/* ---- life ---- */
-
-static void
-egd_say_trust(const struct egd *e)
-{
-	if (e->trust.why != NULL)
-		log_warn("source %s: %s: %s: its bytes %s%s", e->config.name, e->config.address,
-			 e->trust.why,
-			 e->trust.fate == TRUST_MIX
-				 ? "are only mixed into the kernel's generator, without credit"
-				 : "are not used, nor asked for",
-			 e->trust.cure);
-}
-
-static void
-egd_free(struct source *source)
-{
-	struct egd *e = (struct egd *)source;
-
-	link_stop(&e->link);
-	if (e->timer != NULL)
-		event_free(e->timer);
-	secret_free(e, sizeof(*e));
-}
-
-static bool
-egd_start(struct egd *e)
-{
-	const struct transport_env env = {
-		.base = e->env.base, .usb = e->env.usb, .tls = e->env.tls, .name = e->config.name};
-	const struct link_events events = {
-		.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone, .arg = e};
-
-	e->timer = evtimer_new(e->env.base, egd_on_timer, e);
-	return e->timer != NULL &&
-	       link_start(&e->link, &env, e->config.name, e->config.address, &events);
-}
-
-static struct source *
-egd_new(const struct source_env *env, const struct source_config *config)
-{
-	struct egd *e = secret_new(sizeof(*e));
-
-	if (e == NULL)
-		return NULL;
-	e->source.kind = &source_egd;
-	e->env = *env;
-	e->config = *config;
-	e->timer_ms = UINT64_MAX;
-	intake_init(&e->intake, env->pool, config->h);
-	snprintf(e->late, sizeof(e->late), "too little came for %llu s",
-		 (unsigned long long)(config->timeout_ms / 1000));
-	if (!egd_start(e)) {
-		egd_free(&e->source);
-		return NULL;
-	}
-	e->trust = trust_of(config, e->link.kind->exposed, env->mix != NULL);
-	egd_say_trust(e);
-	return &e->source;
-}
-
-/* ---- questions ---- */
+/* ---- configuration and status ---- */
 
 static const char *
-egd_state_text(const struct egd *e)
+egd_check(const struct source_config *c)
 {
-	if (!link_is_open(&e->link))
-		return e->link.waiting;
+	if (source_address_is_usb(c->address))
+		return "no EGD server is on USB";
+	if (c->policy != SOURCE_POLICY_ALL && !source_address_is_list(c->address))
+		return "policy needs several addresses, with commas between them";
+	return NULL;
+}
+
+static void
+egd_init(struct source *source)
+{
+	struct egd *e = (struct egd *)source;
+
+	snprintf(e->late, sizeof(e->late), "too little came for %llu s",
+		 (unsigned long long)(source->config.timeout_ms / 1000));
+}
+
+static const char *
+egd_state_text(const struct source *source)
+{
+	const struct egd *e = (const struct egd *)source;
+
 	if (!e->answers)
 		return "connected, has not answered yet";
-	if (e->trust.fate != TRUST_POOL)
+	if (source->trust.fate != TRUST_POOL)
 		return "answers, but is not for the pool";
 	if (e->starves)
 		return "answers, but sends too little entropy";
 	return e->stands_by ? "stands by" : "serves";
-}
-
-static const char *
-egd_use_text(enum trust_fate fate)
-{
-	return fate == TRUST_POOL ? "pool" : fate == TRUST_MIX ? "kernel" : "none";
 }
 
 static void
@@ -273,33 +422,47 @@ egd_status(const struct source *source, struct source_status *ret)
 {
 	const struct egd *e = (const struct egd *)source;
 
-	*ret = (struct source_status){
-		.name = e->config.name,
-		.address = e->config.address,
-		.type = SOURCE_EGD,
-		.connected = link_is_open(&e->link),
-		.serves = egd_serves(e),
-		.paused = e->paused,
-		.state = egd_state_text(e),
-		.connects = e->link.opens,
-		.health = e->intake.state,
-		.cause = e->intake.cause,
-		.intake = e->intake.counters,
-		.egd = e->figures,
-	};
-	ret->egd.use = egd_use_text(e->trust.fate);
-	ret->egd.expanded = e->config.expanded;
-	ret->egd.credit = e->trust.credit;
+	ret->egd = e->figures;
+	ret->egd.expanded = source->config.expanded;
 	ret->egd.stands_by = e->stands_by;
 	ret->egd.round_bytes = e->client.round;
 }
 
+static void
+egd_rows(const struct source_status *status, source_row_fn *fn, void *arg)
+{
+	const struct source_egd_status *egd = &status->egd;
+	const struct source_row rows[] = {
+		{"class", egd->expanded ? "expanded" : "direct", 0},
+		{"stands_by", egd->stands_by ? "yes" : "no", 0},
+		{"upstream_bits", NULL, egd->level_bits},
+		{"answers", NULL, egd->answers},
+		{"requests", NULL, egd->requests},
+		{"round_bytes", NULL, egd->round_bytes},
+		{"read_bytes", NULL, egd->bytes},
+		{"late", NULL, egd->late},
+		{"violations", NULL, egd->violations},
+		{"heard_ms_ago", NULL, clock_now_ms() - egd->heard_ms},
+	};
+	size_t count = sizeof(rows) / sizeof(rows[0]) - (egd->heard_ms == 0);
+
+	for (size_t i = 0; i < count; i++)
+		fn(arg, &rows[i]);
+}
+
 const struct source_kind source_egd = {
-	.new = egd_new,
-	.free = egd_free,
+	.size = sizeof(struct egd),
+	.check = egd_check,
+	.events = {.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone},
+	.due = egd_due,
+	.timer_fired = egd_timer_fired,
 	.room = egd_room,
-	.wanted = egd_wanted,
 	.renew = egd_renew,
-	.stand_by = egd_stand_by,
+	.serves = egd_serves,
+	.state_text = egd_state_text,
 	.status = egd_status,
+	.rows = egd_rows,
+	.init = egd_init,
+	.wanted = egd_wanted,
+	.stand_by = egd_stand_by,
 };

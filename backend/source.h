@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A configured source of entropy: opens its transport, speaks its protocol, passes its bytes
- * through its intake into the pool, comes back by itself when the transport or the key went away.
+ * through its intake into the pool, and reopens the transport when the device or server went away.
  */
 #ifndef BACKEND_SOURCE_H
 #define BACKEND_SOURCE_H
@@ -10,21 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "backend/rekeying.h"
 #include "backend/source_address.h"
+#include "base/num.h"
 #include "ekey/keyring.h"
+#include "ekey/rekey.h"
 #include "ekey/session.h"
 #include "pool/intake.h"
 #include "pool/pool.h"
 #include "priv/tls_channel.h"
 
-#define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key that nobody named */
+#define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key without a section of its own */
 
 struct source;
 
-enum source_type { SOURCE_EKEY, SOURCE_EGD };
+/* Each has a struct source_kind in the table of source.c. */
+enum source_type { SOURCE_EKEY, SOURCE_EGD, SOURCE_TYPES };
 
-/* By address: what comes over the network without TLS is not trusted (trust.h). */
+/* BY_ADDRESS: a source reached over the network without TLS is not trusted (trust.h). */
 enum source_trust { SOURCE_TRUST_BY_ADDRESS, SOURCE_TRUST_YES, SOURCE_TRUST_NO };
 
 /* Of several addresses: all are asked, or the first that can serve. */
@@ -38,11 +40,10 @@ struct source_config {
 	unsigned credit;                  /* bits per byte that a receiver may count on */
 	unsigned expect;                  /* keys; fewer are reported (sources.h) */
 	struct tls_files tls;
-	/* Of an EGD server: */
-	bool expanded; /* it serves class expanded */
+	bool expanded; /* the server serves class expanded */
 	enum source_trust trust;
 	enum source_policy policy;
-	size_t read_ahead;   /* bytes asked for at once, and kept ready while nobody waits */
+	size_t read_ahead;   /* bytes asked for at once, and kept ready while no reader waits */
 	uint64_t timeout_ms; /* the longest wait for a reply */
 };
 
@@ -62,21 +63,19 @@ struct source_env {
 	struct pool *pool;
 	const struct keyring *const *keyring; /* the daemon's current ring */
 	const char *keyring_path;             /* for the log, which says where a key is missing */
-	/* NULL, or: a source has come or gone, or can serve now, or no longer. */
+	/* NULL, or called when a source has come or gone, can serve now, or no longer can. */
 	void (*presence)(void *arg);
 	void *presence_arg;
-	/* NULL, or: takes bytes that may not enter the pool, for the kernel's generator. */
+	/* NULL, or takes bytes that may not enter the pool, for the kernel's generator. */
 	void (*mix)(void *arg, const uint8_t *bytes, size_t len);
 	void *mix_arg;
-	/* Bits per byte, the lowest of all that have fed the pool; begins with SOURCE_CREDIT_MAX.
-	 */
-	unsigned *credit;
-	const int *tls; /* see transport_env */
+	unsigned *credit; /* bits per byte, the lowest of all sources that have fed the pool */
+	const int *tls;   /* see transport_env */
 };
 
 /* Of an Entropy Key. */
 struct source_ekey_status {
-	bool alarm; /* it does not answer, and all that we can do was done */
+	bool alarm; /* the key does not answer, after all that the daemon can do */
 	char serial[KEYRING_SERIAL_TEXT_LEN + 1]; /* "" before the first S */
 	uint64_t undecoded_bytes;                 /* read, and kept until the pool has room */
 	struct session_counters session;
@@ -86,17 +85,15 @@ struct source_ekey_status {
 
 /* Of an EGD server. */
 struct source_egd_status {
-	const char *use; /* of its bytes: "pool", "kernel", "none" */
 	bool expanded;
-	unsigned credit;     /* bits per byte */
-	bool stands_by;      /* it is there, and another is asked */
-	uint64_t level_bits; /* as it said last */
-	uint64_t answers;    /* connections on which it answered */
+	bool stands_by;      /* connected, while another server of its section is asked */
+	uint64_t level_bits; /* the server's last reply about its level */
+	uint64_t answers;    /* connections on which the server proved to be one */
 	uint64_t requests;   /* for entropy */
-	uint64_t bytes;      /* of entropy that came */
-	uint64_t late;       /* times that a reply was not waited for any longer */
-	uint64_t violations; /* bytes that nobody had asked for: the connection was ended */
-	size_t round_bytes;  /* that are asked for at once, now */
+	uint64_t bytes;      /* of entropy received */
+	uint64_t late;       /* replies that came too late: each ended its connection */
+	uint64_t violations; /* bytes without a request: each ended its connection */
+	size_t round_bytes;  /* asked for at once, now */
 	uint64_t heard_ms;   /* clock_now_ms() of the last byte; 0: none yet */
 };
 
@@ -105,8 +102,10 @@ struct source_status {
 	enum source_type type;
 	bool connected;
 	bool serves;       /* its bytes enter the pool, or would if they were asked for */
-	bool paused;       /* the pool is full: we do not read */
+	bool paused;       /* the pool is full: nothing is read */
 	const char *state; /* one phrase: "keyed", "waiting for /dev/ttyACM0", ... */
+	const char *use;   /* of its bytes: "pool", "kernel", "none" */
+	unsigned credit;   /* bits per byte; 0 for bytes that do not enter the pool */
 	uint64_t connects; /* times the transport was opened */
 	enum intake_state health;
 	enum intake_cause cause;
@@ -117,46 +116,70 @@ struct source_status {
 	};
 };
 
+/* One row of the status: `text`, or `number` where that is NULL. */
+struct source_row {
+	const char *key, *text;
+	uint64_t number;
+};
+
+typedef void source_row_fn(void *arg, const struct source_row *row);
+
+/* Receives each new state, REKEY_CLOSED last. It must not call the source. */
+typedef void source_rekey_fn(void *arg, const struct rekey *rekey);
+
+/* ---- types, for the configuration ---- */
+
+extern const struct num_word source_types[SOURCE_TYPES + 1]; /* their names; ends with NULL */
+bool source_type_needs_keyring(enum source_type type);
+
+/* Returns NULL, or what is wrong with a section whose values are right one by one. */
+const char *source_config_error(const struct source_config *config);
+
+/* ---- a source ---- */
+
 /* Starts at once, in the background; absence of the device is a state. NULL: no memory. */
 struct source *source_new(const struct source_env *env, const struct source_config *config);
 
 /* Closes, restores the tty, wipes. NULLs the pointer. */
 void source_free(struct source **source);
 
-/* The pool has room again. */
+/* Goes on after the pool was full: it has room again. */
 void source_room(struct source *source);
 
-/* Somebody waits for bytes: what lies with the kernel is read at once. */
+/* Reads at once the bytes that the kernel holds: a reader waits. */
 void source_wanted(struct source *source);
 
-/* Another is asked in its place; it stays connected. Only for EGD servers. */
+/* While on, another server is asked in its place; it stays connected. Only for EGD servers. */
 void source_stand_by(struct source *source, bool on);
 
 /*
- * This machine is a clone, and others have what it has: connections, sessions with keys, and what
- * is held or on its way; all of it ends, and begins anew. Not from within a call to it.
+ * Ends and restarts connections and sessions with keys, and wipes held bytes: this machine is a
+ * clone, and other machines have the same state. Not from within a call of the source.
  */
 void source_renew(struct source *source);
 
-/* *env->keyring points to another ring now. */
+/* Uses the ring to which *env->keyring points now. */
 void source_keyring_changed(struct source *source);
 
 /*
- * Changes the long-term key of the source's key: the session ends, and begins again when the
- * keyring has changed, or when the change has failed. `fn` is told what happens. False when there
- * is no such key here, or it is at it already.
+ * Changes the long-term key of the source's key: the session ends, and a new one begins when the
+ * keyring has changed, or when the change has failed. `fn` receives each state. False when the key
+ * is not here, or is being changed already.
  */
 bool source_rekey(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
-		  const uint8_t mac[static KEYED_MAC_LEN], rekeying_fn *fn, void *arg);
+		  const uint8_t mac[static KEYED_MAC_LEN], source_rekey_fn *fn, void *arg);
 
 /* In REKEY_ACCEPTED, and for this key; see rekey_change(). */
 bool source_rekey_change(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
 			 const uint8_t nonce[static REKEY_NONCE_LEN]);
 
-/* What its transport says about the hardware: a NUL-terminated text of lines, perhaps empty. */
+/* Writes lines of text about the hardware, perhaps none, NUL-terminated. */
 void source_describe(const struct source *source, char *ret, size_t cap);
 
 /* Pointers in *ret live as long as the source. */
 void source_status(const struct source *source, struct source_status *ret);
+
+/* Gives the rows of the status, beginning with the type. */
+void source_rows(const struct source_status *status, source_row_fn *fn, void *arg);
 
 #endif

@@ -32,10 +32,9 @@ source_address_is_usb(const char *address)
 }
 
 bool
-source_address_can_be_key(const char *address)
+source_address_is_path(const char *address)
 {
-	return source_address_is_usb(address) || address[0] == '/' ||
-	       strncmp(address, "unix:", strlen("unix:")) == 0;
+	return address[0] == '/' || strncmp(address, "unix:", strlen("unix:")) == 0;
 }
 
 bool

@@ -16,8 +16,8 @@ const char *source_address_error(const char *address);
 const char *source_addresses_error(const char *addresses);
 
 bool source_address_is_any(const char *address);
-bool source_address_can_be_key(const char *address);
-bool source_address_is_usb(const char *address); /* any, or one */
+bool source_address_is_path(const char *address); /* of a tty, or "unix:PATH" */
+bool source_address_is_usb(const char *address);  /* any, or one */
 bool source_address_is_list(const char *address);
 
 /* True when one of them is over TLS. */

@@ -105,17 +105,24 @@ sources_elect(struct sources *s)
 }
 
 static void
-sources_on_presence(void *arg)
+sources_report_presence(struct sources *s)
 {
-	struct sources *s = arg;
 	const struct timeval wait = {.tv_sec = SETTLE_S};
 
 	if (s->settle != NULL)
 		event_add(s->settle, &wait);
-	if (s->config.policy == SOURCE_POLICY_FAILOVER)
-		sources_elect(s);
 	if (s->shared->presence != NULL)
 		s->shared->presence(s->shared->presence_arg);
+}
+
+static void
+sources_on_presence(void *arg)
+{
+	struct sources *s = arg;
+
+	if (s->config.policy == SOURCE_POLICY_FAILOVER)
+		sources_elect(s);
+	sources_report_presence(s);
 }
 
 /* ---- members ---- */
@@ -136,6 +143,7 @@ sources_remove(struct sources *s, size_t i)
 	source_free(&s->members[i]);
 	s->members[i] = s->members[--s->count];
 	s->members[s->count] = NULL;
+	sources_report_presence(s);
 }
 
 static const char *

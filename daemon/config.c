@@ -82,28 +82,6 @@ check_agent(struct parser *p, void *object)
 			 "allow = NETWORKS");
 }
 
-static const char *
-ekey_error(const struct source_config *s)
-{
-	if (source_address_is_list(s->address))
-		return "one Entropy Key has one address";
-	if (!source_address_can_be_key(s->address))
-		return "an Entropy Key is at usb, usb:SERIAL, the path of a tty, or unix:PATH";
-	if (s->expect > 1 && !source_address_is_any(s->address))
-		return "one address is one key: expect is for address = usb";
-	return NULL;
-}
-
-static const char *
-egd_error(const struct source_config *s)
-{
-	if (source_address_is_usb(s->address))
-		return "no EGD server is on USB";
-	if (s->policy != SOURCE_POLICY_ALL && !source_address_is_list(s->address))
-		return "policy needs several addresses, with commas between them";
-	return NULL;
-}
-
 /* Unused keys may be meant for a server that is written tcp: by mistake. */
 static const char *
 tls_error(const struct source_config *s)
@@ -129,7 +107,7 @@ source_error(const struct source_config *s)
 
 	if (wrong != NULL)
 		return wrong;
-	return s->type == SOURCE_EGD ? egd_error(s) : ekey_error(s);
+	return source_config_error(s);
 }
 
 /* Finds keys that a section of this `type` cannot have. */
@@ -204,7 +182,7 @@ check_source(struct parser *p, void *object)
 	const char *wrong = source_error(source), *rest = source->address;
 	char address[SOURCE_ADDRESS_MAX];
 
-	check_type(p, source->type == SOURCE_EGD ? "egd" : "ekey");
+	check_type(p, source_types[source->type].name);
 	if (wrong != NULL && !p->open->bad)
 		error(p, "[source %s]: %s", source->name, wrong);
 	while (source_address_next(&rest, address))

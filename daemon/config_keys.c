@@ -64,7 +64,6 @@ check_proxies(const char *value)
 
 /* ---- the table ---- */
 
-static const struct num_word types[] = {{"ekey", SOURCE_EKEY}, {"egd", SOURCE_EGD}, {NULL, 0}};
 static const struct num_word classes[] = {{"direct", false}, {"expanded", true}, {NULL, 0}};
 static const struct num_word only_direct[] = {{"direct", 0}, {NULL, 0}};
 static const struct num_word trusts[] = {
@@ -112,7 +111,7 @@ const struct config_key config_keys[] = {
 	 .required = "where HAProxy's agent-check connects: tcp:ADDRESS:PORT"},
 	{"agent", "allow", DAEMON(agent_allow), TEXT(check_networks)},
 
-	{"source", "type", SOURCE(type), WORD(types),
+	{"source", "type", SOURCE(type), WORD(source_types),
 	 .required = "ekey, an Entropy Key, or egd, an EGD server"},
 	{"source", "address", SOURCE(address), TEXT(source_addresses_error),
 	 .required = "usb, usb:SERIAL, the path of a tty, or unix:PATH; of an EGD server also "

@@ -57,7 +57,7 @@ static bool
 has_keys(const struct config *config)
 {
 	for (size_t i = 0; i < config->source_count; i++)
-		if (config->sources[i].type == SOURCE_EKEY)
+		if (source_type_needs_keyring(config->sources[i].type))
 			return true;
 	return false;
 }

@@ -63,7 +63,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 /* ---- in one line ---- */
 
 struct count {
-	unsigned sources, servers, connected, serving;
+	unsigned sources, keys, servers, connected, serving;
 	const char *state; /* of the only source, or of the one that is connected */
 };
 
@@ -75,6 +75,7 @@ count_source(const struct source *source, struct count *count)
 	source_status(source, &status);
 	count->connected += status.connected;
 	count->serving += status.serves;
+	count->keys += status.type == SOURCE_EKEY;
 	count->servers += status.type == SOURCE_EGD;
 	if (status.connected || count->sources == 0)
 		count->state = status.state;
@@ -101,10 +102,10 @@ status_line(const struct daemon *d, char *ret, size_t size)
 	const char *noun;
 
 	count_sources(d, &n);
-	noun = n.servers == 0 ? "key" : n.servers == n.sources ? "upstream" : "source";
+	noun = n.keys == n.sources ? "key" : n.servers == n.sources ? "upstream" : "source";
 	if (n.connected > 1)
 		snprintf(ret, size, "%u %ss, %u %s; pool %zu/%zu bytes", n.connected, noun,
-			 n.serving, n.servers == 0 ? "keyed" : "serving", level, d->pool_size);
+			 n.serving, n.keys == n.sources ? "keyed" : "serving", level, d->pool_size);
 	else
 		snprintf(ret, size, "%s %s, %s; pool %zu/%zu bytes", n.connected == 1 ? "1" : "no",
 			 noun, n.state, level, d->pool_size);

@@ -40,10 +40,10 @@ renewals 0
 pool -: level_bytes \d{5}; reserved_bytes \d{4}; size_bytes 65536; in \d{5}; delivered \d+; lost 0; held \d{5};
 waiters 0; handles \d
 source key: expected 0; present 1; type ekey; address unix:.*/key; state keyed; connected yes; serves yes; paused yes;
-connects 1; alarm no; serial SIMULATEDKEY0001; undecoded_bytes \d+; read_bytes \d{6}; written_bytes \d\d;
+use pool; credit_bits_per_byte 7; connects 1; health healthy; health_cause none; health_alarms 0; in \d{5};
+pooled \d{5}; rejected 0; held 0; alarm no; serial SIMULATEDKEY0001; undecoded_bytes \d+; read_bytes \d{6}; written_bytes \d\d;
 frames_ok \d{4}; frames_bad_mac 0; frames_malformed 0; frames_replayed 0; frames_skipped 0; frames_ignored \d+;
-blocks \d{4}; nonces 1; rekeys 1; resets 1; health healthy; health_cause none; health_alarms 0; in \d{5};
-pooled \d{5}; rejected 0; held 0; temperature_decikelvin 3\d{3}; voltage_mv 3\d{3}; fips_blocks \d\d; fips_fails \d;
+blocks \d{4}; nonces 1; rekeys 1; resets 1; temperature_decikelvin 3\d{3}; voltage_mv 3\d{3}; fips_blocks \d\d; fips_fails \d;
 fips_monobit_fails \d; fips_poker_fails \d; fips_runs_fails \d; badness 0; badness_text no failure; raw_bytes \d{4};
 raw_left_shannon_centibits \d{3}; raw_right_shannon_centibits \d{3}; raw_xor_shannon_centibits \d{3};
 debiased_left_bytes \d{4}; debiased_left_shannon_centibits \d{3}; debiased_right_bytes \d{4};
@@ -61,9 +61,9 @@ ended_start 0
 
 RELAY = r"""
 source up: expected 0; present 1; type egd; address unix:.*/egd; state .+; connected yes; serves yes; paused .+;
-connects 1; use pool; class direct; credit_bits_per_byte 7; stands_by no; upstream_bits \d+; answers 1;
-requests [1-9]\d*; round_bytes [1-9]\d*; read_bytes [1-9]\d*; late 0; violations 0; heard_ms_ago \d+; health healthy;
-health_cause none; health_alarms 0; in \d+; pooled \d+; rejected 0; held 0
+use pool; credit_bits_per_byte 7; connects 1; health healthy; health_cause none; health_alarms 0; in \d+; pooled \d+;
+rejected 0; held 0; class direct; stands_by no; upstream_bits \d+; answers 1;
+requests [1-9]\d*; round_bytes [1-9]\d*; read_bytes [1-9]\d*; late 0; violations 0; heard_ms_ago \d+
 """
 
 

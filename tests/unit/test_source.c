@@ -463,7 +463,7 @@ garbage_between_frames_costs_no_frame(void **state)
 	assert_int_equal(status(b).ekey.session.resets, 1);
 }
 
-#define REST_MS 100 /* as in ekey_flow.c */
+#define REST_MS 100 /* as in ekey.c */
 
 static void
 trickle_is_read_in_batches_while_nobody_waits(void **state)

@@ -817,8 +817,8 @@ untrusted_bytes_go_to_the_kernel_only_and_few(void **state)
 	assert_in_range(b->mixed_len, 10 * 32, 10 * 64);
 	for (size_t i = 0; i < b->mixed_len; i++)
 		assert_int_equal(b->mixed[i], stream_byte(&b->servers[0], i));
-	assert_int_equal(status(b).egd.credit, 0);
-	assert_string_equal(status(b).egd.use, "kernel");
+	assert_int_equal(status(b).credit, 0);
+	assert_string_equal(status(b).use, "kernel");
 	assert_false(status(b).serves);
 	assert_int_equal(b->credit, SOURCE_CREDIT_MAX);
 }
@@ -836,7 +836,7 @@ bytes_of_no_use_are_not_asked_for(void **state)
 	wait_ms(b, 600000);
 	assert_true(status(b).connected);
 	assert_int_equal(b->servers[0].asked, 0);
-	assert_string_equal(status(b).egd.use, "none");
+	assert_string_equal(status(b).use, "none");
 }
 
 static void
