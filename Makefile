@@ -27,8 +27,7 @@ ekey_src    := census frame keyring packet rekey session session_frames session_
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
                report source source_address source_log sources transport trust tty \
-               usb usb_describe usb_descriptor usb_faults usb_hold usb_loop usb_queue usb_sysfs usb_traffic \
-               usb_transport usb_watch xen_transport
+               usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
                table watchdog
 egd_src     := agent connection egd_client egd_server egd_wire identity listener networks proxy xen

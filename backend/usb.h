@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Entropy Keys on USB: which are there, who has which, who is to hear when that changes. Costs
+ * The Entropy Keys on USB: those that are plugged in, their holders, and watches for changes. Costs
  * nothing until the first watch.
  */
 #ifndef BACKEND_USB_H
@@ -18,19 +18,19 @@
 struct usb;
 struct usb_watch;
 
-/* One key, from when it is plugged in until it is unplugged and nobody has it any more. */
+/* One key, from when it is plugged in until it is unplugged and not held. */
 struct usb_key {
 	struct usb_address address;
-	struct usb_identity identity; /* serial "": it tells none, and is nobody's */
-	struct event *identifying;    /* its identity is still to come ... */
-	struct helper identifier;     /* ... from this one */
+	struct usb_identity identity; /* serial "": it has none, and cannot be held */
+	struct event *identifying;    /* its identity is still being read ... */
+	struct helper identifier;     /* ... by this helper */
 	struct usb *usb;
-	bool left;        /* unplugged; here only for its holder */
+	bool left;        /* unplugged; listed only for its holder */
 	bool was_claimed; /* by us: the kernel's driver gets it back */
 	bool tty_offered; /* in the log */
 	/* While it is held: */
-	int fd;                     /* its usbfs node; -1: nobody has it */
-	void (*on_left)(void *arg); /* it was unplugged: once, while libusb is at work */
+	int fd;                     /* its usbfs node; -1: not held */
+	void (*on_left)(void *arg); /* unplugged: once, while libusb is at work */
 	void *arg;
 	struct usb_key *next;
 };
@@ -38,22 +38,21 @@ struct usb_key {
 /* NULL: no memory. */
 struct usb *usb_new(struct event_base *base);
 
-/* All must have been given back. The kernel's driver gets what it had. NULLs the pointer. */
+/* No key may be held. The kernel's driver gets its keys back. NULLs the pointer. */
 void usb_free(struct usb **usb);
 
 /*
- * fn(arg) is called from the loop when a key with that serial is plugged in; with NULL for one
- * soon and after every change. `serial` is not copied. NULL: no memory.
+ * Calls fn(arg) from the loop when a key with that serial is plugged in; with a NULL serial soon,
+ * and after every change. `serial` is not copied. NULL: no memory.
  */
 struct usb_watch *usb_watch_new(struct usb *u, const char *serial, void (*fn)(void *arg),
 				void *arg);
 void usb_watch_free(struct usb_watch **watch);
 
-/* The i-th key that is plugged in and tells its serial number; NULL after the last. Good until the
- * loop runs again. */
+/* The i-th plugged key with a serial number; NULL after the last. Good until the loop runs. */
 const struct usb_key *usb_key(const struct usb *u, size_t i);
 
-/* `serial` is configured by name: who takes any key leaves this one. False: no memory. */
+/* Keeps the key for the source that names it: "usb" leaves it alone. False: no memory. */
 bool usb_reserve(struct usb *u, const char *serial);
 void usb_unreserve(struct usb *u, const char *serial);
 bool usb_is_reserved(const struct usb *u, const char *serial);
@@ -67,8 +66,7 @@ int usb_hold(struct usb *u, const char *serial, struct usb_key **ret);
 /* Closes it; with `to_kernel` its driver gets it back. */
 void usb_give_back(struct usb *u, struct usb_key *key, bool to_kernel);
 
-/* Names the key's tty in the log, once, when `error` is a fault that the kernel's driver may not
- * have. */
+/* Logs the key's tty, once, when `error` is a fault that the kernel's driver may not have. */
 void usb_offer_tty(struct usb_key *key, int error);
 
 /* NULL before the first watch, or when libusb cannot start. */

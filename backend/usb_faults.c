@@ -10,8 +10,8 @@ static const struct {
 } verdicts[] = {
 	{LIBUSB_TRANSFER_COMPLETED, USB_GO_ON, 0},
 	{LIBUSB_TRANSFER_CANCELLED, USB_GO_ON, 0}, /* by ourselves */
-	{LIBUSB_TRANSFER_TIMED_OUT, USB_GO_ON,
-	 0}, /* of a command: the session will miss its answer */
+	/* Of a command: the session will miss its answer. */
+	{LIBUSB_TRANSFER_TIMED_OUT, USB_GO_ON, 0},
 	{LIBUSB_TRANSFER_ERROR, USB_AGAIN, EPROTO},
 	{LIBUSB_TRANSFER_OVERFLOW, USB_AGAIN, EOVERFLOW},
 	{LIBUSB_TRANSFER_STALL, USB_UNHALT, EPIPE},
@@ -24,7 +24,7 @@ pause_for(struct usb_faults *f, unsigned nth)
 	f->pause_ms = nth < 6 ? USB_PAUSE_MIN_MS << (nth - 1) : USB_PAUSE_MAX_MS;
 }
 
-/* A packet may be empty; a key that sends nothing else would keep us busy for nothing. */
+/* A packet may be empty; a key that sends nothing else must not keep the loop busy. */
 static enum usb_verdict
 judge_completed(struct usb_faults *f, size_t len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the end of a transfer means: go on, try again after a while, give the key up. Pure: one
- * table, and the counts that keep a fault which stays from becoming a storm.
+ * The verdict on the end of a transfer: go on, try again after a while, give the key up. Pure: a
+ * table, and counts that keep a permanent fault from becoming a storm.
  */
 #ifndef BACKEND_USB_FAULTS_H
 #define BACKEND_USB_FAULTS_H
@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #define USB_FAULTS_MAX 6    /* in a row, and no byte between them: the key is given up */
-#define USB_EMPTY_MAX 64    /* packets without a byte in a row: the key is left alone a while */
+#define USB_EMPTY_MAX 64    /* packets without a byte in a row: a pause follows */
 #define USB_PAUSE_MIN_MS 50 /* first wait after a fault; doubles up to... */
 #define USB_PAUSE_MAX_MS 1000
 
@@ -18,7 +18,7 @@ enum usb_verdict {
 	USB_GO_ON,
 	USB_AGAIN,  /* after the pause */
 	USB_UNHALT, /* the endpoint has stalled: clear that, then again after the pause */
-	USB_END,    /* the key is gone, or is given up: see `error` */
+	USB_END,    /* the key is gone, or given up: see `error` */
 };
 
 /* All zero at the start. */
@@ -35,8 +35,7 @@ enum usb_verdict usb_faults_judge(struct usb_faults *f, enum libusb_transfer_sta
 /* errno for a libusb_... call that returned `result` < 0. */
 int usb_errno(int result);
 
-/* English for an errno of a key on USB, with the cure where there is one; NULL: strerror's will do.
- */
+/* English for an errno of a key on USB, with the cure if any; NULL: strerror() says it well. */
 const char *usb_error_text(int error);
 
 #endif

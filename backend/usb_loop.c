@@ -8,7 +8,7 @@
 
 #include "backend/usb_faults.h"
 
-/* libudev hears of nothing when this is absent as it starts: no udevd, then (a container, mdev). */
+/* Without udevd (in a container, with mdev) this is absent, and libudev reports no event. */
 #define UDEV_SOCKET "/run/udev/control"
 
 /* An fd that libusb wants watched. */
@@ -119,7 +119,7 @@ loop_on_hotplug(libusb_context *context, libusb_device *device, libusb_hotplug_e
 
 	(void)context;
 	if (event == LIBUSB_HOTPLUG_EVENT_DEVICE_ARRIVED)
-		l->events.came(l->events.arg, bus, address);
+		l->events.arrived(l->events.arg, bus, address);
 	else
 		l->events.left(l->events.arg, bus, address);
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libusb in the event loop: its fds and its timer are events like any other, and nothing wakes us
- * while nothing happens on the bus. (libusb's own thread listens to udev; it wakes us as well only
- * when a device comes or goes.)
+ * libusb in the event loop: its fds and its timer are events like any other, and nothing wakes the
+ * daemon while nothing happens on the bus. (libusb's own thread reads udev's events, and wakes the
+ * daemon only when a device comes or goes.)
  */
 #ifndef BACKEND_USB_LOOP_H
 #define BACKEND_USB_LOOP_H
@@ -15,25 +15,25 @@ struct usb_loop;
 
 struct usb_loop_events {
 	/*
-	 * A device of the wanted kind has come, or was there from the start; has gone. Called while
-	 * libusb is at work: only take note.
+	 * A device of the wanted kind was plugged in, also before the start; was unplugged. Called
+	 * while libusb is at work: only take note.
 	 */
-	void (*came)(void *arg, unsigned bus, unsigned device);
+	void (*arrived)(void *arg, unsigned bus, unsigned device);
 	void (*left)(void *arg, unsigned bus, unsigned device);
 	void *arg;
 };
 
 /*
- * 0 with *ret, or -errno. `vendor` and `product` say which devices are wanted. Without `hotplug` no
- * device is looked at, now or by another loop of this process.
+ * 0 with *ret, or -errno. `vendor` and `product` are those of the wanted devices. Without
+ * `hotplug` no device is looked at, now or by another loop of this process.
  */
 int usb_loop_new(struct event_base *base, int vendor, int product,
 		 const struct usb_loop_events *events, bool hotplug, struct usb_loop **ret);
 
-/* No handle may be open any more. NULLs the pointer; NULL is fine. */
+/* No handle may be open. NULLs the pointer; NULL is fine. */
 void usb_loop_free(struct usb_loop **loop);
 
-/* False: devices come and go without `came` and `left`; only looking helps. */
+/* False: arrived() and left() are not called; the bus must be looked at. */
 bool usb_loop_has_hotplug(const struct usb_loop *l);
 
 /*
@@ -42,7 +42,7 @@ bool usb_loop_has_hotplug(const struct usb_loop *l);
  */
 int usb_loop_wrap(struct usb_loop *l, int fd, libusb_device_handle **ret);
 
-/* One round of what is due now, or comes within `wait_ms`: callbacks of transfers are called. */
+/* Handles the events that are due, or come within `wait_ms`: calls transfers' callbacks. */
 void usb_loop_turn(struct usb_loop *l, unsigned wait_ms);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which of a key's IN transfers wait for a packet, and which packets wait for the taker: a ring,
- * so that packets are given in the order in which their transfers were queued. Pure.
+ * Which of a key's IN transfers are pending, and which packets wait to be taken: a ring, so that
+ * packets are given in the order in which their transfers were submitted. Pure.
  */
 #ifndef BACKEND_USB_QUEUE_H
 #define BACKEND_USB_QUEUE_H
@@ -15,30 +15,29 @@
  */
 #define USB_QUEUE_LEN 16
 
-enum usb_slot_state { USB_SLOT_IDLE, USB_SLOT_FLYING, USB_SLOT_DONE };
+enum usb_slot_state { USB_SLOT_IDLE, USB_SLOT_PENDING, USB_SLOT_DONE };
 
 /* All zero: every slot idle. */
 struct usb_queue {
 	struct {
 		enum usb_slot_state state;
-		size_t at, len; /* what is left of a packet that is done */
+		size_t at, len; /* the rest of a packet that is done */
 	} slots[USB_QUEUE_LEN];
-	unsigned head;   /* the oldest that is not idle */
-	unsigned next;   /* the next to fly */
-	unsigned flying; /* how many */
+	unsigned head;    /* the oldest that is not idle */
+	unsigned next;    /* to be submitted */
+	unsigned pending; /* how many */
 };
 
-/* The slot whose transfer is to be submitted now: it flies. False when none is idle. */
-bool usb_queue_fly(struct usb_queue *q, unsigned *ret_slot);
+/* The slot whose transfer is to be submitted now: it is pending. False when none is idle. */
+bool usb_queue_submit(struct usb_queue *q, unsigned *ret_slot);
 
-/* The last one could not be submitted after all. */
-void usb_queue_unfly(struct usb_queue *q);
+/* Takes the last usb_queue_submit() back: the transfer could not be submitted. */
+void usb_queue_cancel(struct usb_queue *q);
 
 /* The slot's transfer has ended, with `len` bytes. */
-void usb_queue_land(struct usb_queue *q, unsigned slot, size_t len);
+void usb_queue_complete(struct usb_queue *q, unsigned slot, size_t len);
 
-/* The oldest packet, as far as it was not taken: bytes [*ret_at, *ret_at + *ret_len) of its slot.
- */
+/* The rest of the oldest packet: bytes [*ret_at, *ret_at + *ret_len) of its slot. False: none. */
 bool usb_queue_front(struct usb_queue *q, unsigned *ret_slot, size_t *ret_at, size_t *ret_len);
 
 /* `len` of its bytes were taken. */

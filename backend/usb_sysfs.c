@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 
-#define ATTRIBUTE_MAX 128 /* bytes that are read of one */
+#define ATTRIBUTE_MAX 128 /* bytes */
 
 static bool
 sysfs_number(int dir_fd, const char *device, const char *name, int base, unsigned *ret)
@@ -26,7 +26,7 @@ sysfs_number(int dir_fd, const char *device, const char *name, int base, unsigne
 	return *end == '\0' && end != text;
 }
 
-/* Of attributes for which the kernel takes no lock of the device. */
+/* By attributes that the kernel reads without a lock of the device. */
 static bool
 sysfs_is_key(int dir_fd, const char *device, struct usb_address *ret)
 {

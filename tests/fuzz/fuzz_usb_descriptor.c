@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb_describe.h"
 #include "backend/usb_descriptor.h"
 #include "tests/fuzz/fuzz.h"
 

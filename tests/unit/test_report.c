@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "backend/report.h"
-#include "backend/usb_describe.h"
+#include "backend/usb_descriptor.h"
 #include "sim/usb_descriptors.h"
 
 #define HEAD "USB port 1-1 at 12 Mbit/s: \"Simtec Electronics\", \"Entropy Key\"\n"

@@ -180,11 +180,11 @@ packets_without_a_length_do_not_count(void **state)
 
 /* Flies as many as will; returns how many. */
 static unsigned
-fly_all(struct usb_queue *q)
+submit_all(struct usb_queue *q)
 {
 	unsigned slot, count = 0;
 
-	while (usb_queue_fly(q, &slot))
+	while (usb_queue_submit(q, &slot))
 		count++;
 	return count;
 }
@@ -198,12 +198,12 @@ packets_are_given_in_the_order_of_their_transfers(void **state)
 
 	(void)state;
 	for (unsigned round = 0; round < 5; round++) {
-		fly_all(&q);
-		assert_int_equal(q.flying, USB_QUEUE_LEN);
-		/* They land in another order. */
+		submit_all(&q);
+		assert_int_equal(q.pending, USB_QUEUE_LEN);
+		/* They complete in another order. */
 		for (unsigned i = 0; i < USB_QUEUE_LEN; i++)
-			usb_queue_land(&q, (i * 5 + 3) % USB_QUEUE_LEN, 64);
-		assert_int_equal(q.flying, 0);
+			usb_queue_complete(&q, (i * 5 + 3) % USB_QUEUE_LEN, 64);
+		assert_int_equal(q.pending, 0);
 		for (unsigned i = 0; i < USB_QUEUE_LEN; i++, want++) {
 			assert_true(usb_queue_front(&q, &slot, &at, &len));
 			assert_int_equal(slot, want % USB_QUEUE_LEN);
@@ -222,34 +222,34 @@ a_packet_waits_for_those_before_it(void **state)
 	size_t at, len;
 
 	(void)state;
-	fly_all(&q);
-	usb_queue_land(&q, 1, 64);
+	submit_all(&q);
+	usb_queue_complete(&q, 1, 64);
 	assert_false(usb_queue_front(&q, &slot, &at, &len));
-	usb_queue_land(&q, 0, 0); /* empty: passed over */
+	usb_queue_complete(&q, 0, 0); /* empty: passed over */
 	assert_true(usb_queue_front(&q, &slot, &at, &len));
 	assert_int_equal(slot, 1);
 }
 
 static void
-what_is_not_taken_is_given_again_and_its_transfer_does_not_fly(void **state)
+bytes_not_taken_are_given_again_and_their_transfer_is_not_submitted(void **state)
 {
 	struct usb_queue q = {0};
 	unsigned slot;
 	size_t at, len;
 
 	(void)state;
-	fly_all(&q);
-	usb_queue_land(&q, 0, 64);
+	submit_all(&q);
+	usb_queue_complete(&q, 0, 64);
 	assert_true(usb_queue_front(&q, &slot, &at, &len));
 	usb_queue_take(&q, 40);
-	assert_int_equal(fly_all(&q), 0);
+	assert_int_equal(submit_all(&q), 0);
 	assert_true(usb_queue_front(&q, &slot, &at, &len));
 	assert_int_equal(slot, 0);
 	assert_int_equal(at, 40);
 	assert_int_equal(len, 24);
 	usb_queue_take(&q, 24);
 	assert_false(usb_queue_front(&q, &slot, &at, &len));
-	assert_int_equal(fly_all(&q), 1);
+	assert_int_equal(submit_all(&q), 1);
 }
 
 static void
@@ -259,10 +259,10 @@ a_transfer_that_could_not_be_submitted_is_next_again(void **state)
 	unsigned first, again;
 
 	(void)state;
-	assert_true(usb_queue_fly(&q, &first));
-	usb_queue_unfly(&q);
-	assert_int_equal(q.flying, 0);
-	assert_true(usb_queue_fly(&q, &again));
+	assert_true(usb_queue_submit(&q, &first));
+	usb_queue_cancel(&q);
+	assert_int_equal(q.pending, 0);
+	assert_true(usb_queue_submit(&q, &again));
 	assert_int_equal(again, first);
 }
 
@@ -627,7 +627,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(packets_without_a_length_do_not_count),
 		cmocka_unit_test(packets_are_given_in_the_order_of_their_transfers),
 		cmocka_unit_test(a_packet_waits_for_those_before_it),
-		cmocka_unit_test(what_is_not_taken_is_given_again_and_its_transfer_does_not_fly),
+		cmocka_unit_test(bytes_not_taken_are_given_again_and_their_transfer_is_not_submitted),
 		cmocka_unit_test(a_transfer_that_could_not_be_submitted_is_next_again),
 		cmocka_unit_test(each_end_of_a_transfer_has_its_verdict),
 		cmocka_unit_test(a_fault_that_stays_ends_the_key_after_longer_and_longer_pauses),

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb_describe.h"
+#include "backend/usb_descriptor.h"
 #include "sim/usb_descriptors.h"
 
 #define TEXT_MAX 4096
