@@ -23,7 +23,7 @@ base_src    := acceptor address clock $(store) file heap hex log net network num
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
 priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
-ekey_src    := census frame keyring packet rekey session session_frames session_keys telemetry
+ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
 backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
                report source source_address source_log sources transport trust tty \

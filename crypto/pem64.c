@@ -35,21 +35,23 @@ pem64_encode(const uint8_t *bytes, size_t len, char *ret_text)
 	}
 }
 
-/* One quad of `n` + 1 digits (n = 1..3 bytes); the rest is padding and has been checked. */
-static bool
+/* Above 63 for a byte that is no digit. */
+static inline uint32_t
+digit_value(char c)
+{
+	return (uint32_t)values[(uint8_t)c] - 1;
+}
+
+/* Decodes a quad of `n` + 1 digits, n = 1..3 bytes; its padding has been checked. */
+static inline bool
 quad_decode(const char *text, size_t n, uint8_t *ret)
 {
-	uint32_t v = 0;
+	uint32_t a = digit_value(text[0]), b = digit_value(text[1]);
+	uint32_t c = n > 1 ? digit_value(text[2]) : 0, d = n > 2 ? digit_value(text[3]) : 0;
+	uint32_t v = a << 18 | b << 12 | c << 6 | d;
 
-	for (size_t i = 0; i < 4; i++) {
-		uint8_t value = i <= n ? values[(uint8_t)text[i]] : 1;
-
-		if (value == 0)
-			return false;
-		v = v << 6 | (uint32_t)(value - 1);
-	}
-	if ((v & ((1U << (8 * (3 - n))) - 1)) != 0)
-		return false; /* bits that no encoder sets */
+	if ((a | b | c | d) > 63 || (v & ((1U << (8 * (3 - n))) - 1)) != 0)
+		return false; /* no digit, or bits that no encoder sets */
 	for (size_t i = 0; i < n; i++)
 		ret[i] = (uint8_t)(v >> (16 - 8 * i));
 	return true;
@@ -71,10 +73,13 @@ pem64_decode(const char *text, size_t text_len, size_t cap, uint8_t *ret, size_t
 
 	if (text_len % 4 != 0)
 		return false;
-	for (size_t at = 0; at < text_len; at += 4) {
-		size_t n = at + 4 == text_len ? quad_bytes(text + at) : 3;
+	for (; text_len > 4; text += 4, text_len -= 4, len += 3)
+		if (cap - len < 3 || !quad_decode(text, 3, ret + len))
+			return false;
+	if (text_len > 0) {
+		size_t n = quad_bytes(text);
 
-		if (n > cap - len || !quad_decode(text + at, n, ret + len))
+		if (cap - len < n || !quad_decode(text, n, ret + len))
 			return false;
 		len += n;
 	}

@@ -69,7 +69,7 @@ measure(struct census *c, char type, uint64_t now_ms)
 
 /* ---- forms ---- */
 
-/* What may be shown of a character; `first`: it begins a word. */
+/* The form of a character; `first`: it begins a word. */
 static char
 shape_of(uint8_t c, bool first)
 {
@@ -129,7 +129,7 @@ note_subcode(struct census_type *t, const uint8_t *frame)
 	t->binary = true;
 }
 
-/* ---- what happens ---- */
+/* ---- events ---- */
 
 void
 census_init(struct census *c)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What kinds of frames a key sends, and when: for a report about hardware that nobody here has
- * seen. Nothing in it is a byte of a key, nonce, MAC or entropy: of binary frames only their type,
- * count and sub-code are kept, of authentic texts their shape, of others only the type.
+ * The kinds of frames that a key sends, and when: for an owner's report about hardware that was
+ * never at hand. It has no byte of a key, nonce, MAC or entropy: of binary frames only type, count
+ * and sub-code are kept, of authentic texts their shape, of other frames only the type.
  */
 #ifndef EKEY_CENSUS_H
 #define EKEY_CENSUS_H
@@ -14,7 +14,7 @@
 #include "ekey/frame.h"
 #include "ekey/packet.h"
 
-#define CENSUS_TYPES 128 /* by type byte; what is not printable is counted at 0 */
+#define CENSUS_TYPES 128 /* by type byte; unprintable ones are counted at 0 */
 #define CENSUS_SHAPES 16
 
 struct census_type {
@@ -45,24 +45,24 @@ struct census {
 	struct census_span ask_ms;       /* from a reset to the first k */
 	struct census_span answer_ms;    /* from K to its answer */
 	struct census_span interval_ms;  /* from answer to answer */
-	struct census_span blocks_per_s; /* entropy frames, while we read all that comes */
+	struct census_span blocks_per_s; /* entropy frames, while reading does not pause */
 
-	/* When what is being measured began; UINT64_MAX: nothing is. */
+	/* Starts of the measurements; UINT64_MAX: not being measured. */
 	uint64_t reset_at_ms, ask_from_ms, nonce_at_ms, answer_at_ms, second_at_ms;
 	uint64_t second_blocks;
 };
 
 void census_init(struct census *c);
 
-/* What we send. */
+/* A reset, or a nonce, is sent. */
 void census_reset(struct census *c, uint64_t now_ms);
 void census_nonce(struct census *c, uint64_t now_ms);
 
-/* What comes; `authentic`: its MAC has been verified. */
+/* A frame has come; `authentic`: its MAC has been verified. */
 void census_frame(struct census *c, const uint8_t frame[static FRAME_LEN], bool authentic,
 		  uint64_t now_ms);
 
-/* We do not read, or there is nothing to read from: what is being measured is void. */
+/* Reading stops, or the transport is gone: measurements that have begun are dropped. */
 void census_pause(struct census *c);
 
 #endif

@@ -98,7 +98,7 @@ drop_held_start(struct framer *f)
 	memmove(f->held, f->held + junk, f->held_len);
 }
 
-/* Completes what earlier calls left; afterwards either nothing is held or the input is used up. */
+/* Completes a frame held from earlier calls; then none is held, or the input is used up. */
 static const uint8_t *
 next_in_held(struct framer *f, struct cursor *in)
 {

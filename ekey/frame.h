@@ -9,7 +9,7 @@
 #include "base/bytes.h"
 
 #define FRAME_LEN 64         /* bytes, fixed: "* ", content, MAC, CR LF */
-#define FRAME_CONTENT_AT 2   /* what the MAC covers starts here... */
+#define FRAME_CONTENT_AT 2   /* the part under the MAC starts here... */
 #define FRAME_CONTENT_LEN 52 /* ...and is this long */
 #define FRAME_TYPE_AT 2
 #define FRAME_CLASS_AT 3
@@ -28,7 +28,7 @@ struct framer {
 
 void framer_init(struct framer *f);
 
-/* Another stream begins: what is held becomes junk, the counters go on. */
+/* Another stream begins: held bytes become junk, the counters go on. */
 void framer_reset(struct framer *f);
 
 /*

@@ -106,16 +106,7 @@ parse_ltk(struct span word, uint8_t ret[static KEYED_SECRET_LEN])
 	return why;
 }
 
-/* NULL when good, else what is wrong with it. */
-static const char *
-parse_entry(struct span serial, struct span ltk, struct keyring_entry *ret)
-{
-	const char *why = parse_serial(serial, ret->serial);
-
-	return why != NULL ? why : parse_ltk(ltk, ret->ltk);
-}
-
-/* ring->len when it is not there. */
+/* Returns ring->len when it is not there. */
 static size_t
 find_entry(const struct keyring *ring, const uint8_t serial[static KEYED_SERIAL_LEN])
 {
@@ -126,7 +117,7 @@ find_entry(const struct keyring *ring, const uint8_t serial[static KEYED_SERIAL_
 	return i;
 }
 
-/* The entry behind the last holds the line's key. */
+/* Stores the entry behind the last, which holds the key of the line. */
 static const char *
 put_entry(struct keyring *ring, bool *ret_ignored)
 {
@@ -144,23 +135,28 @@ put_entry(struct keyring *ring, bool *ret_ignored)
 	return "this serial number has a key already: the last one counts";
 }
 
-/* A key, or a line without one. */
+/* Takes a line with a key, or without one. Returns NULL, or the error in it. */
 static const char *
 parse_line(struct span line, struct keyring *ret, bool *ret_ignored)
 {
 	struct span serial = take_word(&line), ltk = take_ltk(&line);
+	struct keyring_entry *entry;
 	const char *why;
 
 	*ret_ignored = true;
 	if (serial.len == 0 || serial.at[0] == '#')
 		return NULL;
-	why = parse_entry(serial, ltk, &ret->entries[ret->len]);
+	entry = &ret->entries[ret->len];
+	why = parse_serial(serial, entry->serial);
+	if (why == NULL)
+		why = parse_ltk(ltk, entry->ltk);
 	if (why == NULL) {
 		why = put_entry(ret, ret_ignored);
 		if (why == NULL && take_word(&line).len > 0)
 			why = "there is more text after the key";
 	}
-	secret_wipe(&ret->entries[ret->len], sizeof(ret->entries[ret->len]));
+	entry = &ret->entries[ret->len]; /* behind the last again */
+	secret_wipe(entry, sizeof(*entry));
 	return why;
 }
 

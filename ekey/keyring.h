@@ -66,7 +66,7 @@ size_t keyring_edit(const char *text, size_t len, const struct keyring_entry *en
 void keyring_serial_text(const uint8_t serial[static 12],
 			 char ret[static KEYRING_SERIAL_TEXT_LEN + 1]);
 
-/* What is wrong with a text that keyring_serial_parse() refuses, and where the right one is. */
+/* For messages about a text that keyring_serial_parse() refuses. */
 #define KEYRING_SERIAL_HINT \
 	"a key's serial number has 16 characters of A-Z a-z 0-9 + / (a link's name has _ for /);" \
 	" `lsusb -v -d 20df:` shows it"

@@ -8,38 +8,27 @@
 
 #define MAC_TEXT_LEN PEM64_TEXT_LEN(KEYED_MAC_LEN)
 
-/* The class that a type must have, and how many bytes a binary one carries: exactly. */
-struct form {
-	char class;
+/* The class that each type must have, and how many bytes a binary one carries: exactly. */
+static const struct form {
+	char type, class;
 	uint8_t len;
+} forms[] = {
+	{'E', '!', 32}, {'K', '!', 32}, {'L', '!', 32}, {'S', '!', 12}, {'I', '>', 0},
+	{'k', '>', 0},  {'M', '>', 0},  {'l', '>', 0},  {'W', '>', 0},  {'B', '>', 0},
 };
 
 static const struct form *
 form_of(char type)
 {
-	static const struct form text = {'>', 0}, serial = {'!', 12}, secret = {'!', 32};
-
-	switch (type) {
-	case 'E':
-	case 'K':
-	case 'L':
-		return &secret;
-	case 'S':
-		return &serial;
-	case 'I':
-	case 'k':
-	case 'M':
-	case 'l':
-	case 'W':
-	case 'B':
-		return &text;
-	}
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (forms[i].type == type)
+			return &forms[i];
 	return NULL;
 }
 
 /*
- * Compares the characters, not the bytes that they decode to: one spelling of a MAC is good, and
- * nothing of an unauthenticated frame is decoded.
+ * Compares the characters, not the bytes that they decode to: a MAC has one spelling, and an
+ * unauthenticated frame is not decoded.
  */
 static bool
 mac_matches(const uint8_t *frame, const struct keyed *mac)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a frame says, once its MAC has been checked: nothing is believed before. PROTOCOL 2. */
+/* The content of a frame, used only after its MAC has been checked. PROTOCOL 2. */
 #ifndef EKEY_PACKET_H
 #define EKEY_PACKET_H
 
@@ -15,7 +15,7 @@
 
 enum packet_verdict {
 	PACKET_OK,
-	PACKET_BAD_MAC,   /* not from who holds the key, or damaged */
+	PACKET_BAD_MAC,   /* made without the key, or damaged */
 	PACKET_MALFORMED, /* authentic, but not of the protocol: counted, then ignored */
 };
 
@@ -36,9 +36,9 @@ enum packet_verdict packet_open(const uint8_t frame[static FRAME_LEN], const str
 void packet_zero_key(const uint8_t serial[static KEYED_SERIAL_LEN], struct keyed *ret);
 
 /*
- * Opens a serial frame. Its MAC key depends on the serial that it names, so that is read before
- * the MAC is checked: here, and nowhere else, and only to check the MAC with it. False, and
- * nothing promised about *ret_zero_key, when it is no good serial frame.
+ * Opens a serial frame. Its MAC key depends on the serial in it, which is therefore read before the
+ * MAC is checked: here only, and only to check the MAC with it. False, with *ret_zero_key
+ * undefined, for any other frame.
  */
 bool packet_open_serial(const uint8_t frame[static FRAME_LEN], struct keyed *ret_zero_key,
 			struct packet *ret);

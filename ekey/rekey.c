@@ -12,31 +12,18 @@
 
 /* ---- deadlines ---- */
 
-static uint64_t
-patience_ms(enum rekey_state state)
-{
-	switch (state) {
-	case REKEY_RESETTING:
-		return REKEY_SERIAL_MS;
-	case REKEY_UNLOCKING:
-		return REKEY_UNLOCK_MS;
-	case REKEY_CHANGING:
-		return REKEY_CHANGE_MS;
-	case REKEY_ACCEPTED:
-	case REKEY_CHANGED:
-		return REKEY_HOLD_MS;
-	default:
-		return UINT64_MAX;
-	}
-}
+/* How long each state lasts without the frame that it waits for; 0: no limit. */
+static const unsigned timeouts_ms[] = {
+	[REKEY_RESETTING] = REKEY_SERIAL_MS, [REKEY_UNLOCKING] = REKEY_UNLOCK_MS,
+	[REKEY_ACCEPTED] = REKEY_HOLD_MS,    [REKEY_CHANGING] = REKEY_CHANGE_MS,
+	[REKEY_CHANGED] = REKEY_HOLD_MS,     [REKEY_ABANDONED] = 0,
+};
 
 static void
 enter(struct rekey *r, enum rekey_state state, uint64_t now_ms)
 {
-	uint64_t wait_ms = patience_ms(state);
-
 	r->state = state;
-	r->deadline_ms = wait_ms > UINT64_MAX - now_ms ? UINT64_MAX : now_ms + wait_ms;
+	r->deadline_ms = timeouts_ms[state] > 0 ? now_ms + timeouts_ms[state] : UINT64_MAX;
 }
 
 uint64_t
@@ -45,9 +32,9 @@ rekey_deadline(const struct rekey *r)
 	return r->state == REKEY_CLOSED ? UINT64_MAX : r->deadline_ms;
 }
 
-/* ---- what goes to the device ---- */
+/* ---- sending ---- */
 
-/* A command is the only thing in the queue: whatever was before it is void. */
+/* A command is alone in the queue: it replaces the one before. */
 static void
 send_reset(struct rekey *r, uint64_t now_ms)
 {
@@ -77,9 +64,9 @@ send_nonce(struct rekey *r, uint64_t now_ms)
 	enter(r, REKEY_CHANGING, now_ms);
 }
 
-/* From the start, or the end: `why` unless the device may have changed its key meanwhile. */
+/* Resets again, or fails with `why`, or as lost when the device may have changed its key. */
 static void
-again(struct rekey *r, enum rekey_state why, uint64_t now_ms)
+retry(struct rekey *r, enum rekey_state why, uint64_t now_ms)
 {
 	if (r->tries < REKEY_TRIES)
 		send_reset(r, now_ms);
@@ -115,12 +102,12 @@ unlocked(struct rekey *r, uint64_t now_ms)
 		enter(r, REKEY_ACCEPTED, now_ms);
 }
 
-/* With another length than our nonce's its key follows from what we do not know. */
+/* If the device took another length than our nonce's, its key cannot be known. */
 static void
 changed(struct rekey *r, const struct packet *p, uint64_t now_ms)
 {
 	if (p->subcode != REKEY_NONCE_LEN) {
-		again(r, REKEY_SILENT, now_ms);
+		retry(r, REKEY_SILENT, now_ms);
 		return;
 	}
 	memcpy(r->answer, p->payload, sizeof(r->answer));
@@ -132,12 +119,12 @@ refused(struct rekey *r, const struct packet *p, uint64_t now_ms)
 {
 	/* Locked: M did not arrive as we sent it, or another reset came between. */
 	if (memmem(p->payload, p->len, LOCKED_WORD, strlen(LOCKED_WORD)) != NULL)
-		again(r, REKEY_LOCKED, now_ms);
+		retry(r, REKEY_LOCKED, now_ms);
 	else
 		enter(r, REKEY_REFUSED, now_ms);
 }
 
-/* k and I go on all the time; S may come twice. What is left is an answer, or nothing to us. */
+/* k and I frames come all the time, S may come twice: they are ignored. */
 static void
 answered(struct rekey *r, const struct packet *p, uint64_t now_ms)
 {
@@ -153,8 +140,8 @@ answered(struct rekey *r, const struct packet *p, uint64_t now_ms)
 	case 'l':
 		refused(r, p, now_ms);
 		break;
-	case 'W': /* it did not understand: damaged on the way */
-		again(r, REKEY_SILENT, now_ms);
+	case 'W': /* the device did not understand: the command was damaged */
+		retry(r, REKEY_SILENT, now_ms);
 		break;
 	case 'B':
 		enter(r, REKEY_BROKEN, now_ms);
@@ -227,10 +214,10 @@ rekey_tick(struct rekey *r, uint64_t now_ms)
 	if (r->state == REKEY_ACCEPTED || r->state == REKEY_CHANGED)
 		enter(r, REKEY_ABANDONED, now_ms);
 	else
-		again(r, REKEY_SILENT, now_ms);
+		retry(r, REKEY_SILENT, now_ms);
 }
 
-/* ---- questions ---- */
+/* ---- results ---- */
 
 enum rekey_state
 rekey_state(const struct rekey *r)
@@ -253,34 +240,25 @@ rekey_answer(const struct rekey *r)
 const char *
 rekey_state_text(enum rekey_state state)
 {
-	switch (state) {
-	case REKEY_CLOSED:
-		return "not changing its long-term key";
-	case REKEY_RESETTING:
-		return "changing its long-term key: waiting for its answer to the reset";
-	case REKEY_UNLOCKING:
-		return "changing its long-term key: waiting for it to be ready";
-	case REKEY_ACCEPTED:
-		return "changing its long-term key: ready";
-	case REKEY_CHANGING:
-		return "changing its long-term key: waiting for the change";
-	case REKEY_CHANGED:
-		return "changing its long-term key: changed";
-	case REKEY_REFUSED:
-		return "the key refused: this is not its master key";
-	case REKEY_LOCKED:
-		return "the key says that it is locked out: unplug it, plug it in, try again";
-	case REKEY_OTHER:
-		return "another key answered than the one with this serial number";
-	case REKEY_BROKEN:
-		return "the key says that its generators are bad: unplug it, plug it in, try again";
-	case REKEY_SILENT:
-		return "the key does not answer: unplug it, plug it in, try again";
-	case REKEY_LOST:
-		return "the key did not answer to the end, and may have another long-term key now:"
-		       " try again";
-	case REKEY_ABANDONED:
-		return "the change of the long-term key was abandoned";
-	}
-	return "unknown";
+	static const char *const texts[] = {
+		[REKEY_CLOSED] = "not changing its long-term key",
+		[REKEY_RESETTING] =
+			"changing its long-term key: waiting for its answer to the reset",
+		[REKEY_UNLOCKING] = "changing its long-term key: waiting for it to be ready",
+		[REKEY_ACCEPTED] = "changing its long-term key: ready",
+		[REKEY_CHANGING] = "changing its long-term key: waiting for the change",
+		[REKEY_CHANGED] = "changing its long-term key: changed",
+		[REKEY_REFUSED] = "the key refused: this is not its master key",
+		[REKEY_LOCKED] =
+			"the key says that it is locked out: unplug it, plug it in, try again",
+		[REKEY_OTHER] = "another key answered than the one with this serial number",
+		[REKEY_BROKEN] = "the key says that its generators are bad: unplug it, plug it in,"
+				 " try again",
+		[REKEY_SILENT] = "the key does not answer: unplug it, plug it in, try again",
+		[REKEY_LOST] = "the key did not answer to the end, and may have another long-term"
+			       " key now: try again",
+		[REKEY_ABANDONED] = "the change of the long-term key was abandoned",
+	};
+
+	return texts[state];
 }

@@ -2,14 +2,14 @@
 /*
  * The host's side of a change of the long-term key, as a machine without I/O: reset, serial, M, L.
  * PROTOCOL 2 and 3.5. The master key is no part of it: it is given the MAC of the nonce first, the
- * nonce when the new key can be stored, and hands over the device's 32 bytes.
+ * nonce when the new key can be stored, and returns the device's 32 bytes.
  *
  * It begins with a reset, so that it works whatever long-term key the host knows: the right one, a
- * wrong one, none. All frames then carry the MAC of the zero key, a checksum that authenticates
- * nobody. Who sits on the wire can spoil the change, but neither learn nor choose the new key; the
- * first session under it is the proof.
+ * wrong one, none. All frames then carry the MAC of the zero key, a checksum without secret. An
+ * attacker on the wire can spoil the change, but neither learn nor choose the new key; the first
+ * session under it is the proof.
  *
- * A lost or damaged answer is no failure: all is said again, after another reset, at most
+ * After a lost or damaged answer all is repeated, beginning with another reset, at most
  * REKEY_TRIES times. That may change the key twice; the last answer is the one that counts.
  */
 #ifndef EKEY_REKEY_H
@@ -30,7 +30,7 @@
 #define REKEY_SERIAL_MS 1500 /* from a reset to the S frame */
 #define REKEY_UNLOCK_MS 2000 /* from M to its answer */
 #define REKEY_CHANGE_MS 3000 /* from L to its answer; the device writes its flash */
-#define REKEY_HOLD_MS 10000  /* accepted, and nobody says what next; or changed, and not stored */
+#define REKEY_HOLD_MS 10000  /* accepted, without rekey_change(); or changed, and not stored */
 
 enum rekey_state {
 	REKEY_CLOSED,
@@ -39,14 +39,14 @@ enum rekey_state {
 	REKEY_ACCEPTED,  /* waits for rekey_change() */
 	REKEY_CHANGING,  /* L sent */
 	REKEY_CHANGED,   /* rekey_answer() has the device's bytes; the new key is to be stored */
-	/* The ends that nobody wants; the device has its old key, but for REKEY_LOST. */
+	/* Failures; the device has its old key, except for REKEY_LOST. */
 	REKEY_REFUSED,  /* the nonce's MAC is wrong: another master key */
 	REKEY_LOCKED,   /* it says that it is locked, after M as well */
 	REKEY_OTHER,    /* another key than that of this serial */
 	REKEY_BROKEN,   /* its generators are bad */
 	REKEY_SILENT,   /* no answer */
 	REKEY_LOST,     /* no answer to L: it may have another long-term key now */
-	REKEY_ABANDONED /* nobody went on in REKEY_HOLD_MS */
+	REKEY_ABANDONED /* not continued within REKEY_HOLD_MS */
 };
 
 /* Fields are the machine's own. All zero is closed. */
@@ -58,7 +58,7 @@ struct rekey {
 	uint8_t mac[KEYED_MAC_LEN];
 	uint8_t nonce[REKEY_NONCE_LEN];
 	bool have_nonce;
-	bool risked; /* L was sent: who knows what the device made of it */
+	bool risked; /* L was sent: the device may have changed its key */
 	unsigned tries;
 	uint64_t deadline_ms;
 	uint8_t answer[KEYED_SECRET_LEN];
@@ -73,7 +73,7 @@ void rekey_open(struct rekey *r, const uint8_t serial[static KEYED_SERIAL_LEN],
 /* In REKEY_ACCEPTED: the nonce itself, and the device changes its key. False in other states. */
 bool rekey_change(struct rekey *r, const uint8_t nonce[static REKEY_NONCE_LEN], uint64_t now_ms);
 
-/* Done with it: wipes. */
+/* Wipes and closes. */
 void rekey_close(struct rekey *r);
 
 /* Takes bytes up to the next change of state: then true, and the rest is left in `in`. */
@@ -88,13 +88,13 @@ void rekey_tick(struct rekey *r, uint64_t now_ms);
 
 enum rekey_state rekey_state(const struct rekey *r);
 
-/* One of the ends that nobody wants. */
+/* True for the failures. */
 bool rekey_failed(const struct rekey *r);
 
 /* In REKEY_CHANGED: the 32 bytes from which, with master key and nonce, the new key follows. */
 const uint8_t *rekey_answer(const struct rekey *r);
 
-/* What to tell the owner: what happens, or what went wrong and helps. */
+/* The state for the owner: progress, or the failure and its cure. */
 const char *rekey_state_text(enum rekey_state state);
 
 #endif

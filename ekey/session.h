@@ -5,9 +5,9 @@
  * a tty, a Unix socket, a recording, the fuzzer.
  *
  * One damaged, replayed or unauthenticated frame costs that frame, never the session or the key.
- * (Until a session key is agreed the protocol authenticates nothing: who can write to the wire
- * then can delay the agreement.)
- * What restarts a session is time without an authenticated frame (see SESSION_*_MS), paced so that
+ * (Until a session key is agreed the protocol authenticates nothing: a writer on the wire can delay
+ * the agreement.)
+ * A session restarts after a time without an authenticated frame (see SESSION_*_MS), paced so that
  * no fault can cause a storm of resets.
  */
 #ifndef EKEY_SESSION_H
@@ -49,8 +49,8 @@ enum session_state {
 	SESSION_REKEYING, /* nonce sent: waiting for the answer, then for a frame that proves it */
 	SESSION_KEYED,    /* entropy flows */
 	SESSION_UNKNOWN_KEY, /* the serial is not in the keyring; retried when it is reloaded */
-	SESSION_WRONG_KEY, /* answered, but nothing it sends verifies: the long-term key is wrong */
-	SESSION_UNSUPPORTED,    /* protocol version other than 0, or not the serial we insist on */
+	SESSION_WRONG_KEY,   /* answered, but no frame of it verifies: the long-term key is wrong */
+	SESSION_UNSUPPORTED, /* protocol version other than 0, or not the serial we insist on */
 	SESSION_GENERATORS_BAD, /* the device says so itself (B): retried, slowly */
 };
 
@@ -73,7 +73,7 @@ struct session_counters {
 	uint64_t nonces, rekeys, resets;
 };
 
-/* What the session is given at birth; must outlive it. */
+/* Given to session_init(); must outlive the session. */
 struct session_env {
 	const struct keyring *const *keyring; /* the daemon's current ring, may be swapped */
 	const uint8_t *want_serial;           /* 12 bytes, or NULL: any serial of the keyring */
@@ -85,7 +85,7 @@ struct session_env {
 /* Holds keys: allocate it with secret_new(). Fields are the session's own. */
 struct session {
 	const struct session_env *env;
-	enum session_state state, told_state;
+	enum session_state state, reported_state;
 	struct framer framer;
 	struct session_counters counters;
 	struct census census;
@@ -123,7 +123,7 @@ void session_close(struct session *s);
 /*
  * Takes bytes from `in` up to the next event. Call until SESSION_MORE:
  *     while ((event = session_next(s, &in, now_ms)) != SESSION_MORE) ...
- * and stop earlier whenever the taker is full: what `in` still holds is not lost.
+ * and stop earlier while the caller has no room: the bytes that `in` still holds are not lost.
  */
 enum session_event session_next(struct session *s, struct cursor *in, uint64_t now_ms);
 

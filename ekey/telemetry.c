@@ -5,7 +5,7 @@
 
 #include "base/bytes.h"
 
-/* Below this the key's own estimate says nothing yet; ekeyd waits for as many. */
+/* Below this the key's own estimate means nothing yet; ekeyd waits for as many. */
 #define SHANNON_BYTES_MIN 100
 
 static const struct badness {
@@ -106,7 +106,7 @@ take_raw(struct cursor *in, struct telemetry *t)
 	return true;
 }
 
-/* A kind from a later firmware: its numbers are not ours to judge. */
+/* A kind from a later firmware is ignored. */
 static bool
 skip_block(struct cursor *in)
 {
@@ -152,18 +152,12 @@ telemetry_parse(struct telemetry *t, const uint8_t *text, size_t len)
 	return true;
 }
 
-static const struct badness *
-badness_find(char letter)
-{
-	const struct badness *b = badnesses;
-
-	while (b->letter != letter && b->letter != '\0')
-		b++;
-	return b;
-}
-
 const char *
 telemetry_badness_text(char badness)
 {
-	return badness_find(badness)->text;
+	const struct badness *b = badnesses;
+
+	while (b->letter != badness && b->letter != '\0')
+		b++;
+	return b->text;
 }

@@ -14,7 +14,7 @@
 #include "base/secret.h"
 #include "crypto/masterkey.h"
 #include "crypto/pem64.h"
-#include "ekey/session_internal.h"
+#include "ekey/session.h"
 #include "tests/unit/session_rig.h"
 #include "tests/unit/stack_scan.h"
 
@@ -162,7 +162,9 @@ skip_without_registers(void)
 static void
 take_frame(void)
 {
-	(void)session_frame(h.session, frame, h.now_ms);
+	struct cursor in = cursor_over(frame, sizeof(frame));
+
+	(void)session_next(h.session, &in, h.now_ms);
 }
 
 /* The session key and the state that it is made from. */
