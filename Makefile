@@ -24,7 +24,7 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error 
 priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
-pool_src    := bucket circle health identities intake pool queue reserve ring slots wait
+pool_src    := bucket drr health intake pool ring slots
 backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
                report source source_address source_log sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport xen_transport

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A token bucket: `rate` bytes per second flow in, at most `burst` stay; an outlet takes from it
- * before it takes from the pool. The time is the caller's, in ms, and never goes backwards.
+ * before it takes from the pool. The caller gives the time, in ms; it never goes backwards.
  */
 #ifndef POOL_BUCKET_H
 #define POOL_BUCKET_H
@@ -20,13 +20,13 @@ struct bucket {
 	uint64_t now_ms;
 };
 
-/* Starts full. `burst` is at least what is taken at once, or that is never had. */
+/* Starts full. More than `burst` bytes at once are never available. */
 void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_ms);
 
 /* Takes `len` bytes; false, and nothing is taken, when there are less. */
 bool bucket_take(struct bucket *b, size_t len, uint64_t now_ms);
 
-/* When `len` bytes will be there, in ms of the same clock: now_ms when they are. */
+/* The time at which `len` bytes are there, in ms of the same clock: now_ms if they are now. */
 uint64_t bucket_when(struct bucket *b, size_t len, uint64_t now_ms);
 
 #endif

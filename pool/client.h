@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* What an outlet says of those it serves: who somebody is, the same for all outlets, and how. */
+/* The identity of a client, the same for all outlets, and how it is served. */
 #ifndef POOL_CLIENT_H
 #define POOL_CLIENT_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a number counts: uid 7 is not vsock's 7. One who comes by two outlets shares once. */
+/* The kind of a number: uid 7 is not vsock's 7. A client of two outlets shares once. */
 enum identity_kind {
 	IDENTITY_UID,     /* devices, Unix sockets: the peer's user */
 	IDENTITY_IPV4,    /* the address, host order */
@@ -26,11 +26,11 @@ struct pool_client {
 	uint64_t host;   /* IDENTITY_IPV6 only, else 0 */
 	unsigned weight; /* 1..POOL_WEIGHT_MAX turns in one; the highest of its open handles' */
 	bool whole;      /* a request is granted when all of it is there, or not at all */
-	bool reserve;    /* may have what the pool keeps back from others: the kernel, seeds */
+	bool reserve;    /* may have the pool's reserve: the kernel, seeds */
 };
 
 /*
- * The identity whose share this one has a share of. A host on a LAN has one address of a /64, a
+ * The identity in whose share this one has a share. A host on a LAN has one address of a /64, a
  * customer of a provider may have all of them: so networks share first, then addresses in each.
  * False: there is none.
  */

@@ -40,7 +40,7 @@ void
 health_restart(struct health *t)
 {
 	t->last = 0;
-	t->run = 0; /* whatever comes first makes it 1 */
+	t->run = 0; /* the first byte makes it 1 */
 	t->apt_seen = 0;
 }
 

@@ -2,7 +2,7 @@
 /*
  * The continuous health tests of SP 800-90B 4.4 on one source's bytes: repetition count and
  * adaptive proportion, exact integers. They see conditioned output here: they find faults, not
- * loss of entropy. Nothing is decided in this module, it only tells.
+ * loss of entropy. This module decides nothing, it returns verdicts.
  */
 #ifndef POOL_HEALTH_H
 #define POOL_HEALTH_H
@@ -36,10 +36,10 @@ void health_init(struct health *t, unsigned h);
 unsigned health_rct_cutoff(unsigned h);
 unsigned health_apt_cutoff(unsigned h);
 
-/* Starts both tests afresh, as after a failure or before another stream; the counters stay. */
+/* Restarts both tests, as after a failure or before another stream; the counters stay. */
 void health_restart(struct health *t);
 
-/* Judges `len` bytes in order; ends at the first failure and starts both tests afresh. */
+/* Tests `len` bytes in order; ends at the first failure and restarts both tests. */
 enum health_verdict health_test(struct health *t, const uint8_t *bytes, size_t len);
 
 #endif

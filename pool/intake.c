@@ -51,7 +51,7 @@ intake_quarantined_until(const struct intake *in)
 	return in->state == INTAKE_QUARANTINE ? in->until_ms : 0;
 }
 
-/* ---- where bytes go ---- */
+/* ---- pooled, held or rejected ---- */
 
 static void
 reject_held(struct intake *in)
@@ -83,7 +83,7 @@ release_held(struct intake *in)
 	secret_wipe(in->held, len);
 }
 
-/* Keeps what still has to be held and returns how many bytes that was. */
+/* Holds the bytes that have to be held and returns how many. */
 static size_t
 hold(struct intake *in, const uint8_t *bytes, size_t len)
 {
@@ -120,7 +120,7 @@ quarantine(struct intake *in, enum intake_cause cause, uint64_t now_ms)
 	in->counters.alarms++;
 }
 
-/* Quarantine ends when its time is over and the source thinks well of itself. */
+/* Quarantine ends when its time is over and the source reports no badness. */
 static bool
 quarantine_end(struct intake *in, uint64_t now_ms)
 {
@@ -130,9 +130,9 @@ quarantine_end(struct intake *in, uint64_t now_ms)
 	return true;
 }
 
-/* Bytes in quarantine are not even judged: the tests start afresh with the probation. */
+/* Bytes in quarantine are not tested: the tests restart with the probation. */
 static void
-judge(struct intake *in, const uint8_t *bytes, size_t len, uint64_t now_ms)
+check(struct intake *in, const uint8_t *bytes, size_t len, uint64_t now_ms)
 {
 	enum health_verdict verdict = HEALTH_OK;
 
@@ -157,7 +157,7 @@ intake_put(struct intake *in, const uint8_t *bytes, size_t len, uint64_t now_ms)
 	assert(len <= INTAKE_BLOCK_MAX);
 	in->counters.in += len;
 	quarantine_end(in, now_ms);
-	judge(in, bytes, len, now_ms);
+	check(in, bytes, len, now_ms);
 	return in->state != before || in->counters.alarms != alarms;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The gate between one source and the pool: only bytes that are healthy by our tests and by the
- * source's own word go in. Start-up samples are held until they pass, then released, or wiped.
+ * source's own report go in. Start-up samples are held until they pass, then released, or wiped.
  *
  *     START-UP -> ACTIVE -> QUARANTINE -> PROBATION -> ACTIVE
  *                             ^  (any failure)  |
@@ -46,7 +46,7 @@ struct intake {
 	struct health health;
 	enum intake_state state;
 	enum intake_cause cause; /* of the last quarantine */
-	char badness;            /* the source's own word; '0' is good */
+	char badness;            /* the source's own report; '0' is good */
 	uint64_t until_ms;       /* end of quarantine */
 	struct intake_counters counters;
 	size_t held_len;
@@ -59,13 +59,13 @@ void intake_init(struct intake *in, struct pool *pool, unsigned h);
 /*
  * Room for one more block? When false the source must stop being read: intake_put() would have to
  * drop bytes. pool_on_room() tells when to ask again. While bytes are held, or rejected, the pool's
- * room does not matter until it is time to release: what is held and the block are then asked for
- * together, so that a release is never partial.
+ * room does not matter until they are released: room for the held bytes and the block is then asked
+ * for together, so that a release is never partial.
  */
 bool intake_has_room(const struct intake *in, size_t len);
 
 /*
- * Judges and pools `len` bytes (at most INTAKE_BLOCK_MAX); the caller has asked intake_has_room()
+ * Tests and pools `len` bytes (at most INTAKE_BLOCK_MAX); the caller has asked intake_has_room()
  * and wipes its own copy. A block in which a test fails is rejected whole. True when the state
  * changed or quarantine began: the edge logs it.
  */
@@ -77,9 +77,7 @@ bool intake_put(struct intake *in, const uint8_t *bytes, size_t len, uint64_t no
  */
 bool intake_badness(struct intake *in, char badness, uint64_t now_ms);
 
-/*
- * In quarantine: when it ends at the earliest, and who can asks for nothing until then; else 0.
- */
+/* In quarantine: its earliest end, before which a source need not be asked for bytes; else 0. */
 uint64_t intake_quarantined_until(const struct intake *in);
 
 /*
