@@ -28,8 +28,7 @@ pool_src    := bucket drr health intake pool ring slots
 backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
                report source source_address source_log sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport xen_transport
-cuse_src    := carrier carrier_cuse carrier_fuse carrier_resume choose claim device polls requests stored \
-               table watchdog
+cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
 egd_src     := agent connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys connectors daemon devices files haproxy hwreport \

@@ -24,9 +24,9 @@ carrier_fail(struct carrier *c, int error, const char *format, ...)
 	return error;
 }
 
-/* Numbers that libfuse keeps to itself, and that a next generation would need: see table.h. */
+/* Notes numbers that libfuse does not report, and that the next daemon needs: see table.h. */
 static void
-carrier_note(struct carrier *c, const struct fuse_in_header *in, size_t len)
+note_numbers(struct carrier *c, const struct fuse_in_header *in, size_t len)
 {
 	const void *body = in + 1;
 	size_t body_len = len - sizeof(*in);
@@ -38,7 +38,7 @@ carrier_note(struct carrier *c, const struct fuse_in_header *in, size_t len)
 		table_keep_init(requests_table(c->requests), in->opcode, body, body_len);
 }
 
-/* libfuse wants one, and is never asked to read: see carrier_drain(). */
+/* libfuse requires one, and never calls it: see carrier_drain(). */
 static ssize_t
 carrier_read(int fd, void *bytes, size_t len, void *userdata)
 {
@@ -93,60 +93,53 @@ carrier_detach(struct carrier *c)
 	c->fd = c->abort_fd = c->null_fd = -1;
 }
 
-void
-carrier_process(struct carrier *c, void *request, size_t len)
+static void
+process(struct carrier *c, void *request, size_t len)
 {
 	const struct fuse_buf buffer = {.size = len, .mem = request};
 
 	if (len < sizeof(struct fuse_in_header))
 		return;
-	carrier_note(c, request, len);
+	note_numbers(c, request, len);
 	fuse_session_process_buf(c->session, &buffer);
 }
 
-/*
- * Read by ourselves and not by libfuse: into the table, where a next generation finds what we did
- * not live to answer. The length is the kernel's own, the first word that it writes.
- */
-static ssize_t
-carrier_take(const struct carrier *c)
-{
-	struct table *t = requests_table(c->requests);
-	ssize_t n = read(c->fd, t->request, sizeof(t->request));
-
-	return n < 0 ? -errno : n;
-}
-
-void
-carrier_done(const struct carrier *c)
+static void
+forget_request(const struct carrier *c)
 {
 	memset(requests_table(c->requests)->request, 0, sizeof(uint32_t));
 }
 
+/*
+ * Reads by ourselves and not by libfuse: into the table, where the next daemon finds the request
+ * that this one did not live to answer. The kernel writes its length in the first word.
+ */
 int
 carrier_drain(struct carrier *c)
 {
-	for (int i = 0; i < CARRIER_BATCH; i++) {
-		ssize_t n = carrier_take(c);
+	struct table *t = requests_table(c->requests);
 
-		if (n == -EAGAIN || n == -EINTR)
-			return 0;
-		if (n == -ENOENT) /* whoever asked is gone */
+	for (int i = 0; i < CARRIER_BATCH; i++) {
+		ssize_t n = read(c->fd, t->request, sizeof(t->request));
+
+		if (n < 0 && errno == ENOENT) /* the task that asked is gone */
 			continue;
-		if (n <= 0)
-			return n == 0 ? -ENODEV : (int)n;
-		carrier_process(c, requests_table(c->requests)->request, (size_t)n);
-		carrier_done(c);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+		if (n == 0)
+			return -ENODEV;
+		process(c, t->request, (size_t)n);
+		forget_request(c);
 	}
 	return 0;
 }
 
 /*
- * Until the session has answered the kernel's INIT. A connection that ends right after that is for
- * publish() to explain.
+ * Serves until the session has answered the kernel's INIT. A connection that ends right after that
+ * is explained by publish().
  */
 static int
-carrier_shake_hands(struct carrier *c)
+handshake(struct carrier *c)
 {
 	uint64_t deadline_ms = clock_now_ms() + CARRIER_INIT_MS;
 
@@ -179,13 +172,132 @@ carrier_open(struct carrier *c)
 		c->kind->withdraw(c);
 		return result;
 	}
-	result = carrier_shake_hands(c);
+	result = handshake(c);
 	if (result == 0)
 		result = c->kind->publish(c);
 	if (result < 0)
 		carrier_close(c);
 	return result;
 }
+
+/* ---- resuming: requests of the previous daemon go through libfuse a second time ---- */
+
+/* The longest is an INIT. */
+struct message {
+	struct fuse_in_header in;
+	uint8_t body[TABLE_INIT_MAX];
+};
+
+static void
+replay(struct carrier *c, const struct fuse_in_header *in, const void *body, size_t len)
+{
+	struct message message = {.in = *in};
+
+	message.in.len = (uint32_t)(sizeof(*in) + len);
+	message.in.nodeid = FUSE_ROOT_ID;
+	memcpy(message.body, body, len);
+	process(c, &message, message.in.len);
+}
+
+/* The kernel was answered by the previous daemon. */
+static int
+replay_init(struct carrier *c)
+{
+	const struct table *t = requests_table(c->requests);
+	const struct fuse_in_header in = {.opcode = t->init_opcode, .unique = 1};
+
+	c->mute = true;
+	replay(c, &in, t->init, t->init_len);
+	c->mute = false;
+	return c->initialised ? 0 : carrier_fail(c, -EPROTO, "libfuse does not take its handshake");
+}
+
+/* Only reads that had to wait are pending, so they were blocking ones. */
+static void
+replay_reads(struct carrier *c)
+{
+	const struct table *t = requests_table(c->requests);
+
+	for (uint32_t i = 0; i < t->reads_used; i++) {
+		const struct table_read *p = &t->reads[i];
+		const struct fuse_read_in read = {.fh = p->file, .size = p->asked};
+		struct fuse_in_header in = {.opcode = FUSE_READ, .unique = p->unique};
+
+		if (p->unique == 0)
+			continue;
+		in.uid = t->files[p->file].uid;
+		requests_replay(c->requests, i);
+		replay(c, &in, &read, sizeof(read));
+	}
+	requests_replay(c->requests, TABLE_NONE);
+}
+
+/*
+ * Replays the request that was being handled, unless it is in the table's reads. If it was answered
+ * already, the kernel refuses the answer, and bytes for it are lost.
+ */
+static void
+replay_last(struct carrier *c)
+{
+	struct table *t = requests_table(c->requests);
+	struct fuse_in_header in;
+
+	memcpy(&in, t->request, sizeof(in));
+	if (in.len >= sizeof(in) && in.len <= sizeof(t->request) &&
+	    !table_read_is_pending(t, in.unique))
+		process(c, t->request, in.len);
+	forget_request(c);
+}
+
+/* Wakes the tasks that sleep in poll: the kernel then polls this daemon, unseen by the tasks. */
+static void
+wake_polls(const struct carrier *c)
+{
+	struct table *t = requests_table(c->requests);
+
+	for (uint32_t i = 0; i < t->files_used; i++) {
+		struct table_file *f = &t->files[i];
+		struct fuse_notify_poll_wakeup_out wake = {.kh = f->poll_handle};
+		struct fuse_out_header out = {.len = sizeof(out) + sizeof(wake),
+					      .error = FUSE_NOTIFY_POLL};
+		const struct iovec iov[] = {{&out, sizeof(out)}, {&wake, sizeof(wake)}};
+
+		if (!f->open || !f->poll_wanted)
+			continue;
+		(void)!writev(c->fd, iov, 2); /* its task may be gone */
+		f->poll_wanted = false;
+	}
+}
+
+static int
+resume_session(struct carrier *c)
+{
+	int result = replay_init(c);
+
+	if (result < 0)
+		return result;
+	if (!requests_resume(c->requests))
+		return carrier_fail(c, -ENFILE, "the pool has no place for all its open files");
+	replay_reads(c);
+	replay_last(c);
+	wake_polls(c);
+	return c->kind->publish(c);
+}
+
+int
+carrier_resume(struct carrier *c, int fd)
+{
+	int result = carrier_attach(c, fd);
+
+	if (result < 0)
+		return result;
+	result = resume_session(c);
+	if (result < 0)
+		carrier_detach(c);
+	return result;
+}
+
+/* ---- ending ---- */
 
 void
 carrier_close(struct carrier *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What carries the kernel's requests to us: a connection to /dev/cuse or /dev/fuse under a libfuse
- * session. Two kinds, each four functions. Failures leave a text that stands after the path.
+ * The connection to the kernel, of /dev/cuse or /dev/fuse, under a libfuse session. Two kinds, each
+ * four functions. Failures leave a text for the log, to stand after the path.
  */
 #ifndef CUSE_CARRIER_H
 #define CUSE_CARRIER_H
@@ -21,7 +21,7 @@ struct carrier;
 
 struct carrier_kind {
 	const char *name; /* "cuse", "fuse" */
-	/* Everything up to the handshake. The fd of a new connection, or -errno. */
+	/* All before the handshake. The fd of a new connection, or -errno. */
 	int (*connect)(struct carrier *c);
 	/* A libfuse session with the operations of this kind and `c` as its user data, or NULL. */
 	struct fuse_session *(*session)(struct carrier *c);
@@ -40,13 +40,13 @@ struct carrier {
 	struct requests *requests;
 	struct fuse_session *session; /* NULL: closed */
 	int fd;                       /* the session's */
-	int abort_fd;                 /* kernel's switch that ends the connection, or -1 */
-	int null_fd;                  /* takes the place of fd, to end it without that switch */
+	int abort_fd;                 /* the kernel's file that ends the connection, or -1 */
+	int null_fd;                  /* replaces fd, to end the connection without abort_fd */
 	bool initialised;             /* the handshake is over */
 	bool mode_is_udevs;           /* we may not set it: see cuse_set_mode() */
-	bool mute;                    /* answers to what the kernel did not ask go nowhere */
-	uint64_t unique;              /* of the request in hand */
-	uint64_t poll_handle;         /* of the poll in hand */
+	bool mute;                    /* answers are dropped: INIT is replayed */
+	uint64_t unique;              /* of the present request */
+	uint64_t poll_handle;         /* of the present poll */
 	char problem[CARRIER_PROBLEM_MAX];
 };
 
@@ -57,25 +57,21 @@ struct carrier {
 int carrier_open(struct carrier *c);
 
 /*
- * The same for the connection `fd` of a generation that is gone, whose table the requests have: its
- * handshake, its open reads and polls, and the request that it had in hand, as if they came only
- * now. Takes `fd`. 0, or -errno with c->problem, and the connection is closed, but not withdrawn.
+ * The same for the connection `fd` of a previous daemon, whose table the requests have. Its
+ * handshake, its pending reads and its unfinished request go through libfuse a second time, as if
+ * they came only now; its polls are woken. Takes `fd`. 0, or -errno with c->problem, and the
+ * connection is closed, but not withdrawn.
  */
 int carrier_resume(struct carrier *c, int fd);
 
-/* Closes the connection, then withdraws. Who is blocked in it gets ECONNABORTED. */
+/* Closes the connection, then withdraws. Blocked readers get ECONNABORTED. */
 void carrier_close(struct carrier *c);
 
-/* The parts of these without kind's connect, publish and withdraw. */
+/* Makes the session on `fd`, which it takes; ends it. Without connect, publish and withdraw. */
 int carrier_attach(struct carrier *c, int fd);
-int carrier_reattach(struct carrier *c, int fd);
 void carrier_detach(struct carrier *c);
 
-/* Has one request answered; and says that the one in the table's `request` was dealt with. */
-void carrier_process(struct carrier *c, void *request, size_t len);
-void carrier_done(const struct carrier *c);
-
-/* Takes and answers what is queued, up to CARRIER_BATCH. 0, or -errno: the connection has ended. */
+/* Answers the queued requests, up to CARRIER_BATCH. 0, or -errno: the connection has ended. */
 int carrier_drain(struct carrier *c);
 
 /*

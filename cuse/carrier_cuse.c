@@ -2,11 +2,13 @@
 /* A character device by CUSE. The kernel names it after the path: directly below /dev. */
 #include <cuse_lowlevel.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "base/file.h"
 #include "cuse/carrier.h"
 #include "priv/device.h"
 
@@ -126,30 +128,26 @@ cuse_session(struct carrier *c)
 	return session;
 }
 
-/* The number that sysfs gives for our device, to hold the node at our path against. */
+/* The number of our device in sysfs, to be compared with that of the node at our path. */
 static int
 cuse_sysfs_number(const struct carrier *c, dev_t *ret)
 {
 	char path[sizeof("/sys/class/cuse//dev") + 256];
+	char text[sizeof("4294967295:4294967295\n")];
 	unsigned major_number, minor_number;
-	FILE *file;
-	int fields;
 
 	snprintf(path, sizeof(path), "/sys/class/cuse/%s/dev", cuse_name(c));
-	file = fopen(path, "re");
-	if (file == NULL)
-		return -errno;
-	fields = fscanf(file, "%u:%u", &major_number, &minor_number);
-	fclose(file);
-	if (fields != 2)
+	if (!file_line(AT_FDCWD, path, text, sizeof(text)))
+		return -ENOENT;
+	if (sscanf(text, "%u:%u", &major_number, &minor_number) != 2)
 		return -EIO;
 	*ret = makedev(major_number, minor_number);
 	return 0;
 }
 
 /*
- * The kernel makes the node for root alone, whoever we are. A server without root has no right to
- * it: there the rule for SUBSYSTEM=="cuse" in udev/60-ekey-random.rules opens it a moment later.
+ * The kernel makes the node for root alone, whatever our user. A server without root has no right
+ * to it: there the rule for SUBSYSTEM=="cuse" in udev/60-ekey-random.rules opens it a moment later.
  */
 static int
 cuse_set_mode(struct carrier *c)
@@ -161,8 +159,8 @@ cuse_set_mode(struct carrier *c)
 }
 
 /*
- * CUSE says yes to everything and then ends the connection when it could not make the device. The
- * node itself is looked at by lstat only, which asks devtmpfs and never the device.
+ * CUSE accepts every handshake and then ends the connection when it could not make the device. The
+ * node is looked at by lstat only, which asks devtmpfs and never the device.
  */
 static int
 cuse_publish(struct carrier *c)

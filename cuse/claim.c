@@ -62,13 +62,7 @@ claim_take(const char *path)
 	return fd;
 }
 
-void
-claim_inherit(int fd)
-{
-	(void)priv_lock_sign(fd);
-}
-
-/* A mount of ours, while the claim is ours too, has nobody behind it. */
+/* While we hold the lock of the path, a mount of ours there has no server. */
 static int
 claim_clear_mounts(const char *path)
 {
@@ -86,7 +80,7 @@ claim_clear_mounts(const char *path)
 			return 0;
 		if (mounted == PRIV_MOUNTED_OTHER)
 			return -EEXIST;
-		log_warn("%s: clearing the dead mount of a process that is gone", path);
+		log_warn("%s: clearing the dead mount of a previous process", path);
 		result = priv_unmount(path);
 		if (result < 0) {
 			log_err("%s: cannot unmount it: %s", path, strerror(-result));
@@ -108,7 +102,7 @@ claim_clear(const char *path)
 	if (result == -EEXIST)
 		log_err("%s: exists and is not ours: remove it, or choose another path", path);
 	else if (result < 0)
-		log_err("%s: cannot remove what a former process left: %s", path,
+		log_err("%s: cannot remove the file of a previous process: %s", path,
 			strerror(-result));
 	return result;
 }
@@ -127,10 +121,4 @@ claim_clear_dead(const char *path)
 		return;
 	(void)claim_clear(path);
 	priv_unlock(path, lock);
-}
-
-void
-claim_release(const char *path, int fd)
-{
-	priv_unlock(path, fd);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The right to a path: one process at a time, and nothing of a dead one left there. The path itself
- * is not touched before /proc/self/mountinfo has said that no file system of ours is on it.
+ * The right to a path: of one process at a time, which clears what a dead one left there. The path
+ * itself is not touched before /proc/self/mountinfo shows that no file system of ours is on it.
  */
 #ifndef CUSE_CLAIM_H
 #define CUSE_CLAIM_H
@@ -15,18 +15,16 @@
 int claim_resolve(const char *path, char *ret, size_t size);
 
 /*
- * Locks the path. The fd that holds it, or -errno after a line in the log (-EBUSY: served). -EACCES
- * comes without a line: who may not write to the directory can serve there by CUSE only, and the
- * kernel gives each name to one CUSE device only.
+ * Locks the path. The fd that holds it (priv_unlock() releases it), or -errno after a line in the
+ * log
+ * (-EBUSY: served). -EACCES comes without a line: a process that may not write to the directory can
+ * serve there by CUSE only, and the kernel gives each name to one CUSE device only.
  */
 int claim_take(const char *path);
 
-/* Signs the lock that another process took, and left to us. */
-void claim_inherit(int fd);
-
 /*
- * With the claim held: detaches dead mounts of ours and removes the file below them. 0 when nothing
- * is at the path any more, else -errno after a line in the log (-EEXIST: something not ours).
+ * With the path locked: detaches dead mounts of ours and removes the file below them. 0 when the
+ * path is free, else -errno after a line in the log (-EEXIST: it exists and is not ours).
  */
 int claim_clear(const char *path);
 
@@ -35,7 +33,5 @@ int claim_clear(const char *path);
  * there, and if no process holds the path: `path` itself is not trusted.
  */
 void claim_clear_dead(const char *path);
-
-void claim_release(const char *path, int fd);
 
 #endif

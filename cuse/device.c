@@ -12,11 +12,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cuse/carrier.h"
-#include "cuse/choose.h"
 #include "cuse/claim.h"
 #include "cuse/requests.h"
 #include "cuse/stored.h"
 #include "cuse/watchdog.h"
+#include "priv/lock.h"
 
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
 #define DEVICE_HANG_MS 10000
@@ -42,7 +42,7 @@ struct device {
 
 static void device_ended(struct device *d, const char *cause);
 
-/* ---- libfuse's own lines ---- */
+/* ---- log lines of libfuse ---- */
 
 static void
 device_fuse_log(enum fuse_log_level level, const char *format, va_list args)
@@ -58,14 +58,14 @@ device_fuse_log(enum fuse_log_level level, const char *format, va_list args)
 		log_warn_limited(&limit, 0, clock_now_ms(), "libfuse: %s", line);
 }
 
-/* ---- the watchdog's questions ---- */
+/* ---- the watchdog ---- */
 
 static bool
 device_watch_needed(void *arg)
 {
 	const struct device *d = arg;
 
-	return requests_pending(d->requests);
+	return d->table->reads_pending > 0;
 }
 
 /* A stored device is resumed by the next daemon, so ending this process frees its readers. */
@@ -77,17 +77,77 @@ device_hangs(void *arg)
 	if (d->stored)
 		abort();
 	carrier_abort(&d->carrier);
-	log_err("%s: our event loop hangs: the connection was ended, to set its readers free",
+	log_err("%s: the event loop hangs: the connection was ended, to set its readers free",
 		d->config.path);
 }
 
 static void
 device_revived(void *arg)
 {
-	device_ended(arg, "our event loop turns again");
+	device_ended(arg, "the event loop turns again");
 }
 
 /* ---- publishing ---- */
+
+static void
+device_set_carrier(struct device *d, const struct carrier_kind *kind)
+{
+	d->carrier = (struct carrier){.kind = kind,
+				      .path = d->config.path,
+				      .mode = d->config.mode,
+				      .requests = d->requests};
+}
+
+static int
+device_open_as(struct device *d, const struct carrier_kind *kind)
+{
+	device_set_carrier(d, kind);
+	return carrier_open(&d->carrier);
+}
+
+/*
+ * Opens CUSE, or FUSE where the kernel has no CUSE: a name that CUSE refused would be in the way of
+ * FUSE too. The reason for FUSE, or for neither, is in `why`.
+ */
+static int
+device_open_any(struct device *d, char why[static CARRIER_PROBLEM_MAX])
+{
+	int result;
+
+	if (d->config.via == DEVICE_VIA_FUSE) {
+		snprintf(why, CARRIER_PROBLEM_MAX, "the configuration says so");
+		return device_open_as(d, &carrier_fuse);
+	}
+	result = device_open_as(d, &carrier_cuse);
+	memcpy(why, d->carrier.problem, CARRIER_PROBLEM_MAX);
+	if (d->config.via == DEVICE_VIA_CUSE || result != -ENODEV)
+		return result;
+	result = device_open_as(d, &carrier_fuse);
+	return result == -EACCES ? -ENODEV : result; /* this user may have neither */
+}
+
+/* Writes one line to the log either way. */
+static int
+device_open(struct device *d)
+{
+	char why[CARRIER_PROBLEM_MAX];
+	int result = device_open_any(d, why);
+	const struct carrier *c = &d->carrier;
+
+	if (result < 0 && c->kind == &carrier_fuse && d->config.via == DEVICE_VIA_AUTO)
+		log_err("%s: not published: %s; and %s", c->path, why, c->problem);
+	else if (result < 0)
+		log_err("%s: not published: %s", c->path, c->problem);
+	else if (c->kind == &carrier_fuse)
+		log_info("%s: served by FUSE, because %s; programs that seek or splice fail or "
+			 "read nothing: see README.md, What works on the device",
+			 c->path, why);
+	else
+		log_info("%s: served by CUSE%s", c->path,
+			 c->mode_is_udevs ? "; udev's rules set its mode, since we are not root"
+					  : "");
+	return result;
+}
 
 static void
 device_readable(evutil_socket_t fd, short events, void *arg)
@@ -153,7 +213,7 @@ device_publish(struct device *d)
 	int result = d->claim_fd >= 0 ? claim_clear(d->config.path) : 0;
 
 	if (result == 0)
-		result = choose_carrier(&d->carrier, &d->config, d->requests);
+		result = device_open(d);
 	if (result < 0)
 		return result;
 	d->table->generation = 0;
@@ -166,12 +226,12 @@ device_publish(struct device *d)
 	return result;
 }
 
-/* ---- coming back ---- */
+/* ---- publishing again ---- */
 
 static void
 device_retry_later(struct device *d)
 {
-	struct timeval wait = {d->retry_ms / 1000, (d->retry_ms % 1000) * 1000};
+	struct timeval wait = clock_timeval(d->retry_ms);
 
 	event_add(d->retry, &wait);
 	d->retry_ms = d->retry_ms * 2 < DEVICE_RETRY_MAX_MS ? d->retry_ms * 2 : DEVICE_RETRY_MAX_MS;
@@ -187,7 +247,7 @@ device_retry(evutil_socket_t fd, short events, void *arg)
 		device_retry_later(d);
 }
 
-/* Whoever ended it: while we live the device is there. Its open files are dead, new ones work. */
+/* While the daemon lives the device is there. Its open files are dead, new ones work. */
 static void
 device_ended(struct device *d, const char *cause)
 {
@@ -199,7 +259,7 @@ device_ended(struct device *d, const char *cause)
 
 /* ---- resuming ---- */
 
-/* Why its open files cannot go on with this configuration; NULL: they can. */
+/* Returns why its open files cannot go on with this configuration; NULL: they can. */
 static const char *
 device_change(const struct device *d, const struct table *t)
 {
@@ -214,23 +274,20 @@ device_change(const struct device *d, const struct table *t)
 	return NULL;
 }
 
-/* Takes `fd`. NULL, or why not; then nothing in d->carrier is open. */
+/* Takes `fd`. Returns NULL, or why not; then nothing in d->carrier is open. */
 static const char *
 device_resume_carrier(struct device *d, int fd)
 {
-	d->carrier = (struct carrier){
-		.kind = d->table->init_opcode == CUSE_INIT ? &carrier_cuse : &carrier_fuse,
-		.path = d->config.path,
-		.mode = d->config.mode,
-		.requests = d->requests,
-	};
+	bool cuse = d->table->init_opcode == CUSE_INIT;
+
+	device_set_carrier(d, cuse ? &carrier_cuse : &carrier_fuse);
 	return carrier_resume(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
 }
 
 static void
 device_log_change(const struct device *d, const char *problem)
 {
-	log_warn("%s: cannot be resumed and is published anew, its open files end: %s",
+	log_warn("%s: cannot be resumed and is published again, its open files end: %s",
 		 d->config.path, problem);
 }
 
@@ -268,22 +325,20 @@ device_free(struct device *d)
 	if (d->table_fd >= 0)
 		close(d->table_fd);
 	if (d->claim_fd >= 0)
-		claim_release(d->config.path, d->claim_fd);
+		priv_unlock(d->config.path, d->claim_fd);
 	free(d);
 }
 
 static int
 device_claim(struct device *d, int lock)
 {
-	d->claim_fd = lock;
-	if (lock < 0)
-		d->claim_fd = claim_take(d->config.path);
-	else
-		claim_inherit(lock);
+	d->claim_fd = lock >= 0 ? lock : claim_take(d->config.path);
+	if (lock >= 0)
+		(void)priv_lock_sign(lock);
 	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
 }
 
-/* Takes what is in `stored` but the connection. */
+/* Takes all of `stored` but the connection. */
 static int
 device_prepare(struct device *d, struct pool *pool, const struct stored_device *stored)
 {
@@ -388,23 +443,20 @@ device_unlock(struct device *d)
 {
 	if (d->claim_fd < 0 || d->stored || d->carrier.kind == &carrier_fuse)
 		return;
-	claim_release(d->config.path, d->claim_fd);
+	priv_unlock(d->config.path, d->claim_fd);
 	d->claim_fd = -1;
 }
 
 void
 device_status(const struct device *d, struct device_status *ret)
 {
-	struct requests_status requests;
-
-	requests_status(d->requests, &requests);
 	*ret = (struct device_status){
 		.name = d->config.name,
 		.path = d->config.path,
 		.via = d->carrier.session == NULL ? "none" : d->carrier.kind->name,
-		.opens = requests.opens,
-		.interrupted = requests.interrupted,
-		.account = requests.account,
+		.opens = d->table->files_open,
+		.interrupted = d->table->interrupted,
+		.account = d->table->account,
 		.stored = d->stored,
 	};
 }

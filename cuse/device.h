@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * One published device: reads from the pool, by CUSE, or by a FUSE mount of a single file where the
- * kernel has no CUSE. Blocks or says EAGAIN when there is nothing; never an error and never an end
- * of file while the daemon lives. Nothing in our processes may open or stat it.
+ * kernel has no CUSE. A read of an empty pool blocks, or returns EAGAIN; never another error and
+ * never an end of file while the daemon lives. No process of ours may open or stat it.
  */
 #ifndef CUSE_DEVICE_H
 #define CUSE_DEVICE_H
@@ -39,9 +39,9 @@ struct device_status {
 
 /*
  * Publishes the device and serves it from `base`. 0 with *ret, or -errno after one line in the log
- * that names the path, the cause and the cure: another instance serves it (-EBUSY), something else
- * has that name (-EEXIST), no carrier (-ENODEV). `store` outlives it: a device that a previous
- * daemon left there is resumed, and its readers notice nothing but a delay.
+ * that names the path, the cause and the cure: another instance serves it (-EBUSY), the path is
+ * taken (-EEXIST), no carrier (-ENODEV). `store` outlives it: a device that a previous daemon left
+ * there is resumed, which its readers notice as a delay only.
  */
 int device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 		 const struct device_config *config, struct device **ret);

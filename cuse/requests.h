@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What open, read, poll, ioctl, interrupt and release mean on our device, the same for both
- * carriers: requests of the kernel come in, the pool is asked, answers go out by libfuse.
+ * Open, read, poll, ioctl, interrupt and release on our device, the same for both carriers:
+ * requests of the kernel are answered from the pool, by libfuse.
  *
  * A blocking read of up to POOL_GATHER_MAX bytes is answered whole; a longer one with at least that
- * many. O_NONBLOCK gets what is there, else EAGAIN. A signal ends a wait with what was gathered, or
- * with EINTR. An answer that the kernel does not take is lost, never served again.
+ * many. O_NONBLOCK gets the bytes that are there, else EAGAIN. A signal ends a wait with the
+ * gathered bytes, or with EINTR. An answer that the kernel does not take is lost, and not repeated.
  */
 #ifndef CUSE_REQUESTS_H
 #define CUSE_REQUESTS_H
@@ -23,12 +23,6 @@
 #define REQUESTS_REPLY_MAX 65536
 
 struct requests;
-
-struct requests_status {
-	uint64_t opens;       /* open files now */
-	uint64_t interrupted; /* reads ended by a signal */
-	struct pool_account account;
-};
 
 /* NULL: no memory. `name` is for the log; all three outlive the requests. */
 struct requests *requests_new(struct pool *pool, struct table *table, const char *name);
@@ -50,7 +44,7 @@ void requests_read(struct requests *r, fuse_req_t req, uint64_t unique,
 
 /*
  * Answers at once. `ph`, when not NULL, is owned from here on, and is notified once as soon as
- * there is something; `poll_handle` is the kernel's number for it.
+ * there are bytes; `poll_handle` is the kernel's number for it.
  */
 void requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_info *fi,
 		   struct fuse_pollhandle *ph, uint64_t poll_handle);
@@ -63,21 +57,17 @@ void requests_poll(struct requests *r, fuse_req_t req, const struct fuse_file_in
 void requests_ioctl(struct requests *r, fuse_req_t req, unsigned command, size_t out_size);
 
 /*
- * Opens in the pool the files that are open in the table of a former generation. False when the
- * pool has no place for them all: the table is empty then.
+ * Opens in the pool the files that are open in the table of a previous daemon. False when the pool
+ * has no place for them all: the table is empty then.
  */
 bool requests_resume(struct requests *r);
 
-/* The next requests_read() is of this read in the table; TABLE_NONE: is a new one, as ever. */
+/* The next requests_read() has this entry in the table already; TABLE_NONE: none. */
 void requests_replay(struct requests *r, uint32_t read);
 
-/* Reads that the kernel waits for now. */
-bool requests_pending(const struct requests *r);
-
-/* The connection is going: frees what is pending without an answer, closes all files. */
+/* The connection ends: frees pending requests without an answer, closes all files. */
 void requests_abandon(struct requests *r);
 
 struct table *requests_table(struct requests *r);
-void requests_status(const struct requests *r, struct requests_status *ret);
 
 #endif

@@ -85,9 +85,10 @@ stored_take(struct fd_store *store, const char *name, struct stored_device *ret)
 	if ((result == 0 && ret->connection >= 0) ||
 	    (fd < 0 && ret->connection < 0 && ret->lock < 0))
 		return;
-	log_warn("device %s: cannot be resumed and is published anew, its open files end: its saved"
-		 " state cannot be used: %s",
-		 name, ret->connection < 0 ? "it is incomplete" : table_problem(result));
+	log_warn(
+		"device %s: cannot be resumed and is published again, its open files end: its saved"
+		" state cannot be used: %s",
+		name, ret->connection < 0 ? "it is incomplete" : table_problem(result));
 	stored_discard(store, name, ret);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a device keeps in the service manager's store, so that the next daemon can resume it: the
+ * The state of a device in the service manager's store, from which the next daemon resumes it: the
  * connection to the kernel, the table (cuse/table.h) and the lock of its path, each under a name of
  * its own, "ekey.device.NAME.connection" and so on.
  */
@@ -12,21 +12,19 @@
 #include "base/fd_store.h"
 #include "cuse/table.h"
 
-/* What came back of one device; each is the caller's, -1: it did not come back. */
+/* The stored parts of one device; each is the caller's, -1: it did not come back. */
 struct stored_device {
 	int connection, lock, table_fd;
 	struct table *table; /* a checked copy, in a memfd of its own: table_fd; NULL: none */
 };
 
-/* True when something of the device [device NAME] came back. */
+/* True when the connection of [device NAME] came back. */
 bool stored_is_there(const struct fd_store *store, const char *name);
 
-/*
- * Takes what came back of the device: all of it, or nothing, and one line in the log says why.
- */
+/* Takes the device that came back: all parts, or none after a line in the log. */
 void stored_take(struct fd_store *store, const char *name, struct stored_device *ret);
 
-/* Closes what was taken, here and in the store. */
+/* Closes the parts taken, here and in the store. */
 void stored_discard(struct fd_store *store, const char *name, struct stored_device *device);
 
 /*

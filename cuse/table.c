@@ -10,13 +10,13 @@
 #include <unistd.h>
 
 #define TABLE_PAGE 4096
-#define TABLE_SHORT 256 /* bytes; what readers have the kernel ask is below 100 */
+#define TABLE_SHORT 256 /* bytes; requests of readers have less than 100 */
 #define TABLE_SEALS (F_SEAL_SHRINK | F_SEAL_GROW)
 
 /*
- * What stands before it is in the table before what comes after it: who is killed in between leaves
- * an entry that is whole, or none. The kernel ends us between two instructions, so that only the
- * compiler must be held.
+ * Stores before this call are in the table before stores after it: a daemon killed in between
+ * leaves an entry that is whole, or none. The kernel ends a process between two instructions, so
+ * that only the compiler must be kept from reordering.
  */
 static void
 table_commit(void)
@@ -27,18 +27,11 @@ table_commit(void)
 /* ---- the memory ---- */
 
 /*
- * The kernel looks up our page for each copy, and who is being killed finds it only where it is
- * mapped already; if not, whoever asked gets EIO. One page, for a request is not to be half there.
+ * A task with a pending SIGKILL cannot fault pages in: if this page were not resident when the
+ * kernel copies a request, the reader would get EIO. One page, so that no request is half there.
  */
 static_assert(offsetof(struct table, request) % TABLE_PAGE + TABLE_SHORT <= TABLE_PAGE,
 	      "a short request lies in one page");
-
-static void
-table_hold_request(struct table *t)
-{
-	/* Best effort: a page more than RLIMIT_MEMLOCK is not worth a word. */
-	(void)mlock(t->request, TABLE_SHORT);
-}
 
 static int
 table_map(int fd, struct table **ret)
@@ -48,7 +41,7 @@ table_map(int fd, struct table **ret)
 	if (map == MAP_FAILED)
 		return -errno;
 	*ret = map;
-	table_hold_request(map);
+	(void)mlock((*ret)->request, TABLE_SHORT); /* best effort: see RLIMIT_MEMLOCK */
 	return 0;
 }
 
@@ -102,8 +95,8 @@ table_free(struct table **table)
 	*table = NULL;
 }
 
-/* ---- the table of a previous daemon: entries are used once they are checked, counts are made anew
- * ---- */
+/* ---- the table of a previous daemon: entries are checked, counts and chains are made again ----
+ */
 
 static bool
 table_recount_files(struct table *t)
@@ -149,15 +142,12 @@ table_recount_reads(struct table *t)
 static int
 table_check(struct table *t)
 {
-	if (t->version != TABLE_VERSION || t->size != sizeof(*t))
-		return -EPROTO;
 	if (t->init_len == 0 || t->init_len > TABLE_INIT_MAX ||
 	    memchr(t->path, '\0', sizeof(t->path)) == NULL)
 		return -EINVAL;
 	if (!table_recount_files(t) || !table_recount_reads(t))
 		return -EINVAL;
-	t->account.lost +=
-		t->account.granted; /* these bytes were in the previous daemon's memory */
+	t->account.lost += t->account.granted; /* bytes in the previous daemon's memory */
 	t->account.granted = 0;
 	t->generation++;
 	return 0;
@@ -172,38 +162,34 @@ table_read_part(int fd, struct table *t, size_t at, size_t len)
 	return n < 0 ? -errno : (size_t)n == len ? 0 : -EPROTO;
 }
 
-/* Entries that were never used are not read, and take no memory. */
+/*
+ * Entries that were never used are not read, and take no memory. The first word of the request is
+ * its length; one that is too long is left out.
+ */
 static int
-table_read_entries(int fd, struct table *t)
+table_read(int fd, struct table *t)
 {
-	int result;
-
-	if (t->version != TABLE_VERSION)
-		return -EPROTO;
-	if (t->files_used > TABLE_FILES || t->reads_used > TABLE_READS)
-		return -EINVAL;
-	result = table_read_part(fd, t, offsetof(struct table, files),
-				 t->files_used * sizeof(t->files[0]));
-	return result < 0 ? result
-			  : table_read_part(fd, t, offsetof(struct table, reads),
-					    t->reads_used * sizeof(t->reads[0]));
-}
-
-/* The request in hand: its first word is its length. One that is too long is left out. */
-static int
-table_read_request(int fd, struct table *t)
-{
-	const size_t at = offsetof(struct table, request);
+	const size_t request = offsetof(struct table, request);
 	uint32_t len;
-	int result = table_read_part(fd, t, at, sizeof(len));
+	int result = table_read_part(fd, t, 0, offsetof(struct table, files));
 
-	if (result < 0)
-		return result;
+	if (result == 0 && (t->version != TABLE_VERSION || t->size != sizeof(*t)))
+		result = -EPROTO;
+	if (result == 0 && (t->files_used > TABLE_FILES || t->reads_used > TABLE_READS))
+		result = -EINVAL;
+	if (result == 0)
+		result = table_read_part(fd, t, offsetof(struct table, files),
+					 t->files_used * sizeof(t->files[0]));
+	if (result == 0)
+		result = table_read_part(fd, t, offsetof(struct table, reads),
+					 t->reads_used * sizeof(t->reads[0]));
+	if (result == 0)
+		result = table_read_part(fd, t, request, sizeof(len));
 	memcpy(&len, t->request, sizeof(len));
 	if (len > sizeof(t->request))
 		memset(t->request, 0, sizeof(len));
-	else if (len > sizeof(len))
-		result = table_read_part(fd, t, at, len);
+	else if (result == 0)
+		result = table_read_part(fd, t, request, len);
 	return result;
 }
 
@@ -215,11 +201,7 @@ table_resume(int fd, struct table **ret, int *ret_fd)
 
 	if (new_fd < 0)
 		return new_fd;
-	result = table_read_part(fd, t, 0, offsetof(struct table, files));
-	if (result == 0)
-		result = table_read_entries(fd, t);
-	if (result == 0)
-		result = table_read_request(fd, t);
+	result = table_read(fd, t);
 	if (result == 0)
 		result = table_check(t);
 	if (result < 0) {
@@ -241,7 +223,7 @@ table_generation(int fd)
 	return generation;
 }
 
-/* ---- shares: the last quarter is for users who have none, so none can shut others out ---- */
+/* ---- shares: the last quarter is for users without any, so that no user shuts others out ---- */
 
 bool
 table_has_file_of(const struct table *t, uint32_t uid)

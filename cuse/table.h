@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the next daemon must know to resume serving the same device: the open files, the reads taken
- * from the kernel and not yet answered, the polls that wait, the request in hand, the handshake.
+ * The state from which the next daemon resumes the same device: the open files, the reads taken
+ * from the kernel and not yet answered, the armed polls, the unfinished request, the handshake.
  * Numbers and indices, no pointer, and never a byte of entropy. It lives in a memfd that is stored
  * beside the device's connection, and is consistent at every instruction at which the daemon may be
  * killed.
@@ -25,7 +25,7 @@
 #define TABLE_NONE UINT32_MAX
 
 /*
- * One request of the kernel with its longest payload. What is never touched takes no memory: ours
+ * One request of the kernel with its longest payload. Pages never touched take no memory, and ours
  * are shorter than a page.
  */
 #define TABLE_REQUEST_MAX ((1 << 20) + 4096)
@@ -64,8 +64,8 @@ struct table {
 	struct table_file files[TABLE_FILES];
 	struct table_read reads[TABLE_READS];
 	/*
-	 * Where the kernel writes each request: who reads one cannot die between taking and noting
-	 * it. Its first word is its length, 0 when the last one has been dealt with.
+	 * The kernel writes each request here, so that none is lost when the daemon is killed while
+	 * it reads one. Its first word is its length, 0 when the last one has been handled.
 	 */
 	_Alignas(8) uint8_t request[TABLE_REQUEST_MAX];
 };
@@ -106,7 +106,7 @@ void table_read_remove(struct table *t, uint32_t read);
 /* Is this one of the pending reads? */
 bool table_read_is_pending(const struct table *t, uint64_t unique);
 
-/* Keeps the handshake; one that is too long is cut, which the reader sees in init_len. */
+/* Stores the handshake, cut to TABLE_INIT_MAX. */
 void table_keep_init(struct table *t, uint32_t opcode, const void *init, size_t len);
 
 #endif

@@ -2,67 +2,68 @@
 #include "cuse/watchdog.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+/* Of the last question. Loop and thread each try to change ASKED: the first one decides. */
+enum question { ANSWERED, ASKED, FIRED };
 
 struct watchdog {
 	struct watchdog_config config;
-	struct event *question; /* question_fd became readable: the loop turns */
-	int question_fd;
+	struct event *asked;      /* question_fd is readable, and the loop turns */
+	int question_fd, wake_fd; /* eventfds: to the loop, to the thread */
 	pthread_t thread;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	atomic_bool watching;
-	/* under the mutex */
-	bool stopping, answered, fired;
+	atomic_bool watching, stopping;
+	atomic_int question;
 };
 
-/* ---- on the watchdog's thread ---- */
-
 static void
-watchdog_deadline(unsigned ms, struct timespec *ret)
-{
-	clock_gettime(CLOCK_MONOTONIC, ret);
-	ret->tv_sec += ms / 1000;
-	ret->tv_nsec += (long)(ms % 1000) * 1000000;
-	if (ret->tv_nsec >= 1000000000) {
-		ret->tv_nsec -= 1000000000;
-		ret->tv_sec++;
-	}
-}
-
-/* Sleeps limit_ms, or less when `*until` becomes true. False: stop. */
-static bool
-watchdog_sleep(struct watchdog *w, const bool *until)
-{
-	struct timespec deadline;
-	int result = 0;
-
-	watchdog_deadline(w->config.limit_ms, &deadline);
-	while (!w->stopping && !*until && result == 0)
-		result = pthread_cond_timedwait(&w->changed, &w->mutex, &deadline);
-	return !w->stopping;
-}
-
-/* One question and its answer. False: stop, or the loop has been given up. */
-static bool
-watchdog_ask(struct watchdog *w)
+signal_fd(int fd)
 {
 	const uint64_t one = 1;
 
-	w->answered = false;
-	if (write(w->question_fd, &one, sizeof(one)) != sizeof(one) ||
-	    !watchdog_sleep(w, &w->answered))
-		return false;
-	if (w->answered)
+	(void)!write(fd, &one, sizeof(one)); /* it fails at 2^64 - 1 unread signals only */
+}
+
+static bool
+end_question(struct watchdog *w, enum question end)
+{
+	int asked = ASKED;
+
+	return atomic_compare_exchange_strong(&w->question, &asked, end);
+}
+
+/* ---- on the watchdog's thread ---- */
+
+/* Waits for a signal to wake_fd; false: there was none in `ms` (-1: no limit). */
+static bool
+watchdog_woken(const struct watchdog *w, int ms)
+{
+	struct pollfd wake = {.fd = w->wake_fd, .events = POLLIN};
+	int n = poll(&wake, 1, ms);
+	uint64_t signals;
+
+	if (n > 0)
+		(void)!read(w->wake_fd, &signals, sizeof(signals));
+	return n != 0;
+}
+
+/* Asks one question and waits for its answer. False: the loop hangs and has been given up. */
+static bool
+watchdog_ask(struct watchdog *w)
+{
+	atomic_store(&w->question, ASKED);
+	signal_fd(w->question_fd);
+	while (!w->stopping && w->question == ASKED && watchdog_woken(w, (int)w->config.limit_ms))
+		;
+	if (w->stopping || !end_question(w, FIRED))
 		return true;
-	w->fired = true;
 	w->config.abort(w->config.arg);
 	return false;
 }
@@ -70,17 +71,15 @@ watchdog_ask(struct watchdog *w)
 static void *
 watchdog_run(void *arg)
 {
-	static const bool never;
 	struct watchdog *w = arg;
+	bool turns = true;
 
-	pthread_mutex_lock(&w->mutex);
-	for (;;) {
-		while (!w->stopping && !atomic_load(&w->watching))
-			pthread_cond_wait(&w->changed, &w->mutex);
-		if (!watchdog_sleep(w, &never) || !watchdog_ask(w))
-			break;
+	while (turns && !w->stopping) {
+		bool woken = watchdog_woken(w, w->watching ? (int)w->config.limit_ms : -1);
+
+		if (!woken)
+			turns = watchdog_ask(w);
 	}
-	pthread_mutex_unlock(&w->mutex);
 	return NULL;
 }
 
@@ -91,20 +90,17 @@ watchdog_answer(evutil_socket_t fd, short events, void *arg)
 {
 	struct watchdog *w = arg;
 	uint64_t questions;
-	bool fired;
 
 	(void)events;
 	if (read(fd, &questions, sizeof(questions)) != sizeof(questions))
 		return;
-	pthread_mutex_lock(&w->mutex);
-	w->answered = true;
-	fired = w->fired;
-	if (!w->config.needed(w->config.arg))
-		atomic_store(&w->watching, false);
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->mutex);
-	if (fired)
+	if (!end_question(w, ANSWERED)) {
 		w->config.revived(w->config.arg);
+		return;
+	}
+	if (!w->config.needed(w->config.arg))
+		w->watching = false;
+	signal_fd(w->wake_fd);
 }
 
 void
@@ -112,13 +108,11 @@ watchdog_watch(struct watchdog *w)
 {
 	if (atomic_load_explicit(&w->watching, memory_order_relaxed))
 		return;
-	pthread_mutex_lock(&w->mutex);
-	atomic_store(&w->watching, true);
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->mutex);
+	w->watching = true;
+	signal_fd(w->wake_fd);
 }
 
-/* Signals are the loop's business: the thread takes none. */
+/* Signals are for the loop: the thread blocks them all. */
 static int
 watchdog_spawn(struct watchdog *w)
 {
@@ -135,12 +129,12 @@ watchdog_spawn(struct watchdog *w)
 static void
 watchdog_free(struct watchdog *w)
 {
-	if (w->question != NULL)
-		event_free(w->question);
+	if (w->asked != NULL)
+		event_free(w->asked);
 	if (w->question_fd >= 0)
 		close(w->question_fd);
-	pthread_cond_destroy(&w->changed);
-	pthread_mutex_destroy(&w->mutex);
+	if (w->wake_fd >= 0)
+		close(w->wake_fd);
 	free(w);
 }
 
@@ -148,22 +142,17 @@ int
 watchdog_start(struct event_base *base, const struct watchdog_config *config, struct watchdog **ret)
 {
 	struct watchdog *w = calloc(1, sizeof(*w));
-	pthread_condattr_t monotonic;
 	int result = -ENOMEM;
 
 	if (w == NULL)
 		return -ENOMEM;
 	w->config = *config;
-	pthread_mutex_init(&w->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	w->question_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (w->question_fd >= 0)
-		w->question =
+	w->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (w->question_fd >= 0 && w->wake_fd >= 0)
+		w->asked =
 			event_new(base, w->question_fd, EV_READ | EV_PERSIST, watchdog_answer, w);
-	if (w->question != NULL && event_add(w->question, NULL) == 0)
+	if (w->asked != NULL && event_add(w->asked, NULL) == 0)
 		result = watchdog_spawn(w);
 	if (result < 0) {
 		watchdog_free(w);
@@ -181,10 +170,8 @@ watchdog_stop(struct watchdog **watchdog)
 	*watchdog = NULL;
 	if (w == NULL)
 		return;
-	pthread_mutex_lock(&w->mutex);
 	w->stopping = true;
-	pthread_cond_signal(&w->changed);
-	pthread_mutex_unlock(&w->mutex);
+	signal_fd(w->wake_fd);
 	pthread_join(w->thread, NULL);
 	watchdog_free(w);
 }

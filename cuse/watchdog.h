@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread that asks the event loop, from time to time, whether it still turns, and ends our
- * connection to the kernel when it does not: readers whose requests a hanging process has taken
- * cannot even be killed. It asks only while there is something to lose, and sleeps without any
- * wake-up when there is not.
+ * A thread that checks, from time to time, that the event loop still turns, and ends our connection
+ * to the kernel when it does not: readers whose requests a hanging process has taken cannot even be
+ * killed. It checks only while reads are pending, and sleeps without any wake-up otherwise.
  */
 #ifndef CUSE_WATCHDOG_H
 #define CUSE_WATCHDOG_H
@@ -15,7 +14,7 @@ struct watchdog;
 
 struct watchdog_config {
 	unsigned limit_ms; /* between two questions, and for one answer */
-	/* On the loop: is anything at stake now? While it is, the watch goes on by itself. */
+	/* On the loop: are reads pending? While they are, the watch goes on by itself. */
 	bool (*needed)(void *arg);
 	/* On the watchdog's thread: the loop hangs. Called once; must not wait for the loop. */
 	void (*abort)(void *arg);
@@ -28,7 +27,7 @@ struct watchdog_config {
 int watchdog_start(struct event_base *base, const struct watchdog_config *config,
 		   struct watchdog **ret);
 
-/* Something may be at stake from here on. Free of cost when the watch is on already. */
+/* Reads may be pending from here on. Free of cost when the watch is on already. */
 void watchdog_watch(struct watchdog *w);
 
 /* Ends the thread, NULLs the pointer. */

@@ -104,7 +104,7 @@ another_table_is_published_anew() {
 	until_true waiters 1 && cp "$other" $build/new && mv $build/new $build/ekey-randomd || return 1
 	before=$(row pid)
 	kill_daemon && until_true another_serves "$before" && reader_ends_with_an_error &&
-		grep "published anew.*another version wrote it" /run/cuse.log &&
+		grep "published again.*another version wrote it" /run/cuse.log &&
 		start_sim other && kill_daemon && count 16 head -c 16 $device &&
 		tail -n 5 /run/cuse.log | grep "resumed by cuse"
 }

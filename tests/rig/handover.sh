@@ -7,7 +7,7 @@ limit=$((30 + 5 * rig_rounds))
 . "${0%/*}/one_key.sh"
 
 was_resumed_each_time() {
-	grep "published anew" "/run/$1.log" && return 1
+	grep "published again" "/run/$1.log" && return 1
 	[ "$(grep -c "resumed by $1" "/run/$1.log")" -eq $((2 * rig_rounds)) ]
 }
 

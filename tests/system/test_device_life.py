@@ -128,7 +128,7 @@ def test_readers_of_a_loop_that_hangs_are_set_free(server):
     except OSError as error:
         print(f"{error} after {time.monotonic() - started:.1f} s")
         assert error.errno == errno.ECONNABORTED
-    wait_until(lambda: "our event loop hangs" in server.log(), "it is said")
+    wait_until(lambda: "the event loop hangs" in server.log(), "it is said")
     wait_until(lambda: server.log().count("served by FUSE") == 2, "published again", 40)
     server.order("put 16")
     assert len(Client(read_one, server.path, 16).result()) == 16

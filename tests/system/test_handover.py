@@ -241,7 +241,7 @@ def test_a_device_with_another_mode_is_published_anew(start_managed):
     rows = changed(daemon, "mode = 0444", "mode = 0440")
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     assert rows["device random"]["opens"] == "0"
-    assert "cannot be resumed and is published anew, its open files end: its mode was changed" in daemon.log()
+    assert "cannot be resumed and is published again, its open files end: its mode was changed" in daemon.log()
     assert len(mounted(daemon.device)) == 1
     assert daemon.stop() == 0
 
@@ -277,7 +277,7 @@ def test_a_device_that_was_unmounted_is_published_anew(start_managed):
     run("umount", "-l", str(daemon.device))
     daemon.service.may_start.set()
     wait_until(lambda: succeeded(daemon, previous), "another daemon serves")
-    assert "cannot be resumed and is published anew" in daemon.log()
+    assert "cannot be resumed and is published again" in daemon.log()
     assert len(mounted(daemon.device)) == 1
     assert daemon.stop() == 0
 
@@ -361,7 +361,7 @@ def test_saved_state_that_cannot_be_used_ends_no_daemon(start_managed, change):
     reader = Client(read_one, daemon.device, 16)
     until_blocked(daemon, 1)
     assert respawned(daemon, change) == [-signal.SIGKILL]
-    assert "cannot be resumed and is published anew" in daemon.log()
+    assert "cannot be resumed and is published again" in daemon.log()
     assert reader.error() in ("ECONNABORTED", "ENOTCONN")
     assert daemon.status()["device random"]["opens"] == "0"
     wait_until(lambda: daemon.service.store.names() == stored(0), "the new one is stored")

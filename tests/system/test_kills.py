@@ -1,4 +1,4 @@
-"""A daemon is killed at any time, also while it starts: what it leaves is resumed, or refused and published anew.
+"""A daemon is killed at any time, also while it starts: what it leaves is resumed, or refused and published again.
 
 make soak-kill KILLS=500 SEED=1: so many, at times that SEED draws.
 """
@@ -90,7 +90,7 @@ def test_what_a_kill_leaves_is_resumed_and_no_reader_notices(start_sim, start_ma
     killer.tell()
     print(readers.log())
     assert "0 bytes twice, 0 foreign" in readers.log()
-    assert "published anew" not in daemon.log() and "discard" not in daemon.log()
+    assert "published again" not in daemon.log() and "discard" not in daemon.log()
 
 
 def test_what_a_kill_during_the_first_start_leaves_is_resumed_or_cleared(start_sim, device, place, started):

@@ -27,7 +27,7 @@ def test_each_blocked_reader_and_poller_is_served_by_each_daemon_and_soon(start_
     daemon = start_managed(sim=start_sim(rate=2000))
     print(succeed(daemon, place, started, how, ROUNDS))
     assert daemon.log().count("resumed by fuse") == ROUNDS
-    assert "published anew" not in daemon.log()
+    assert "published again" not in daemon.log()
 
 
 def files(pid):

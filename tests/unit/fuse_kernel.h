@@ -22,6 +22,7 @@ struct kernel {
 	struct table *table;
 	int table_fd;
 	struct requests *requests;
+	struct carrier_kind kind; /* without publication */
 	struct carrier carrier;
 	int fd, unheard_fd; /* our end; something that no answer can be written to */
 	int real_fd;        /* the carrier's end, while it is put aside */
