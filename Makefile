@@ -1,4 +1,4 @@
-# Everything is built under $(BUILD). `make help` says what can be asked; V=1 shows the commands.
+# Everything is built under $(BUILD). `make help` lists the targets; V=1 shows the commands.
 BUILD   ?= build
 PREFIX  ?= /usr/local
 CC      ?= cc
@@ -13,7 +13,7 @@ V       ?= 0
 Q       := $(if $(filter 1,$(V)),,@)
 SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
-# libsystemd is optional: without it no service manager is told anything.
+# libsystemd is optional: without it nothing is reported to a service manager.
 systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 notify  := $(if $(systemd),notify,notify_none)
 store   := $(if $(systemd),fd_store,fd_store_none)
@@ -64,9 +64,9 @@ lib_obj := $(foreach d,base crypto priv ekey pool backend cuse egd kernel ctl da
 packages := fuse3 libevent libcrypto inih libseccomp libusb-1.0 $(systemd)
 WARN     := -Wall -Wextra -Wshadow -Wvla -Wundef -Wpointer-arith -Wcast-qual -Wwrite-strings \
             -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wimplicit-fallthrough
-# known FLAG...: those that this compiler has for this machine.
+# known FLAG...: the flags that this compiler has for this machine.
 known     = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -xc -c /dev/null -o /dev/null 2>/dev/null && echo $(flag)))
-# Fortified where that does something, where nobody has chosen a level and no sanitizer looks closer.
+# Fortified where optimization is on, no level is given, and no sanitizer is in use.
 macros   := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -xc -E /dev/null 2>/dev/null | sed -n 's/^.define \([^ ]*\) .*/\1/p')
 fortify  := $(if $(SAN)$(filter _FORTIFY_SOURCE,$(macros)),,$(if $(filter __OPTIMIZE__,$(macros)),-D_FORTIFY_SOURCE=2))
 HARDEN   := -fPIE -fstack-protector-strong $(call known,-fstack-clash-protection -fcf-protection) $(fortify)
@@ -76,7 +76,7 @@ OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -
 
 programs := $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekeyctl ekey-sim ekey-feed)
 
-all: $(programs) ## the programs
+all: $(programs) ## build the programs
 
 # Floors 1 to 3.
 $(foreach d,base crypto priv ekey pool,$(BUILD)/$(d)/%.o) \
@@ -107,17 +107,16 @@ $(BUILD)/ekey-sim: $(sim_src:%=$(BUILD)/sim/%.o) $(lib)
 $(filter-out %/ekey-feed %/ekey-tls,$(programs)):
 	$(call link)
 
-# The one program with libssl that the daemon starts; without libfuse, libusb and the rest.
+# The one program of the daemon with libssl; without libfuse, libusb and the rest.
 $(BUILD)/ekey-tls: private packages := libevent libssl libcrypto libseccomp
 $(BUILD)/ekey-tls: $(tls_src:%=$(BUILD)/tls/%.o) $(lib)
 	$(call link)
 
-# Needs neither the library nor its packages: it is built where there is a C library, and perhaps
-# OpenSSL, and nothing else.
+# Needs neither the library nor its packages: only a C library, and OpenSSL unless TLS=0.
 guest_obj := $(guest_src:%=$(BUILD)/%.o)
 ekey-feed: packages := $(if $(filter 0,$(TLS)),,libssl libcrypto)
-ekey-feed: $(BUILD)/ekey-feed ## the guest's agent alone; TLS=0: without OpenSSL
-# Changes when TLS= is another than last time.
+ekey-feed: $(BUILD)/ekey-feed ## build only the agent for guests; TLS=0: without OpenSSL
+# Changes when the value of TLS= changes.
 $(BUILD)/guest/tls: always
 	$(Q)mkdir -p $(@D) && { echo $(TLS) | cmp -s - $@ || echo $(TLS) >$@; }
 $(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
@@ -126,9 +125,9 @@ $(BUILD)/ekey-feed: $(guest_obj) $(BUILD)/guest/tls
 		$(if $(filter 0,$(TLS)),,-lssl -lcrypto)
 
 # ---- tests ----
-# something WHAT,LIST: the list; a check that has nothing to look at fails.
+# something WHAT,LIST: the list, or an error: a check of nothing must fail.
 something = $(or $(strip $(2)),$(error no $(1) to look at))
-# sources ENDING: those that are here, in a clone or an exported tarball.
+# sources ENDING: the sources with this ending, in a clone or an exported tarball.
 sources = $(call something,*.$(1) files,$(sort $(shell find [a-z]* -name '*.$(1)')))
 
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(addprefix $(BUILD)/tests/unit/,descriptors.o vectors.o) $(lib)
@@ -165,7 +164,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,sim_engine sim_faults sim_vectors): \
 $(patsubst %,$(BUILD)/tests/unit/test_%,sim_usb_descriptors sim_usb_transfers sim_usbip usb_describe report): $(sim_obj)
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,sim_engine sim_usbip): $(sim_obj)
 
-unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## unit tests only
+unit: $(unit_tests:%=$(BUILD)/tests/unit/test_%) ## run the unit tests
 	$(Q)TMPDIR=$$(mktemp -d) && export TMPDIR && trap 'rm -rf $$TMPDIR' EXIT && trap exit INT TERM && \
 		chmod 711 $$TMPDIR && for t in $(call something,unit tests,$^); do $$t || exit 1; done
 	@echo "unit: $(words $^) programs passed"
@@ -177,11 +176,11 @@ $(BUILD)/tests/fuzz/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(if $(FUZZER),,$(BUILD
 $(patsubst %,$(BUILD)/tests/fuzz/fuzz_%,packet rekey session): \
 	$(BUILD)/tests/unit/device.o $(BUILD)/tests/unit/host.o
 
-fuzz-replay: $(fuzzers) ## the fuzz targets over their corpus
+fuzz-replay: $(fuzzers) ## run the fuzz targets over their corpus
 	$(Q)for t in $(call something,fuzz targets,$(fuzz_tests)); do \
 		$(BUILD)/tests/fuzz/fuzz_$$t tests/fuzz/corpus/$$t/* || exit 1; done
 
-fuzz: ## clang's libFuzzer on each target for SECONDS (else a minute in all)
+fuzz: ## run clang's libFuzzer on each target for SECONDS (default: a minute in all)
 	$(Q)dist/packages.sh build test-unit fuzz
 	$(Q)$(MAKE) BUILD=build-fuzz CC=clang FUZZER=-fsanitize=fuzzer \
 		SAN="-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all" fuzz-run
@@ -191,27 +190,27 @@ fuzz-run: $(fuzzers)
 		$(BUILD)/tests/fuzz/fuzz_$$t -max_total_time=$(or $(SECONDS),$$((60 / $(words $(fuzz_tests))))) \
 		-artifact_prefix=$(BUILD)/ -print_final_stats=1 $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 
-floors: ## includes point down the floors only
+floors: ## check that includes point down the floors only
 	$(Q)tests/check_floors.sh
 
 # These numbers go down, and never up: lower them with the change that allows it.
 words_limit := 16
 knots_limit := 11
 
-words: ## comments of the code are in plain English, up to words_limit percent of them
+words: ## check that at most words_limit percent of the comments are not in plain English
 	$(Q)tests/check_words.py --limit $(words_limit)
 
-knots: $(programs) ## at most knots_limit sets of files need each other in a circle
+knots: $(programs) ## check that at most knots_limit sets of files need each other in a circle
 	$(Q)tests/check_knots.py --limit $(knots_limit) $(BUILD)
 
-docs: $(BUILD)/ekey-randomd ## the byte of doc/design.md can be followed; options and commands are in their pages
+docs: $(BUILD)/ekey-randomd ## check that documents, manual pages and citations in the code match the code
 	$(Q)tests/check_docs.sh $<
 
-headers: ## every header compiles alone
+headers: ## check that every header compiles alone
 	$(Q)for h in $(call sources,h); do $(CC) $(filter-out -MMD -MP,$(OUR_CFLAGS)) -fsyntax-only -x c $$h || exit 1; done
 	@echo "headers: $(words $(call sources,h)) compile alone"
 
-# What the system and rig tests run beside the programs; small, and without the programs' libraries.
+# Small programs of the system and rig tests, without the libraries of the product.
 test_tools := $(addprefix $(BUILD)/tests/system/,probe readers successions) \
               $(addprefix $(BUILD)/tests/rig/,init pool_probe xen_probe)
 $(BUILD)/tests/rig/pool_probe: $(addprefix $(BUILD)/,priv/random.o base/secret.o)
@@ -223,14 +222,14 @@ $(test_tools): %: %.o
 	$(SAY) LD $@
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(SAN) $(filter %.o,$^) -pie -o $@ -lcrypto
 
-# The first programs of guests in QEMU, which have no libraries yet.
+# The first programs of guests in QEMU, before there are libraries.
 first_programs := $(BUILD)/tests/rig/boot $(BUILD)/tests/rig/rng_guest
 $(first_programs): $(BUILD)/%: %.c tests/rig/early.c tests/rig/early.h
 	$(SAY) LD $@
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(filter-out $(SAN) -fPIE -MMD -MP,$(OUR_CFLAGS)) $(CFLAGS) -static $(filter %.c,$^) -o $@
 
-# Daemons of other versions, which resume what ours left, and ours what they left (test_upgrade.py).
+# Daemons of other versions, for resuming from each to each (test_upgrade.py).
 $(BUILD)/tests/other/%.o: %.c
 	@mkdir -p $(@D)
 	$(SAY) CC $<
@@ -243,7 +242,7 @@ $(BUILD)/tests/other/ekey-randomd-table: $(BUILD)/tests/other/cuse/table.o
 $(others): $(BUILD)/daemon/main.o $(lib)
 	$(call link)
 
-# Goes into a program of Debian's.
+# Preloaded into one of Debian's programs.
 $(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
 	$(SAY) LD $@
 	@mkdir -p $(@D)
@@ -252,33 +251,33 @@ $(BUILD)/tests/system/egd_linux_shim.so: tests/system/egd_linux_shim.c
 test-programs: $(first_programs) $(unit_tests:%=$(BUILD)/tests/unit/test_%) $(test_tools) \
                $(others) $(BUILD)/tests/system/device_server $(BUILD)/tests/system/egd_linux_shim.so
 
-# These may install packages first; a make of its own then sees them.
+# The targets below may install packages first; a make of its own then finds them.
 again = $(Q)$(MAKE) --no-print-directory
 suites = $(PYTHON) tests/run.py --build $(BUILD) --checks "$(checks)" --unit "$(unit_tests)"
 checks := floors words knots docs headers fuzz-replay
 san    = BUILD=build-san CFLAGS="-O1 -g" \
          SAN="-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
 
-run: ## simulated key, daemon and device until Ctrl-C; SECONDS=5 ends by itself; CONFIG=FILE: yours
+run: ## run a simulated key, the daemon and the device until Ctrl-C, or for SECONDS; CONFIG=FILE: your own configuration
 	$(Q)dist/packages.sh build run
 	$(again) all
 	$(Q)dist/demo.sh $(BUILD) "$(SECONDS)" "$(CONFIG)"
 
-check: ## build, unit tests, shape, words, documents, fuzz corpus: under a minute; no root, network or git
+check: ## build, run unit tests and checks: under a minute; no root, network or git
 	$(Q)tests/check_tools.sh check $(firstword $(CC)) $(packages) cmocka jansson
 	$(again) all unit $(checks)
 
-test: ## everything: check, system tests, and in QEMU the device, keys on USB, and Xen
+test: ## run all tests: check, system tests, and in QEMU the device, keys on USB, and Xen
 	$(Q)dist/packages.sh build test-unit test
 	$(Q)dist/packages.sh guest || echo "make: without them the guests in QEMU are one skipped test"
 	$(again) all test-programs
 	$(Q)$(suites) checks unit system systemd guest xen
 
-list: ## the name of each test of `make test`
+list: ## print the name of each test of `make test`
 	$(again) all test-programs
 	$(Q)$(suites) --list checks unit system systemd guest xen
 
-check-san: ## unit and system tests under ASan and UBSan
+check-san: ## run unit and system tests under ASan and UBSan
 	$(Q)dist/packages.sh build test-unit test
 	$(again) $(san) all test-programs
 	$(Q)$(MAKE) --no-print-directory $(san) test-san
@@ -286,58 +285,58 @@ check-san: ## unit and system tests under ASan and UBSan
 test-san:
 	$(Q)$(suites) unit system
 
-mutants: ## does a test fail for each of N changes of the product, drawn by SEED? hours, for the night
+mutants: ## check that a test fails for each of N random changes of the product (SEED=); takes hours
 	$(Q)dist/packages.sh build test-unit test
 	$(Q)$(PYTHON) -B tests/tools/mutate.py --cc "$(CC)" $(or $(SEED),1) $(or $(N),100)
 
-soak: ## a hundred million 16-byte blocks through killed readers of a device, as many through all outlets
+soak: ## read 100 million 16-byte blocks by killed readers of a device, and as many through all outlets
 	$(Q)dist/packages.sh build test-unit test
 	$(again) all test-programs
 	$(Q)ROUNDS=50 $(suites) system -k never_twice
 
-test-guest: ## the device, the key on USB, udev and systemd, in QEMU: minutes; needs root and the network once
+test-guest: ## test the device, keys on USB, udev and systemd in QEMU: minutes; needs root, and the network once
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)$(suites) guest
 
-test-xen: ## all kinds of guests of Xen get their entropy from dom0, in QEMU: minutes; needs root and the network once
+test-xen: ## test all kinds of Xen guests with the daemon in dom0, in QEMU: minutes; needs root, and the network once
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)EKEY_XEN=all $(suites) xen
 
-soak-handover: ## fifty kills and fifty restarts under readers of each device, and under guests of QEMU, whose requests wait
+soak-handover: ## kill and restart the daemon fifty times each, under readers of each device and under QEMU guests
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)PYTEST_ADDOPTS=-rP ROUNDS=50 STOPPED_S=60 EKEY_CUSE_BLOCKS=200000 $(suites) guest \
 		-k "handover- or cuse-never_twice or and_readers_outlive or request_of_rng_egd"
 
-soak-kill: ## KILLS of daemons, many while they start, at times that SEED draws; and one while a key's firmware hangs
+soak-kill: ## kill the daemon KILLS times (500) at random instants (SEED=), and once while a key's firmware hangs
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)PYTEST_ADDOPTS=-rP KILLS=$(or $(KILLS),500) SEED=$(SEED) $(suites) system guest -k "what_a_kill or dead-"
 
-soak-usb: ## a key on USB is unplugged and plugged in again 200 times, under readers
+soak-usb: ## unplug a key on USB 200 times, under readers
 	$(Q)dist/packages.sh build test-unit test guest
 	$(again) all test-programs
 	$(Q)EKEY_USB_CYCLES=200 $(suites) guest -k usb.unplugged_at_any_byte
 
-test-fresh: ## make run and make test in a fresh Debian root (root; needs mmdebstrap)
+test-fresh: ## run `make run` and `make test` in a fresh Debian root (needs root and mmdebstrap)
 	$(Q)tests/system/fresh_chroot.sh
 
-fmt: ## formats the sources
+fmt: ## format the sources
 	$(Q)dist/packages.sh analyze
 	$(Q)clang-format-14 -i $(call sources,[ch])
 
-fmt-check: ## says what make fmt would change
+fmt-check: ## print what make fmt would change
 	$(Q)dist/packages.sh analyze
 	$(Q)clang-format-14 --dry-run -Werror $(call sources,[ch])
 
-analyze: ## clang-tidy over all but the unit tests, with the checks of .clang-tidy
+analyze: ## run clang-tidy, with the checks of .clang-tidy, over all code but the unit tests
 	$(Q)dist/packages.sh build test-unit analyze
 	$(Q)clang-tidy-14 --quiet $(filter-out tests/unit/% tests/fuzz/% bench/%,$(call sources,c)) -- $(filter-out -MMD -MP,$(OUR_CFLAGS)) 2>/dev/null
 
 # ---- install ----
-# systemd and udev look below /usr and /usr/local; for another PREFIX say where they do.
+# systemd and udev look below /usr and /usr/local; for another PREFIX set these.
 UNITDIR     ?= $(PREFIX)/lib/systemd/system
 RULESDIR    ?= $(PREFIX)/lib/udev/rules.d
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
@@ -353,7 +352,7 @@ units := ekey-randomd.service ekey-random-wait.service ekey-tls.service ekey-tls
 drop_in_folders := $(patsubst %,$(DESTDIR)$(SYSCONF)/systemd/system/%.service.d,ekey-randomd ekey-feed)
 place := sed 's,@sbindir@,$(PREFIX)/sbin,;s,@bindir@,$(PREFIX)/bin,;s,@sysconfdir@,$(SYSCONF),'
 
-install: all install-service ## DESTDIR, PREFIX and SYSCONF say where; an existing configuration stays
+install: all install-service ## install below DESTDIR, PREFIX and SYSCONF; an existing configuration stays
 	install -d $(sbin) $(bin) $(doc)/examples $(man)/man1 $(man)/man5 $(man)/man8 $(conf)
 	install -m 755 $(addprefix $(BUILD)/,ekey-randomd ekey-tls ekey-feed) $(sbin)
 	install -m 755 $(BUILD)/ekeyctl $(BUILD)/ekey-sim $(bin)
@@ -373,7 +372,7 @@ install-service:
 	install -m 644 dist/systemd/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/ekey-random.conf
 	$(place) dist/systemd/tmpfiles.conf.in | install -m 644 /dev/stdin $(DESTDIR)$(TMPFILESDIR)/ekey-random.conf
 
-uninstall: ## leaves the configuration and the keyring
+uninstall: ## remove all but the configuration and the keyring
 	$(if $(DESTDIR),,dist/host.sh stop)
 	rm -f $(addprefix $(sbin)/,ekey-randomd ekey-tls ekey-feed) $(bin)/ekeyctl $(bin)/ekey-sim
 	for page in doc/man/*; do page=$${page##*/}; rm -f $(man)/man$${page##*.}/$$page; done
@@ -392,16 +391,16 @@ $(BUILD)/bench/wake: $(addprefix $(BUILD)/bench/,key.o ring.o samples.o) \
 $(bench_programs): %: %.o $(lib)
 	$(call link)
 
-bench: ## ours beside Debian's ekeyd and a null server, in ratios; BENCH=decode: one part
+bench: ## compare with Debian's ekeyd and a null server, in ratios; BENCH=decode: one part
 	$(Q)dist/packages.sh build bench
 	$(Q)dist/packages.sh guest || echo "make: without them the device by CUSE is not measured"
 	$(again) all $(bench_programs) $(first_programs) $(test_tools) $(BUILD)/tests/other/ekey-randomd-table
 	$(Q)$(PYTHON) -B bench/run.py $(BUILD) $(BENCH)
 
-help: ## this list
+help: ## print this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-clean: ## removes what was built
+clean: ## remove the build folder
 	rm -rf $(BUILD)
 
 .PHONY: all always build-tools ekey-feed bench unit fuzz fuzz-replay fuzz-run floors words knots docs headers test-programs run check test check-san \

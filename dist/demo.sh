@@ -1,7 +1,7 @@
 #!/bin/sh
 # shellcheck disable=SC2317
-# What `make run` does: dist/demo.sh BUILD SECONDS CONFIG. Without CONFIG: a simulated Entropy Key,
-# the daemon, its device, some bytes read from it and a status. Stays until Ctrl-C, or SECONDS.
+# `make run`: dist/demo.sh BUILD SECONDS CONFIG. Without CONFIG it runs a simulated Entropy Key and the
+# daemon, reads some bytes from the device and prints a status. Runs until Ctrl-C, or for SECONDS.
 set -eu
 umask 077
 build=$(cd "$1" && pwd) seconds=$2 config=$3
@@ -19,7 +19,7 @@ fail() {
 	exit 1
 }
 
-# Ends a child of ours, and does not wait for ever that it ends.
+# Ends a child process, with SIGKILL after 5 s.
 end() {
 	[ -n "$1" ] && kill "$1" 2>/dev/null || return 0
 	(sleep 5 && kill -9 "$1") >/dev/null 2>&1 &
@@ -27,7 +27,7 @@ end() {
 	kill $! 2>/dev/null || true
 }
 
-# Only a daemon that was killed leaves its mount.
+# Only a daemon that was killed leaves its mount behind.
 clean() {
 	trap '' INT TERM HUP ALRM
 	end "$timer"
@@ -52,23 +52,23 @@ until_true() {
 	done
 }
 
-# By the kernel's tables: to look at the path itself would be to wait for the daemon.
+# Looks at the kernel's tables: looking at the path itself would wait for the daemon.
 published() {
 	grep -qF " $device " /proc/self/mountinfo ||
 		[ -e "/sys/class/cuse/${device#/dev/}/dev" ]
 }
 
-# Wakes us after the SECONDS, unless it is ended before; its sleep ends with it.
+# Wakes the script after SECONDS, unless it is ended before; its sleep ends with it.
 wake_later() {
 	sleep "$seconds" &
 	trap 'kill $!' TERM
 	wait $! && kill -ALRM $$
 }
 
-# A daemon that ends is noticed at once, whatever SECONDS says.
+# The end of the daemon is noticed at once, also before SECONDS.
 stay() {
 	if [ -n "$seconds" ]; then
-		trap 'say "demo: ending by itself after $seconds seconds, as asked."; exit 0' ALRM
+		trap 'say "demo: stopped after $seconds seconds, as requested."; exit 0' ALRM
 		wake_later >/dev/null 2>&1 &
 		timer=$!
 	else
@@ -114,7 +114,7 @@ write_config() {
 run_simulated() {
 	if [ "$(id -u)" = 0 ]; then
 		place=$(mktemp -d "${TMPDIR:-/tmp}/ekey-random.XXXXXX")
-		device=/dev/ekey-random via=auto user="user = root" # who else may read the folder?
+		device=/dev/ekey-random via=auto user="user = root" # another user may not be able to read the folder
 	else
 		place=$(mktemp -d "${XDG_RUNTIME_DIR:-$build}/ekey-random.XXXXXX")
 		device=$place/ekey-random via=fuse user=

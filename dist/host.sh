@@ -1,15 +1,15 @@
 #!/bin/sh
-# What `make install` does to the machine itself, beyond its files; a boot would do the same.
+# Changes that `make install` makes to the machine beyond its files; a boot would do the same.
 #     dist/host.sh install SYSUSERSDIR TMPFILESDIR SYSCONF RULESDIR
-#     dist/host.sh stop                                      before the files go
-#     dist/host.sh uninstall SYSCONF                         when they are gone
+#     dist/host.sh stop                                      before the files are removed
+#     dist/host.sh uninstall SYSCONF                         after the files are removed
 set -eu
 
 have() { command -v "$1" >/dev/null; }
 systemd_runs() { [ -d /run/systemd/system ] && have systemctl; }
 udev_runs() { [ -S /run/udev/control ] && have udevadm; } # not in a container
 
-# ekeyd's own is deleted when that package is purged.
+# Purging the package ekeyd deletes its keyring.
 copy_keyring() {
 	from=/etc/entropykey/keyring to=$1/ekey-random/keyring
 	[ -e $from ] && [ ! -e "$to" ] || return 0
@@ -24,10 +24,10 @@ install_host() {
 	! have systemd-tmpfiles || systemd-tmpfiles --create "$2/ekey-random.conf"
 	! systemd_runs || systemctl daemon-reload
 	udev_runs || return 0
-	# udev may have read our rules before there was the group; systemd 257 reads only what has changed.
+	# udev may have read our rules before the group existed; systemd 257 reads only changed files.
 	touch "$4/60-ekey-random.rules"
 	udevadm control --reload
-	# A key that is plugged in already: as if it came now.
+	# Treats a key that is already plugged in as a new one.
 	udevadm trigger --action=change --subsystem-match=usb \
 		--attr-match=idVendor=20df --attr-match=idProduct=0001
 	udevadm trigger --action=change --subsystem-match=tty --property-match=ID_VENDOR_ID=20df
@@ -44,7 +44,7 @@ stop_services() {
 uninstall_host() {
 	! systemd_runs || systemctl daemon-reload
 	! udev_runs || udevadm control --reload
-	echo "uninstall: left are $1/ekey-random, the users and groups ekey-random and ekey-tls, and, until the next boot," \
+	echo "uninstall: not removed: $1/ekey-random, the users and groups ekey-random and ekey-tls, and, until the next boot," \
 		"the group of /dev/cuse"
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts the Debian packages on the machine that a make target needs: dist/packages.sh GROUP...
-# Silent and quick when nothing is missing; installs as root; otherwise says what to type.
+# Installs the Debian packages that a make target needs: dist/packages.sh GROUP...
+# Silent and quick when none is missing; installs as root; otherwise prints the command.
 set -eu
 
 packages_of() {
@@ -31,12 +31,12 @@ for group; do
 done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
-	echo "packages: this is not a Debian system, so nothing is checked or installed." >&2
-	echo "packages: what follows needs the equivalents of:$wanted" >&2
+	echo "packages: this is not a Debian system, so no package is checked or installed." >&2
+	echo "packages: the next step needs the equivalents of:$wanted" >&2
 	exit 0
 fi
 
-# dpkg-query fails when it has never heard of one of them, and still prints the others.
+# dpkg-query fails when it does not know one of them, and still prints the others.
 # shellcheck disable=SC2086
 have=" $(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $wanted 2>/dev/null |
 	sed -n 's/^installed //p' | tr '\n' ' ')"
@@ -59,7 +59,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
 
-# With the lists of the last install if they will do; fetched anew when they are absent or stale.
+# Uses the present package lists; fetches them when they are absent or stale.
 install() {
 	# shellcheck disable=SC2086
 	apt-get install -y --no-install-recommends $missing >>"$log" 2>&1 </dev/null

@@ -30,12 +30,19 @@ for file in $(grep -oh '`[a-z0-9_][a-z0-9_]*/[a-z0-9_/]*\.[a-z]*`' ./*.md doc/*.
 	looked=$((looked + 1))
 	[ -e "$file" ] || say "$(grep -lF "\`$file\`" ./*.md doc/*.md | tr '\n' ' '): no file $file"
 done
-cited=$(grep -rohE --include='*.[ch]' --include='*.py' --include='*.sh' --exclude-dir='build*' '\bdoc/[a-z-]+\.md( [0-9.]*[0-9])?' . | sort -u | tr ' ' :)
+cited=$(grep -rohE --include='*.[ch]' --include='*.py' --include='*.sh' --exclude-dir='build*' \
+	'\bdoc/[a-z-]+\.md( [0-9.]*[0-9](,? (and |to )?[0-9.]*[0-9])*)?' . | tr ' ' : | sort -u)
 for citation in $cited; do
 	looked=$((looked + 1))
-	file=${citation%%:*} section=${citation#"${citation%%:*}"}
+	file=${citation%%:*}
 	[ -e "$file" ] || say "the code names $file, which is not there"
-	[ -z "$section" ] || grep -Eqs "^#+ ${section#:}\.? " "$file" || say "the code names section ${section#:} of $file, which is not there"
+	for section in $(echo "${citation#"$file"}" | grep -oE '[0-9.]*[0-9]'); do
+		grep -Eqs "^#+ $section\.? " "$file" || say "the code names section $section of $file, which is not there"
+	done
+done
+for folder in */; do
+	case $folder in build*) continue ;; esac
+	grep -q "^|.*\`$folder\`.*|" README.md || say "README.md: its table of folders lacks $folder"
 done
 
 letters=$(sed -n 's/.*getopt_long(argc, argv, "\([a-zA-Z:]*\)".*/\1/p' daemon/main.c | tr -d : | sed 's/./& /g')

@@ -89,5 +89,5 @@ uninstall_leaves_no_unit_and_says_what_stays() {
 	(cd /install/root && find usr -type f) | sed 's,^,/,' | xargs rm -f
 	/install/host.sh uninstall /etc >/run/uninstalled || return 1
 	systemctl status $service | grep Loaded:
-	[ "$(show LoadState)" = not-found ] && grep "left are /etc/ekey-random, the users and groups" /run/uninstalled
+	[ "$(show LoadState)" = not-found ] && grep "not removed: /etc/ekey-random, the users and groups" /run/uninstalled
 }

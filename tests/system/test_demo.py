@@ -52,7 +52,7 @@ def test_ends_by_itself_with_success(who, request):
     result = run(*request.getfixturevalue(who), "1", "")
     assert result.returncode == 0, result.stdout
     assert looks_right(result.stdout), result.stdout
-    assert "ending by itself" in result.stdout
+    assert "stopped after 1 seconds" in result.stdout
     if who == "as_root":
         assert not mounted(DEVICE) and "ekey-random" not in os.listdir("/dev")
 
