@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/inputs.h"
 #include "daemon/row.h"
 
 /*
@@ -18,30 +17,6 @@
 
 /* ---- what others may have ---- */
 
-static unsigned
-renew_listens(struct daemon *d)
-{
-	unsigned closed = 0;
-
-	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
-		if (d->listens[i] != NULL)
-			closed += egd_server_renew(d->listens[i]);
-	return closed;
-}
-
-static void
-renew_sources(struct daemon *d)
-{
-	struct source *source;
-
-	for (size_t i = 0; (source = inputs_at(d, i)) != NULL; i++)
-		source_renew(source);
-}
-
-/*
- * Sources first, so that none fills the pool again with what was on its way. The pool before the
- * connections: closing one serves those that waited behind it.
- */
 static void
 renew(struct daemon *d, const char *why, struct log_limit *limit)
 {
@@ -49,14 +24,10 @@ renew(struct daemon *d, const char *why, struct log_limit *limit)
 	unsigned closed;
 
 	pool_totals(d->pool, &before);
-	tls_process_renew(d); /* before its connections are closed, so that it says no farewell */
-	renew_sources(d);
-	pool_wipe(d->pool);
-	closed = renew_listens(d);
+	tls_process_renew(d); /* first: the connections that are closed next say no farewell */
+	closed = parts_invalidate(d);
 	if (d->control != NULL)
 		closed += ctl_server_drop_secrets(d->control);
-	if (d->kernel != NULL)
-		kernel_feed_now(d->kernel);
 	pool_totals(d->pool, &after);
 	d->renewals++;
 	log_warn_limited(limit, 0, clock_now_ms(),

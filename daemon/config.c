@@ -39,7 +39,8 @@ struct section {
 	const char *kind;
 	/* What must hold between its keys, and with other sections. May be NULL. */
 	void (*check)(struct parser *p, void *object);
-	/* With a NAME: its array in struct config; max 0: without, in struct config itself. */
+	/* With a NAME: its array in struct config; max 0: without, in struct config itself, where
+	 * `count_at` is a bool, or 0: it is there without its line. */
 	size_t max, count_at, array_at, size;
 };
 
@@ -61,13 +62,6 @@ error(struct parser *p, const char *format, ...)
 }
 
 /* ---- what must hold in a section ---- */
-
-static void
-check_kernel(struct parser *p, void *object)
-{
-	(void)object;
-	p->config->kernel_on = true;
-}
 
 /* It shows how full the pool is, which is not for every machine. */
 static void
@@ -260,13 +254,14 @@ check_device(struct parser *p, void *object)
 #define ARRAY(array, max, count) \
 	max, offsetof(struct config, count), offsetof(struct config, array), \
 		sizeof(((struct config *)NULL)->array[0])
-#define ONLY_ONE 0, 0, 0, 0
+#define ONE(on) 0, offsetof(struct config, on), 0, 0
+#define ALWAYS 0, 0, 0, 0
 
 static const struct section sections[] = {
-	{"daemon", NULL, ONLY_ONE},
-	{"pool", NULL, ONLY_ONE},
-	{"kernel", check_kernel, ONLY_ONE},
-	{"agent", check_agent, ONLY_ONE},
+	{"daemon", NULL, ALWAYS},
+	{"pool", NULL, ALWAYS},
+	{"kernel", NULL, ONE(kernel_on)},
+	{"agent", check_agent, ONE(agent_on)},
 	{"source", check_source, ARRAY(sources, CONFIG_SOURCES_MAX, source_count)},
 	{"device", check_device, ARRAY(devices, CONFIG_DEVICES_MAX, device_count)},
 	{"listen", check_listen, ARRAY(listens, CONFIG_LISTENS_MAX, listen_count)},
@@ -285,6 +280,30 @@ find_section(const char *kind)
 		if (strcmp(kind, at->kind) == 0)
 			return at;
 	return NULL;
+}
+
+size_t
+config_count(const struct config *config, const char *kind)
+{
+	const struct section *section = find_section(kind);
+	const char *count = (const char *)config + section->count_at;
+
+	return section->max > 0 ? *(const size_t *)(const void *)count
+				: *(const bool *)(const void *)count;
+}
+
+const void *
+config_at(const struct config *config, const char *kind, size_t i)
+{
+	const struct section *section = find_section(kind);
+
+	return (const char *)config + section->array_at + i * section->size;
+}
+
+const char *
+config_name(const struct config *config, const char *kind, size_t i)
+{
+	return find_section(kind)->max > 0 ? config_at(config, kind, i) : "-";
 }
 
 bool
@@ -337,6 +356,8 @@ open_section(struct parser *p, const struct section *section, const char *name)
 		.section = section, .object = p->config, .name = "", .line = p->line};
 	if (named)
 		begun->name = begun->object = new_object(p->config, section, name);
+	else if (section->count_at > 0)
+		*(bool *)(void *)((char *)p->config + section->count_at) = true;
 	if (begun->object == NULL) {
 		error(p, "at most %zu [%s] sections", section->max, section->kind);
 		return;

@@ -44,9 +44,10 @@ struct config {
 	mode_t control_mode;
 	size_t pool_size;             /* bytes */
 	size_t pool_reserve;          /* bytes beside them for [kernel]; unused without it */
-	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT"; "": none */
+	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT" */
 	char agent_allow[EGD_NETWORKS_TEXT_MAX];
 	bool kernel_on; /* there is a [kernel] section */
+	bool agent_on;
 	struct kernel_config kernel;
 	size_t source_count, device_count, listen_count;
 	struct source_config sources[CONFIG_SOURCES_MAX];
@@ -69,8 +70,16 @@ bool config_parse(const char *text, size_t len, struct config *ret,
 		  struct config_errors *ret_errors);
 
 /*
+ * Sections of a kind: how many there are, at most one of a kind without NAME; the struct and the
+ * NAME ("-": it has none) of one. The struct of a section without NAME is struct config.
+ */
+size_t config_count(const struct config *config, const char *kind);
+const void *config_at(const struct config *config, const char *kind, size_t i);
+const char *config_name(const struct config *config, const char *kind, size_t i);
+
+/*
  * Whether two structs of a kind of section are the same in every key, NAME included: what runs by
- * one may keep running by the other. Those of sections without a NAME are struct config.
+ * one may keep running by the other.
  */
 bool config_equal(const char *kind, const void *a, const void *b);
 

@@ -21,10 +21,6 @@
 #include "daemon/files.h"
 #include "daemon/haproxy.h"
 #include "daemon/hwreport.h"
-#include "daemon/inputs.h"
-#include "daemon/kernel.h"
-#include "daemon/listens.h"
-#include "daemon/parts.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/seeds.h"
@@ -81,7 +77,7 @@ on_status(void *arg, const struct ctl_request *request)
 	return NULL;
 }
 
-/* /run is empty after a boot, and who starts us by hand has made no directory there. */
+/* /run is empty after a boot: a daemon that is started by hand makes its directory there. */
 static void
 make_control_dir(const struct daemon *d)
 {
@@ -318,8 +314,7 @@ warn_if_unlocked(void)
 			 bytes);
 }
 
-/* The helpers, and the kernel's log, have what takes these from now on; others may be for sockets.
- */
+/* Drops the capabilities that helpers and the kernel's log have used; others may be for sockets. */
 static bool
 start_helpers(struct daemon *d)
 {
@@ -327,8 +322,7 @@ start_helpers(struct daemon *d)
 			       UINT64_C(1) << CAP_DAC_OVERRIDE;
 	int result = 0;
 
-	connectors_prepare(d);
-	if (!kernel_prepare(d))
+	if (!parts_begin(d))
 		return false;
 	clones_prepare(d);
 	if (geteuid() != 0)
@@ -363,35 +357,41 @@ start_health_timer(struct daemon *d)
 	return d->healthy != NULL && event_add(d->healthy, &wait) == 0;
 }
 
+static void
+on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd, (void)what;
+	parts_start(arg);
+}
+
 /*
- * What needs privileges first. Devices of a previous daemon are resumed without them: their saved
- * state is input.
+ * False after a line in the log. A device whose path is taken ends the start of a daemon, unless
+ * the devices of a previous one wait to be resumed.
  */
 static bool
 start_parts(struct daemon *d)
 {
-	bool good;
+	bool resumes = fd_store_count(d->store) > 0, good;
 
-	if (!devices_start_new(d))
+	if (!retry_init(&d->retry, d->base, on_retry, d))
 		return false;
-	good = tls_process_start(d);
-	good = listens_start(d) && good;
-	good = haproxy_start(d) && good;
-	if (!drop_privileges(d))
+	d->privileged = true;
+	good = parts_start_privileged(d);
+	if ((devices_are_taken(d) && !resumes) || !drop_privileges(d))
 		return false;
+	d->privileged = false;
 	starts_resuming(&d->starts);
-	if (!devices_start_others(d) || !good)
-		parts_start_later(d);
+	if (!parts_start_others(d) || !good)
+		retry_later(&d->retry);
 	return true;
 }
 
-/* Sources last: with the first byte all is there that it needs. */
 static bool
 daemon_start(struct daemon *d)
 {
 	return start_helpers(d) && start_loop(d) && start_pool(d) && start_keyring(d) &&
-	       start_control(d) && start_parts(d) && kernel_start(d) && clones_start(d) &&
-	       inputs_start(d) && start_watchdog(d) && start_health_timer(d);
+	       start_control(d) && clones_start(d) && start_parts(d) && start_watchdog(d) &&
+	       start_health_timer(d);
 }
 
 static void
@@ -401,21 +401,17 @@ free_event(struct event *event)
 		event_free(event);
 }
 
+/* Stops all parts; of a daemon that restarts not those that the next one resumes. */
 static void
-stop_all_but_devices(struct daemon *d)
+stop_parts(struct daemon *d)
 {
 	notify_stopping();
 	notify_watchdog_stop(&d->watchdog);
-	parts_stop(d);
-	inputs_stop(d);
+	retry_finish(&d->retry);
 	clones_stop(d);
-	haproxy_stop(d);
 	for (unsigned ms = 0; ms < FLUSH_MS && !listens_flush(d); ms += FLUSH_STEP_MS)
 		usleep(FLUSH_STEP_MS * 1000);
-	listens_stop(d);
-	tls_process_stop(d);
-	kernel_stop(d);
-	connectors_stop(d);
+	parts_stop(d);
 	ctl_server_free(&d->control);
 	files_free_keyring(&d->keyring);
 }
@@ -424,8 +420,7 @@ stop_all_but_devices(struct daemon *d)
 static _Noreturn void
 daemon_restart(struct daemon *d)
 {
-	stop_all_but_devices(d);
-	devices_stop_unstored(d);
+	stop_parts(d);
 	pool_wipe(d->pool);
 	starts_succeeded(&d->starts);
 	log_info("stopped: the next daemon resumes");
@@ -435,8 +430,7 @@ daemon_restart(struct daemon *d)
 static void
 daemon_stop(struct daemon *d)
 {
-	stop_all_but_devices(d);
-	devices_stop(d);
+	stop_parts(d);
 	starts_finish(&d->starts);
 	pool_free(&d->pool);
 	for (size_t i = 0; i < DAEMON_SIGNALS; i++)
@@ -509,16 +503,6 @@ daemon_run(const char *config_path)
 
 /* ---- the check ---- */
 
-static int
-look_for_directory(const char *path)
-{
-	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-}
-
 /* What make_control_dir() can make needs the one above it. */
 static bool
 check_control(const char *control)
@@ -528,32 +512,13 @@ check_control(const char *control)
 
 	file_directory(control, dir, sizeof(dir));
 	file_directory(dir, above, sizeof(above));
-	result = look_for_directory(dir);
+	result = files_look_for(dir);
 	if (result == -ENOENT)
-		result = look_for_directory(above);
+		result = files_look_for(above);
 	if (result < 0)
 		log_err("control socket %s: %s: %s%s", control, dir, strerror(-result),
 			control_cure(-result));
 	return result == 0;
-}
-
-/* Whether the directory of a Unix socket is there, or is that of the control socket. */
-static bool
-check_listen(const struct config *config, const struct egd_listen_config *listen)
-{
-	const char *path = egd_listener_rest(listen->address, EGD_LISTEN_UNIX);
-	char dir[EGD_ADDRESS_MAX], control[CONFIG_SOCKET_MAX];
-	int result = 0;
-
-	if (path != NULL) {
-		file_directory(path, dir, sizeof(dir));
-		file_directory(config->control, control, sizeof(control));
-		result = strcmp(dir, control) == 0 ? 0 : look_for_directory(dir);
-	}
-	if (result < 0)
-		log_err("listen %s: %s: %s: %s", listen->name, listen->address, dir,
-			strerror(-result));
-	return egd_listener_check(listen) && result == 0;
 }
 
 static bool
@@ -573,11 +538,8 @@ check_machine(const struct config *config)
 	bool good = check_user(config->user);
 
 	good = check_control(config->control) && good;
-	good = devices_check(config) && good;
-	good = tls_process_check(config) && good;
-	for (size_t i = 0; i < config->listen_count; i++)
-		good = check_listen(config, &config->listens[i]) && good;
-	return good;
+	good = parts_check(config) && good;
+	return tls_process_check(config) && good;
 }
 
 static void

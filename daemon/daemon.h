@@ -14,9 +14,11 @@
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
-#include "daemon/connectors.h"
+#include "daemon/listens.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
+#include "daemon/parts.h"
+#include "daemon/retry.h"
 #include "daemon/starts.h"
 #include "daemon/tls_process.h"
 #include "egd/egd_server.h"
@@ -26,8 +28,6 @@
 #include "priv/cloned.h"
 
 #define DAEMON_SIGNALS 4
-
-struct agent;
 
 struct daemon {
 	const char *config_path;
@@ -45,29 +45,25 @@ struct daemon {
 	unsigned credit; /* bits per byte that the pool's bytes deserve: the least of their sources'
 			  */
 	struct usb *usb;
-	struct sources *sources[CONFIG_SOURCES_MAX]; /* as config.sources; NULL: no memory for it */
-	struct fd_store *store;                      /* what outlives this process */
+	struct part parts[PART_KINDS][PARTS_MAX];
+	struct retry retry;
+	bool privileged;        /* until they are dropped */
+	struct fd_store *store; /* what outlives this process */
 	struct starts starts;
-	struct event *healthy; /* this start has succeeded */
-	struct event *retry;   /* see daemon/parts.h; NULL: never needed */
-	unsigned retry_wait_ms;
-	uint64_t retry_at_ms;
-	struct device *devices[CONFIG_DEVICES_MAX]; /* as config.devices; NULL: not published */
-	int device_errors[CONFIG_DEVICES_MAX];      /* of the last try of each; 0: none failed */
-	struct agent *agent;                        /* NULL: not configured, or it cannot listen */
-	bool drained;                               /* by order: HAProxy is told to send nobody */
-	struct pool_account seeds;                  /* see daemon/seeds.h */
+	struct event *healthy;     /* this start has succeeded */
+	bool drained;              /* by order: HAProxy sends no new clients */
+	struct pool_account seeds; /* see daemon/seeds.h */
 	LIST_HEAD(, seed) seeds_waiting;
-	struct connector connectors[CONFIG_LISTENS_MAX];
+	struct connector connectors[PARTS_MAX];
+	int previous[PARTS_MAX]; /* listening sockets of the previous daemon, while listeners start
+				  */
 	struct cloned cloned;
 	struct event *clone_news;  /* of it */
 	struct event *clone_floor; /* pending after a renewal by news */
 	const char *clone_text;    /* news that waits for it; NULL: none */
 	struct log_limit clone_limit;
-	uint64_t renewals;                              /* see daemon/clones.h */
-	struct helper rng;                              /* with credit = yes at the start */
-	struct kernel_feed *kernel;                     /* NULL: not fed */
-	struct egd_server *listens[CONFIG_LISTENS_MAX]; /* as config.listens; NULL: not there */
+	uint64_t renewals; /* see daemon/clones.h */
+	struct helper rng; /* with credit = yes at the start */
 	struct tls_process tls;
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -10,6 +11,24 @@
 
 /* Permission bits that a keyring must not have; its group may read it, that is us. */
 #define KEYRING_MODE_BAD 0037
+
+bool
+files_are_together(const char *a, const char *b)
+{
+	size_t len = (size_t)(strrchr(a, '/') - a) + 1;
+
+	return strncmp(a, b, len) == 0 && strchr(b + len, '/') == NULL;
+}
+
+int
+files_look_for(const char *directory)
+{
+	struct stat st;
+
+	if (stat(directory, &st) != 0)
+		return -errno;
+	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+}
 
 bool
 files_read_config(const char *path, struct config *ret)

@@ -8,6 +8,12 @@
 #include "daemon/config.h"
 #include "ekey/keyring.h"
 
+/* Whether two paths are in one directory. */
+bool files_are_together(const char *a, const char *b);
+
+/* Returns 0 when a directory is there, or -errno. */
+int files_look_for(const char *directory);
+
 /* False after one line "FILE:LINE: ..." for each error; *ret is then not touched. */
 bool files_read_config(const char *path, struct config *ret);
 

@@ -36,61 +36,64 @@ on_asked(void *arg)
 				    .drained = d->drained};
 }
 
-bool
-haproxy_start(struct daemon *d)
+static int
+start(struct daemon *d, size_t i, void **ret)
 {
 	const char *text = d->config.agent;
+	struct agent *agent = NULL;
 	struct egd_networks allow;
 	struct address address;
 	int result;
 
-	if (text[0] == '\0' || d->agent != NULL)
-		return true;
-	/* The parser of the configuration has looked at it. */
+	(void)i;
+	/* The parser of the configuration has checked both. */
 	(void)address_parse_inet(text + strlen(HAPROXY_PREFIX), &address);
 	(void)egd_networks_parse(d->config.agent_allow, &allow);
-	result = agent_new(d->base, &address, &allow, on_asked, d, &d->agent);
+	result = agent_new(d->base, &address, &allow, on_asked, d, &agent);
 	if (result < 0)
 		log_err("agent %s: %s%s", text, strerror(-result), net_listen_hint(-result));
 	else
-		log_info("agent %s: tells HAProxy how much there is", text);
-	return result == 0;
+		log_info("agent %s: reports the pool's level to HAProxy", text);
+	*ret = agent;
+	return result;
 }
 
-void
-haproxy_keep(struct daemon *d, const struct config *next)
+static void
+stop(struct daemon *d, size_t i, void *running)
 {
-	if (d->agent == NULL || config_equal("agent", &d->config, next))
-		return;
-	log_info("agent %s: stopped", d->config.agent);
-	haproxy_stop(d);
+	struct agent *agent = running;
+
+	(void)d, (void)i;
+	agent_free(&agent);
 }
 
-void
-haproxy_stop(struct daemon *d)
-{
-	agent_free(&d->agent);
-}
-
-void
-haproxy_status(const struct daemon *d, struct evbuffer *out)
+static void
+write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
 	const struct row_subject s = {out, "agent", ROW_ONLY_ONE};
 
-	if (d->config.agent[0] == '\0')
-		return;
+	(void)i;
 	row_text(&s, "address", d->config.agent);
-	row_bool(&s, "listens", d->agent != NULL);
+	row_bool(&s, "listens", running != NULL);
 	row_bool(&s, "drained", d->drained);
-	row_number(&s, "asked", d->agent != NULL ? agent_asked(d->agent) : 0);
+	row_number(&s, "asked", running != NULL ? agent_asked(running) : 0);
 }
+
+const struct part_functions haproxy_part = {
+	.section = "agent",
+	.privileged = true,
+	.start = start,
+	.stop = stop,
+	.status = write_status,
+};
 
 static const char *
 set_drained(struct daemon *d, bool drained)
 {
-	if (d->config.agent[0] == '\0')
-		return "there is no [agent], by which HAProxy is told: add one to the "
-		       "configuration and reload it";
+	if (!d->config.agent_on)
+		return "HAProxy cannot be informed: add an [agent] section to the configuration "
+		       "and "
+		       "reload it";
 	if (d->drained != drained)
 		log_info("agent %s: %s", d->config.agent,
 			 drained ? "drained: no new clients from HAProxy" : "takes clients again");

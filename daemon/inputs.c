@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/inputs.h"
 
-#include <string.h>
+#include <errno.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
@@ -9,10 +9,11 @@
 struct source *
 inputs_at(const struct daemon *d, size_t i)
 {
-	for (size_t section = 0; section < CONFIG_SOURCES_MAX; section++) {
+	for (size_t section = 0; section < PARTS_MAX; section++) {
 		size_t n = 0;
 
-		for (struct source *at; (at = sources_at(d->sources[section], n)) != NULL; n++)
+		for (struct source *at;
+		     (at = sources_at(d->parts[PART_SOURCE][section].running, n)) != NULL; n++)
 			if (n == i)
 				return at;
 		i -= n;
@@ -53,14 +54,24 @@ inputs_mix(void *arg, const uint8_t *bytes, size_t len)
 {
 	struct daemon *d = arg;
 
-	if (d->kernel != NULL)
-		kernel_mix(d->kernel, bytes, len);
+	if (d->parts[PART_KERNEL][0].running != NULL)
+		kernel_mix(d->parts[PART_KERNEL][0].running, bytes, len);
 }
 
-/* What all sources share. */
 static bool
-inputs_begin(struct daemon *d)
+begin(struct daemon *d)
 {
+	if (d->config.source_count == 0)
+		log_info("no [source] in %s: readers will wait", d->config_path);
+	return true;
+}
+
+/* Makes what all sources share. */
+static bool
+prepare(struct daemon *d)
+{
+	if (d->usb != NULL)
+		return true;
 	d->usb = usb_new(d->base);
 	d->credit = SOURCE_CREDIT_MAX;
 	d->source_env = (struct source_env){.base = d->base,
@@ -76,71 +87,57 @@ inputs_begin(struct daemon *d)
 					    .credit = &d->credit};
 	pool_on_room(d->pool, inputs_on_pool_room, d);
 	pool_on_wanted(d->pool, inputs_on_pool_wanted, d);
+	if (d->usb == NULL)
+		log_err("no memory for sources");
 	return d->usb != NULL;
 }
 
-static bool
-inputs_start_one(struct daemon *d, size_t i)
+static int
+start(struct daemon *d, size_t i, void **ret)
 {
 	const struct source_config *config = &d->config.sources[i];
 
-	d->sources[i] = sources_new(&d->source_env, config);
-	if (d->sources[i] == NULL)
+	*ret = d->usb != NULL ? sources_new(&d->source_env, config) : NULL;
+	if (*ret == NULL) {
 		log_err("source %s: no memory", config->name);
-	else
-		log_info("source %s: %s", config->name, config->address);
-	return d->sources[i] != NULL;
-}
-
-bool
-inputs_start(struct daemon *d)
-{
-	bool good = true;
-
-	if (d->usb == NULL && !inputs_begin(d))
-		return false;
-	for (size_t i = 0; i < d->config.source_count; i++)
-		if (d->sources[i] == NULL && !inputs_start_one(d, i))
-			good = false;
-	if (d->config.source_count == 0)
-		log_info("no [source] in %s: readers will wait", d->config_path);
-	return good;
-}
-
-/* Takes those that run as `config` says out of their place; NULL: none do. */
-static struct sources *
-inputs_take(struct daemon *d, const struct source_config *config)
-{
-	for (size_t i = 0; i < d->config.source_count; i++) {
-		struct sources *sources = d->sources[i];
-
-		if (config_equal("source", config, &d->config.sources[i])) {
-			d->sources[i] = NULL;
-			return sources;
-		}
+		return -ENOMEM;
 	}
-	return NULL;
+	log_info("source %s: %s", config->name, config->address);
+	return 0;
 }
 
-void
-inputs_keep(struct daemon *d, const struct config *next)
+static void
+stop(struct daemon *d, size_t i, void *running)
 {
-	struct sources *kept[CONFIG_SOURCES_MAX] = {NULL};
+	struct sources *sources = running;
 
-	for (size_t i = 0; i < next->source_count; i++)
-		kept[i] = inputs_take(d, &next->sources[i]);
-	for (size_t i = 0; i < d->config.source_count; i++) {
-		if (d->sources[i] != NULL)
-			log_info("source %s: stopped", d->config.sources[i].name);
-		sources_free(&d->sources[i]);
-	}
-	memcpy(d->sources, kept, sizeof(kept));
+	(void)d, (void)i;
+	sources_free(&sources);
 }
 
-void
-inputs_stop(struct daemon *d)
+static void
+finish(struct daemon *d)
 {
-	for (size_t i = 0; i < CONFIG_SOURCES_MAX; i++)
-		sources_free(&d->sources[i]);
 	usb_free(&d->usb);
 }
+
+static unsigned
+invalidate(void *running)
+{
+	struct source *source;
+
+	for (size_t i = 0; (source = sources_at(running, i)) != NULL; i++)
+		source_renew(source);
+	return 0;
+}
+
+const struct part_functions inputs_part = {
+	.section = "source",
+	.begin = begin,
+	.prepare = prepare,
+	.start = start,
+	.stop = stop,
+	.finish = finish,
+	.invalidate = invalidate,
+	.status = inputs_status,
+};

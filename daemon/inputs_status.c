@@ -36,9 +36,9 @@ section_rows(const struct sources *sources, struct evbuffer *out)
 }
 
 void
-inputs_status(const struct daemon *d, struct evbuffer *out)
+inputs_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
-	for (size_t i = 0; i < d->config.source_count; i++)
-		if (d->sources[i] != NULL)
-			section_rows(d->sources[i], out);
+	(void)d, (void)i;
+	if (running != NULL)
+		section_rows(running, out);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/kernel.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -10,8 +11,9 @@
 #include "daemon/row.h"
 #include "priv/rng_helper.h"
 
-bool
-kernel_prepare(struct daemon *d)
+/* With `credit = yes` starts the helper that credits. */
+static bool
+begin(struct daemon *d)
 {
 	int result;
 
@@ -24,54 +26,66 @@ kernel_prepare(struct daemon *d)
 	return result >= 0;
 }
 
-/* The lowest that any source deserves which has fed the pool. */
+/* Returns the lowest credit of all sources that have fed the pool. */
 static unsigned
 credit(void *arg)
 {
 	return ((const struct daemon *)arg)->credit;
 }
 
-bool
-kernel_start(struct daemon *d)
+static int
+start(struct daemon *d, size_t i, void **ret)
 {
 	const struct kernel_env env = {
 		.base = d->base, .pool = d->pool, .rng = &d->rng, .credit = credit, .arg = d};
 
-	if (!d->config.kernel_on || d->kernel != NULL)
-		return true;
+	(void)i;
 	if (d->config.kernel.credit && d->rng.fd < 0)
 		log_warn("[kernel] credit = yes needs a restart: the daemon drops "
 			 "CAP_SYS_ADMIN at its start; mixing without credit");
-	d->kernel = kernel_feed_new(&env, &d->config.kernel);
-	if (d->kernel == NULL) {
+	*ret = kernel_feed_new(&env, &d->config.kernel);
+	if (*ret == NULL) {
 		log_err("kernel: no memory");
-		return false;
+		return -ENOMEM;
 	}
 	log_info("kernel: %zu bytes every %" PRIu64 " s, with%s credit", d->config.kernel.bytes,
 		 d->config.kernel.interval_ms / 1000,
 		 d->config.kernel.credit && d->rng.fd >= 0 ? "" : "out");
+	return 0;
+}
+
+/* A feed of the same kind continues with other bytes and another interval. */
+static bool
+change(struct daemon *d, void *running, const struct config *next, size_t i)
+{
+	(void)i;
+	if (next->kernel.credit != d->config.kernel.credit)
+		return false;
+	kernel_feed_configure(running, &next->kernel);
 	return true;
 }
 
-/* A feed of the same kind goes on with its new measures. */
-void
-kernel_keep(struct daemon *d, const struct config *next)
+static void
+stop(struct daemon *d, size_t i, void *running)
 {
-	if (d->kernel == NULL)
-		return;
-	if (next->kernel_on && next->kernel.credit == d->config.kernel.credit) {
-		kernel_feed_configure(d->kernel, &next->kernel);
-		return;
-	}
-	kernel_stop(d);
-	log_info("kernel: stopped");
+	struct kernel_feed *feed = running;
+
+	(void)i;
+	kernel_feed_free(&feed);
+	helper_stop(&d->rng);
 }
 
-void
-kernel_stop(struct daemon *d)
+static void
+finish(struct daemon *d)
 {
-	kernel_feed_free(&d->kernel);
 	helper_stop(&d->rng);
+}
+
+static unsigned
+invalidate(void *running)
+{
+	kernel_feed_now(running);
+	return 0;
 }
 
 static void
@@ -94,16 +108,28 @@ feed_rows(const struct row_subject *s, const struct kernel_status *status)
 		row_number(s, "entropy_avail_bits", (uint64_t)status->level_bits);
 }
 
-void
-kernel_status(const struct daemon *d, struct evbuffer *out)
+static void
+write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
 	const struct row_subject s = {out, "kernel", ROW_ONLY_ONE};
 	struct kernel_status status;
 
-	if (d->kernel == NULL)
-		return;
+	(void)i;
 	row_number(&s, "bytes", d->config.kernel.bytes);
 	row_number(&s, "interval_ms", d->config.kernel.interval_ms);
-	kernel_feed_status(d->kernel, &status);
+	if (running == NULL)
+		return;
+	kernel_feed_status(running, &status);
 	feed_rows(&s, &status);
 }
+
+const struct part_functions kernel_part = {
+	.section = "kernel",
+	.begin = begin,
+	.start = start,
+	.change = change,
+	.stop = stop,
+	.finish = finish,
+	.invalidate = invalidate,
+	.status = write_status,
+};

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "daemon/listens.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/net.h"
 #include "daemon/daemon.h"
-#include "daemon/parts.h"
+#include "daemon/files.h"
 #include "daemon/row.h"
 #include "egd/listener.h"
+#include "priv/connect_helper.h"
 
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
 
@@ -72,9 +75,9 @@ remove_from_store(struct daemon *d, size_t i)
 }
 
 static void
-put_in_store(struct daemon *d, size_t i)
+put_in_store(struct daemon *d, size_t i, const struct egd_server *server)
 {
-	int fd = egd_server_socket(d->listens[i]);
+	int fd = egd_server_socket(server);
 	char name[FD_STORE_NAME_MAX];
 
 	if (fd < 0)
@@ -101,16 +104,56 @@ take_previous(struct daemon *d, size_t i)
 	return -1;
 }
 
-/* Ends a listener. Its socket stays when the next daemon resumes it. */
-static void
-stop_one(struct daemon *d, size_t i)
-{
-	bool stored = d->listens[i] != NULL && fd_store_works(d->store) &&
-		      egd_server_socket(d->listens[i]) >= 0;
+/* ---- helpers of xen: ---- */
 
-	egd_server_stop(&d->listens[i], stored && d->restarting);
-	if (stored && !d->restarting)
-		remove_from_store(d, i);
+static void
+start_connector(struct connector *connector, const char *user,
+		const struct egd_listen_config *listen)
+{
+	const char *directory = egd_listener_rest(listen->address, EGD_LISTEN_XEN);
+	int result;
+
+	connector->helper = HELPER_NONE;
+	if (directory == NULL)
+		return;
+	result = connect_helper_start(&connector->helper, user, directory);
+	if (result == 0) {
+		memcpy(connector->address, listen->address, sizeof(connector->address));
+		return;
+	}
+	log_err("listen %s: %s: %s%s", listen->name, directory, strerror(-result),
+		result == -ENOENT ? ": is this Xen's dom0, and are its services started?" : "");
+}
+
+static bool
+begin(struct daemon *d)
+{
+	for (size_t i = 0; i < d->config.listen_count; i++)
+		start_connector(&d->connectors[i], d->user, &d->config.listens[i]);
+	return true;
+}
+
+static void
+finish(struct daemon *d)
+{
+	for (size_t i = 0; i < PARTS_MAX; i++)
+		if (d->connectors[i].address[0] != '\0')
+			helper_stop(&d->connectors[i].helper);
+	tls_process_stop(d);
+}
+
+/* Returns the helper of an address; NULL after a line in the log. */
+static struct helper *
+find_connector(struct daemon *d, const struct egd_listen_config *listen)
+{
+	for (size_t i = 0; i < PARTS_MAX; i++)
+		if (strcmp(d->connectors[i].address, listen->address) == 0 &&
+		    d->connectors[i].helper.fd >= 0)
+			return &d->connectors[i].helper;
+	log_err("listen %s: %s has no helper: only a start of the daemon has the privilege that it"
+		" needs: restart the daemon",
+		listen->name, listen->address);
+	return NULL;
 }
 
 /* ---- life ---- */
@@ -122,29 +165,7 @@ has_keys(const struct daemon *d, size_t i)
 	return !egd_listener_is_tls(&d->config.listens[i]) || d->tls.good[i];
 }
 
-static bool
-start_one(struct daemon *d, size_t i, int previous)
-{
-	const struct egd_listen_config *config = &d->config.listens[i];
-	struct helper *connector = NULL;
-	int result;
-
-	if (d->listens[i] != NULL || !has_keys(d, i))
-		return d->listens[i] != NULL;
-	if (egd_listener_rest(config->address, EGD_LISTEN_XEN) != NULL)
-		connector = connectors_find(d, config);
-	result = egd_server_start(d->base, d->pool, config, listens_given(config), connector,
-				  previous, &d->listens[i]);
-	if (result == 0 && previous < 0)
-		put_in_store(d, i);
-	else if (result < 0 && previous >= 0)
-		remove_from_store(d, i);
-	if (result == 0)
-		egd_server_use_tls(d->listens[i], &d->tls.process.fd);
-	return result == 0;
-}
-
-/* The service manager has it open, too, so that closing ours would end no client's wait. */
+/* The service manager has the socket open, too: closing ours would not end the wait of a client. */
 static void
 warn_if_unclaimed(void *arg, const char *name, int fd)
 {
@@ -157,61 +178,60 @@ warn_if_unclaimed(void *arg, const char *name, int fd)
 		if (given != NULL && notify_socket(given) == fd)
 			return;
 	}
-	log_warn("no [listen] takes the service manager's socket %s, whose clients wait for ever:"
+	log_warn("no [listen] takes the service manager's socket %s, so its clients wait:"
 		 " add one with address = systemd:%s (a name is for one socket), or stop its"
 		 " .socket unit",
 		 name, name);
 }
 
-bool
-listens_start(struct daemon *d)
+static bool
+prepare(struct daemon *d)
 {
-	int previous[CONFIG_LISTENS_MAX];
-	bool good = true;
+	bool good = tls_process_start(d);
 
 	make_room_for_clients(d);
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		previous[i] = d->listens[i] == NULL && has_keys(d, i) ? take_previous(d, i) : -1;
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		good = start_one(d, i, previous[i]) && good; /* NOLINT: the count is the same */
+	for (size_t i = 0; i < d->config.listen_count; i++) {
+		bool waits = d->parts[PART_LISTEN][i].running == NULL && has_keys(d, i);
+
+		d->previous[i] = waits ? take_previous(d, i) : -1;
+	}
 	notify_sockets(warn_if_unclaimed, d);
 	return good;
 }
 
-/* Takes the one that runs as `config` says out of its place; NULL: none does. */
-static struct egd_server *
-listens_take(struct daemon *d, const struct egd_listen_config *config)
+static int
+start(struct daemon *d, size_t i, void **ret)
 {
-	for (size_t i = 0; i < d->config.listen_count; i++) {
-		struct egd_server *server = d->listens[i];
+	const struct egd_listen_config *config = &d->config.listens[i];
+	bool xen = egd_listener_rest(config->address, EGD_LISTEN_XEN) != NULL;
+	struct egd_server *server = NULL;
+	int result, previous = d->previous[i];
 
-		if (server != NULL && config_equal("listen", config, &d->config.listens[i])) {
-			d->listens[i] = NULL;
-			return server;
-		}
-	}
-	return NULL;
+	if (!has_keys(d, i))
+		return -ENOKEY;
+	result = egd_server_start(d->base, d->pool, config, listens_given(config),
+				  xen ? find_connector(d, config) : NULL, previous, &server);
+	if (result < 0 && previous >= 0)
+		remove_from_store(d, i);
+	if (result < 0)
+		return result;
+	if (previous < 0)
+		put_in_store(d, i, server);
+	egd_server_use_tls(server, &d->tls.process.fd);
+	*ret = server;
+	return 0;
 }
 
-void
-listens_keep(struct daemon *d, const struct config *next)
+/* Closes the connections. The listening socket stays when the next daemon resumes it. */
+static void
+stop(struct daemon *d, size_t i, void *running)
 {
-	struct egd_server *kept[CONFIG_LISTENS_MAX] = {NULL};
+	struct egd_server *server = running;
+	bool stored = fd_store_works(d->store) && egd_server_socket(server) >= 0;
 
-	for (size_t i = 0; i < next->listen_count; i++)
-		kept[i] = listens_take(d, &next->listens[i]);
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		if (d->listens[i] != NULL)
-			log_info("listen %s: closed", d->config.listens[i].name);
-	listens_stop(d);
-	memcpy(d->listens, kept, sizeof(kept));
-}
-
-void
-listens_stop(struct daemon *d)
-{
-	for (size_t i = 0; i < d->config.listen_count; i++)
-		stop_one(d, i);
+	egd_server_stop(&server, stored && d->restarting);
+	if (stored && !d->restarting)
+		remove_from_store(d, i);
 }
 
 bool
@@ -219,15 +239,40 @@ listens_flush(struct daemon *d)
 {
 	bool flushed = true;
 
-	for (size_t i = 0; i < CONFIG_LISTENS_MAX; i++)
-		if (d->listens[i] != NULL)
-			flushed = egd_server_flush(d->listens[i]) && flushed;
+	for (size_t i = 0; i < PARTS_MAX; i++)
+		if (d->parts[PART_LISTEN][i].running != NULL)
+			flushed = egd_server_flush(d->parts[PART_LISTEN][i].running) && flushed;
 	return flushed;
+}
+
+static unsigned
+invalidate(void *running)
+{
+	return egd_server_renew(running);
+}
+
+/* Whether the directory of a Unix socket is there, or is that of the control socket. */
+static bool
+check(const struct config *config, size_t i)
+{
+	const struct egd_listen_config *listen = &config->listens[i];
+	const char *path = egd_listener_rest(listen->address, EGD_LISTEN_UNIX);
+	char directory[EGD_ADDRESS_MAX];
+	int result = 0;
+
+	if (path != NULL && !files_are_together(path, config->control)) {
+		file_directory(path, directory, sizeof(directory));
+		result = files_look_for(directory);
+	}
+	if (result < 0)
+		log_err("listen %s: %s: %s: %s", listen->name, listen->address, directory,
+			strerror(-result));
+	return egd_listener_check(listen) && result == 0;
 }
 
 /* ---- status ---- */
 
-/* How those ended who had come in. */
+/* How connections that were accepted have ended. */
 static void
 ended_rows(const struct row_subject *s, const uint64_t ended[static EGD_ENDS])
 {
@@ -240,15 +285,17 @@ ended_rows(const struct row_subject *s, const uint64_t ended[static EGD_ENDS])
 }
 
 static void
-listen_rows(const struct egd_server *server, struct evbuffer *out)
+write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
+	const struct egd_listen_config *config = &d->config.listens[i];
+	const struct row_subject s = {out, "listen", config->name};
 	struct egd_server_status status;
-	struct row_subject s = {out, "listen", NULL};
 
-	egd_server_status(server, &status);
-	s.name = status.name;
-	row_text(&s, "address", status.address);
-	row_text(&s, "class", "direct");
+	row_text(&s, "address", config->address);
+	row_text(&s, "class", running != NULL ? "direct" : "none: it could not be opened");
+	if (running == NULL)
+		return;
+	egd_server_status(running, &status);
 	row_number(&s, "clients", status.clients);
 	row_number(&s, "accepted", status.accepted);
 	row_number(&s, "refused", status.ended[EGD_END_REFUSED]);
@@ -260,25 +307,15 @@ listen_rows(const struct egd_server *server, struct evbuffer *out)
 	ended_rows(&s, status.ended);
 }
 
-/* Configured, and not there: the log said why. */
-static void
-no_listen_rows(const struct daemon *d, const struct egd_listen_config *config, struct evbuffer *out)
-{
-	const struct row_subject s = {out, "listen", config->name};
-	char text[PARTS_TEXT_MAX];
-
-	row_text(&s, "address", config->address);
-	row_text(&s, "class", "none: it could not be opened");
-	row_text(&s, "state", parts_waiting_text(d, text));
-}
-
-void
-listens_status(const struct daemon *d, struct evbuffer *out)
-{
-	for (size_t i = 0; i < d->config.listen_count; i++) {
-		if (d->listens[i] != NULL)
-			listen_rows(d->listens[i], out);
-		else
-			no_listen_rows(d, &d->config.listens[i], out);
-	}
-}
+const struct part_functions listens_part = {
+	.section = "listen",
+	.privileged = true,
+	.begin = begin,
+	.prepare = prepare,
+	.start = start,
+	.stop = stop,
+	.finish = finish,
+	.invalidate = invalidate,
+	.status = write_status,
+	.check = check,
+};

@@ -4,13 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "daemon/devices.h"
 #include "daemon/files.h"
-#include "daemon/haproxy.h"
 #include "daemon/inputs.h"
-#include "daemon/kernel.h"
-#include "daemon/listens.h"
-#include "daemon/parts.h"
 
 /* Keeps what only a start can change. */
 static void
@@ -38,22 +33,16 @@ swap_keyring(struct daemon *d, struct keyring *next)
 	files_free_keyring(&old);
 }
 
-/* Old ones go before new ones come: they may want the same path. What cannot start has its line. */
+/* Old parts stop before new ones start: they may have the same path. */
 static void
 swap_config(struct daemon *d, const struct config *next)
 {
-	inputs_keep(d, next);
-	devices_keep(d, next);
-	listens_keep(d, next);
-	haproxy_keep(d, next);
-	kernel_keep(d, next);
+	parts_keep(d, next);
 	tls_process_reload(d);
 	d->config = *next;
-	starts_discard(&d->starts, d->store, &d->config); /* what waited to be resumed */
-	d->retry_wait_ms = 0;
+	starts_discard(&d->starts, d->store, &d->config);
+	retry_reset(&d->retry);
 	parts_start(d);
-	(void)kernel_start(d);
-	(void)inputs_start(d);
 }
 
 void

@@ -103,19 +103,10 @@ begins(const char *text, const char *with)
 }
 
 static bool
-is_device(const struct config *config, const char *name)
+is_configured(const struct config *config, const char *kind, const char *name)
 {
-	for (size_t i = 0; i < config->device_count; i++)
-		if (strcmp(config->devices[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-is_listen(const struct config *config, const char *name)
-{
-	for (size_t i = 0; i < config->listen_count; i++)
-		if (strcmp(config->listens[i].name, name) == 0)
+	for (size_t i = 0; i < config_count(config, kind); i++)
+		if (strcmp(config_name(config, kind, i), name) == 0)
 			return true;
 	return false;
 }
@@ -151,11 +142,12 @@ discard_unused(const struct starts *s, struct fd_store *store, const struct conf
 	char stored[FD_STORE_NAME_MAX], device[FD_STORE_NAME_MAX];
 
 	snprintf(stored, sizeof(stored), "%s", fd_store_name(store, i));
-	if (begins(stored, LISTEN) && is_listen(config, stored + strlen(LISTEN)))
+	if (begins(stored, LISTEN) && is_configured(config, "listen", stored + strlen(LISTEN)))
 		return false;
 	if (begins(stored, DEVICE)) {
 		device_of(stored, device);
-		if (is_device(config, device) && s->count.resuming < STARTS_RESUMING_MAX)
+		if (is_configured(config, "device", device) &&
+		    s->count.resuming < STARTS_RESUMING_MAX)
 			return false;
 		device_discard(store, device);
 		log_info("device %s: the one of the previous daemon was withdrawn", device);

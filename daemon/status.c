@@ -8,11 +8,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "daemon/clones.h"
-#include "daemon/devices.h"
-#include "daemon/haproxy.h"
 #include "daemon/inputs.h"
-#include "daemon/kernel.h"
-#include "daemon/listens.h"
 #include "daemon/row.h"
 
 static void
@@ -52,11 +48,7 @@ status_write(const struct daemon *d, struct evbuffer *out)
 	status_daemon(d, out);
 	clones_status(d, out);
 	status_pool(d, out);
-	inputs_status(d, out);
-	devices_status(d, out);
-	haproxy_status(d, out);
-	kernel_status(d, out);
-	listens_status(d, out);
+	parts_status(d, out);
 	tls_process_status(d, out);
 }
 

@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "daemon/daemon.h"
-#include "daemon/parts.h"
 #include "daemon/row.h"
 #include "egd/listener.h"
 #include "priv/tls_channel.h"
@@ -200,7 +199,7 @@ on_ended(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	log_warn("ekey-tls has ended: all TLS connections are closed");
 	end(&d->tls);
-	parts_start_later(d);
+	retry_later(&d->retry);
 }
 
 static bool
@@ -250,11 +249,11 @@ void
 tls_process_status(const struct daemon *d, struct evbuffer *out)
 {
 	const struct row_subject s = {out, "tls", ROW_ONLY_ONE};
-	char text[PARTS_TEXT_MAX];
+	char text[RETRY_TEXT_MAX];
 
 	if (is_needed(&d->config))
 		row_text(&s, "state",
-			 d->tls.process.fd >= 0 ? "serves" : parts_waiting_text(d, text));
+			 d->tls.process.fd >= 0 ? "serves" : retry_text(&d->retry, text));
 }
 
 /* ---- the check ---- */

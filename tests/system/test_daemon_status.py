@@ -133,8 +133,8 @@ def test_drain_without_an_agent_says_what_to_add(house):
     house.start_daemon()
     result = ekeyctl("--socket", house.control, "drain")
     assert result.returncode == 4
-    assert result.stderr == ("ekeyctl: Drain: there is no [agent], by which HAProxy is told:"
-                             " add one to the configuration and reload it\n")
+    assert result.stderr == ("ekeyctl: Drain: HAProxy cannot be informed: add an [agent] section to the"
+                             " configuration and reload it\n")
 
 
 def test_a_server_whose_answer_has_no_end_does_not_hold_ekeyctl(place):

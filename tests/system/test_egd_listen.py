@@ -45,7 +45,7 @@ def waits(house, line):
     """The daemon serves without the listener, and says why and when it is tried again."""
     daemon = house.start_daemon()
     assert line in house.log()
-    assert "what could not be started is tried again in 1 s" in house.log()
+    assert "parts that could not be started are tried again in 1 s" in house.log()
     assert "waiting, next try in " in house.status()["listen egd"]["state"]
     return daemon
 

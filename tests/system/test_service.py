@@ -210,7 +210,7 @@ def test_a_carrier_asked_for_by_name_is_waited_for(start_as_nobody):
     daemon = start_as_nobody("fuse")
     wait_until(lambda: "no [source]" in daemon.log(), "all has started")
     assert "cannot make the file to mount over: Permission denied" in daemon.log()
-    first, later, _ = daemon.log().partition("what could not be started is tried again in 1 s")
+    first, later, _ = daemon.log().partition("parts that could not be started are tried again in 1 s")
     assert later and first.count("not published") == 1
     assert daemon.stop() == 0
 

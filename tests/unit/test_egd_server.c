@@ -420,7 +420,7 @@ what_was_in_the_pool_before_a_clone_is_served_to_nobody(void **state)
 	rig->put += sizeof(bytes);
 	assert_int_equal(egd_rig_totals(rig).level, 150);
 	d->pool = rig->pool;
-	d->listens[0] = rig->server;
+	d->parts[PART_LISTEN][0].running = rig->server;
 	assert_null(clones_wipe(d, &order));
 	assert_int_equal(egd_rig_totals(rig).lost, sizeof(bytes));
 	egd_rig_hears_the_end(rig, first);
