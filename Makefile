@@ -20,7 +20,7 @@ store   := $(if $(systemd),fd_store,fd_store_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := acceptor address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
-crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error tls_psk
+crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/bytes.h"
+#include "base/hex.h"
 #include "base/secret.h"
 
 /* One line, without its newline. */
@@ -39,16 +40,6 @@ psk_identity_len(const struct psk_line *line)
 	return colon != NULL ? (size_t)(colon - line->at) : line->len;
 }
 
-static int
-psk_hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The key of `len` digits into ret->key; what is wrong with it, or NULL. */
 static const char *
 psk_parse_key(const char *hex, size_t len, struct psk *ret)
@@ -59,13 +50,8 @@ psk_parse_key(const char *hex, size_t len, struct psk *ret)
 		return "the key is too long";
 	if (len % 2 != 0)
 		return "the key has an odd number of digits";
-	for (size_t i = 0; i < len; i += 2) {
-		int high = psk_hex_digit(hex[i]), low = psk_hex_digit(hex[i + 1]);
-
-		if (high < 0 || low < 0)
-			return "the key is not hexadecimal";
-		ret->key[i / 2] = (uint8_t)(high << 4 | low);
-	}
+	if (!hex_decode(hex, len / 2, ret->key))
+		return "the key is not hexadecimal";
 	ret->key_len = len / 2;
 	return NULL;
 }

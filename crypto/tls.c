@@ -13,9 +13,9 @@
 
 /* ---- life ---- */
 
-/* Whom a client expects: told to the server (names only: RFC 6066 3), and checked. */
+/* Sets the name that a client checks, and, where it is no address, sends (RFC 6066 3). */
 static bool
-tls_expect(SSL *ssl, char *name)
+expect_name(SSL *ssl, char *name)
 {
 	struct in6_addr ip;
 
@@ -36,7 +36,7 @@ tls_new(struct tls_context *context, int fd)
 	context->users++;
 	tls->ssl = SSL_new(context->ctx);
 	if (tls->ssl == NULL || SSL_set_fd(tls->ssl, fd) != 1 ||
-	    (context->peer_name != NULL && !tls_expect(tls->ssl, context->peer_name))) {
+	    (context->peer_name != NULL && !expect_name(tls->ssl, context->peer_name))) {
 		tls_free(&tls);
 		return NULL;
 	}
@@ -56,40 +56,24 @@ tls_free(struct tls **tls)
 	if (t == NULL)
 		return;
 	SSL_free(t->ssl);
-	tls_context_drop(&t->context);
+	tls_context_free(&t->context);
 	OPENSSL_free(t);
 	*tls = NULL;
 }
 
 /* ---- outcomes ---- */
 
-static bool
-tls_is_cut(int reason)
-{
-	return reason == SSL_R_UNEXPECTED_EOF_WHILE_READING;
-}
-
-/* Before each call: what it leaves behind must be its own. */
+/* Before each call: the errors that are left after it must be its own. */
 static void
-tls_begin(void)
+begin(void)
 {
 	ERR_clear_error();
 	errno = 0;
 }
 
-static int
-tls_fail_socket(struct tls *tls, int error)
-{
-	/* OpenSSL 1.1 tells of an end without close_notify as of a call that failed with 0. */
-	if (error == 0)
-		error = ECONNRESET;
-	snprintf(tls->error, sizeof(tls->error), "%s", strerror(error));
-	return -error;
-}
-
 /* Of a call that has returned `n` <= 0; never 0. */
 static int
-tls_outcome(struct tls *tls, int n)
+outcome(struct tls *tls, int n)
 {
 	int error = errno;
 
@@ -99,56 +83,44 @@ tls_outcome(struct tls *tls, int n)
 	case SSL_ERROR_WANT_WRITE:
 		return TLS_WANT_WRITE;
 	case SSL_ERROR_SYSCALL:
-		return tls_fail_socket(tls, error);
+		/* OpenSSL 1.1 reports an end without close_notify as a call that failed with 0. */
+		error = error == 0 ? ECONNRESET : error;
+		snprintf(tls->error, sizeof(tls->error), "%s", strerror(error));
+		return -error;
 	default:
 		tls_explain(tls);
-		return tls_is_cut(ERR_GET_REASON(ERR_peek_error())) ? -ECONNRESET : -EPROTO;
+		return ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING
+			       ? -ECONNRESET
+			       : -EPROTO;
 	}
 }
 
-/* ---- who it is ---- */
+/* ---- the peer ---- */
 
+/* The common name, else the first DNS name. A peer that the roots vouch for has a name at least. */
 static void
-tls_peer_from_name(struct tls *tls, const ASN1_STRING *name)
+name_by_cert(struct tls *tls, X509 *cert)
 {
-	char text[TLS_PEER_MAX - sizeof("cert:")];
+	GENERAL_NAMES *others = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	X509_NAME *subject = X509_get_subject_name(cert);
+	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
+	const ASN1_STRING *name = NULL;
+	char text[TLS_PEER_MAX - sizeof("cert:")] = "unnamed";
 
-	tls_printable(ASN1_STRING_get0_data(name), (size_t)ASN1_STRING_length(name), text,
-		      sizeof(text));
+	if (at >= 0)
+		name = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+	for (int i = 0; name == NULL && i < sk_GENERAL_NAME_num(others); i++)
+		if (sk_GENERAL_NAME_value(others, i)->type == GEN_DNS)
+			name = sk_GENERAL_NAME_value(others, i)->d.dNSName;
+	if (name != NULL)
+		tls_printable(ASN1_STRING_get0_data(name), (size_t)ASN1_STRING_length(name), text,
+			      sizeof(text));
+	GENERAL_NAMES_free(others);
 	snprintf(tls->peer, sizeof(tls->peer), "cert:%s", text);
 }
 
 static void
-tls_peer_from_dns(struct tls *tls, const X509 *cert)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-
-	for (int i = sk_GENERAL_NAME_num(names); i-- > 0;) {
-		const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
-
-		if (name->type == GEN_DNS)
-			tls_peer_from_name(tls, name->d.dNSName);
-	}
-	GENERAL_NAMES_free(names);
-}
-
-static void
-tls_peer_from_cert(struct tls *tls, X509 *cert)
-{
-	X509_NAME *subject = X509_get_subject_name(cert);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-
-	/* One that the roots vouch for, and who has neither, is not nobody. */
-	snprintf(tls->peer, sizeof(tls->peer), "cert:unnamed");
-
-	if (at >= 0)
-		tls_peer_from_name(tls, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
-	else
-		tls_peer_from_dns(tls, cert);
-}
-
-static void
-tls_recognise(struct tls *tls)
+name_peer(struct tls *tls)
 {
 	const char *identity = tls->context->server ? tls->identity : tls->context->identity;
 	X509 *cert = SSL_get_peer_certificate(tls->ssl);
@@ -156,7 +128,7 @@ tls_recognise(struct tls *tls)
 	if (SSL_session_reused(tls->ssl))
 		snprintf(tls->peer, sizeof(tls->peer), "psk:%s", identity);
 	else if (cert != NULL)
-		tls_peer_from_cert(tls, cert);
+		name_by_cert(tls, cert);
 	X509_free(cert);
 }
 
@@ -167,36 +139,36 @@ tls_handshake(struct tls *tls)
 {
 	int n;
 
-	tls_begin();
+	begin();
 	n = SSL_do_handshake(tls->ssl);
 	if (n != 1)
-		return tls_outcome(tls, n);
-	tls_recognise(tls);
+		return outcome(tls, n);
+	name_peer(tls);
 	return 0;
 }
 
 static ssize_t
-tls_take(struct tls *tls, int (*take)(SSL *ssl, void *ret, int len), uint8_t *ret, size_t len)
+take_bytes(struct tls *tls, int (*take)(SSL *ssl, void *ret, int len), uint8_t *ret, size_t len)
 {
 	int n;
 
-	tls_begin();
+	begin();
 	n = take(tls->ssl, ret, len < INT_MAX ? (int)len : INT_MAX);
 	if (n > 0)
 		return n;
-	return SSL_get_error(tls->ssl, n) == SSL_ERROR_ZERO_RETURN ? 0 : tls_outcome(tls, n);
+	return SSL_get_error(tls->ssl, n) == SSL_ERROR_ZERO_RETURN ? 0 : outcome(tls, n);
 }
 
 ssize_t
 tls_read(struct tls *tls, uint8_t *ret, size_t len)
 {
-	return tls_take(tls, SSL_read, ret, len);
+	return take_bytes(tls, SSL_read, ret, len);
 }
 
 ssize_t
 tls_peek(struct tls *tls, uint8_t *ret, size_t len)
 {
-	return tls_take(tls, SSL_peek, ret, len);
+	return take_bytes(tls, SSL_peek, ret, len);
 }
 
 ssize_t
@@ -204,9 +176,9 @@ tls_write(struct tls *tls, const uint8_t *bytes, size_t len)
 {
 	int n;
 
-	tls_begin();
+	begin();
 	n = SSL_write(tls->ssl, bytes, len < INT_MAX ? (int)len : INT_MAX);
-	return n > 0 ? n : tls_outcome(tls, n);
+	return n > 0 ? n : outcome(tls, n);
 }
 
 int
@@ -216,10 +188,10 @@ tls_close(struct tls *tls)
 
 	if (tls->closed)
 		return 0;
-	tls_begin();
+	begin();
 	n = SSL_shutdown(tls->ssl);
 	if (n < 0)
-		return tls_outcome(tls, n);
+		return outcome(tls, n);
 	tls->closed = true;
 	return 0;
 }

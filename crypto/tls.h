@@ -45,7 +45,8 @@ struct tls;         /* one connection */
  * Reads the files and checks them against each other. NULL with a text that names the file and the
  * cause. Files may change and be removed later: nothing of `config` is kept.
  */
-struct tls_context *tls_context_new(const struct tls_config *config, char *error, size_t cap);
+struct tls_context *tls_context_new(const struct tls_config *config,
+				    char error[static TLS_ERROR_MAX]);
 
 /* Connections go on without it. NULLs the pointer. */
 void tls_context_free(struct tls_context **context);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* From the files of a configuration to what its connections share. */
+/* The files of a configuration, and what its connections share. */
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
@@ -21,30 +21,31 @@
  */
 #define TLS_SUITES "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256"
 
+/*
+ * Identities that a client may offer: it has one, or a few, and may have to send them twice. The
+ * protocol has room for nine thousand in one message, and each is looked up in the whole file.
+ */
+#define TLS_PSK_OFFERS_MAX 8
+
 #ifndef SSL_OP_CLEANSE_PLAINTEXT /* OpenSSL 1.1: wiped when the buffer is freed, which is soon */
 #define SSL_OP_CLEANSE_PLAINTEXT 0
 #endif
 
-struct tls_problem {
-	char *text;
-	size_t cap;
-};
-
-/* False, for the caller to return. */
+/* Writes the cause. False, for the caller to return. */
 static bool __attribute__((format(printf, 2, 3)))
-tls_refuse(const struct tls_problem *problem, const char *format, ...)
+refuse(char error[static TLS_ERROR_MAX], const char *format, ...)
 {
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(problem->text, problem->cap, format, args);
+	vsnprintf(error, TLS_ERROR_MAX, format, args);
 	va_end(args);
 	ERR_clear_error();
 	return false;
 }
 
 static const char *
-tls_reason(void)
+reason(void)
 {
 	const char *text = ERR_reason_error_string(ERR_peek_last_error());
 
@@ -54,17 +55,15 @@ tls_reason(void)
 /* ---- files ---- */
 
 static bool
-tls_load(const char *path, struct file_text *ret, const struct tls_problem *problem)
+load(const char *path, struct file_text *ret, char error[static TLS_ERROR_MAX])
 {
 	int result = file_read(path, TLS_FILE_MAX, ret);
 
-	if (result < 0)
-		return tls_refuse(problem, "%s: %s", path, file_error_text(-result));
-	return true;
+	return result == 0 || refuse(error, "%s: %s", path, file_error_text(-result));
 }
 
 static void
-tls_warn_mode(struct tls_context *c, const char *path, mode_t mode)
+warn_mode(struct tls_context *c, const char *path, mode_t mode)
 {
 	if ((mode & TLS_MODE_BAD) != 0 && c->warning[0] == '\0')
 		snprintf(c->warning, sizeof(c->warning),
@@ -74,7 +73,7 @@ tls_warn_mode(struct tls_context *c, const char *path, mode_t mode)
 }
 
 static void
-tls_warn_rsa(struct tls_context *c, const char *path, const EVP_PKEY *key)
+warn_rsa(struct tls_context *c, const char *path, const EVP_PKEY *key)
 {
 	int bits = EVP_PKEY_base_id(key) == EVP_PKEY_RSA ? EVP_PKEY_bits(key) : 0;
 
@@ -84,183 +83,221 @@ tls_warn_rsa(struct tls_context *c, const char *path, const EVP_PKEY *key)
 			 path, bits);
 }
 
+/* ---- pre-shared keys, RFC 8446 4.2.11 ---- */
+
+/* The key of an identity. Returns its length; 0: the identity is not in the file of `c`. */
+static unsigned
+find_key(const struct tls_context *c, const char *identity, uint8_t ret[static PSK_KEY_MAX])
+{
+	struct psk psk;
+	unsigned len;
+
+	if (c->psk.text == NULL ||
+	    !psk_find(c->psk.text, c->psk.len, identity, strlen(identity), &psk))
+		return 0;
+	len = (unsigned)psk.key_len;
+	memcpy(ret, psk.key, len);
+	secret_wipe(&psk, sizeof(psk));
+	return len;
+}
+
+/*
+ * Called for each identity that a client offers. An unknown one is no error yet: the handshake
+ * continues with certificates, if there are any, and else fails. OpenSSL takes the key for one with
+ * SHA-256, as RFC 8446 has it for a key without a hash of its own, and wipes it.
+ */
+static unsigned
+on_psk_offered(SSL *ssl, const char *identity, unsigned char *ret, unsigned cap)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+	unsigned len;
+
+	if (++tls->offers > TLS_PSK_OFFERS_MAX || cap < PSK_KEY_MAX)
+		return 0;
+	tls_printable(identity, strlen(identity), tls->identity, sizeof(tls->identity));
+	len = find_key(tls->context, identity, ret);
+	tls->unknown = len == 0;
+	return len;
+}
+
+static unsigned
+on_psk_needed(SSL *ssl, const char *hint, char *ret_identity, unsigned identity_cap,
+	      unsigned char *ret, unsigned cap)
+{
+	const struct tls *tls = SSL_get_app_data(ssl);
+	const struct tls_context *c = tls->context;
+
+	(void)hint; /* of TLS 1.2 */
+	if (identity_cap <= strlen(c->identity) || cap < PSK_KEY_MAX)
+		return 0;
+	strcpy(ret_identity, c->identity);
+	return find_key(c, c->identity, ret);
+}
+
+bool
+tls_is_revoked(const struct tls *tls, const struct tls_context *now)
+{
+	uint8_t was[PSK_KEY_MAX], is[PSK_KEY_MAX];
+	unsigned len;
+	bool same;
+
+	if (strncmp(tls->peer, "psk:", strlen("psk:")) != 0 || !tls->context->server)
+		return false;
+	len = find_key(tls->context, tls->identity, was);
+	same = find_key(now, tls->identity, is) == len && secret_equal(was, is, len);
+	secret_wipe(was, sizeof(was));
+	secret_wipe(is, sizeof(is));
+	return !same;
+}
+
 static bool
-tls_use_psk(struct tls_context *c, const struct tls_config *config,
-	    const struct tls_problem *problem)
+use_psk(struct tls_context *c, const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
 	const char *wanted = config->server ? NULL : config->identity;
-	struct psk_error error;
+	struct psk_error wrong;
 	struct psk psk;
 	bool found;
 
-	if (!tls_load(config->psk, &c->psk, problem))
+	if (!load(config->psk, &c->psk, error))
 		return false;
-	if (!psk_check(c->psk.text, c->psk.len, &error))
-		return tls_refuse(problem, "%s:%u: %s", config->psk, error.line, error.why);
-	tls_warn_mode(c, config->psk, c->psk.mode);
+	if (!psk_check(c->psk.text, c->psk.len, &wrong))
+		return refuse(error, "%s:%u: %s", config->psk, wrong.line, wrong.why);
+	warn_mode(c, config->psk, c->psk.mode);
 	found = psk_find(c->psk.text, c->psk.len, wanted, wanted != NULL ? strlen(wanted) : 0,
 			 &psk);
 	secret_wipe(psk.key, sizeof(psk.key));
 	if (!found)
-		return tls_refuse(problem, "%s: identity \"%s\" is not in it", config->psk, wanted);
+		return refuse(error, "%s: identity \"%s\" is not in it", config->psk, wanted);
 	c->psk_path = OPENSSL_strdup(config->psk);
 	c->identity = OPENSSL_strdup(psk.identity);
 	if (c->psk_path == NULL || c->identity == NULL)
-		return tls_refuse(problem, "no memory");
-	tls_psk_set_up(c);
+		return refuse(error, "no memory");
+	if (c->server)
+		SSL_CTX_set_psk_server_callback(c->ctx, on_psk_offered);
+	else
+		SSL_CTX_set_psk_client_callback(c->ctx, on_psk_needed);
 	return true;
 }
 
-/* Gives each certificate of a file to `use`, with its number; how many, or -1. */
-static int
-tls_each_cert(const struct file_text *file, bool (*use)(struct tls_context *c, X509 *cert, int i),
-	      struct tls_context *c)
-{
-	BIO *bio = BIO_new_mem_buf(file->text, (int)file->len);
-	bool good = bio != NULL;
-	X509 *cert;
-	int count = 0;
+/* ---- certificates ---- */
 
+/* Of our own certificates the first is ours, and the others lead from it to a root. */
+static bool
+use_one(struct tls_context *c, X509 *cert, bool roots, bool first)
+{
+	if (roots)
+		return X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ctx), cert) == 1 &&
+		       (!c->server || SSL_CTX_add_client_CA(c->ctx, cert) == 1);
+	return first ? SSL_CTX_use_certificate(c->ctx, cert) == 1
+		     : SSL_CTX_add1_chain_cert(c->ctx, cert) == 1;
+}
+
+static bool
+use_certs(struct tls_context *c, const char *path, bool roots, char error[static TLS_ERROR_MAX])
+{
+	struct file_text file;
+	bool good, any = false;
+	X509 *cert;
+	BIO *bio;
+
+	if (!load(path, &file, error))
+		return false;
+	bio = BIO_new_mem_buf(file.text, (int)file.len);
+	good = bio != NULL;
 	while (good && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		good = use(c, cert, count++);
+		good = use_one(c, cert, roots, !any);
+		any = true;
 		X509_free(cert);
 	}
 	BIO_free(bio);
-	/* The reader's last word is that there is no more of them; anything else is an error. */
-	if (good && ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		return -1;
-	if (good)
-		ERR_clear_error();
-	return good ? count : -1;
-}
-
-/* The first is ours, the others lead from it to a root. */
-static bool
-tls_use_chain_cert(struct tls_context *c, X509 *cert, int i)
-{
-	if (i == 0)
-		return SSL_CTX_use_certificate(c->ctx, cert) == 1;
-	return SSL_CTX_add1_chain_cert(c->ctx, cert) == 1;
-}
-
-static bool
-tls_use_root(struct tls_context *c, X509 *cert, int i)
-{
-	(void)i;
-	return X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ctx), cert) == 1 &&
-	       (!c->server || SSL_CTX_add_client_CA(c->ctx, cert) == 1);
-}
-
-static bool
-tls_use_certs(struct tls_context *c, const char *path,
-	      bool (*use)(struct tls_context *c, X509 *cert, int i),
-	      const struct tls_problem *problem)
-{
-	struct file_text file;
-	int count;
-
-	if (!tls_load(path, &file, problem))
-		return false;
-	count = tls_each_cert(&file, use, c);
 	file_finish(&file);
-	if (count < 0)
-		return tls_refuse(problem, "%s: %s", path, tls_reason());
-	if (count == 0)
-		return tls_refuse(problem, "%s: no certificate (PEM) is in it", path);
-	return true;
+	/* After the last one the reader finds no other; any other error is one. */
+	if (!good || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return refuse(error, "%s: %s", path, reason());
+	ERR_clear_error();
+	return any || refuse(error, "%s: no certificate (PEM) is in it", path);
 }
 
-/* A daemon has nobody to ask for the password of a key. */
+/* A daemon cannot ask for the password of a key. */
 static int
-tls_no_password(char *ret, int cap, int writing, void *arg)
+no_password(char *ret, int cap, int writing, void *arg)
 {
 	(void)ret, (void)cap, (void)writing, (void)arg;
 	return -1;
 }
 
 static bool
-tls_use_key(struct tls_context *c, const char *path, const struct tls_problem *problem)
+use_key(struct tls_context *c, const char *path, char error[static TLS_ERROR_MAX])
 {
 	struct file_text file;
 	EVP_PKEY *key = NULL;
 	BIO *bio;
 	bool used;
 
-	if (!tls_load(path, &file, problem))
+	if (!load(path, &file, error))
 		return false;
-	tls_warn_mode(c, path, file.mode);
+	warn_mode(c, path, file.mode);
 	bio = BIO_new_mem_buf(file.text, (int)file.len);
 	if (bio != NULL)
-		key = PEM_read_bio_PrivateKey(bio, NULL, tls_no_password, NULL);
+		key = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
 	BIO_free(bio);
 	file_finish(&file);
 	if (key == NULL)
-		return tls_refuse(problem, "%s: no private key (PEM, without a password) is in it",
-				  path);
-	tls_warn_rsa(c, path, key);
+		return refuse(error, "%s: no private key (PEM, without a password) is in it", path);
+	warn_rsa(c, path, key);
 	used = SSL_CTX_use_PrivateKey(c->ctx, key) == 1;
 	EVP_PKEY_free(key);
-	if (!used)
-		return tls_refuse(problem, "%s: %s", path, tls_reason());
-	return true;
+	return used || refuse(error, "%s: %s", path, reason());
 }
 
 static bool
-tls_use_cert(struct tls_context *c, const struct tls_config *config,
-	     const struct tls_problem *problem)
+use_cert(struct tls_context *c, const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
 	const char *key = config->key != NULL ? config->key : config->cert;
 
-	if (!tls_use_certs(c, config->cert, tls_use_chain_cert, problem) ||
-	    !tls_use_key(c, key, problem))
-		return false;
-	if (SSL_CTX_check_private_key(c->ctx) != 1)
-		return tls_refuse(problem, "%s: is not the key of the certificate in %s", key,
-				  config->cert);
-	return true;
+	return use_certs(c, config->cert, false, error) && use_key(c, key, error) &&
+	       (SSL_CTX_check_private_key(c->ctx) == 1 ||
+		refuse(error, "%s: is not the key of the certificate in %s", key, config->cert));
 }
 
 static bool
-tls_use_ca(struct tls_context *c, const struct tls_config *config,
-	   const struct tls_problem *problem)
+use_ca(struct tls_context *c, const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
-	if (!tls_use_certs(c, config->ca, tls_use_root, problem))
+	if (!use_certs(c, config->ca, true, error))
 		return false;
 	c->ca_path = OPENSSL_strdup(config->ca);
-	if (!c->server)
-		c->peer_name = OPENSSL_strdup(config->peer_name);
-	if (c->ca_path == NULL || (!c->server && c->peer_name == NULL))
-		return tls_refuse(problem, "no memory");
-	return true;
+	c->peer_name = c->server ? NULL : OPENSSL_strdup(config->peer_name);
+	return (c->ca_path != NULL && (c->server || c->peer_name != NULL)) ||
+	       refuse(error, "no memory");
 }
 
 /* ---- all of it ---- */
 
-static bool
-tls_check_config(const struct tls_config *config, const struct tls_problem *problem)
+/* NULL, or why these files do not let the peers authenticate each other. */
+static const char *
+fault_of(const struct tls_config *config)
 {
 	if (config->key != NULL && config->cert == NULL)
-		return tls_refuse(problem, "a key (%s) needs its certificate: cert", config->key);
-	if (!config->server && config->psk == NULL && config->ca == NULL)
-		return tls_refuse(problem, "psk or ca is needed, to know the server by");
-	if (!config->server && config->ca != NULL && config->peer_name == NULL)
-		return tls_refuse(problem, "ca needs the server's name");
-	if (config->server && config->psk == NULL && config->cert == NULL)
-		return tls_refuse(problem, "psk, or cert and key, is needed");
-	if (config->server && config->ca != NULL && config->cert == NULL)
-		return tls_refuse(problem, "ca, for clients' certificates, needs our own: cert");
-	/* Else whoever shows no key would be let in by the certificate that we show. */
-	if (config->server && config->psk != NULL && config->cert != NULL && config->ca == NULL)
-		return tls_refuse(problem, "cert beside psk needs ca: else clients without any key"
-					   " would be let in");
-	return true;
+		return "key needs its certificate: cert";
+	if (!config->server)
+		return config->psk == NULL && config->ca == NULL
+			       ? "psk or ca is needed, to know the server by"
+			       : NULL;
+	if (config->psk == NULL && config->cert == NULL)
+		return "psk, or cert and key, is needed";
+	if (config->ca != NULL && config->cert == NULL)
+		return "ca, for clients' certificates, needs our own: cert";
+	/* The certificate that we show would admit each client that shows none. */
+	if (config->psk != NULL && config->cert != NULL && config->ca == NULL)
+		return "cert beside psk needs ca: else clients without any key would be let in";
+	return NULL;
 }
 
-/* What every connection of ours has in common. */
+/* Sets what all connections have in common. */
 static bool
-tls_restrict(struct tls_context *c, const struct tls_problem *problem)
+restrict_to_tls_1_3(struct tls_context *c)
 {
-	/* A server of OpenSSL's that asks for certificates wants one, even without sessions. */
+	/* OpenSSL needs one in a server that asks for certificates, even without sessions. */
 	static const unsigned char session_name[] = "ekey-random";
 
 	SSL_CTX_set_options(c->ctx, SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
@@ -269,54 +306,47 @@ tls_restrict(struct tls_context *c, const struct tls_problem *problem)
 					 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					 SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_session_cache_mode(c->ctx, SSL_SESS_CACHE_OFF);
-	if (SSL_CTX_set_min_proto_version(c->ctx, TLS1_3_VERSION) != 1 ||
-	    SSL_CTX_set_ciphersuites(c->ctx, TLS_SUITES) != 1 ||
-	    SSL_CTX_set_num_tickets(c->ctx, 0) != 1 ||
-	    (c->server &&
-	     SSL_CTX_set_session_id_context(c->ctx, session_name, sizeof(session_name)) != 1))
-		return tls_refuse(problem, "TLS 1.3: %s", tls_reason());
-	return true;
+	return SSL_CTX_set_min_proto_version(c->ctx, TLS1_3_VERSION) == 1 &&
+	       SSL_CTX_set_ciphersuites(c->ctx, TLS_SUITES) == 1 &&
+	       SSL_CTX_set_num_tickets(c->ctx, 0) == 1 &&
+	       (!c->server ||
+		SSL_CTX_set_session_id_context(c->ctx, session_name, sizeof(session_name)) == 1);
 }
 
 static bool
-tls_set_up(struct tls_context *c, const struct tls_config *config,
-	   const struct tls_problem *problem)
+set_up(struct tls_context *c, const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
-	c->server = config->server;
 	c->ctx = SSL_CTX_new(c->server ? TLS_server_method() : TLS_client_method());
-	if (c->ctx == NULL)
-		return tls_refuse(problem, "%s", tls_reason());
-	/* A client always asks who the server is; without `ca` no certificate is good enough. */
+	if (c->ctx == NULL || !restrict_to_tls_1_3(c))
+		return refuse(error, "TLS 1.3: %s", reason());
+	/* A client always authenticates the server; without `ca` no certificate is good enough. */
 	if (!c->server || config->ca != NULL)
 		SSL_CTX_set_verify(c->ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	return tls_restrict(c, problem) &&
-	       (config->psk == NULL || tls_use_psk(c, config, problem)) &&
-	       (config->cert == NULL || tls_use_cert(c, config, problem)) &&
-	       (config->ca == NULL || tls_use_ca(c, config, problem));
+	return (config->psk == NULL || use_psk(c, config, error)) &&
+	       (config->cert == NULL || use_cert(c, config, error)) &&
+	       (config->ca == NULL || use_ca(c, config, error));
 }
 
 struct tls_context *
-tls_context_new(const struct tls_config *config, char *error, size_t cap)
+tls_context_new(const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
-	const struct tls_problem problem = {error, cap};
-	struct tls_context *c = NULL;
+	const char *fault = fault_of(config);
+	struct tls_context *c = fault == NULL ? OPENSSL_zalloc(sizeof(*c)) : NULL;
 
 	ERR_clear_error();
-	if (!tls_check_config(config, &problem))
-		return NULL;
-	c = OPENSSL_zalloc(sizeof(*c));
 	if (c == NULL) {
-		tls_refuse(&problem, "no memory");
+		(void)refuse(error, "%s", fault != NULL ? fault : "no memory");
 		return NULL;
 	}
 	c->users = 1;
-	if (!tls_set_up(c, config, &problem))
-		tls_context_drop(&c);
+	c->server = config->server;
+	if (!set_up(c, config, error))
+		tls_context_free(&c);
 	return c;
 }
 
 void
-tls_context_drop(struct tls_context **context)
+tls_context_free(struct tls_context **context)
 {
 	struct tls_context *c = *context;
 
@@ -332,12 +362,6 @@ tls_context_drop(struct tls_context **context)
 	OPENSSL_free(c);
 }
 
-void
-tls_context_free(struct tls_context **context)
-{
-	tls_context_drop(context);
-}
-
 const char *
 tls_context_warning(const struct tls_context *c)
 {
@@ -346,7 +370,7 @@ tls_context_warning(const struct tls_context *c)
 
 /* ---- randomness ---- */
 
-/* The generators that handshakes draw from follow the one that this seeds before they give more. */
+/* The generators of the handshakes are seeded from this one before they give more. */
 void
 tls_reseed(void)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What went wrong with a connection, in words that name the thing to look at. */
+/* Errors of a connection, in words that name the file or the key to look at. */
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
@@ -7,13 +7,13 @@
 
 #include "crypto/tls_inside.h"
 
-struct tls_phrase {
+struct phrase {
 	int reason;
 	const char *text;
 };
 
-/* Where OpenSSL's own words help nobody. */
-static const struct tls_phrase phrases[] = {
+/* For reasons whose text in OpenSSL does not help. */
+static const struct phrase phrases[] = {
 	{SSL_R_UNSUPPORTED_PROTOCOL, "it does not speak TLS 1.3"},
 	{SSL_R_TLSV1_ALERT_PROTOCOL_VERSION, "it does not speak TLS 1.3"},
 	{SSL_R_WRONG_VERSION_NUMBER, "it does not speak TLS"},
@@ -37,7 +37,7 @@ tls_printable(const void *text, size_t len, char *ret, size_t cap)
 	ret[i] = '\0';
 }
 
-static void __attribute__((format(printf, 2, 3))) tls_say(struct tls *tls, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) say(struct tls *tls, const char *format, ...)
 {
 	va_list args;
 
@@ -46,47 +46,47 @@ static void __attribute__((format(printf, 2, 3))) tls_say(struct tls *tls, const
 	va_end(args);
 }
 
-/* A certificate was shown to us, and we do not believe it. */
+/* The peer has sent a certificate that is not valid here. */
 static void
-tls_explain_cert(struct tls *tls)
+explain_cert(struct tls *tls)
 {
 	const struct tls_context *c = tls->context;
 	long verdict = SSL_get_verify_result(tls->ssl);
 
 	if (c->ca_path == NULL)
-		tls_say(tls, "it does not know identity \"%s\" of %s, and shows a certificate",
-			c->identity, c->psk_path);
+		say(tls, "it does not know identity \"%s\" of %s, and shows a certificate",
+		    c->identity, c->psk_path);
 	else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH ||
 		 verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
-		tls_say(tls, "its certificate is not for %s", c->peer_name);
+		say(tls, "its certificate is not for %s", c->peer_name);
 	else
-		tls_say(tls, "its certificate, by the roots in %s: %s", c->ca_path,
-			X509_verify_cert_error_string(verdict));
+		say(tls, "its certificate, by the roots in %s: %s", c->ca_path,
+		    X509_verify_cert_error_string(verdict));
 }
 
-/* What it tells is an alert's name, RFC 8446 6.2; with a key the usual reason is the key. */
+/* The peer has sent an alert, RFC 8446 6.2; with a key the usual cause is the key. */
 static void
-tls_explain_alert(struct tls *tls, int alert)
+explain_alert(struct tls *tls, int alert)
 {
 	const struct tls_context *c = tls->context;
 	const char *text = SSL_alert_desc_string_long(alert);
 
 	if (c->psk_path != NULL && !c->server && !SSL_is_init_finished(tls->ssl))
-		tls_say(tls, "it refuses us: %s: has it identity \"%s\" with the key of %s?", text,
-			c->identity, c->psk_path);
+		say(tls, "it refuses us: %s: has it identity \"%s\" with the key of %s?", text,
+		    c->identity, c->psk_path);
 	else
-		tls_say(tls, "it refuses us: %s", text);
+		say(tls, "it refuses us: %s", text);
 }
 
 static void
-tls_explain_reason(struct tls *tls, unsigned long error)
+explain_reason(struct tls *tls, unsigned long error)
 {
 	const char *text = ERR_reason_error_string(error);
 
 	for (size_t i = 0; i < sizeof(phrases) / sizeof(phrases[0]); i++)
 		if (phrases[i].reason == ERR_GET_REASON(error))
 			text = phrases[i].text;
-	tls_say(tls, "%s", text != NULL ? text : "TLS failed");
+	say(tls, "%s", text != NULL ? text : "TLS failed");
 }
 
 void
@@ -97,14 +97,14 @@ tls_explain(struct tls *tls)
 	const char *psk_path = tls->context->psk_path;
 
 	if (tls->unknown && !SSL_is_init_finished(tls->ssl))
-		tls_say(tls, "its identity \"%s\" is not in %s", tls->identity, psk_path);
+		say(tls, "its identity \"%s\" is not in %s", tls->identity, psk_path);
 	else if (reason == SSL_R_BINDER_DOES_NOT_VERIFY)
-		tls_say(tls, "its key is not the one of identity \"%s\" in %s", tls->identity,
-			psk_path);
+		say(tls, "its key is not the one of identity \"%s\" in %s", tls->identity,
+		    psk_path);
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
-		tls_explain_cert(tls);
+		explain_cert(tls);
 	else if (reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION || reason <= SSL_AD_REASON_OFFSET)
-		tls_explain_reason(tls, error);
+		explain_reason(tls, error);
 	else
-		tls_explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
+		explain_alert(tls, reason - SSL_AD_REASON_OFFSET);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shared by the files of crypto/tls, and by nobody else. */
+/* Shared by the files of crypto/tls only. */
 #ifndef CRYPTO_TLS_INSIDE_H
 #define CRYPTO_TLS_INSIDE_H
 
@@ -15,7 +15,7 @@
 
 struct tls_context {
 	SSL_CTX *ctx;
-	unsigned users; /* its owner, until tls_context_free(), and its connections */
+	unsigned users; /* the caller of tls_context_new(), and connections */
 	bool server;
 	struct file_text psk; /* checked; .text is NULL without */
 	char *psk_path;
@@ -28,24 +28,18 @@ struct tls_context {
 struct tls {
 	struct tls_context *context;
 	SSL *ssl;
-	bool unknown; /* server: the peer has named an identity that we do not know ... */
-	char identity[PSK_IDENTITY_MAX + 1]; /* ... and it was this; or the one that we know */
-	unsigned offers; /* server: identities that the peer has named, over its whole handshake */
-	bool closed;     /* our close_notify is sent */
+	char identity[PSK_IDENTITY_MAX + 1]; /* server: the last that the peer has offered ... */
+	bool unknown;                        /* ... and it is not in the file */
+	unsigned offers;                     /* server: identities in all of the handshake */
+	bool closed;                         /* our close_notify is sent */
 	char peer[TLS_PEER_MAX];
 	char error[TLS_ERROR_MAX];
 };
 
-/* One user less. NULLs the pointer. */
-void tls_context_drop(struct tls_context **context);
-
-/* Sets the callbacks that choose and find keys in context->psk. */
-void tls_psk_set_up(struct tls_context *context);
-
-/* Copies what is printable ASCII, other bytes become '?'; cut at `cap`. */
+/* Copies printable ASCII; other bytes, and blanks, become '?'. Cut at `cap`. */
 void tls_printable(const void *text, size_t len, char *ret, size_t cap);
 
-/* Writes tls->error for what OpenSSL's error queue holds. */
+/* Writes tls->error for the first error in OpenSSL's queue. */
 void tls_explain(struct tls *tls);
 
 #endif

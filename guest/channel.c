@@ -133,7 +133,7 @@ static const struct channel_kind kinds[] = {
 };
 
 static bool
-prepare_tls(struct channel_to *to, const struct options *o, char *error, size_t cap)
+prepare_tls(struct channel_to *to, const struct options *o, char error[static TLS_ERROR_MAX])
 {
 	struct address_host at;
 	struct tls_config config = {.psk = o->psk,
@@ -144,13 +144,13 @@ prepare_tls(struct channel_to *to, const struct options *o, char *error, size_t 
 				    .peer_name = at.host};
 
 	(void)address_parse_host(to->where, &at);
-	to->tls = tls_context_new(&config, error, cap);
+	to->tls = tls_context_new(&config, error);
 	return to->tls != NULL;
 }
 
 bool
 channel_prepare(struct channel_to *to, const char *address, const struct options *options,
-		char *error, size_t cap)
+		char error[static TLS_ERROR_MAX])
 {
 	const char *wrong = "expected unix:, vsock:, tty:, xen, tls: or tcp:";
 
@@ -164,10 +164,10 @@ channel_prepare(struct channel_to *to, const char *address, const struct options
 		wrong = kinds[i].check(to->where);
 	}
 	if (wrong != NULL) {
-		snprintf(error, cap, "%s", wrong);
+		snprintf(error, TLS_ERROR_MAX, "%s", wrong);
 		return false;
 	}
-	return !to->kind->secure || prepare_tls(to, options, error, cap);
+	return !to->kind->secure || prepare_tls(to, options, error);
 }
 
 /* ---- one channel ---- */

@@ -34,7 +34,7 @@ struct channel {
 
 /* Prepares `to` and reads the files of TLS; does not connect. False with a text in `error`. */
 bool channel_prepare(struct channel_to *to, const char *address, const struct options *options,
-		     char *error, size_t cap);
+		     char error[static TLS_ERROR_MAX]);
 
 /* 0 or -errno; to be closed either way. */
 int channel_open(struct channel *c, const struct channel_to *to, uint64_t end_ms);

@@ -15,10 +15,10 @@ crypto_wipe_memory(void)
 }
 
 struct tls_context *
-tls_context_new(const struct tls_config *config, char *error, size_t cap)
+tls_context_new(const struct tls_config *config, char error[static TLS_ERROR_MAX])
 {
 	(void)config;
-	snprintf(error, cap, "%s", NONE);
+	snprintf(error, TLS_ERROR_MAX, "%s", NONE);
 	return NULL;
 }
 

@@ -27,7 +27,7 @@ upstreams_init(struct upstreams *u, const struct options *options)
 		const char *warning;
 
 		health_init(&u->health[i], options->credit > 0 ? options->credit : HEALTH_H_MIN);
-		if (!channel_prepare(&u->to[i], options->from[i], options, error, sizeof(error))) {
+		if (!channel_prepare(&u->to[i], options->from[i], options, error)) {
 			fprintf(stderr, "ekey-feed: --from %s: %s\n", options->from[i], error);
 			return false;
 		}

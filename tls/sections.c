@@ -145,7 +145,7 @@ sections_read(const struct tls_keys *keys, const char *peer_name, char error[sta
 					  .ca = given(keys->files.ca),
 					  .peer_name = peer_name};
 
-	return tls_context_new(&config, error, TLS_ERROR_MAX);
+	return tls_context_new(&config, error);
 }
 
 struct section *

@@ -116,7 +116,7 @@ assert_answer(unsigned keys, const char *words)
 	const struct tls_config config = {
 		.server = true, .psk = tls_rig_write("server.psk", "alice:" TLS_RIG_KEY "\n")};
 	char error[TLS_ERROR_MAX];
-	struct tls_context *context = tls_context_new(&config, error, sizeof(error));
+	struct tls_context *context = tls_context_new(&config, error);
 	struct hello hello = {.len = 0};
 	struct tls *tls;
 	int fds[2];

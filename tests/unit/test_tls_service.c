@@ -89,7 +89,7 @@ say_hello(struct pair *pair, const char *psk)
 {
 	const struct tls_config config = {.psk = psk};
 	char error[TLS_ERROR_MAX];
-	struct tls_context *context = tls_context_new(&config, error, sizeof(error));
+	struct tls_context *context = tls_context_new(&config, error);
 
 	assert_non_null(context);
 	pair->tls = tls_new(context, pair->net);
@@ -391,7 +391,7 @@ most_in_a_pass(uint64_t look_ms)
 	struct pair pairs[AT_ONCE];
 	size_t most = 0;
 
-	section.context = tls_context_new(&config, error, sizeof(error));
+	section.context = tls_context_new(&config, error);
 	assert_true(section.context != NULL && connections_init(&all, base));
 	for (size_t i = 0; i < AT_ONCE; i++) {
 		pairs[i] = hand_over_here(&all, &section, i);

@@ -174,7 +174,7 @@ world_begin(struct world *w, const char *host, const struct tls_config *tls)
 	assert_int_equal(getsockname(w->server.listener, &at.any, &len), 0);
 	snprintf(w->where, sizeof(w->where), "%s:%u", host, ntohs(at.in4.sin_port));
 	if (tls != NULL) {
-		w->server.context = tls_context_new(tls, error, sizeof(error));
+		w->server.context = tls_context_new(tls, error);
 		assert_non_null(w->server.context);
 	}
 	w->server.on_listener = event_new(w->base, w->server.listener, EV_READ | EV_PERSIST,

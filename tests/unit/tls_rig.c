@@ -76,7 +76,7 @@ static void
 tls_end_open(struct tls_end *end, const struct tls_config *config, int fd)
 {
 	char error[TLS_ERROR_MAX] = "";
-	struct tls_context *context = tls_context_new(config, error, sizeof(error));
+	struct tls_context *context = tls_context_new(config, error);
 
 	if (context == NULL)
 		fail_msg("%s", error);
