@@ -18,30 +18,27 @@ enum step {
 	STEP_RESTING,   /* after a feed, or after a failure */
 	STEP_LISTENING, /* until the kernel asks, or the interval is over */
 	STEP_WAITING,   /* for bytes of the pool */
-	STEP_HANDING,   /* the helper has them */
+	STEP_HANDING,   /* the helper has the bytes */
 	STEP_SPARING,   /* without credit: until the pool has more than its reserve */
 };
 
 struct kernel_feed {
 	struct kernel_env env;
 	struct kernel_config config;
-	int random;       /* to listen and to mix; -errno: neither */
-	int credit_error; /* why bytes are mixed without credit: 0 or -errno of the last try */
+	struct kernel_status status; /* its counters, account and error */
+	int random;                  /* /dev/random, to poll and to mix, or -errno */
+	int credit_error;            /* -errno: bytes are mixed without credit since this error */
 	enum step step;
 	struct event *rested, *asked, *answered;
 	struct pool_handle handle;
-	struct pool_account account;
 	struct pool_waiter *waiter; /* while STEP_WAITING */
-	/* The feed that is under way, or was the last. */
+	/* The current feed, or the last one. */
 	bool reseed;
-	bool again; /* another feed follows at once: the last had no effect, or was of before a
-		       clone */
+	bool again; /* feed again at once: the last had no effect, or its bytes are a clone's too */
 	size_t len;
 	unsigned bits;
-	int error;
 	uint64_t spare_ms; /* delay until the level of the pool is looked at again */
-	uint64_t feeds, failures, credited_bits, last_ms;
-	uint64_t mixed, not_mixed, mix_since_ms;
+	uint64_t mix_since_ms;
 	size_t mix_left; /* bytes, in the second that began at mix_since_ms */
 };
 
@@ -60,20 +57,7 @@ credits(const struct kernel_feed *f)
 	return f->config.credit && f->env.rng->fd >= 0 && f->credit_error == 0;
 }
 
-/* ---- one feed is over ---- */
-
-static const char *
-cure(int error)
-{
-	switch (-error) {
-	case ENOENT:
-	case ENODEV:
-	case EACCES:
-		return ": /dev/random is missing here, or is not the kernel's";
-	default:
-		return "";
-	}
-}
+/* ---- the end of a feed ---- */
 
 /* Logs a line when feeds begin to fail, fail otherwise, or work. */
 static void
@@ -83,16 +67,18 @@ note_result(struct kernel_feed *f, int result)
 
 	if (f->bits > 0)
 		snprintf(credit, sizeof(credit), "a credit of %u bits", f->bits);
-	if (result < 0 && result != f->error)
+	if (result < 0 && result != f->status.error)
 		log_err("kernel: cannot feed the random generator: %s%s", strerror(-result),
-			cure(result));
-	else if (result == 0 && (f->error < 0 || f->feeds == 1))
+			result == -ENOENT || result == -ENODEV || result == -EACCES
+				? ": /dev/random is missing here, or is not the kernel's"
+				: "");
+	else if (result == 0 && (f->status.error < 0 || f->status.feeds == 1))
 		log_info("kernel: fed the random generator with %zu bytes and %s; it is %sready",
 			 f->len, credit, priv_random_ready() ? "" : "not ");
-	f->error = result;
+	f->status.error = result;
 }
 
-/* From here on bytes are mixed without credit. */
+/* Bytes are mixed without credit from now on. */
 static void
 lose_credit(struct kernel_feed *f, int error)
 {
@@ -102,7 +88,7 @@ lose_credit(struct kernel_feed *f, int error)
 					 " unit` prints"
 		 : error == -ETIMEDOUT ? "the process ekey-rng does not answer: restart the daemon"
 				       : "the process ekey-rng has ended: restart the daemon");
-	f->credit_error = f->error = error;
+	f->credit_error = f->status.error = error;
 	f->again = true;
 	event_del(f->answered);
 	if (error != -EPERM)
@@ -112,26 +98,18 @@ lose_credit(struct kernel_feed *f, int error)
 	f->waiter = NULL;
 }
 
-/* A kernel that was given no credit goes on asking: it is not listened to. */
-static void
-rest(struct kernel_feed *f)
-{
-	bool listen = f->error == 0 && f->bits > 0;
-
-	f->step = STEP_RESTING;
-	event_del(f->asked);
-	add_for_ms(f->rested, f->again ? 0 : listen ? KERNEL_PACE_MS : f->config.interval_ms);
-}
-
+/* A kernel that was given no credit asks without end, so that only the clock counts then. */
 static void
 finish(struct kernel_feed *f, int result)
 {
+	bool listen = result == 0 && f->bits > 0;
+
 	if (result == 0) {
-		f->feeds++;
-		f->credited_bits += f->bits;
-		f->last_ms = clock_now_ms();
+		f->status.feeds++;
+		f->status.credited_bits += f->bits;
+		f->status.last_ms = clock_now_ms();
 	} else {
-		f->failures++;
+		f->status.failures++;
 		pool_delivery_failed(f->env.pool, &f->handle, f->len);
 	}
 	if (credits(f) && (result == -EPERM || result == -EPIPE || result == -ETIMEDOUT))
@@ -139,7 +117,9 @@ finish(struct kernel_feed *f, int result)
 	else
 		note_result(f, result);
 	f->len = 0;
-	rest(f);
+	f->step = STEP_RESTING;
+	event_del(f->asked);
+	add_for_ms(f->rested, f->again ? 0 : listen ? KERNEL_PACE_MS : f->config.interval_ms);
 }
 
 static void
@@ -149,25 +129,29 @@ on_answered(evutil_socket_t fd, short what, void *arg)
 	int result = rng_helper_answer(f->env.rng);
 
 	(void)fd, (void)what;
-	if (result == -EAGAIN)
-		return;
-	if (f->step == STEP_HANDING || result == -EPIPE)
+	if (result != -EAGAIN && (f->step == STEP_HANDING || result == -EPIPE))
 		finish(f, result);
 }
 
-/* ---- one feed ---- */
+/* ---- a feed ---- */
 
+/* Gives the bytes to the helper, or mixes them without credit. */
 static void
-hand_over(struct kernel_feed *f, const uint8_t *bytes, size_t len)
+feed(struct kernel_feed *f, const uint8_t *bytes, size_t len)
 {
+	bool credit = credits(f);
 	int result;
 
 	f->len = len;
-	f->bits = (unsigned)len * f->env.credit(f->env.arg);
-	f->step = STEP_HANDING;
-	add_for_ms(f->rested, f->env.rng->role->timeout_s * UINT64_C(1000));
-	result = rng_helper_feed(f->env.rng, bytes, len, f->bits, f->reseed);
-	if (result < 0)
+	f->bits = credit ? (unsigned)len * f->env.credit(f->env.arg) : 0;
+	if (credit) {
+		f->step = STEP_HANDING;
+		add_for_ms(f->rested, f->env.rng->role->timeout_s * UINT64_C(1000));
+		result = rng_helper_feed(f->env.rng, bytes, len, f->bits, f->reseed);
+	} else {
+		result = priv_random_mix(f->random, bytes, len);
+	}
+	if (!credit || result < 0)
 		finish(f, result);
 }
 
@@ -182,63 +166,49 @@ on_bytes(struct pool_waiter *waiter, void *arg)
 	gathered = pool_waiter_bytes(waiter, &len);
 	memcpy(bytes, gathered, len);
 	f->waiter = NULL;
-	pool_waiter_done(f->env.pool, waiter, true);
-	hand_over(f, bytes, len);
+	pool_waiter_done(f->env.pool, waiter, true); /* counts them, before they can be lost */
+	feed(f, bytes, len);
 	secret_wipe(bytes, sizeof(bytes));
 }
 
+/* Looks at the pool's level again later. */
 static void
-take_now(struct kernel_feed *f)
-{
-	uint8_t bytes[KERNEL_BYTES_MAX];
-	size_t len = pool_take(f->env.pool, &f->handle, bytes, f->config.bytes);
-
-	hand_over(f, bytes, len);
-	secret_wipe(bytes, sizeof(bytes));
-}
-
-/* Takes only what is above the reserve and what no reader waits for. */
-static void
-mix_surplus(struct kernel_feed *f)
+spare(struct kernel_feed *f)
 {
 	uint64_t interval_ms = f->config.interval_ms;
-	uint8_t bytes[KERNEL_BYTES_MAX];
-	int result = f->random;
 
-	if (pool_is_wanted(f->env.pool) || pool_level(f->env.pool) < f->config.bytes) {
-		f->step = STEP_SPARING;
-		add_for_ms(f->rested, f->spare_ms < interval_ms ? f->spare_ms : interval_ms);
-		f->spare_ms += f->spare_ms < interval_ms ? f->spare_ms : 0;
-		return;
-	}
-	f->spare_ms = KERNEL_PACE_MS;
-	f->bits = 0;
-	if (result >= 0) {
-		f->len = pool_take(f->env.pool, &f->handle, bytes, f->config.bytes);
-		result = priv_random_mix(f->random, bytes, f->len);
-		secret_wipe(bytes, sizeof(bytes));
-	}
-	finish(f, result);
+	f->step = STEP_SPARING;
+	add_for_ms(f->rested, f->spare_ms < interval_ms ? f->spare_ms : interval_ms);
+	f->spare_ms += f->spare_ms < interval_ms ? f->spare_ms : 0;
 }
 
-/* A generator that asks takes what it is given by itself: it has to be made to only when not. */
+/*
+ * With credit waits for bytes; without takes only bytes above the reserve that no reader waits for.
+ * `reseed`: the kernel did not ask, so that its generator takes the bytes only when ordered to.
+ */
 static void
 begin(struct kernel_feed *f, bool reseed)
 {
+	struct pool *pool = f->env.pool;
+	uint8_t bytes[KERNEL_BYTES_MAX];
+	size_t wanted = f->config.bytes;
+
 	f->reseed = reseed;
 	f->again = false;
-	if (!credits(f)) {
-		mix_surplus(f);
-		return;
+	if (credits(f) && pool_ready(pool, &f->handle) < wanted) {
+		f->step = STEP_WAITING;
+		f->waiter = pool_wait(pool, &f->handle, wanted, on_bytes, f);
+		if (f->waiter == NULL)
+			finish(f, -ENOBUFS);
+	} else if (!credits(f) && (pool_is_wanted(pool) || pool_level(pool) < wanted)) {
+		spare(f);
+	} else if (!credits(f) && f->random < 0) {
+		finish(f, f->random);
+	} else {
+		f->spare_ms = KERNEL_PACE_MS;
+		feed(f, bytes, pool_take(pool, &f->handle, bytes, wanted));
+		secret_wipe(bytes, sizeof(bytes));
 	}
-	if (pool_ready(f->env.pool, &f->handle) >= f->config.bytes) {
-		take_now(f);
-		return;
-	}
-	f->step = STEP_WAITING;
-	f->waiter = pool_wait(f->env.pool, &f->handle, f->config.bytes, on_bytes, f);
-	if (f->waiter == NULL)
-		finish(f, -ENOBUFS);
 }
 
 static void
@@ -256,17 +226,15 @@ on_rested(evutil_socket_t fd, short what, void *arg)
 	(void)fd, (void)what;
 	if (f->step == STEP_HANDING) {
 		finish(f, -ETIMEDOUT);
-		return;
-	}
-	if (!credits(f) || f->error < 0 || f->bits == 0 || f->again) {
+	} else if (!credits(f) || f->status.error < 0 || f->bits == 0 || f->again) {
 		begin(f, true);
-		return;
+	} else {
+		f->step = STEP_LISTENING;
+		add_for_ms(f->asked, f->config.interval_ms - KERNEL_PACE_MS);
 	}
-	f->step = STEP_LISTENING;
-	add_for_ms(f->asked, f->config.interval_ms - KERNEL_PACE_MS);
 }
 
-/* ---- the whole ---- */
+/* ---- life ---- */
 
 static bool
 open_parts(struct kernel_feed *f)
@@ -280,7 +248,7 @@ open_parts(struct kernel_feed *f)
 	f->answered = event_new(f->env.base, f->env.rng->fd, EV_READ | EV_PERSIST, on_answered, f);
 	return f->rested != NULL && f->asked != NULL && f->answered != NULL &&
 	       (!credits(f) || event_add(f->answered, NULL) == 0) &&
-	       pool_handle_open(f->env.pool, &f->handle, &f->account, &client);
+	       pool_handle_open(f->env.pool, &f->handle, &f->status.account, &client);
 }
 
 static void
@@ -336,14 +304,12 @@ kernel_feed_now(struct kernel_feed *f)
 	begin(f, true);
 }
 
-/* One that waits for more bytes than are wanted now has the old measure once more. */
+/* A feed that waits for bytes keeps its size. */
 void
 kernel_feed_configure(struct kernel_feed *feed, const struct kernel_config *config)
 {
 	feed->config = *config;
 }
-
-/* ---- without credit ---- */
 
 void
 kernel_mix(struct kernel_feed *f, const uint8_t *bytes, size_t len)
@@ -359,8 +325,8 @@ kernel_mix(struct kernel_feed *f, const uint8_t *bytes, size_t len)
 	f->mix_left -= n;
 	if (n > 0 && priv_random_mix(f->random, bytes, n) < 0)
 		n = 0;
-	f->mixed += n;
-	f->not_mixed += len - n;
+	f->status.mixed += n;
+	f->status.not_mixed += len - n;
 }
 
 /* ---- status ---- */
@@ -379,7 +345,9 @@ state_text(const struct kernel_feed *f)
 	case STEP_LISTENING:
 		break;
 	}
-	return f->error < 0 ? "failed, will try again" : credits(f) ? "fed" : "fed without credit";
+	return f->status.error < 0 ? "failed, will try again"
+	       : credits(f)        ? "fed"
+				   : "fed without credit";
 }
 
 static const char *
@@ -397,16 +365,9 @@ credit_text(const struct kernel_feed *f)
 void
 kernel_feed_status(const struct kernel_feed *f, struct kernel_status *ret)
 {
-	*ret = (struct kernel_status){.state = state_text(f),
-				      .credit = credit_text(f),
-				      .account = f->account,
-				      .feeds = f->feeds,
-				      .failures = f->failures,
-				      .credited_bits = f->credited_bits,
-				      .last_ms = f->last_ms,
-				      .error = f->error,
-				      .mixed = f->mixed,
-				      .not_mixed = f->not_mixed,
-				      .ready = priv_random_ready(),
-				      .level_bits = priv_random_level(f->random)};
+	*ret = f->status;
+	ret->state = state_text(f);
+	ret->credit = credit_text(f);
+	ret->ready = priv_random_ready();
+	ret->level_bits = priv_random_level(f->random);
 }
