@@ -301,7 +301,7 @@ open_server(struct egd_server *s, int given, struct helper *connector, int previ
 		.name = s->config.name,
 		.directory = egd_listener_rest(s->config.address, EGD_LISTEN_XEN),
 		.connector = connector,
-		.taken = on_guest,
+		.connected = on_guest,
 		.arg = s,
 	};
 

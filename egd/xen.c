@@ -16,23 +16,24 @@
 #include "base/log.h"
 #include "priv/connect_helper.h"
 
-/* ATTRIB: somebody opens the access to a socket; DELETE: who is gone is forgotten. */
+/* ATTRIB: a socket may have become accessible; DELETE: its guest can be forgotten. */
 #define CHANGES (IN_CREATE | IN_MOVED_TO | IN_ATTRIB | IN_DELETE | IN_ONLYDIR)
 
 /*
- * Between two connections to one guest, twice as long each time: what is at its other end may not
- * speak EGD at all. A channel that lasted longer was a good one; a socket that is made anew is
- * connected to at once.
+ * Delay between two connections to one guest, doubled each time, for the program at its other end
+ * may not speak EGD. It starts again after a connection that lasted longer, and with a new socket.
  */
 #define WAIT_MIN_MS 1000
 #define WAIT_MAX_MS 32000
 
-enum state { AWAY, ORDERED, CONNECTED };
+#define PREFIX_LEN (sizeof(CONNECT_HELPER_PREFIX) - 1)
+
+enum state { AWAY, REQUESTED, CONNECTED };
 
 struct guest {
 	enum state state;
-	bool seen; /* its socket, at the last look */
-	int error; /* of the last order, as the log has it */
+	bool seen; /* its socket is in the directory */
+	int error; /* of the last request, which is logged */
 	uint64_t began_ms, wait_ms;
 	LIST_ENTRY(guest) in_guests;
 	char socket[CONNECT_HELPER_NAME_MAX];
@@ -45,74 +46,41 @@ struct egd_xen {
 	LIST_HEAD(, guest) guests;
 };
 
-static const char *
-name_of(const struct guest *guest)
-{
-	return guest->socket + strlen(CONNECT_HELPER_PREFIX);
-}
-
 static struct guest *
 find(struct egd_xen *x, const char *name)
 {
 	struct guest *guest;
 
-	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
-		if (strcmp(name_of(guest), name) == 0)
-			break;
+	LIST_FOREACH(guest, &x->guests, in_guests)
+	if (strcmp(guest->socket + PREFIX_LEN, name) == 0)
+		break;
 	return guest;
 }
 
-/* ---- looking who is there ---- */
-
-/* A new one, or the one that is known; NULL: no memory, or no such name. */
-static struct guest *
-know(struct egd_xen *x, const char *name)
-{
-	struct guest *guest = find(x, name);
-
-	if (guest != NULL || strlen(CONNECT_HELPER_PREFIX) + strlen(name) >= sizeof(guest->socket))
-		return guest;
-	guest = calloc(1, sizeof(*guest));
-	if (guest == NULL)
-		return NULL;
-	snprintf(guest->socket, sizeof(guest->socket), "%s%s", CONNECT_HELPER_PREFIX, name);
-	LIST_INSERT_HEAD(&x->guests, guest, in_guests);
-	return guest;
-}
-
-/* No memory: found at the next look. */
-static void
-see(struct egd_xen *x, const char *socket)
-{
-	struct guest *guest = know(x, socket + strlen(CONNECT_HELPER_PREFIX));
-
-	if (guest != NULL)
-		guest->seen = true;
-}
+/* ---- the sockets in the directory ---- */
 
 static bool
 is_channel(const struct dirent *entry)
 {
 	return entry->d_type == DT_SOCK && strlen(entry->d_name) < CONNECT_HELPER_NAME_MAX &&
-	       strlen(entry->d_name) > strlen(CONNECT_HELPER_PREFIX) &&
-	       strncmp(entry->d_name, CONNECT_HELPER_PREFIX, strlen(CONNECT_HELPER_PREFIX)) == 0;
+	       strlen(entry->d_name) > PREFIX_LEN &&
+	       strncmp(entry->d_name, CONNECT_HELPER_PREFIX, PREFIX_LEN) == 0;
 }
 
+/* Marks a guest, and adds a new one. Without memory the next scan finds it. */
 static void
-see_all(struct egd_xen *x)
+mark_seen(struct egd_xen *x, const char *socket)
 {
-	DIR *directory = opendir(x->env.directory);
-	const struct dirent *entry;
-	struct guest *guest;
+	struct guest *guest = find(x, socket + PREFIX_LEN);
 
-	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
-		guest->seen = false;
-	if (directory == NULL)
-		return;
-	while ((entry = readdir(directory)) != NULL)
-		if (is_channel(entry))
-			see(x, entry->d_name);
-	closedir(directory);
+	if (guest == NULL) {
+		guest = calloc(1, sizeof(*guest));
+		if (guest == NULL)
+			return;
+		snprintf(guest->socket, sizeof(guest->socket), "%s", socket);
+		LIST_INSERT_HEAD(&x->guests, guest, in_guests);
+	}
+	guest->seen = true;
 }
 
 static void
@@ -122,11 +90,21 @@ forget(struct guest *guest)
 	free(guest);
 }
 
+/* Finds new guests, and forgets those whose socket is gone. */
 static void
-forget_those_gone(struct egd_xen *x)
+scan(struct egd_xen *x)
 {
+	DIR *directory = opendir(x->env.directory);
+	const struct dirent *entry;
 	struct guest *guest, *next;
 
+	LIST_FOREACH(guest, &x->guests, in_guests)
+	guest->seen = false;
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		if (is_channel(entry))
+			mark_seen(x, entry->d_name);
+	if (directory != NULL)
+		closedir(directory);
 	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = next) {
 		next = LIST_NEXT(guest, in_guests);
 		if (!guest->seen && guest->state == AWAY)
@@ -137,7 +115,7 @@ forget_those_gone(struct egd_xen *x)
 /* ---- connecting ---- */
 
 static void
-order(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
+request(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
 {
 	const struct timeval timeout = {.tv_sec = connect_helper_role.timeout_s};
 
@@ -147,11 +125,11 @@ order(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
 							    : WAIT_MAX_MS;
 	if (connect_helper_request(x->env.connector, guest->socket) != 0)
 		return;
-	guest->state = ORDERED;
+	guest->state = REQUESTED;
 	event_add(x->answered, &timeout);
 }
 
-/* Connects to all whose time has come, and sets the clock for the next of the others. */
+/* Connects to all guests whose delay is over, and sets the timer for the next of the others. */
 static void
 connect_all(struct egd_xen *x)
 {
@@ -159,16 +137,13 @@ connect_all(struct egd_xen *x)
 	struct timeval wait;
 	struct guest *guest;
 
-	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests)) {
+	LIST_FOREACH(guest, &x->guests, in_guests)
+	{
 		/* NOLINTNEXTLINE: forget() takes a guest out of the list */
-		uint64_t due_ms = guest->began_ms + guest->wait_ms;
-
-		if (guest->state == AWAY && now_ms >= due_ms) {
-			order(x, guest, now_ms);
-			due_ms = now_ms + guest->wait_ms;
-		}
-		if (guest->state == AWAY && due_ms < next_ms)
-			next_ms = due_ms;
+		if (guest->state == AWAY && now_ms >= guest->began_ms + guest->wait_ms)
+			request(x, guest, now_ms);
+		if (guest->state == AWAY && guest->began_ms + guest->wait_ms < next_ms)
+			next_ms = guest->began_ms + guest->wait_ms;
 	}
 	if (next_ms == UINT64_MAX)
 		return;
@@ -177,21 +152,14 @@ connect_all(struct egd_xen *x)
 }
 
 static void
-look(struct egd_xen *x)
-{
-	see_all(x);
-	forget_those_gone(x);
-	connect_all(x);
-}
-
-static void
 on_again(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	look(arg);
+	scan(arg);
+	connect_all(arg);
 }
 
-/* What exactly has changed does not matter: who is not connected is tried now. */
+/* Whatever has changed, guests without a connection are tried now. */
 static void
 on_changed(evutil_socket_t fd, short what, void *arg)
 {
@@ -199,41 +167,32 @@ on_changed(evutil_socket_t fd, short what, void *arg)
 	struct egd_xen *x = arg;
 	struct guest *guest;
 
-	(void)what;
 	while (read(fd, events, sizeof(events)) > 0)
 		;
-	for (guest = LIST_FIRST(&x->guests); guest != NULL; guest = LIST_NEXT(guest, in_guests))
-		if (guest->state == AWAY)
-			guest->wait_ms = 0;
-	look(x);
+	LIST_FOREACH(guest, &x->guests, in_guests)
+	if (guest->state == AWAY)
+		guest->wait_ms = 0;
+	on_again(fd, what, x);
 }
 
-static const char *
-cure(int error)
-{
-	return error == EACCES ? ": only root may: start the daemon as root, with user =, or with"
-				 " CAP_DAC_OVERRIDE"
-			       : "";
-}
-
-/* Nobody listens yet, or no more: QEMU comes and goes with its guest. */
+/* `result` is the channel's fd, or -errno; ECONNREFUSED and ENOENT while the guest does not run. */
 static void
-note_failure(struct egd_xen *x, struct guest *guest, int error)
+note_answer(struct egd_xen *x, struct guest *guest, int result)
 {
-	if (error != guest->error && error != ECONNREFUSED && error != ENOENT)
+	int error = result < 0 ? -result : 0;
+
+	if (error != 0 && error != guest->error && error != ECONNREFUSED && error != ENOENT)
 		log_warn("listen %s: cannot connect to %s/%s: %s%s", x->env.name, x->env.directory,
-			 guest->socket, strerror(error), cure(error));
+			 guest->socket, strerror(error),
+			 error == EACCES ? ": it takes root or CAP_DAC_OVERRIDE: start the daemon "
+					   "as root, with user ="
+					 : "");
 	guest->error = error;
-	guest->state = AWAY;
-}
-
-static void
-note_connection(struct egd_xen *x, struct guest *guest, int fd)
-{
-	guest->error = 0;
-	guest->state = CONNECTED;
-	log_info("listen %s: guest %s is connected", x->env.name, name_of(guest));
-	x->env.taken(x->env.arg, fd, name_of(guest));
+	guest->state = error != 0 ? AWAY : CONNECTED;
+	if (error != 0)
+		return;
+	log_info("listen %s: guest %s is connected", x->env.name, guest->socket + PREFIX_LEN);
+	x->env.connected(x->env.arg, result, guest->socket + PREFIX_LEN);
 }
 
 /* Guests that are connected stay so. */
@@ -246,7 +205,7 @@ lose_helper(struct egd_xen *x, const char *what)
 	helper_stop(x->env.connector);
 }
 
-/* Answers to requests of a listener that a reload has ended come here too, and are dropped. */
+/* Drops answers to requests of a listener that a reload has ended, which come here too. */
 static void
 on_answered(evutil_socket_t fd, short what, void *arg)
 {
@@ -265,15 +224,11 @@ on_answered(evutil_socket_t fd, short what, void *arg)
 	}
 	if (helper_is_idle(x->env.connector))
 		event_remove_timer(x->answered);
-	guest = find(x, socket + strlen(CONNECT_HELPER_PREFIX));
-	if (guest != NULL && guest->state == ORDERED) {
-		if (result >= 0)
-			note_connection(x, guest, result);
-		else
-			note_failure(x, guest, -result);
-	} else if (result >= 0) {
+	guest = find(x, socket + PREFIX_LEN);
+	if (guest != NULL && guest->state == REQUESTED)
+		note_answer(x, guest, result);
+	else if (result >= 0)
 		close(result);
-	}
 	connect_all(x);
 }
 
@@ -286,7 +241,7 @@ egd_xen_left(struct egd_xen *x, const char *name)
 	guest->state = AWAY;
 	if (clock_now_ms() - guest->began_ms > WAIT_MAX_MS)
 		guest->wait_ms = WAIT_MIN_MS;
-	event_add(x->again, &at_once); /* not now: who left is in the midst of it */
+	event_add(x->again, &at_once); /* not now: the connection is being freed */
 }
 
 /* ---- life ---- */
@@ -306,7 +261,7 @@ start(struct egd_xen *x)
 	if (x->changed == NULL || x->answered == NULL || x->again == NULL ||
 	    event_add(x->changed, NULL) != 0 || event_add(x->answered, NULL) != 0)
 		return -ENOMEM;
-	event_active(x->changed, EV_READ, 0); /* for those who are there already */
+	event_active(x->changed, EV_READ, 0); /* for the sockets that are there already */
 	return 0;
 }
 
@@ -337,7 +292,7 @@ egd_xen_free(struct egd_xen **xen)
 	if (x == NULL)
 		return;
 	while (!LIST_EMPTY(&x->guests))
-		forget(LIST_FIRST(&x->guests)); /* NOLINT: it takes it out */
+		forget(LIST_FIRST(&x->guests)); /* NOLINT: removes it from the list */
 	if (x->changed != NULL)
 		event_free(x->changed);
 	if (x->answered != NULL)
