@@ -17,7 +17,7 @@ struct ctl_server;
 
 /* One command as a client sent it. */
 struct ctl_request {
-	const char *words;    /* what follows its name and a space; "" if there are none */
+	const char *words;    /* behind its name and a space; "" if there are none */
 	struct evbuffer *out; /* for rows, "*\t...\n" */
 	uint64_t ticket;      /* for ctl_reply() */
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One connection of an EGD listener: what precedes its first request, replies strictly in the order
- * of the requests, and its limits of time. The server is above it: it creates, admits and frees
- * connections, and gets a verdict from each call and event.
+ * One connection of an EGD listener: its PROXY header and TLS handshake, its replies strictly in
+ * the order of the requests, and its limits of time. The server is above it: it creates, admits and
+ * frees connections, and gets a verdict from each call and event.
  */
 #ifndef EGD_CONNECTION_H
 #define EGD_CONNECTION_H

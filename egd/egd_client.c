@@ -96,7 +96,7 @@ egd_client_ask(struct egd_client *c, size_t want, uint64_t now_ms,
 
 /* ---- replies ---- */
 
-/* What the server can do decides what it is asked for next; a round cut short says nothing. */
+/* Adapts the size of the next round to the time of this one, unless it was cut short. */
 static void
 client_end_round(struct egd_client *c, uint64_t now_ms)
 {
@@ -111,7 +111,7 @@ client_end_round(struct egd_client *c, uint64_t now_ms)
 		c->round = EGD_CLIENT_ROUND_MAX;
 }
 
-/* `n` bytes of entropy have come. */
+/* Notes that `n` bytes of entropy have come. */
 static void
 client_note_pace(struct egd_client *c, size_t n, uint64_t now_ms)
 {
@@ -143,7 +143,7 @@ client_take_bytes(struct egd_client *c, struct cursor *in, uint64_t now_ms, stru
 	return EGD_CLIENT_BYTES;
 }
 
-/* Byte by byte: it is short, and what follows it is not ours to take. */
+/* Takes byte by byte, for the bytes behind the reply are another's. */
 static enum egd_client_event
 client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, struct egd_reply *ret)
 {

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who asks an EGD server, over one connection: time and bytes in, requests and entropy out; no I/O.
+ * A client of an EGD server, over one connection: time and bytes in, requests and entropy out; no
+ * I/O.
  *
- * Reads are asked for in rounds, the next when the last is answered in full. A round grows while
- * the answers come quickly and shrinks when they do not: a plentiful server is asked for much at
- * once, and of one that is short of entropy nothing is kept waiting in our name that others need.
+ * Reads are sent in rounds, the next when the last is answered in full. A round grows while the
+ * replies come quickly and shrinks when they do not, so that a server that is short of entropy
+ * holds none back for this client.
  *
- * No entropy is asked for before the server has proven to be one: egd_wire.h, EGD_QUIET_MS.
+ * No entropy is requested before the server is proven to be one: egd_wire.h, EGD_QUIET_MS.
  *
- * Replies come in the order of the requests, so that what is owed is only counted. A byte more than
- * that can be of no use to anybody, and ends the connection; a reply that never comes does so too,
- * and is asked for again on another one: it cannot be taken for what was asked there.
+ * Replies come in the order of the requests, so that the bytes owed are only counted. An
+ * unrequested byte ends the connection, and so does a reply that does not come in time: on the next
+ * connection a late reply cannot be taken for another.
  */
 #ifndef EGD_EGD_CLIENT_H
 #define EGD_EGD_CLIENT_H
@@ -26,38 +27,36 @@
 #define EGD_CLIENT_SEND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_ASK_LEN)
 #define EGD_CLIENT_ROUND_MIN 32 /* bytes: a seed of 256 bits */
 #define EGD_CLIENT_ROUND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_LEN_MAX)
-#define EGD_CLIENT_QUICK_MS 100 /* a full round that takes no longer makes the next one larger */
-#define EGD_CLIENT_SLOW_MS 1000 /* ... and one that takes longer, smaller */
-#define EGD_CLIENT_LAG_MS \
-	5000 /* for EGD_CLIENT_ROUND_MIN bytes; a server that takes longer lags \
-	      */
-#define EGD_CLIENT_PROBE_MS 30000 /* of silence, until an idle server is asked for its level */
-#define EGD_CLIENT_PIECE_MAX 1024 /* bytes of entropy given at once */
+#define EGD_CLIENT_QUICK_MS 100   /* a full round that takes no longer makes the next one larger */
+#define EGD_CLIENT_SLOW_MS 1000   /* ... and one that takes longer, smaller */
+#define EGD_CLIENT_LAG_MS 5000    /* for EGD_CLIENT_ROUND_MIN bytes; a slower server lags */
+#define EGD_CLIENT_PROBE_MS 30000 /* of silence, before a level request to an idle server */
+#define EGD_CLIENT_PIECE_MAX 1024 /* bytes of entropy in one event */
 
 enum egd_client_event {
-	EGD_CLIENT_MORE,  /* all is taken */
+	EGD_CLIENT_MORE,  /* all bytes are taken */
 	EGD_CLIENT_BYTES, /* entropy: `len` bytes at `bytes` */
-	EGD_CLIENT_LEVEL, /* `bits` are with the server */
+	EGD_CLIENT_LEVEL, /* the server has `bits` */
 	EGD_CLIENT_PID,   /* the server's process id: `len` characters at `bytes` */
-	EGD_CLIENT_BAD,   /* bytes that were not asked for: end the connection */
+	EGD_CLIENT_BAD,   /* unrequested bytes: end the connection */
 };
 
 /* All zero: not connected. Fields are its own. */
 struct egd_client {
 	bool open;
-	bool told;   /* the server has told its level */
-	bool proven; /* ... and was quiet then */
+	bool told;   /* a level reply has come */
+	bool proven; /* ... and no byte after it */
 	uint64_t patience_ms;
-	uint64_t since_ms; /* of the last request, or of the last byte heard */
-	size_t round;      /* bytes that the next one may ask for */
+	uint64_t since_ms; /* of the last request or received byte */
+	size_t round;      /* bytes that the next one may request */
 	size_t asked;      /* bytes of this round */
 	uint64_t asked_ms;
-	uint64_t kept_ms; /* when the round began, or the last EGD_CLIENT_ROUND_MIN bytes were whole
+	uint64_t kept_ms; /* when the round began, or another EGD_CLIENT_ROUND_MIN bytes were there
 			   */
-	size_t kept;      /* bytes that have come since */
-	bool keeps_up;    /* the last piece made them whole, or the round, and in time */
-	size_t owed;      /* bytes of it that have not come yet */
-	bool has_single;  /* a level or pid request is not answered; its reply comes first */
+	size_t kept;      /* bytes received since */
+	bool keeps_up;    /* the last piece completed them, or the round, in time */
+	size_t owed;      /* bytes of the round that are still to come */
+	bool has_single;  /* a level or pid reply is still to come, before all others */
 	struct egd_request single;
 	uint64_t partial_ms; /* when its first byte came */
 	size_t partial_len;
@@ -65,46 +64,44 @@ struct egd_client {
 };
 
 /*
- * A new connection. `patience_ms`: the longest time that a reply may take, and of entropy each
- * EGD_CLIENT_ROUND_MIN bytes: a server that sends a byte now and then is not waited for longer than
- * one that sends none.
+ * Begins a connection. `patience_ms`: the most that a reply may take, and of entropy each
+ * EGD_CLIENT_ROUND_MIN bytes, so that a byte now and then does not prolong the wait.
  */
 void egd_client_open(struct egd_client *c, uint64_t patience_ms, uint64_t now_ms);
 void egd_client_close(struct egd_client *c);
 
 /*
- * These write requests to `ret` and return their bytes: 0 while they cannot be asked. One level or
- * pid at a time, when nothing else is owed; a round of at most `want` bytes when no other is, of a
- * server that is proven.
+ * Write requests to `ret` and return their length; 0: not now. A level or pid when no reply is
+ * owed; a round of at most `want` bytes when no other round is and the server is proven.
  */
 size_t egd_client_ask_single(struct egd_client *c, enum egd_op op, uint64_t now_ms,
 			     uint8_t ret[static EGD_ASK_LEN]);
 size_t egd_client_ask(struct egd_client *c, size_t want, uint64_t now_ms,
 		      uint8_t ret[static EGD_CLIENT_SEND_MAX]);
 
-/* The next event in what has come. Of BYTES and PID, *ret is where they lie, until `in` goes. */
+/* Returns the next event in the received bytes. Of BYTES and PID, *ret points into `in`. */
 enum egd_client_event egd_client_next(struct egd_client *c, struct cursor *in, uint64_t now_ms,
 				      struct egd_reply *ret);
 
-/* True while a reply, or the rest of one, is owed. */
+/* Returns true while a reply, or the rest of one, is still to come. */
 bool egd_client_is_owed(const struct egd_client *c);
 
-/* When the server lags with the entropy that it owes; UINT64_MAX: it owes none. */
+/* Returns when the server will lag with the entropy that it owes; UINT64_MAX: it owes none. */
 uint64_t egd_client_lags_at(const struct egd_client *c);
 
 /*
- * Proves the server when its deadline has come, nothing is owed and it is not proven yet. True when
- * it does: from now on the server can be asked for entropy.
+ * Marks an unproven server that owes no reply as proven at its deadline, and then returns true:
+ * from now on entropy can be requested.
  */
 bool egd_client_prove(struct egd_client *c, uint64_t now_ms);
 
 /*
- * When its patience is at an end, when the server is proven, or when an idle server should be asked
- * for its level; UINT64_MAX while it is closed.
+ * Returns when a reply is too late, the server is proven, or an idle server should get a level
+ * request; UINT64_MAX while it is closed.
  */
 uint64_t egd_client_deadline(const struct egd_client *c);
 
-/* We did not listen for a while: that was no silence. */
+/* Restarts its times after a pause in which nothing was read. */
 void egd_client_listens(struct egd_client *c, uint64_t now_ms);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One listener of the EGD protocol and the connections it took: exact bytes in the order in which
- * they were asked for, at any depth of pipelining, each from the pool's fair queue. Memory and
- * time that a stranger can have are bounded; who is refused or closed is counted by cause.
+ * One listener of the EGD protocol and its connections: exact replies in the order of the requests,
+ * at any depth of pipelining, from the pool's fair queue. The memory and time of a client are
+ * bounded; clients that are refused or closed are counted by cause.
  */
 #ifndef EGD_EGD_SERVER_H
 #define EGD_EGD_SERVER_H
@@ -20,36 +20,36 @@
 #define EGD_NAME_MAX 32
 #define EGD_ADDRESS_MAX 128
 #define EGD_OWNER_MAX 66      /* USER:GROUP */
-#define EGD_CLIENTS_MAX 65536 /* that a configuration may ask for */
-#define EGD_BURST_MIN 255     /* bytes: less, and the longest request could never be answered */
+#define EGD_CLIENTS_MAX 65536 /* of max-clients */
+#define EGD_BURST_MIN 255     /* bytes: those of the longest request */
 
-/* Zeroed, then filled: two of them are the same when each field is. Paths may be "". */
+/* Zeroed, then filled, so that two can be compared field by field. Paths may be "". */
 struct egd_listen_config {
 	char name[EGD_NAME_MAX];       /* [listen NAME] */
 	char address[EGD_ADDRESS_MAX]; /* see egd/listener.h */
 	char allow[EGD_NETWORKS_TEXT_MAX];
 	char proxy_from[EGD_NETWORKS_TEXT_MAX];
 	mode_t mode;               /* of a Unix socket */
-	char owner[EGD_OWNER_MAX]; /* USER, USER:GROUP or :GROUP of a Unix socket; "": ours */
+	char owner[EGD_OWNER_MAX]; /* USER, USER:GROUP or :GROUP of a Unix socket; "": unchanged */
 	struct tls_files tls;      /* of tls:, and of systemd: with TLS */
-	uint64_t rate, burst; /* bytes per second and at once, for each identity; rate 0: any */
+	uint64_t rate, burst; /* bytes per second, and at once, of each identity; rate 0: any */
 	unsigned weight;      /* of each identity, in the pool */
 	unsigned max_clients; /* connections at once */
 	uint64_t idle_ms;     /* without a request */
-	uint8_t greet;        /* bytes sent at accept as if they had been asked for; 0: none */
+	uint8_t greet;        /* bytes sent at accept as if requested; 0: none */
 };
 
 struct egd_server;
 
 /* How a connection ended. */
 enum egd_end {
-	EGD_END_DONE,    /* the client had all it asked for, and closed */
+	EGD_END_DONE,    /* the client had all its replies, and closed */
 	EGD_END_LOST,    /* reset, hung up, or silent after a half-close */
-	EGD_END_IDLE,    /* asked nothing for `idle` */
+	EGD_END_IDLE,    /* sent no request for `idle` */
 	EGD_END_SLOW,    /* did not read its replies */
-	EGD_END_UNKNOWN, /* sent what is no request */
+	EGD_END_UNKNOWN, /* sent bytes that are no request */
 	EGD_END_START,   /* no TLS, no PROXY header, or not in time */
-	EGD_END_REFUSED, /* not allowed, or one too many */
+	EGD_END_REFUSED, /* not allowed, or max-clients is reached */
 	EGD_ENDS
 };
 
@@ -62,35 +62,34 @@ struct egd_server_status {
 };
 
 /*
- * Listens and serves from `base`. `given` and `connector` stay the caller's: for systemd:NAME a
- * socket that listens already, else -1; for xen:DIRECTORY the helper that connects there
- * (priv/connect_helper.h), else NULL. `previous` is
- * the listening socket that a previous daemon left, which is taken over when it is at this address,
- * else closed; -1: none. 0 with *ret, or -errno after one line in the log that names the listener,
- * the cause and the cure.
+ * Listens and serves from `base`. `given` and `connector` are the caller's: for systemd:NAME a
+ * listening socket, else -1; for xen:DIRECTORY the helper that connects there
+ * (priv/connect_helper.h), else NULL. `previous` is a listening socket of a previous daemon, which
+ * the server takes over; egd_listener_resumes() must be true of it; -1: none. 0, or -errno after a
+ * log line with the listener, cause and cure.
  */
 int egd_server_start(struct event_base *base, struct pool *pool,
 		     const struct egd_listen_config *config, int given, struct helper *connector,
 		     int previous, struct egd_server **ret);
 
-/* Where its clients speak TLS: `channel` is to ekey-tls (priv/tls_channel.h); -1: it is away. */
+/* For a listener with TLS: the channel to ekey-tls (priv/tls_channel.h); -1: it is not running. */
 void egd_server_use_tls(struct egd_server *server, const int *channel);
 
 /*
- * Closes the connections; what they were granted is lost. `resumed`: the next daemon resumes the
- * listening socket, else the path of a Unix socket is removed. NULLs the pointer.
+ * Closes the connections; bytes that were granted to them are lost. `resumed`: the next daemon
+ * resumes the listening socket; otherwise the path of a Unix socket is removed. NULLs the pointer.
  */
 void egd_server_stop(struct egd_server **server, bool resumed);
 
-/* Sends what is ready. False while a client has received the beginning of a reply only. */
+/* Sends the replies that are ready. Returns false while a reply is sent in part. */
 bool egd_server_flush(struct egd_server *server);
 
-/* The listening socket that the next daemon can resume; -1: it has none of its own. */
+/* Returns the listening socket that the next daemon can resume; -1: none of its own. */
 int egd_server_socket(const struct egd_server *server);
 
 /*
- * This machine is a clone: connections that hold bytes which were granted, and those with TLS,
- * whose keys the other clone has too, are closed. Returns how many.
+ * Closes, after this machine was cloned, the connections that hold bytes of the pool, and those
+ * with TLS, whose keys the other clone has too. Returns their number.
  */
 unsigned egd_server_renew(struct egd_server *server);
 

@@ -5,12 +5,12 @@
 
 #define ADD_HEAD 4 /* 03, two bytes of bits, one of length */
 
-/* ---- who serves ---- */
+/* ---- servers ---- */
 
 enum egd_found
 egd_wire_request(struct cursor *in, struct egd_request *ret)
 {
-	/* Of each request, by its first byte: bytes up to its length, which is the last of them. */
+	/* By the first byte of a request: bytes up to and with its length field. */
 	static const uint8_t heads[] = {[EGD_LEVEL] = 1,
 					[EGD_TRY] = 2,
 					[EGD_READ] = 2,
@@ -59,7 +59,7 @@ egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX])
 	return 1 + len;
 }
 
-/* ---- who asks ---- */
+/* ---- clients ---- */
 
 size_t
 egd_wire_put_request(struct egd_request request, uint8_t ret[static EGD_ASK_LEN])

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The Entropy Gathering Daemon's protocol as bytes, for those who serve it and those who ask. A
- * request has at most 259 bytes and a reply 256: who keeps that many needs no state in between.
- * PROTOCOL 8, EGD.md.
+ * The Entropy Gathering Daemon's protocol as bytes, for servers and clients. A request has at most
+ * 259 bytes and a reply 256: a buffer of that size needs no other state. PROTOCOL 8, EGD.md.
  *
- *     00                  -> U32, big-endian: bits there        (level)
- *     01 LEN              -> COUNT, COUNT bytes: at most LEN, what is there at once   (try)
- *     02 LEN              -> LEN bytes, when they are there     (read)
+ *     00                  -> U32, big-endian: bits available    (level)
+ *     01 LEN              -> COUNT, COUNT bytes: at most LEN, those available at once   (try)
+ *     02 LEN              -> LEN bytes, when they are available (read)
  *     03 BITS BITS LEN .. -> nothing: LEN bytes for the pool    (add)
  *     04                  -> LEN, LEN characters: a process id  (pid)
  */
@@ -26,10 +25,10 @@
 #define EGD_PID_MAX 21  /* bytes of the reply to 04: 20 digits hold any number */
 
 /*
- * What is not an EGD server may send text when it is connected to, and any text can be taken for
- * entropy. So 00 is asked first: the reply is exactly four bytes, the last no later than
- * EGD_QUIET_MS after the first, and then no byte comes for EGD_QUIET_MS. Else the client ends the
- * connection and says EGD_TEXT_NOT_ASKED.
+ * Another server may send text to a new connection, and any text can be taken for entropy. So a
+ * client first sends 00: the reply must be exactly four bytes, the last no later than EGD_QUIET_MS
+ * after the first, and no byte may follow for EGD_QUIET_MS. Otherwise the client closes the
+ * connection and logs EGD_TEXT_NOT_ASKED.
  */
 #define EGD_QUIET_MS 200
 #define EGD_TEXT_NOT_ASKED \
@@ -39,27 +38,27 @@ enum egd_op { EGD_LEVEL = 0, EGD_TRY = 1, EGD_READ = 2, EGD_ADD = 3, EGD_PID = 4
 
 struct egd_request {
 	enum egd_op op;
-	uint8_t len; /* try, read: bytes wanted; add: bytes that were offered */
+	uint8_t len; /* try, read: bytes wanted; add: bytes offered */
 };
 
-/* Found in a cursor's bytes: one whole thing, which was taken; the beginning of one, or what no
- * peer that speaks this protocol sends, and then nothing was taken. */
+/* In a cursor's bytes: a whole message, which was taken; the beginning of one, or bytes that are no
+ * message of this protocol, and then nothing was taken. */
 enum egd_found { EGD_WHOLE, EGD_PARTIAL, EGD_BAD };
 
-/* ---- who serves ---- */
+/* ---- servers ---- */
 
-/* The next request. The bytes of an add are passed over. */
+/* Takes the next request. The bytes of an add are skipped. */
 enum egd_found egd_wire_request(struct cursor *in, struct egd_request *ret);
 
-/* The reply to a level request where `bytes` are ready; as many bits as the reply can say. */
+/* Writes the reply to a level request: 8 x `bytes`, or the most that 32 bits can hold. */
 void egd_wire_put_level(uint64_t bytes, uint8_t ret[static EGD_LEVEL_LEN]);
 
-/* The reply to a pid request; returns its bytes. */
+/* Writes the reply to a pid request; returns its length. */
 size_t egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX]);
 
-/* ---- who asks ---- */
+/* ---- clients ---- */
 
-/* A level, try, read or pid request (we never add); returns its bytes. */
+/* Writes a level, try, read or pid request; returns its length. */
 size_t egd_wire_put_request(struct egd_request request, uint8_t ret[static EGD_ASK_LEN]);
 
 struct egd_reply {
@@ -68,7 +67,7 @@ struct egd_reply {
 	size_t len;
 };
 
-/* The reply to `asked`. Bad: a try that was answered with more than it wanted, a pid too long. */
+/* Takes the reply to `asked`. Bad: more bytes than a try asked for, or a pid that is too long. */
 enum egd_found egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *ret);
 
 #endif

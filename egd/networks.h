@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Lists as a configuration writes them: of networks, "10.0.0.0/8, 2001:db8::/32, 192.0.2.7"; of
- * proxies, which are such networks, or users of this machine by name or number, "haproxy, 107".
+ * Lists of the configuration: of networks, "10.0.0.0/8, 2001:db8::/32, 192.0.2.7"; of proxies,
+ * which are such networks, or users of this machine by name or number, "haproxy, 107".
  */
 #ifndef EGD_NETWORKS_H
 #define EGD_NETWORKS_H
@@ -24,19 +24,19 @@ struct egd_proxies {
 	uid_t uids[EGD_NETWORKS_MAX]; /* of Unix sockets' peers */
 };
 
-/* NULL, or what is wrong with the text; an empty one has no networks. */
+/* NULL, or the error of the text; an empty one has no networks. */
 const char *egd_networks_parse(const char *text, struct egd_networks *ret);
 
 /* The same; looks users up. */
 const char *egd_proxies_parse(const char *text, struct egd_proxies *ret);
 
-/* Whether one of them has it. */
+/* Returns whether one of them contains the address. */
 bool egd_networks_have(const struct egd_networks *networks, const struct address *address);
 
-/* Whether it is one of them: by its address, or by its user when that is of a Unix socket. */
+/* Returns whether a peer is one of them: by its user on a Unix socket, else by its address. */
 bool egd_proxies_have(const struct egd_proxies *proxies, const struct address *address, uid_t uid);
 
-/* Whether one of them has an address of this machine, which any local user can come from. */
+/* Returns whether one contains an address of this machine, which any local user can use. */
 bool egd_networks_have_own(const struct egd_networks *networks);
 
 #endif

@@ -36,8 +36,8 @@
 #define KERNEL_INTERVAL_DEFAULT_MS 60000 /* a generator that is ready reseeds itself as often */
 
 /*
- * Between two feeds at least, however often the kernel asks: before Linux 5.18 a threshold near the
- * size of its pool asks for ever.
+ * Least time between two feeds: before Linux 5.18 a kernel with a threshold near the size of its
+ * pool asks without end.
  */
 #define KERNEL_PACE_MS 1000
 
