@@ -35,7 +35,7 @@ daemon_src  := clones config config_keys daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload retry roles row seeds \
                starts status tls_process $(notify)
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
-               store terminal unit unit_needs xen_seed
+               store terminal unit xen_seed
 kernel_src  := feed
 tls_src     := connections main sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

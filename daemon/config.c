@@ -288,6 +288,8 @@ config_count(const struct config *config, const char *kind)
 	const struct section *section = find_section(kind);
 	const char *count = (const char *)config + section->count_at;
 
+	if (section->count_at == 0)
+		return 1;
 	return section->max > 0 ? *(const size_t *)(const void *)count
 				: *(const bool *)(const void *)count;
 }

@@ -8,26 +8,330 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/address.h"
 #include "base/file.h"
+#include "base/network.h"
 #include "daemon/files.h"
+#include "daemon/privileges.h"
+#include "egd/listener.h"
+#include "priv/cloned.h"
 #include "tool/tool.h"
-#include "tool/unit_needs.h"
 
-#define LINE_MAX_LEN (2 * UNIT_VALUE_MAX)
+#define RIGHT_MAX 512 /* more than any address, path or list of a configuration */
+#define LINE_MAX_LEN (2 * RIGHT_MAX)
 
-/* All that has no meaning of its own in a unit file. */
-#define VALUE_CHARS CONFIG_NAME_CHARS "/:+@, "
+/* Characters without a meaning of their own in a unit file. */
+#define RIGHT_CHARS CONFIG_NAME_CHARS "/:+@, "
+
+#define RUNTIME_DIRECTORY "/run/ekey-random"
 #define FEED_OPTIONS "/etc/default/ekey-feed"
 #define FEED_VARIABLE "EKEY_FEED_OPTIONS="
+
+#define CAPABILITY(name) \
+	"AmbientCapabilities=" name "\nCapabilityBoundingSet=" name "\nSystemCallFilter=capset\n"
+
+/* A value that may need rights: of a key, or an option of ekey-feed. */
+struct value {
+	const struct config_key *key; /* NULL: of no configuration */
+	const void *section;          /* the struct that has it */
+	const char *text;             /* "": it is no text; of a source one address */
+};
+
+/* A right that values of these keys, SECTION.KEY, may need; NULL: the machine itself. */
+struct need {
+	const char *keys;
+	const char *what;
+	/* Whether the value needs these lines; *ret stands in them for each %s. */
+	bool (*has)(const struct value *v, char ret[static RIGHT_MAX]);
+	const char *unit, *service; /* lines of [Unit] and [Service] */
+};
+
+/* Returns the text behind `prefix`, or NULL. */
+static const char *
+after(const char *text, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return strncmp(text, prefix, len) == 0 ? text + len : NULL;
+}
+
+/* ---- networks ---- */
+
+/* Returns the rest of an address of TCP or TLS, or NULL. */
+static const char *
+after_inet(const char *address)
+{
+	const char *tcp = after(address, "tcp:");
+
+	return tcp != NULL ? tcp : after(address, "tls:");
+}
+
+static bool
+is_of(const struct value *v, const char *section)
+{
+	return v->key != NULL && strcmp(v->key->section, section) == 0;
+}
+
+static void
+add_network(char ret[static RIGHT_MAX], const char *network)
+{
+	size_t used = strlen(ret);
+
+	snprintf(ret + used, RIGHT_MAX - used, "%s%s", used > 0 ? " " : "", network);
+}
+
+/* Users, which can stand among proxies, have no network. */
+static void
+add_networks(char ret[static RIGHT_MAX], const char *list)
+{
+	char words[EGD_NETWORKS_TEXT_MAX], *rest = words;
+	struct network network;
+
+	snprintf(words, sizeof(words), "%s", list);
+	for (const char *word; (word = strsep(&rest, " ,")) != NULL;)
+		if (word[0] != '\0' && network_parse(word, &network) == NULL)
+			add_network(ret, word);
+}
+
+static bool
+listens_at_ip(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *inet = after_inet(v->text), *allow, *proxies = "";
+	struct address address;
+
+	if (inet == NULL || address_parse_inet(inet, &address) != NULL)
+		return false;
+	if (is_of(v, "agent")) {
+		allow = ((const struct config *)v->section)->agent_allow;
+	} else {
+		allow = ((const struct egd_listen_config *)v->section)->allow;
+		proxies = ((const struct egd_listen_config *)v->section)->proxy_from;
+	}
+	add_networks(ret, allow);
+	add_networks(ret, proxies);
+	if (address_is_loopback(&address))
+		add_network(ret, "localhost");
+	else if (allow[0] == '\0')
+		add_network(ret, "any");
+	return true;
+}
+
+/* The addresses of a name, and those of name servers, are not known here. */
+static bool
+asks_ip(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *inet = after_inet(v->text);
+	struct address_host server;
+	struct address address;
+
+	if (inet == NULL || address_parse_host(inet, &server) != NULL)
+		return false;
+	if (!address_from_ip(server.host, 0, &address))
+		add_network(ret, strcmp(server.host, "localhost") == 0 ? "localhost" : "any");
+	else
+		add_network(ret, address_is_loopback(&address) ? "localhost" : server.host);
+	return true;
+}
+
+static bool
+has_ip(const struct value *v, char ret[static RIGHT_MAX])
+{
+	return is_of(v, "source") ? asks_ip(v, ret) : listens_at_ip(v, ret);
+}
+
+static bool
+has_other_machines(const struct value *v, char ret[static RIGHT_MAX])
+{
+	return has_ip(v, ret) && strcmp(ret, "localhost") != 0;
+}
+
+static bool
+has_vsock(const struct value *v, char ret[static RIGHT_MAX])
+{
+	(void)ret;
+	return after(v->text, "vsock:") != NULL;
+}
+
+static bool
+has_low_port(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *inet = after_inet(v->text);
+	struct address_host host;
+
+	(void)ret;
+	return inet != NULL && address_parse_host(inet, &host) == NULL &&
+	       host.port < IPPORT_RESERVED;
+}
+
+/* ---- Unix sockets ---- */
+
+/* Finds the directory that a socket is made in, of an address or a path. */
+static bool
+has_directory(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *path = is_of(v, "listen") ? after(v->text, "unix:") : v->text;
+
+	if (path == NULL)
+		return false;
+	file_directory(path, ret, RIGHT_MAX);
+	return strcmp(ret, RUNTIME_DIRECTORY) != 0;
+}
+
+static bool
+has_directory_below_ours(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *name = has_directory(v, ret) ? after(ret, RUNTIME_DIRECTORY "/") : NULL;
+
+	if (name != NULL)
+		memmove(ret, name, strlen(name) + 1);
+	return name != NULL;
+}
+
+static bool
+has_directory_elsewhere(const struct value *v, char ret[static RIGHT_MAX])
+{
+	return has_directory(v, ret) && after(ret, RUNTIME_DIRECTORY "/") == NULL;
+}
+
+static bool
+has_group(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *colon = strchr(v->text, ':');
+
+	snprintf(ret, RIGHT_MAX, "%s", colon != NULL ? colon + 1 : "");
+	return ret[0] != '\0';
+}
+
+static bool
+has_other_owner(const struct value *v, char ret[static RIGHT_MAX])
+{
+	snprintf(ret, RIGHT_MAX, "%.*s", (int)strcspn(v->text, ":"), v->text);
+	return ret[0] != '\0' && strcmp(ret, PRIVILEGES_USER) != 0;
+}
+
+/* ---- devices ---- */
+
+/* The shipped unit has the terminals of keys. */
+static bool
+has_file(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *tty = after(v->text, "tty:");
+	const char *path = tty != NULL ? tty : v->text;
+
+	snprintf(ret, RIGHT_MAX, "%s", path);
+	return after(path, "/dev/") != NULL && after(path, "/dev/ttyACM") == NULL &&
+	       after(path, "/dev/entropykey/") == NULL;
+}
+
+static bool
+has_serial_line(const struct value *v, char ret[static RIGHT_MAX])
+{
+	return has_file(v, ret) && after(ret, "/dev/tty") != NULL;
+}
+
+static bool
+is_asked_of_xen(const struct value *v, char ret[static RIGHT_MAX])
+{
+	(void)ret;
+	return strcmp(v->text, "xen") == 0 || strcmp(v->text, "--xenstore-seed") == 0;
+}
+
+static bool
+listens_at_xen(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const char *directory = egd_listener_rest(v->text, EGD_LISTEN_XEN);
+
+	snprintf(ret, RIGHT_MAX, "%s", directory != NULL ? directory : "");
+	return directory != NULL;
+}
+
+static bool
+has_credit(const struct value *v, char ret[static RIGHT_MAX])
+{
+	(void)ret;
+	return ((const struct config *)v->section)->kernel.credit;
+}
+
+/* CUSE makes devices directly below /dev only. */
+static bool
+has_mount(const struct value *v, char ret[static RIGHT_MAX])
+{
+	const struct device_config *device = v->section;
+	const char *name = after(device->path, "/dev/");
+
+	(void)ret;
+	return device->via == DEVICE_VIA_FUSE ||
+	       (device->via == DEVICE_VIA_AUTO &&
+		(name == NULL || strchr(name, '/') != NULL || access("/dev/cuse", F_OK) != 0));
+}
+
+static bool
+is_clone(const struct value *v, char ret[static RIGHT_MAX])
+{
+	(void)v, (void)ret;
+	return cloned_is_told_here();
+}
+
+/* ---- the tables ---- */
+
+/* All settings add up when they are repeated. */
+static const struct need daemon_needs[] = {
+	{"kernel.credit", "[kernel] with credit", has_credit, NULL, CAPABILITY("CAP_SYS_ADMIN")},
+	{"agent.address listen.address source.address", "other machines", has_other_machines,
+	 "Wants=network-online.target\nAfter=network-online.target\n", NULL},
+	/* A name can have any address, and so can name servers. */
+	{"agent.address listen.address source.address",
+	 "TCP and TLS; to narrow `any`, another drop-in can say IPAddressAllow= and then networks",
+	 has_ip, NULL, "RestrictAddressFamilies=AF_INET AF_INET6\nIPAddressAllow=%s\n"},
+	{"listen.address source.address", "vsock", has_vsock, NULL,
+	 "RestrictAddressFamilies=AF_VSOCK\n"},
+	{"agent.address listen.address", "a port below 1024", has_low_port, NULL,
+	 CAPABILITY("CAP_NET_BIND_SERVICE")},
+	{"listen.owner", "a group that a socket is given to", has_group, NULL,
+	 "SupplementaryGroups=%s\nSystemCallFilter=@chown\n"},
+	{"listen.owner", "a user that a socket is given to", has_other_owner, NULL,
+	 CAPABILITY("CAP_CHOWN") "SystemCallFilter=@chown\n"},
+	/* systemd would remove it at the end; those that have it mounted would not see the next. */
+	{"listen.address daemon.control", "a directory of its own, which containers can mount",
+	 has_directory_below_ours, NULL,
+	 "RuntimeDirectory=ekey-random/%s\nRuntimeDirectoryPreserve=yes\n"},
+	{"listen.address daemon.control",
+	 "a directory that the user ekey-random must be able to write to", has_directory_elsewhere,
+	 NULL, "ReadWritePaths=-%s\n"},
+	/* Debian's xen makes the directory root's; the daemon looks for sockets in it. */
+	{"listen.address", "[listen] at xen:", listens_at_xen,
+	 "After=xen.service xencommons.service xenconsoled.service\n",
+	 "ExecStartPre=+chgrp ekey-random %s\nExecStartPre=+chmod g+rx %s\n" CAPABILITY(
+		 "CAP_DAC_OVERRIDE")},
+	{"source.address", "[source] at xen, whose channel is root's", is_asked_of_xen, NULL,
+	 "User=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
+	{"source.address", "a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
+	{"source.address", "a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
+	/* A mount of the service itself would be seen in its own namespace only. */
+	{"device.path", "[device] by FUSE, which ekey-mount mounts", has_mount,
+	 "Wants=ekey-mount.socket\n", "Environment=EKEY_MOUNT=/run/ekey-mount.socket\n"},
+	{NULL, "this virtual machine: only the kernel's log tells that it was cloned", is_clone,
+	 NULL, CAPABILITY("CAP_SYSLOG") "DeviceAllow=/dev/kmsg r\nProtectKernelLogs=no\n"},
+	{.what = NULL},
+};
+
+static const struct need feed_needs[] = {
+	{"source.address", "Xen: the channel and xenstore are root's", is_asked_of_xen, NULL,
+	 "DynamicUser=no\nUser=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
+	{"source.address", "a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
+	{"source.address", "a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
+	{.what = NULL},
+};
 
 /* ---- the text ---- */
 
 struct text {
-	const struct unit_need *need; /* that is looked at */
-	bool unit;                    /* the lines of [Unit], else of [Service] */
-	const char *section;          /* what is to stand above the next line; NULL: nothing */
-	const char *what;             /* the same */
+	const struct need *need; /* that is looked at */
+	bool unit;               /* the lines of [Unit], else of [Service] */
+	const char *section;     /* heading of the next line; NULL: none */
+	const char *what;        /* comment above it; NULL: none */
 	bool error;
 	FILE *file;
 	char *text;
@@ -82,14 +386,14 @@ add_lines(struct text *t, const char *lines, const char *value)
 }
 
 static void
-see_part(const struct unit_part *part, struct text *t)
+see_value(const struct value *v, struct text *t)
 {
 	const char *lines = t->unit ? t->need->unit : t->need->service;
-	char value[UNIT_VALUE_MAX] = "";
+	char value[RIGHT_MAX] = "";
 
-	if (lines == NULL || !t->need->has(part, value))
+	if (lines == NULL || !t->need->has(v, value))
 		return;
-	if (value[strspn(value, VALUE_CHARS)] == '\0') {
+	if (value[strspn(value, RIGHT_CHARS)] == '\0') {
 		add_lines(t, lines, value);
 		return;
 	}
@@ -98,9 +402,78 @@ see_part(const struct unit_part *part, struct text *t)
 	t->error = true;
 }
 
-/* Calls `see_all` for each need; it calls see_part() for each part. NULL: see unit_text(). */
+/* ---- the values ---- */
+
+/* Whether the list has the key as "SECTION.KEY". */
+static bool
+is_named(const char *list, const struct config_key *key)
+{
+	char name[64];
+	size_t len = (size_t)snprintf(name, sizeof(name), "%s.%s", key->section, key->name);
+
+	for (const char *at = list; at != NULL; at = strchr(at, ' ')) {
+		at += *at == ' ';
+		if (strncmp(at, name, len) == 0 && (at[len] == ' ' || at[len] == '\0'))
+			return true;
+	}
+	return false;
+}
+
+/* Several addresses of a source are several values. */
+static void
+see_key(const struct config_key *key, const void *section, struct text *t)
+{
+	const char *text = key->type == CONFIG_TEXT ? (const char *)section + key->offset : "";
+	struct value v = {key, section, text};
+	char address[SOURCE_ADDRESS_MAX];
+
+	if (!is_of(&v, "source")) {
+		see_value(&v, t);
+		return;
+	}
+	while (source_address_next(&text, address)) {
+		v.text = address;
+		see_value(&v, t);
+	}
+}
+
+static void
+see_config(const void *subject, struct text *t)
+{
+	static const struct value machine = {NULL, NULL, ""};
+	const struct config *config = subject;
+
+	if (t->need->keys == NULL)
+		see_value(&machine, t);
+	for (const struct config_key *key = config_keys; key->section != NULL; key++)
+		for (size_t i = 0;
+		     is_named(t->need->keys, key) && i < config_count(config, key->section); i++)
+			see_key(key, config_at(config, key->section, i), t);
+}
+
+/* Reads the options of ekey-feed. */
+static void
+see_words(const void *subject, struct text *t)
+{
+	const char *at = strstr(subject, FEED_VARIABLE);
+
+	if (at == NULL)
+		return;
+	at += strlen(FEED_VARIABLE);
+	for (at += strspn(at, " \"'"); *at != '\n' && *at != '\0'; at += strspn(at, " \"'")) {
+		char word[SOURCE_ADDRESS_MAX];
+		const struct value v = {NULL, NULL, word};
+		size_t len = strcspn(at, " \"'\n");
+
+		snprintf(word, sizeof(word), "%.*s", (int)len, at);
+		see_value(&v, t);
+		at += len;
+	}
+}
+
+/* Makes the text, of the values that `see_all` finds for each need. NULL: see unit_text(). */
 static char *
-make_text(const struct unit_need *needs, void (*see_all)(const void *subject, struct text *t),
+make_text(const struct need *needs, void (*see_all)(const void *subject, struct text *t),
 	  const void *subject)
 {
 	struct text t = {.need = needs};
@@ -122,74 +495,10 @@ make_text(const struct unit_need *needs, void (*see_all)(const void *subject, st
 	return NULL;
 }
 
-/* ---- the daemon's parts ---- */
-
-static void
-see_listen(const struct config *config, const struct egd_listen_config *listen, struct text *t)
-{
-	struct unit_part part = {.config = config,
-				 .listen = listen,
-				 .at = listen->address,
-				 .allow = listen->allow,
-				 .proxy = listen->proxy_from};
-
-	see_part(&part, t);
-}
-
-static void
-see_source(const struct config *config, const char *addresses, struct text *t)
-{
-	struct unit_part part = {.config = config};
-
-	while (source_address_next(&addresses, part.source))
-		see_part(&part, t);
-}
-
-static void
-see_config(const void *subject, struct text *t)
-{
-	const struct config *config = subject;
-	const struct unit_part whole = {.config = config, .whole = true};
-	const struct unit_part agent = {
-		.at = config->agent, .allow = config->agent_allow, .proxy = ""};
-
-	see_part(&whole, t);
-	see_part(&agent, t);
-	for (size_t i = 0; i < config->listen_count; i++)
-		see_listen(config, &config->listens[i], t);
-	for (size_t i = 0; i < config->source_count; i++)
-		see_source(config, config->sources[i].address, t);
-	for (size_t i = 0; i < config->device_count; i++) {
-		const struct unit_part part = {.config = config, .device = &config->devices[i]};
-
-		see_part(&part, t);
-	}
-}
-
 char *
 unit_text(const struct config *config)
 {
-	return make_text(unit_daemon_needs, see_config, config);
-}
-
-/* ---- ekey-feed's ---- */
-
-static void
-see_words(const void *subject, struct text *t)
-{
-	const char *at = strstr(subject, FEED_VARIABLE);
-
-	if (at == NULL)
-		return;
-	at += strlen(FEED_VARIABLE);
-	for (at += strspn(at, " \"'"); *at != '\n' && *at != '\0'; at += strspn(at, " \"'")) {
-		struct unit_part part = {.whole = false};
-		size_t len = strcspn(at, " \"'\n");
-
-		snprintf(part.source, sizeof(part.source), "%.*s", (int)len, at);
-		see_part(&part, t);
-		at += len;
-	}
+	return make_text(daemon_needs, see_config, config);
 }
 
 /* ---- the command ---- */
@@ -218,7 +527,7 @@ print_feed(const char *path)
 		fprintf(stderr, "ekeyctl: %s: %s\n", path, strerror(-result));
 		return EXIT_CANNOT_READ;
 	}
-	code = print(make_text(unit_feed_needs, see_words, file.text), path, "ekey-feed.service");
+	code = print(make_text(feed_needs, see_words, file.text), path, "ekey-feed.service");
 	file_finish(&file);
 	return code;
 }
@@ -244,7 +553,7 @@ tool_unit(const struct tool_options *options, char **words)
 
 /* ---- the comparison ---- */
 
-/* The next line that is no comment, and its length; 0 at the end. */
+/* Finds the next line that is no comment; returns its length, 0 at the end. */
 static size_t
 next_line(const char **at)
 {
