@@ -15,11 +15,9 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 
 # libsystemd is optional: without it nothing is reported to a service manager.
 systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
-notify  := $(if $(systemd),notify,notify_none)
-store   := $(if $(systemd),fd_store,fd_store_none)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := acceptor address clock $(store) file heap hex log net network num replace secret xen_channel xen_seed xenstore
+base_src    := acceptor address clock fd_store file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter mountinfo \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
@@ -33,7 +31,7 @@ egd_src     := agent connection egd_client egd_server egd_wire identity listener
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices files haproxy hwreport \
                inputs inputs_status kernel listens mount_helper orders parts privileges reload retry roles row seeds \
-               starts status tls_process $(notify)
+               starts status tls_process notify
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
                store terminal unit xen_seed
 kernel_src  := feed
@@ -54,7 +52,7 @@ unit_tests  := agent appear backoff base bucket census cloned config connect_hel
                pool_reserve pool_whole rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
-               usb_bus usb_describe watchdog wipes xenstore $(filter notify,$(notify))
+               usb_bus usb_describe watchdog wipes xenstore $(if $(systemd),notify)
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip table tls_channel usb_descriptor xenstore
 
@@ -70,7 +68,7 @@ known     = $(foreach flag,$(1),$(shell $(CC) -Werror $(flag) -xc -c /dev/null -
 macros   := $(shell $(CC) $(CPPFLAGS) $(CFLAGS) -dM -xc -E /dev/null 2>/dev/null | sed -n 's/^.define \([^ ]*\) .*/\1/p')
 fortify  := $(if $(SAN)$(filter _FORTIFY_SOURCE,$(macros)),,$(if $(filter __OPTIMIZE__,$(macros)),-D_FORTIFY_SOURCE=2))
 HARDEN   := -fPIE -fstack-protector-strong $(call known,-fstack-clash-protection -fcf-protection) $(fortify)
-OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(WARN) $(HARDEN) -MMD -MP \
+OUR_CFLAGS = -std=c17 -D_GNU_SOURCE -DFUSE_USE_VERSION=312 -I. $(if $(systemd),,-Ibase/without) $(WARN) $(HARDEN) -MMD -MP \
              $(if $(CI),-Werror) $(SAN) $(if $(packages),$$(pkg-config --cflags $(packages)))
 OUR_LIBS   = -pie -Wl,-z,relro,-z,now $(SAN) $$(pkg-config --libs $(packages)) -lpthread
 

@@ -24,7 +24,8 @@ struct acceptor {
 	struct log_limit paused_limit;
 };
 
-/* The listening socket stays the caller's, who stops the acceptor first. False: no memory. */
+/* The caller owns the listening socket, and stops the acceptor before it closes it. False: no
+ * memory. */
 bool acceptor_start(struct acceptor *a, struct event_base *base, int listener);
 
 /* Of one that was not started, too. */

@@ -34,7 +34,7 @@ address_split(const char *text, const char **ret_at, size_t *ret_len, const char
 	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
 	bool brackets = len > 2 && text[0] == '[' && text[len - 1] == ']';
 
-	/* More colons are an IPv6 address, and nobody could tell its end from the port. */
+	/* More colons are an IPv6 address, whose end cannot be told from the port. */
 	if (len == 0 || (!brackets && memchr(text, ':', len) != NULL))
 		return false;
 	*ret_at = text + brackets;

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A view of somebody else's bytes. Taking moves it forward; nothing is copied or owned. */
+/* A view of bytes owned elsewhere. Taking moves it forward; no byte is copied. */
 struct cursor {
 	const uint8_t *at;
 	size_t left; /* bytes from `at` to the end */

@@ -66,9 +66,9 @@ fd_store_new(void)
 
 	if (s == NULL)
 		return NULL;
-	/* Set by systemd since version 254, and by our unit for older ones. */
-	s->works = getenv("NOTIFY_SOCKET") != NULL && getenv("FDSTORE") != NULL;
 	count = sd_listen_fds_with_names(0, &names);
+	/* FDSTORE is set by systemd since version 254, and by our unit for older ones. */
+	s->works = count >= 0 && getenv("NOTIFY_SOCKET") != NULL && getenv("FDSTORE") != NULL;
 	for (int i = 0; i < count; i++) {
 		take_over(s, names[i], SD_LISTEN_FDS_START + i);
 		free(names[i]);
@@ -108,7 +108,7 @@ fd_store_name(const struct fd_store *s, unsigned i)
 	return s->at[i].name;
 }
 
-/* Its index, or `count`: there is none. */
+/* Returns its index, or `count`: there is none. */
 static unsigned
 find(const struct fd_store *s, const char *name)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The service manager's file descriptor store (sd_pid_notify_with_fds(3)): what a process puts
- * there comes back to the next one of the same unit, after a restart, an upgrade or a crash. A stop
- * of the unit empties it. Where there is no store (no service manager, no FileDescriptorStoreMax=,
- * built without libsystemd: fd_store_none.c) nothing is kept and nothing comes back.
+ * The service manager's file descriptor store (sd_pid_notify_with_fds(3)): descriptors that a
+ * process puts there come back to the next one of the same unit, after a restart, an upgrade or a
+ * crash. A stop of the unit empties it. Where there is no store (no service manager, no
+ * FileDescriptorStoreMax=, built without libsystemd) no descriptor is kept and none comes back.
  *
  * Each descriptor has a name of its own: several under one name come back in no fixed order.
  */
@@ -20,13 +20,13 @@
 
 struct fd_store;
 
-/* Takes over what came back, close-on-exec. NULL: no memory. */
+/* Takes the descriptors that came back, close-on-exec. NULL: no memory. */
 struct fd_store *fd_store_new(void);
 
-/* Closes what nobody has taken (the service manager keeps its copies); NULLs the pointer. */
+/* Closes those not taken (the service manager keeps its copies); NULLs the pointer. */
 void fd_store_free(struct fd_store **store);
 
-/* True when what is put there comes back. */
+/* True when descriptors that are put there come back. */
 bool fd_store_works(const struct fd_store *store);
 
 /* True when a descriptor of this name came back and was not taken yet. */
@@ -43,7 +43,7 @@ int fd_store_take(struct fd_store *store, const char *name);
 void fd_store_put(struct fd_store *store, const char *name, int fd);
 void fd_store_remove(struct fd_store *store, const char *name);
 
-/* Waits until all that was asked for is done. False: there is no store, or it does not answer. */
+/* Waits until all requests are done. False: there is no store, or it does not answer. */
 bool fd_store_wait(struct fd_store *store);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One line per event on stderr, with journald's <N> prefix when the journal listens. The edge that
+ * One line per event on stderr, with journald's <N> prefix when the journal reads it. The edge that
  * decides logs once, names the device or peer, and never prints a key, nonce, frame or random byte.
  *
- * A line that stderr cannot take at once is dropped: the log makes no program wait. How many were
- * dropped is said before the next line.
+ * A line that stderr cannot take at once is dropped: the log makes no program wait. The next line
+ * tells how many were dropped.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -18,7 +18,7 @@ enum log_level { LOG_LEVEL_ERR = 3, LOG_LEVEL_WARN = 4, LOG_LEVEL_INFO = 6, LOG_
 void log_set_level(enum log_level level);
 
 /*
- * Opens a stderr that is a terminal or a pipe anew, as non-blocking: the terminal of a shell must
+ * Opens a stderr that is a terminal or a pipe again, as non-blocking: the terminal of a shell must
  * not be made so, and may be ready for a part of a line only. For programs that serve others.
  */
 void log_open(void);

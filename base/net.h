@@ -9,22 +9,22 @@
 
 /*
  * Listens on `path` with permission bits `mode`. A socket left there by a process that is gone is
- * replaced; -EADDRINUSE when somebody still answers, -EEXIST when it is not a socket.
+ * replaced; -EADDRINUSE when a process still answers, -EEXIST when it is not a socket.
  * Returns the fd or -errno (-ENAMETOOLONG above 107 bytes).
  */
 int net_unix_listen(const char *path, mode_t mode);
 
 /*
- * Changes the socket at `path`, or removes it: only that, and nothing else that others may have put
- * there. 0 or -errno: -EEXIST, it is no socket.
+ * Changes the socket at `path`, or removes it, but no other kind of file that may be there. 0 or
+ * -errno: -EEXIST, it is no socket.
  */
 int net_unix_chmod(const char *path, mode_t mode);
 int net_unix_chown(const char *path, uid_t uid, gid_t gid);
 void net_unix_unlink(const char *path);
 
 /*
- * Closes a socket that nobody else has open; one that listened at a path, and is dead now, is
- * removed there.
+ * Closes the last descriptor of a socket; one that listened at a path, and is dead now, is removed
+ * there.
  */
 void net_unix_discard(int fd);
 
@@ -38,12 +38,12 @@ uid_t net_peer_uid(int fd);
 /* Listens on TCP or vsock. The fd or -errno. "[::]" takes IPv4 too; see address_unmap(). */
 int net_listen(const struct address *address);
 
-/* What the user can look at when net_listen() failed with -`error`: behind strerror(), or "". */
+/* A hint for the user when net_listen() failed with -`error`: behind strerror(), or "". */
 const char *net_listen_hint(int error);
 
 /*
  * Takes a connection from a listening socket of any kind. The fd, with the peer in *ret (unmapped),
- * or -errno: -EAGAIN when nobody waits. A TCP connection is kept alive, and not delayed.
+ * or -errno: -EAGAIN when no client waits. A TCP connection is kept alive, and not delayed.
  */
 int net_accept(int listener, struct address *ret);
 

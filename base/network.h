@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Networks, "10.0.0.0/8", "2001:db8::/32", or one address: who may connect. Pure. */
+/* Networks, "10.0.0.0/8", "2001:db8::/32", or one address, for rules on clients. Pure. */
 #ifndef BASE_NETWORK_H
 #define BASE_NETWORK_H
 

@@ -14,7 +14,6 @@
 
 #define NEW_MODE_OWN 0600
 #define NEW_MODE_SHARED 0640 /* with the group of the directory: the daemon's */
-#define CHUNK_LEN 4096
 
 static int
 replace_write(int fd, const char *bytes, size_t len)
@@ -32,23 +31,7 @@ replace_write(int fd, const char *bytes, size_t len)
 	return 0;
 }
 
-/* Not by making it sparse: the blocks must be there. */
-static int
-replace_fill(int fd, size_t len)
-{
-	static const char blank[CHUNK_LEN];
-	int result = 0;
-
-	for (size_t n; result == 0 && len > 0; len -= n) {
-		n = len < sizeof(blank) ? len : sizeof(blank);
-		result = replace_write(fd, blank, n);
-	}
-	if (result == 0 && fsync(fd) != 0)
-		result = -errno;
-	return result;
-}
-
-/* ---- whose it is ---- */
+/* ---- owner and mode ---- */
 
 static int
 replace_own(int fd, uid_t uid, gid_t gid, mode_t mode)
@@ -136,7 +119,9 @@ replace_prepare(struct replace *r, const char *path, size_t len)
 	if (result == 0)
 		result = replace_own_as_before(r);
 	if (result == 0)
-		result = replace_fill(r->fd, len);
+		result = -posix_fallocate(r->fd, 0, (off_t)len); /* not sparse: it must fit */
+	if (result == 0 && fsync(r->fd) != 0)
+		result = -errno;
 	if (result < 0)
 		replace_abandon(r);
 	return result;

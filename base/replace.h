@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replaces a small file whole or not at all, in two steps: first it is proven that it can be done,
- * by writing as many bytes beside it; then it is done, with nothing left that could lack.
+ * Replaces a small file whole or not at all, in two steps: the first proves that it can be done, by
+ * a file of as many bytes beside it; the second does it, and needs no more space or right.
  */
 #ifndef BASE_REPLACE_H
 #define BASE_REPLACE_H
@@ -17,10 +17,10 @@ struct replace {
 };
 
 /*
- * Makes a file of `len` bytes beside `path`, on the disk, with the mode and owner of the one that
- * is there. Where there is none yet it gets mode 0640 and the group of its directory when we are
- * root, else 0600. 0 or -errno; -ELOOP for a symbolic link, -EINVAL for what is no regular file:
- * these are left alone. Neither `path` nor what it holds is touched.
+ * Makes a file of `len` bytes, at least 1, beside `path`, on the disk, with the mode and owner of
+ * the one that is there. Where there is none yet it gets mode 0640 and the group of its directory
+ * when we are root, else 0600. 0 or -errno; -ELOOP for a symbolic link, -EINVAL for what is no
+ * regular file: these are left alone. Neither `path` nor what it holds is touched.
  */
 int replace_prepare(struct replace *r, const char *path, size_t len);
 

@@ -8,7 +8,7 @@
 #define BASE_XEN_CHANNEL_H
 
 #define XEN_CHANNEL_NAME "org.ekey-random.egd"
-#define XEN_CHANNEL_PATH_MAX 16 /* "/dev/hvc15" */
+#define XEN_CHANNEL_PATH_MAX 20 /* "/dev/hvcN" */
 
 /*
  * The path of the guest's end. Which of the consoles it is depends on Xen's version, so xenstore is

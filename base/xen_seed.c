@@ -2,21 +2,18 @@
 #include "base/xen_seed.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/hex.h"
-#include "base/num.h"
 #include "base/secret.h"
 #include "base/xenstore.h"
 
 #define DOMAINS "/local/domain"
 #define DOMAIN_MAX 32751 /* DOMID_FIRST_RESERVED - 1 of Xen */
-#define NAME_MAX_LEN 256
 
-/* Others may not read it at any moment: it is empty until it is the guest's. */
+/* It is empty until the guest owns it, so that no other guest can read it at any time. */
 int
 xen_seed_put(int store, unsigned domain, const uint8_t seed[static XEN_SEED_LEN])
 {
@@ -45,7 +42,7 @@ xen_seed_watch(void)
 	return result < 0 ? result : store;
 }
 
-/* The length of what is there; -ENOENT while the host has not written it yet. */
+/* Returns the length of the text; -ENOENT while the host has not written it yet. */
 static int
 look(int store, char ret_text[static XEN_SEED_TEXT_LEN + 1])
 {
@@ -54,7 +51,7 @@ look(int store, char ret_text[static XEN_SEED_TEXT_LEN + 1])
 	return len != 0 ? len : -ENOENT;
 }
 
-/* Not for us yet is not there yet. */
+/* Without a right to it, it is not there yet. */
 int
 xen_seed_is_there(int store)
 {
@@ -80,27 +77,8 @@ xen_seed_take(int store, uint8_t ret[static XEN_SEED_LEN])
 	return result;
 }
 
-static bool
-is_named(int store, unsigned domain, const char *name)
-{
-	char path[XENSTORE_PATH_MAX], value[NAME_MAX_LEN];
-
-	snprintf(path, sizeof(path), DOMAINS "/%u/name", domain);
-	return xenstore_read(store, path, value, sizeof(value)) > 0 && strcmp(value, name) == 0;
-}
-
 int
 xen_seed_domain(int store, const char *name)
 {
-	char numbers[XENSTORE_PAYLOAD_MAX];
-	int len = xenstore_list(store, DOMAINS, numbers, sizeof(numbers));
-	uint64_t number;
-
-	if (len < 0)
-		return len;
-	for (const char *at = numbers; at < numbers + len; at += strlen(at) + 1)
-		if (num_parse(at, DOMAIN_MAX, &number) &&
-		    (strcmp(at, name) == 0 || is_named(store, (unsigned)number, name)))
-			return (int)number;
-	return -ESRCH;
+	return xenstore_find(store, DOMAINS, DOMAIN_MAX, name);
 }

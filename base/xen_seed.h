@@ -2,7 +2,7 @@
 /*
  * A seed that the host leaves for a guest of Xen in xenstore before the guest's first instruction:
  * the only entropy that is there when an initramfs asks for it. It is hexadecimal text, for guests
- * that have a shell and nothing of ours; what of QubesOS's guests reads its seed does the same.
+ * that have a shell and no program of ours; QubesOS gives its guests a seed in the same way.
  */
 #ifndef BASE_XEN_SEED_H
 #define BASE_XEN_SEED_H
@@ -20,15 +20,15 @@
 int xen_seed_put(int store, unsigned domain, const uint8_t seed[static XEN_SEED_LEN]);
 
 /*
- * In the guest: a connection that is readable when there may be one, or -errno. What has come is
- * looked for with xen_seed_is_there(): 1, 0, or -errno, and the connection is of no use any more.
+ * In the guest: a connection that is readable when there may be one, or -errno. Then
+ * xen_seed_is_there() returns 1, 0, or -errno, after which the connection is of no use.
  */
 int xen_seed_watch(void);
 int xen_seed_is_there(int store);
 
 /*
- * In the guest: removes it, and only then gives it: whoever comes next finds none. 0 or -errno:
- * -ENOENT, there is none (yet); -EBADMSG, what there was is no seed.
+ * In the guest: removes it before it returns it, so that no program gets it twice. 0 or -errno:
+ * -ENOENT, there is none (yet); -EBADMSG, it was no seed.
  */
 int xen_seed_take(int store, uint8_t ret[static XEN_SEED_LEN]);
 

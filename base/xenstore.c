@@ -10,9 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "base/secret.h"
 
-#define PATIENCE_MS 1000
+#define TIMEOUT_MS 1000
+#define NAME_MAX_LEN 256 /* bytes, of a guest or a console */
 
 enum type {
 	TYPE_DIRECTORY = 1,
@@ -52,7 +54,7 @@ wait_for(int fd, short events)
 	int n;
 
 	do
-		n = poll(&one, 1, PATIENCE_MS);
+		n = poll(&one, 1, TIMEOUT_MS);
 	while (n < 0 && errno == EINTR);
 	return n > 0 ? 0 : n == 0 ? -ETIMEDOUT : -errno;
 }
@@ -124,7 +126,7 @@ error_of(const struct message *m)
 	return -EIO;
 }
 
-/* News of what is watched are no answer, and older than the answer is. */
+/* Skips the news of watched paths, which come before the answer. */
 static int
 receive(int fd, enum type type, struct message *m)
 {
@@ -186,6 +188,31 @@ xenstore_list(int fd, const char *path, char *ret, size_t cap)
 	return get(fd, TYPE_DIRECTORY, path, ret, cap);
 }
 
+static bool
+is_named(int fd, const char *folder, unsigned number, const char *name)
+{
+	char path[XENSTORE_PATH_MAX], value[NAME_MAX_LEN];
+
+	snprintf(path, sizeof(path), "%s/%u/name", folder, number);
+	return xenstore_read(fd, path, value, sizeof(value)) > 0 && strcmp(value, name) == 0;
+}
+
+int
+xenstore_find(int fd, const char *folder, unsigned max, const char *name)
+{
+	char numbers[XENSTORE_PAYLOAD_MAX];
+	int len = xenstore_list(fd, folder, numbers, sizeof(numbers));
+	uint64_t number;
+
+	if (len < 0)
+		return len;
+	for (const char *at = numbers; at < numbers + len; at += strlen(at) + 1)
+		if (num_parse(at, max, &number) &&
+		    (strcmp(at, name) == 0 || is_named(fd, folder, (unsigned)number, name)))
+			return (int)number;
+	return -ESRCH;
+}
+
 int
 xenstore_write(int fd, const char *path, const void *value, size_t len)
 {
@@ -196,7 +223,7 @@ xenstore_write(int fd, const char *path, const void *value, size_t len)
 	return result;
 }
 
-/* By the path itself as the token that comes with the news. */
+/* The path itself is the token that comes with the news. */
 int
 xenstore_watch(int fd, const char *path)
 {
@@ -213,7 +240,7 @@ xenstore_remove(int fd, const char *path)
 	return put_text(&m, path) ? ask(fd, &m) : -E2BIG;
 }
 
-/* The first of them says whose it is, and what those may who are not named: nothing. */
+/* The first names the owner, and the rights of guests that are not named: none. */
 int
 xenstore_share(int fd, const char *path, unsigned domain)
 {

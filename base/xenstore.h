@@ -26,20 +26,25 @@ int xenstore_read(int fd, const char *path, char *ret, size_t cap);
 /* The names below `path`, each with its NUL. Returns how many bytes they have, or -errno. */
 int xenstore_list(int fd, const char *path, char *ret, size_t cap);
 
+/*
+ * The number, at most `max`, of the entry of `folder` whose `name` has this value, as domains and
+ * consoles have it, or of a number itself; or -errno: -ESRCH, there is none.
+ */
+int xenstore_find(int fd, const char *folder, unsigned max, const char *name);
+
 /* 0 or -errno: -E2BIG when path and value together are more than a request can have. */
 int xenstore_write(int fd, const char *path, const void *value, size_t len);
 
 /*
- * From now on `fd` is readable after each change of what is at `path`, and once now; the next call
- * that asks something, and reads its answer, takes the news. 0 or -errno.
+ * From now on `fd` is readable after each change at `path`, and once now; the next call that reads
+ * an answer discards the news. 0 or -errno.
  */
 int xenstore_watch(int fd, const char *path);
 
 /* 0 or -errno. -ENOENT: it was not there. */
 int xenstore_remove(int fd, const char *path);
 
-/* Of what is the host's: the guest `domain` may read, write and remove it, and others may nothing.
- */
+/* The guest `domain` may read, write and remove a value of the host, and no other guest may. */
 int xenstore_share(int fd, const char *path, unsigned domain);
 
 #endif

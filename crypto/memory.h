@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What OpenSSL frees is wiped. */
+/* OpenSSL wipes the memory that it frees. */
 #ifndef CRYPTO_MEMORY_H
 #define CRYPTO_MEMORY_H
 

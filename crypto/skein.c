@@ -86,13 +86,6 @@ ubi_config(struct skein_state *state)
 	ubi(state, SKEIN_LEN, TYPE_CONFIG | FLAG_FIRST | FLAG_FINAL, config);
 }
 
-void
-skein_state_plain(struct skein_state *ret)
-{
-	*ret = (struct skein_state){0};
-	ubi_config(ret);
-}
-
 static void
 skein_begin_type(struct skein *s, const struct skein_state *from, uint64_t type)
 {
@@ -109,16 +102,15 @@ skein_state_mac(const uint8_t *key, size_t key_len, struct skein_state *ret)
 	struct skein s;
 	uint8_t chain[SKEIN_LEN];
 
-	if (key_len == 0) {
-		skein_state_plain(ret);
-		return;
+	*ret = zero;
+	if (key_len > 0) {
+		skein_begin_type(&s, &zero, TYPE_KEY);
+		skein_update(&s, key, key_len);
+		skein_final_pad(&s, chain);
+		for (int i = 0; i < 4; i++)
+			ret->chain[i] = load_le64(chain + 8 * i);
+		secret_wipe(chain, sizeof(chain));
 	}
-	skein_begin_type(&s, &zero, TYPE_KEY);
-	skein_update(&s, key, key_len);
-	skein_final_pad(&s, chain);
-	for (int i = 0; i < 4; i++)
-		ret->chain[i] = load_le64(chain + 8 * i);
-	secret_wipe(chain, sizeof(chain));
 	ubi_config(ret);
 }
 

@@ -25,10 +25,7 @@ struct skein {
 	size_t held_len;
 };
 
-/* The state of the plain hash: no key, no personalisation. */
-void skein_state_plain(struct skein_state *ret);
-
-/* The state of the keyed hash, Skein-MAC: no personalisation. An empty key is the plain hash. */
+/* The state of the keyed hash, Skein-MAC: no personalisation. Without a key: of the plain hash. */
 void skein_state_mac(const uint8_t *key, size_t key_len, struct skein_state *ret);
 
 /*

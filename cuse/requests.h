@@ -32,7 +32,7 @@ void requests_free(struct requests **requests);
 
 /*
  * 0 with the number of the open file in *ret_fh, or the errno for the caller: EACCES for any kind
- * of writing, ENFILE when no more files can be open, or no more by this uid. When the kernel does
+ * of writing, ENFILE when the files, or those of this uid, are at their limit. When the kernel does
  * not take the answer, it will not send a release: the carrier then calls requests_release().
  */
 int requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh);

@@ -163,7 +163,7 @@ table_read_part(int fd, struct table *t, size_t at, size_t len)
 }
 
 /*
- * Entries that were never used are not read, and take no memory. The first word of the request is
+ * Unused entries are not read, and take no memory. The first word of the request is
  * its length; one that is too long is left out.
  */
 static int

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the service manager is told, when one asks by NOTIFY_SOCKET (sd_notify(3)). Nobody asked:
- * nothing happens. Built without libsystemd nothing ever does (notify_none.c).
+ * nothing happens. The same holds when built without libsystemd.
  */
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H

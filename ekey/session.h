@@ -51,7 +51,7 @@ enum session_state {
 	SESSION_UNKNOWN_KEY, /* the serial is not in the keyring; retried when it is reloaded */
 	SESSION_WRONG_KEY,   /* answered, but no frame of it verifies: the long-term key is wrong */
 	SESSION_UNSUPPORTED, /* protocol version other than 0, or not the serial we insist on */
-	SESSION_GENERATORS_BAD, /* the device says so itself (B): retried, slowly */
+	SESSION_GENERATORS_BAD, /* the device reports it (B): retried, slowly */
 };
 
 enum session_event {

@@ -34,7 +34,7 @@
 
 struct pool;
 
-/* What the pool has done for one outlet (a device, a listener). Owned by the outlet. */
+/* The figures of one outlet (a device, a listener), which owns them. */
 struct pool_account {
 	uint64_t delivered; /* bytes handed over */
 	uint64_t lost;      /* bytes granted to it and then wiped */
@@ -189,7 +189,8 @@ void pool_delivery_failed(struct pool *pool, struct pool_handle *h, size_t len);
 /* Bytes that pool_take() would give this handle now (stash, and the ring if no request waits). */
 size_t pool_ready(const struct pool *pool, const struct pool_handle *h);
 
-/* Bytes in the ring that anyone may have: what RNDGETENTCNT and EGD's 0x00 (x 8) answer. */
+/* Bytes in the ring for handles without `reserve`: the answer of RNDGETENTCNT and EGD's 0x00 (x 8).
+ */
 size_t pool_level(const struct pool *pool);
 
 /*
