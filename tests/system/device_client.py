@@ -14,7 +14,7 @@ import struct
 import subprocess
 import time
 
-from processes import BUILD, PATIENCE_S, mounted, wait_until
+from processes import BUILD, PATIENCE_S, STOP_S, mounted, wait_until
 
 SERVER = BUILD / "tests/system/device_server"
 NOBODY = 65534
@@ -66,17 +66,9 @@ class Server:
     def until_waiting(self, count):
         wait_until(lambda: self.status()["waiters"] == count, f"{count} waiters")
 
-    def stop_limit_s(self):
-        """A sanitizer looks for leaks at the end."""
-        maps = pathlib.Path(f"/proc/{self.child.pid}/maps").read_text()
-        return PATIENCE_S if "libasan" in maps else 1
-
     def stop(self, number=signal.SIGTERM):
-        """Seconds until it was gone."""
-        started = time.monotonic()
         self.child.send_signal(number)
-        self.child.wait(PATIENCE_S)
-        return time.monotonic() - started
+        self.child.wait(STOP_S)
 
     def end(self):
         if self.child.poll() is None:
@@ -141,12 +133,9 @@ class Client:
         raise AssertionError(f"no error, but {value!r}")
 
     def kill(self, number=signal.SIGKILL):
-        """Seconds until it was gone."""
-        started = time.monotonic()
         os.kill(self.process.pid, number)
-        self.process.join(PATIENCE_S)
+        self.process.join(STOP_S)
         assert not self.process.is_alive(), "not even SIGKILL ends it"
-        return time.monotonic() - started
 
 
 def counters(data):

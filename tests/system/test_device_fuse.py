@@ -16,7 +16,7 @@ import pytest
 
 from device_client import Client, counters, read_as_nobody, read_one, read_sizes
 from house import as_root
-from processes import PATIENCE_S, wait_until
+from processes import PATIENCE_S, STOP_S, wait_until
 
 RNDGETENTCNT = 0x80045200
 RNDADDENTROPY = 0x40085203
@@ -121,7 +121,7 @@ def test_a_killed_reader_is_gone_at_once_on_a_shared_descriptor_too(server):
 
     seconds = Client(share, server.path, with_files=True).result()
     print(f"gone after {seconds} s")
-    assert max(seconds) < 1
+    assert max(seconds) < STOP_S
     wait_until(lambda: server.status()["opens"] == 0, "no file open")
     assert server.status()["waiters"] == 0
 

