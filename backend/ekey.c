@@ -126,11 +126,11 @@ ekey_on_state(struct ekey *k)
 static void
 ekey_on_event(struct ekey *k, enum session_event event, uint64_t now_ms)
 {
-	const struct telemetry *telemetry = session_telemetry(&k->session);
+	const struct telemetry *telemetry = &k->session.telemetry;
 	struct source *s = &k->source;
 
 	if (event == SESSION_ENTROPY)
-		source_put(s, session_block(&k->session), SESSION_BLOCK_LEN, now_ms);
+		source_put(s, k->session.block, SESSION_BLOCK_LEN, now_ms);
 	else if (event == SESSION_TELEMETRY && telemetry->have_raw &&
 		 intake_badness(&s->intake, telemetry->badness, now_ms))
 		source_log_health(s->config.name, &s->intake);
@@ -238,13 +238,13 @@ ekey_end_session(struct ekey *k)
 static bool
 ekey_is_rekeying(const struct ekey *k)
 {
-	return rekey_state(&k->rekey) != REKEY_CLOSED;
+	return k->rekey.state != REKEY_CLOSED;
 }
 
 static void
 ekey_report_rekey(struct ekey *k)
 {
-	source_log_rekey(&k->log, rekey_state(&k->rekey));
+	source_log_rekey(&k->log, k->rekey.state);
 	k->rekey_fn(k->rekey_arg, &k->rekey);
 }
 
@@ -339,7 +339,7 @@ ekey_keyring_changed(struct source *source)
 {
 	struct ekey *k = (struct ekey *)source;
 
-	if (rekey_state(&k->rekey) == REKEY_CHANGED)
+	if (k->rekey.state == REKEY_CHANGED)
 		ekey_back_to_session(k);
 	session_keyring_changed(&k->session, clock_now_ms());
 	if (link_is_open(&source->link) && !source->paused)
@@ -410,11 +410,11 @@ static void
 ekey_session_fired(struct ekey *k, uint64_t now_ms)
 {
 	enum session_state before = session_state(&k->session);
-	uint64_t resets = session_counters(&k->session)->resets;
+	uint64_t resets = k->session.counters.resets;
 
 	session_tick(&k->session, now_ms);
 	ekey_take(k, NULL, 0);
-	if (session_counters(&k->session)->resets > resets && !ekey_is_answer(before))
+	if (k->session.counters.resets > resets && !ekey_is_answer(before))
 		ekey_on_vain_reset(k, link_can_reset(&k->source.link), now_ms);
 }
 
@@ -509,7 +509,7 @@ ekey_state_text(const struct source *source)
 {
 	const struct ekey *k = (const struct ekey *)source;
 
-	return ekey_is_rekeying(k) ? rekey_state_text(rekey_state(&k->rekey))
+	return ekey_is_rekeying(k) ? rekey_state_text(k->rekey.state)
 				   : session_state_text(session_state(&k->session));
 }
 
@@ -521,9 +521,9 @@ ekey_status(const struct source *source, struct source_status *ret)
 
 	ret->ekey = (struct source_ekey_status){.alarm = k->ladder.alarm,
 						.undecoded_bytes = k->undecoded_bytes,
-						.session = *session_counters(&k->session),
-						.census = session_census(&k->session),
-						.telemetry = *session_telemetry(&k->session)};
+						.session = k->session.counters,
+						.census = &k->session.census,
+						.telemetry = k->session.telemetry};
 	if (serial != NULL)
 		keyring_serial_text(serial, ret->ekey.serial);
 }

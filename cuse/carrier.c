@@ -180,6 +180,26 @@ carrier_open(struct carrier *c)
 	return result;
 }
 
+/*
+ * Answered by hand, since fuse_reply_open() cannot give all flags. The kernel releases no file
+ * whose opening it did not take.
+ */
+void
+carrier_open_file(const struct carrier *c, fuse_req_t req, int flags, uint32_t answer_flags)
+{
+	struct fuse_open_out out = {.open_flags = answer_flags};
+	uint64_t fh;
+	int error = requests_open(c->requests, fuse_req_ctx(req)->uid, flags, &fh);
+
+	if (error != 0) {
+		fuse_reply_err(req, error);
+		return;
+	}
+	out.fh = fh;
+	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) != 0)
+		requests_release(c->requests, fh);
+}
+
 /* ---- resuming: requests of the previous daemon go through libfuse a second time ---- */
 
 /* The longest is an INIT. */

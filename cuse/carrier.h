@@ -71,6 +71,9 @@ void carrier_close(struct carrier *c);
 int carrier_attach(struct carrier *c, int fd);
 void carrier_detach(struct carrier *c);
 
+/* For the kinds: opens a file and answers with FOPEN_* in `answer_flags`, or with an error. */
+void carrier_open_file(const struct carrier *c, fuse_req_t req, int flags, uint32_t answer_flags);
+
 /* Answers the queued requests, up to CARRIER_BATCH. 0, or -errno: the connection has ended. */
 int carrier_drain(struct carrier *c);
 

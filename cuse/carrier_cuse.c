@@ -3,6 +3,7 @@
 #include <cuse_lowlevel.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,17 +40,7 @@ cuse_init_done(void *userdata)
 static void
 cuse_open(fuse_req_t req, struct fuse_file_info *fi)
 {
-	struct requests *r = cuse_carrier(req)->requests;
-	int error = requests_open(r, fuse_req_ctx(req)->uid, fi->flags, &fi->fh);
-
-	if (error != 0) {
-		fuse_reply_err(req, error);
-		return;
-	}
-	fi->direct_io = 1;
-	fi->nonseekable = 1;
-	if (fuse_reply_open(req, fi) != 0)
-		requests_release(r, fi->fh);
+	carrier_open_file(cuse_carrier(req), req, fi->flags, FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE);
 }
 
 static void

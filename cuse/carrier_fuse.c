@@ -14,7 +14,7 @@
 /* Nothing about the file ever changes while it is mounted. */
 #define FUSE_ATTR_TIMEOUT_S 3600.0
 
-/* Nobody may write; but the kernel insists on a buffer for it. */
+/* No user may write, but the kernel requires a buffer for it. */
 #define FUSE_WRITE_MAX (TABLE_REQUEST_MAX - 4096)
 
 static struct carrier *
@@ -62,26 +62,15 @@ fuse_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int to_set, struct
 }
 
 /*
- * Answered by hand, since libfuse has no way to say STREAM: without it the kernel locks the file
- * position around a read, and a second reader of a shared descriptor waits where not even SIGKILL
- * reaches him. NOFLUSH: closing never waits for us.
+ * STREAM: without it the kernel locks the file position around a read, and a second reader of a
+ * shared descriptor waits where not even SIGKILL reaches it. NOFLUSH: closing never waits for us.
  */
 static void
 fuse_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	struct requests *r = fuse_carrier(req)->requests;
-	struct fuse_open_out out = {.open_flags = FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH};
-	uint64_t fh;
-	int error = requests_open(r, fuse_req_ctx(req)->uid, fi->flags, &fh);
-
 	(void)ino;
-	if (error != 0) {
-		fuse_reply_err(req, error);
-		return;
-	}
-	out.fh = fh;
-	if (fuse_reply_buf(req, (const char *)&out, sizeof(out)) != 0)
-		requests_release(r, fh);
+	carrier_open_file(fuse_carrier(req), req, fi->flags,
+			  FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH);
 }
 
 static void
@@ -194,7 +183,7 @@ fuse_publish(struct carrier *c)
 	return 0;
 }
 
-/* Somebody may have unmounted it already: what is there then is not touched. */
+/* It may have been unmounted already: another file at the path is not touched. */
 static void
 fuse_withdraw(struct carrier *c)
 {

@@ -58,12 +58,12 @@ static void
 on_rekey(void *arg, const struct rekey *rekey)
 {
 	struct daemon *d = arg;
-	enum rekey_state state = rekey_state(rekey);
+	enum rekey_state state = rekey->state;
 
 	if (state == REKEY_ACCEPTED)
 		reply(d, NULL, NULL);
 	else if (state == REKEY_CHANGED)
-		reply_answer(d, rekey_answer(rekey));
+		reply_answer(d, rekey->answer);
 	else if (rekey_failed(rekey))
 		reply(d, NULL, rekey_state_text(state));
 	if (state != REKEY_CLOSED)

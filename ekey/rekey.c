@@ -219,22 +219,10 @@ rekey_tick(struct rekey *r, uint64_t now_ms)
 
 /* ---- results ---- */
 
-enum rekey_state
-rekey_state(const struct rekey *r)
-{
-	return r->state;
-}
-
 bool
 rekey_failed(const struct rekey *r)
 {
 	return r->state >= REKEY_REFUSED;
-}
-
-const uint8_t *
-rekey_answer(const struct rekey *r)
-{
-	return r->answer;
 }
 
 const char *

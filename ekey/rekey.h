@@ -38,7 +38,7 @@ enum rekey_state {
 	REKEY_UNLOCKING, /* M sent */
 	REKEY_ACCEPTED,  /* waits for rekey_change() */
 	REKEY_CHANGING,  /* L sent */
-	REKEY_CHANGED,   /* rekey_answer() has the device's bytes; the new key is to be stored */
+	REKEY_CHANGED,   /* `answer` has the device's bytes; the new key is to be stored */
 	/* Failures; the device has its old key, except for REKEY_LOST. */
 	REKEY_REFUSED,  /* the nonce's MAC is wrong: another master key */
 	REKEY_LOCKED,   /* it says that it is locked, after M as well */
@@ -49,7 +49,8 @@ enum rekey_state {
 	REKEY_ABANDONED /* not continued within REKEY_HOLD_MS */
 };
 
-/* Fields are the machine's own. All zero is closed. */
+/* Others may read `state` and, in REKEY_CHANGED, `answer`: the new key follows from it, master key
+ * and nonce. All other fields are the machine's own. All zero is closed. */
 struct rekey {
 	enum rekey_state state;
 	struct framer framer;
@@ -86,13 +87,8 @@ const uint8_t *rekey_send(struct rekey *r, size_t *ret_len);
 uint64_t rekey_deadline(const struct rekey *r);
 void rekey_tick(struct rekey *r, uint64_t now_ms);
 
-enum rekey_state rekey_state(const struct rekey *r);
-
 /* True for the failures. */
 bool rekey_failed(const struct rekey *r);
-
-/* In REKEY_CHANGED: the 32 bytes from which, with master key and nonce, the new key follows. */
-const uint8_t *rekey_answer(const struct rekey *r);
 
 /* The state for the owner: progress, or the failure and its cure. */
 const char *rekey_state_text(enum rekey_state state);

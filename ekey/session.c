@@ -583,12 +583,6 @@ session_next(struct session *s, struct cursor *in, uint64_t now_ms)
 
 /* ---- questions ---- */
 
-const uint8_t *
-session_block(const struct session *s)
-{
-	return s->block;
-}
-
 enum session_state
 session_state(const struct session *s)
 {
@@ -612,24 +606,6 @@ session_state_text(enum session_state state)
 	};
 
 	return texts[state];
-}
-
-const struct telemetry *
-session_telemetry(const struct session *s)
-{
-	return &s->telemetry;
-}
-
-const struct session_counters *
-session_counters(const struct session *s)
-{
-	return &s->counters;
-}
-
-const struct census *
-session_census(const struct session *s)
-{
-	return &s->census;
 }
 
 const uint8_t *

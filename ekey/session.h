@@ -56,8 +56,8 @@ enum session_state {
 
 enum session_event {
 	SESSION_MORE,      /* all input taken */
-	SESSION_ENTROPY,   /* session_block() holds 32 bytes; take them before the next call */
-	SESSION_TELEMETRY, /* an authenticated information frame: session_telemetry() changed */
+	SESSION_ENTROPY,   /* `block` holds 32 bytes; take them before the next call */
+	SESSION_TELEMETRY, /* an authenticated information frame: `telemetry` changed */
 	SESSION_CHANGED,   /* session_state() changed */
 };
 
@@ -82,7 +82,10 @@ struct session_env {
 	void *random_arg;
 };
 
-/* Holds keys: allocate it with secret_new(). Fields are the session's own. */
+/*
+ * Holds keys: allocate it with secret_new(). Others may read `counters`, `census`, `telemetry` and,
+ * until the next call, `block`; all other fields are the session's own.
+ */
 struct session {
 	const struct session_env *env;
 	enum session_state state, reported_state;
@@ -127,9 +130,6 @@ void session_close(struct session *s);
  */
 enum session_event session_next(struct session *s, struct cursor *in, uint64_t now_ms);
 
-/* The 32 bytes of SESSION_ENTROPY: in session memory, wiped by the next session call. */
-const uint8_t *session_block(const struct session *s);
-
 /* Bytes to send to the device, in order; take them all after every call. NULL when none. */
 const uint8_t *session_send(struct session *s, size_t *ret_len);
 
@@ -148,9 +148,6 @@ void session_keyring_changed(struct session *s, uint64_t now_ms);
 
 enum session_state session_state(const struct session *s);
 const char *session_state_text(enum session_state state);
-const struct telemetry *session_telemetry(const struct session *s);
-const struct session_counters *session_counters(const struct session *s);
-const struct census *session_census(const struct session *s);
 
 /* 12 bytes, or NULL before the first S. */
 const uint8_t *session_serial(const struct session *s);

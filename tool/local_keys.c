@@ -256,11 +256,11 @@ static void
 local_on_rekey(void *arg, const struct rekey *rekey)
 {
 	struct local *l = arg;
-	enum rekey_state state = rekey_state(rekey);
+	enum rekey_state state = rekey->state;
 
 	l->state = state;
 	if (state == REKEY_CHANGED)
-		memcpy(l->answer, rekey_answer(rekey), sizeof(l->answer));
+		memcpy(l->answer, rekey->answer, sizeof(l->answer));
 	else if (l->why == NULL && rekey_failed(rekey))
 		l->why = rekey_state_text(state);
 	else if (l->why == NULL && state == REKEY_CLOSED)

@@ -40,7 +40,7 @@ check_blocks(struct play *p)
 static void
 check_sent(struct play *p, uint64_t resets, uint64_t nonces)
 {
-	const struct session_counters *c = session_counters(p->host.session);
+	const struct session_counters *c = &p->host.session->counters;
 
 	promise(c->nonces == nonces || !p->host.random_fails, "no nonce without randomness");
 	if (c->resets == resets)
@@ -130,10 +130,10 @@ pass_time(struct play *p, uint64_t ms)
 	uint64_t end_ms = h->now_ms + ms;
 
 	while (session_deadline(h->session) <= end_ms) {
-		uint64_t resets = session_counters(h->session)->resets;
+		uint64_t resets = h->session->counters.resets;
 
 		host_pass(h, session_deadline(h->session) - h->now_ms);
-		check_sent(p, resets, session_counters(h->session)->nonces);
+		check_sent(p, resets, h->session->counters.nonces);
 	}
 	host_pass(h, end_ms - h->now_ms);
 }
@@ -220,8 +220,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	reopen(&play);
 	host_feed(h, "", 0);
 	while (in.left > 0) {
-		uint64_t resets = session_counters(h->session)->resets;
-		uint64_t nonces = session_counters(h->session)->nonces;
+		uint64_t resets = h->session->counters.resets;
+		uint64_t nonces = h->session->counters.nonces;
 		uint8_t what = fuzz_byte(&in);
 
 		act(&play, what, &in);

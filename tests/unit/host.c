@@ -73,7 +73,7 @@ note_event(struct host *h, enum session_event event)
 								: 'T';
 	h->events[h->events_len] = '\0';
 	if (event == SESSION_ENTROPY)
-		h->blocks[h->blocks_len++] = device_block_index(session_block(h->session));
+		h->blocks[h->blocks_len++] = device_block_index(h->session->block);
 	if (event == SESSION_CHANGED)
 		h->told = session_state(h->session);
 }

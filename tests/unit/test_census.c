@@ -18,7 +18,7 @@
 static const struct census *
 census(void)
 {
-	return session_census(h.session);
+	return &h.session->census;
 }
 
 /* ---- what is counted ---- */

@@ -38,7 +38,7 @@ setup(void **unused)
 static void
 assert_state(enum rekey_state state)
 {
-	assert_string_equal(rekey_state_text(rekey_state(&rekey)), rekey_state_text(state));
+	assert_string_equal(rekey_state_text(rekey.state), rekey_state_text(state));
 }
 
 static void
@@ -143,8 +143,7 @@ assert_line(const json_t *v, const uint8_t *master)
 
 	memcpy(entry.serial, device.serial, sizeof(entry.serial));
 	keyed_prepare(&derivation, KEYED_LONG_TERM_KEY, device.serial, master);
-	keyed_derive(&derivation, rekey_answer(&rekey), KEYED_SECRET_LEN, nonce, sizeof(nonce),
-		     entry.ltk);
+	keyed_derive(&derivation, rekey.answer, KEYED_SECRET_LEN, nonce, sizeof(nonce), entry.ltk);
 	keyring_line(&entry, line);
 	assert_string_equal(line, vector_string(v, "keyring_line"));
 }
@@ -208,7 +207,7 @@ split_in_any_way_it_is_the_same(void **unused)
 			feed(frame + at, piece < FRAME_LEN - at ? piece : FRAME_LEN - at);
 		}
 		assert_state(REKEY_CHANGED);
-		assert_memory_equal(rekey_answer(&rekey), entropy, sizeof(entropy));
+		assert_memory_equal(rekey.answer, entropy, sizeof(entropy));
 	}
 }
 

@@ -48,7 +48,7 @@ play_step(const json_t *step, uint64_t *entropy_frames)
 		for (size_t i = 0; i < sizeof(block); i++)
 			assert_int_equal(
 				sscanf(note + strlen("entropy ") + 2 * i, "%2hhx", &block[i]), 1);
-		assert_memory_equal(session_block(h.session), block, sizeof(block));
+		assert_memory_equal(h.session->block, block, sizeof(block));
 		++*entropy_frames;
 	}
 }
@@ -255,9 +255,9 @@ a_block_is_wiped_by_the_next_call(void **unused)
 		device_entropy(&h.device, frame);
 		in = cursor_over(frame, sizeof(frame));
 		assert_int_equal(session_next(h.session, &in, h.now_ms), SESSION_ENTROPY);
-		assert_memory_not_equal(session_block(h.session), zero, sizeof(zero));
+		assert_memory_not_equal(h.session->block, zero, sizeof(zero));
 		next_call(call);
-		assert_memory_equal(session_block(h.session), zero, sizeof(zero));
+		assert_memory_equal(h.session->block, zero, sizeof(zero));
 	}
 }
 
@@ -309,7 +309,7 @@ a_new_connection_knows_nothing_of_the_last(void **unused)
 	assert_non_null(session_serial(h.session));
 	session_open(h.session, h.now_ms);
 	assert_null(session_serial(h.session));
-	assert_false(session_telemetry(h.session)->have_temperature);
+	assert_false(h.session->telemetry.have_temperature);
 	host_pass(&h, 3600000); /* nothing answers: the wait between resets grows */
 	session_open(h.session, h.now_ms);
 	host_feed(&h, "", 0);
@@ -337,12 +337,12 @@ telemetry_counts_under_a_session_key_only(void **unused)
 	session_open(h.session, h.now_ms);
 	host_feed_serial(&h);
 	host_feed_text(&h, 'I', "T00001");
-	assert_false(session_telemetry(h.session)->have_temperature);
+	assert_false(h.session->telemetry.have_temperature);
 	host_key(&h);
 	host_feed_text(&h, 'I', "T03143 V03254");
 	assert_string_equal(h.events, "T");
-	assert_int_equal(session_telemetry(h.session)->temp_decikelvin, 3143);
-	assert_int_equal(session_telemetry(h.session)->voltage_mv, 3254);
+	assert_int_equal(h.session->telemetry.temp_decikelvin, 3143);
+	assert_int_equal(h.session->telemetry.voltage_mv, 3254);
 }
 
 static void
@@ -353,7 +353,7 @@ telemetry_that_makes_no_sense_changes_nothing(void **unused)
 	host_feed_text(&h, 'I', "T03143");
 	host_feed_text(&h, 'I', "T1 S12:");
 	assert_string_equal(h.events, "T");
-	assert_int_equal(session_telemetry(h.session)->temp_decikelvin, 3143);
+	assert_int_equal(h.session->telemetry.temp_decikelvin, 3143);
 	assert_int_equal(counted()->frames_malformed, 1);
 }
 

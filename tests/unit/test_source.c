@@ -573,7 +573,7 @@ note_rekey(void *arg, const struct rekey *rekey)
 	struct bench *b = arg;
 
 	assert_true(b->rekey_told_len < sizeof(b->rekey_told) / sizeof(b->rekey_told[0]));
-	b->rekey_told[b->rekey_told_len++] = rekey_state(rekey);
+	b->rekey_told[b->rekey_told_len++] = rekey->state;
 }
 
 static enum rekey_state
