@@ -30,7 +30,7 @@ cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored ta
 egd_src     := agent connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices files haproxy hwreport \
-               inputs inputs_status kernel listens mount_helper orders parts privileges reload retry roles row seeds \
+               inputs kernel listens mount_helper orders parts privileges reload retry roles row seeds \
                starts status tls_process notify
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
                store terminal unit xen_seed

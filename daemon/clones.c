@@ -10,12 +10,10 @@
 #include "daemon/row.h"
 
 /*
- * Between two renewals by news: should others than the kernel find a way to cause some, it is no
- * way to keep the pool empty. News that comes before waits for it.
+ * The shortest time between two renewals by news, so that news cannot keep the pool empty if
+ * another process finds a way to cause it. News that comes before waits.
  */
 #define FLOOR_S 2
-
-/* ---- what others may have ---- */
 
 static void
 renew(struct daemon *d, const char *why, struct log_limit *limit)
@@ -31,8 +29,7 @@ renew(struct daemon *d, const char *why, struct log_limit *limit)
 	pool_totals(d->pool, &after);
 	d->renewals++;
 	log_warn_limited(limit, 0, clock_now_ms(),
-			 "%s: wiped %" PRIu64
-			 " bytes, closed %u connections; all sources begin anew",
+			 "%s: wiped %" PRIu64 " bytes, closed %u connections; all sources restart",
 			 why, after.lost - before.lost, closed);
 }
 
@@ -50,7 +47,7 @@ renew_by_news(struct daemon *d)
 	event_add(d->clone_floor, &floor);
 }
 
-/* There may be news, or the floor is over. */
+/* Called at news, and when the shortest time is over. */
 static void
 on_news(evutil_socket_t fd, short what, void *arg)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * This machine may be cloned, or set back to a snapshot: then, and by order, what the daemon has
- * of entropy is wiped and all sources begin anew, for others may have the same. See priv/cloned.h
- * for how it is noticed, and how soon.
+ * After a clone of this virtual machine, or its return to a snapshot, another machine may have the
+ * same entropy: then, and by the command Wipe, the daemon discards all that it holds and restarts
+ * the sources. priv/cloned.h: how a clone is noticed, and how soon.
  */
 #ifndef DAEMON_CLONES_H
 #define DAEMON_CLONES_H
@@ -13,10 +13,10 @@
 struct ctl_request;
 struct daemon;
 
-/* Opens what tells of it, while we have what it takes. */
+/* Opens the means to notice a clone, which takes privileges. */
 void clones_prepare(struct daemon *d);
 
-/* Listens. False: no memory. */
+/* Waits for news. False: no memory. */
 bool clones_start(struct daemon *d);
 void clones_stop(struct daemon *d);
 void clones_status(const struct daemon *d, struct evbuffer *out);

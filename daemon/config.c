@@ -37,7 +37,7 @@ struct parser {
 /* A kind of section. */
 struct section {
 	const char *kind;
-	/* What must hold between its keys, and with other sections. May be NULL. */
+	/* Checks the keys together, and with other sections. May be NULL. */
 	void (*check)(struct parser *p, void *object);
 	/* With a NAME: its array in struct config; max 0: without, in struct config itself, where
 	 * `count_at` is a bool, or 0: it is there without its line. */
@@ -61,9 +61,9 @@ error(struct parser *p, const char *format, ...)
 	va_end(args);
 }
 
-/* ---- what must hold in a section ---- */
+/* ---- the rules of a section ---- */
 
-/* It shows how full the pool is, which is not for every machine. */
+/* The level of the pool is shown to chosen machines only. */
 static void
 check_agent(struct parser *p, void *object)
 {

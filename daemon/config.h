@@ -78,8 +78,8 @@ const void *config_at(const struct config *config, const char *kind, size_t i);
 const char *config_name(const struct config *config, const char *kind, size_t i);
 
 /*
- * Whether two structs of a kind of section are the same in every key, NAME included: what runs by
- * one may keep running by the other.
+ * Whether two structs of a kind of section are the same in every key, NAME included: a part that
+ * runs by one may keep running by the other.
  */
 bool config_equal(const char *kind, const void *a, const void *b);
 

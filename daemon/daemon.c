@@ -93,7 +93,7 @@ make_control_dir(const struct daemon *d)
 		log_warn("%s: cannot be given to %s: %s", dir, d->user, strerror(-result));
 }
 
-/* The cure of an error of ctl_server_new(), to stand behind it. */
+/* Returns the cure of an error of ctl_server_new(), to follow it. */
 static const char *
 control_cure(int error)
 {
@@ -212,7 +212,7 @@ start_watchdog(struct daemon *d)
 	return false;
 }
 
-/* What was asked for is there: whoever was ordered after us may start. */
+/* Units that are ordered after this service may start now. */
 static void
 say_ready(const struct daemon *d)
 {
@@ -287,7 +287,7 @@ start_loop(struct daemon *d)
 {
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGCHLD, SIG_DFL); /* ignored by who started us, fusermount3 would have no status */
+	signal(SIGCHLD, SIG_DFL); /* when it is ignored, fusermount3 has no status */
 	d->base = event_base_new();
 	if (d->base == NULL)
 		return false;
@@ -302,7 +302,7 @@ start_loop(struct daemon *d)
 
 /* ---- the whole ---- */
 
-/* Said once, when all memory for secrets that will ever be needed is there. */
+/* Called once, when all memory for secrets is allocated. */
 static void
 warn_if_unlocked(void)
 {
@@ -503,7 +503,7 @@ daemon_run(const char *config_path)
 
 /* ---- the check ---- */
 
-/* What make_control_dir() can make needs the one above it. */
+/* make_control_dir() makes a directory that is missing in one that is there. */
 static bool
 check_control(const char *control)
 {

@@ -40,7 +40,7 @@ struct daemon {
 	size_t pool_size;      /* bytes; config.pool_size may have changed since */
 	unsigned pool_clients; /* of listeners, that it was made for */
 	struct keyring *keyring;
-	const struct keyring *keyring_seen; /* the same; what sources look at */
+	const struct keyring *keyring_seen; /* the same, for sources */
 	struct source_env source_env;
 	unsigned credit; /* bits per byte that the pool's bytes deserve: the least of their sources'
 			  */
@@ -48,7 +48,7 @@ struct daemon {
 	struct part parts[PART_KINDS][PARTS_MAX];
 	struct retry retry;
 	bool privileged;        /* until they are dropped */
-	struct fd_store *store; /* what outlives this process */
+	struct fd_store *store; /* descriptors that outlive this process */
 	struct starts starts;
 	struct event *healthy;     /* this start has succeeded */
 	bool drained;              /* by order: HAProxy sends no new clients */

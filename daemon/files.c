@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 
-/* Permission bits that a keyring must not have; its group may read it, that is us. */
+/* Permission bits that a keyring must not have. Its group, the daemon's, may read it. */
 #define KEYRING_MODE_BAD 0037
 
 bool

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads the configuration and the keyring from their files, and says in the log what is wrong. */
+/* Reads the configuration and the keyring from their files; errors are in the log. */
 #ifndef DAEMON_FILES_H
 #define DAEMON_FILES_H
 
@@ -18,9 +18,9 @@ int files_look_for(const char *directory);
 bool files_read_config(const char *path, struct config *ret);
 
 /*
- * The configured ring in secret memory, to be freed with files_free_keyring(). A missing file is an
- * empty ring, and where a source is an Entropy Key one line that says how to come by keys. NULL
- * after a line for what is wrong.
+ * Returns the configured ring in secret memory, to be freed with files_free_keyring(). A missing
+ * file is an empty ring, with a line about the cure where a source is an Entropy Key. NULL after a
+ * line with the error.
  */
 struct keyring *files_read_keyring(const struct config *config);
 

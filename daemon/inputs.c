@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/row.h"
 
 struct source *
 inputs_at(const struct daemon *d, size_t i)
@@ -48,7 +49,7 @@ inputs_on_presence(void *arg)
 	notify_changed(d->watchdog);
 }
 
-/* For the kernel, from sources whose bytes may not enter the pool. */
+/* Takes bytes of sources that are not trusted, for the kernel. */
 static void
 inputs_mix(void *arg, const uint8_t *bytes, size_t len)
 {
@@ -131,6 +132,47 @@ invalidate(void *running)
 	return 0;
 }
 
+/* ---- status ---- */
+
+static void
+source_row(void *arg, const struct source_row *row)
+{
+	if (row->text != NULL)
+		row_text(arg, row->key, row->text);
+	else
+		row_number(arg, row->key, row->number);
+}
+
+/* Writes the figures of the section, then those of each of its sources. */
+static void
+section_rows(const struct sources *sources, struct evbuffer *out)
+{
+	struct sources_status status;
+	struct row_subject s = {out, "source", NULL};
+
+	sources_status(sources, &status);
+	s.name = status.name;
+	if (status.any || status.list)
+		row_text(&s, "address", status.address);
+	row_number(&s, "expected", status.expected);
+	row_number(&s, "present", status.present);
+	for (size_t i = 0; sources_at(sources, i) != NULL; i++) {
+		struct source_status one;
+
+		source_status(sources_at(sources, i), &one);
+		s.name = one.name;
+		source_rows(&one, source_row, &s);
+	}
+}
+
+static void
+write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
+{
+	(void)d, (void)i;
+	if (running != NULL)
+		section_rows(running, out);
+}
+
 const struct part_functions inputs_part = {
 	.section = "source",
 	.begin = begin,
@@ -139,5 +181,5 @@ const struct part_functions inputs_part = {
 	.stop = stop,
 	.finish = finish,
 	.invalidate = invalidate,
-	.status = inputs_status,
+	.status = write_status,
 };

@@ -27,7 +27,7 @@ listens_clients(const struct config *config)
 	return clients;
 }
 
-/* A client is a file descriptor: takes as many of them as are asked for, within what is allowed. */
+/* Raises the limit of open files to the configured number of clients, as far as it can. */
 static void
 make_room_for_clients(const struct daemon *d)
 {
@@ -35,8 +35,8 @@ make_room_for_clients(const struct daemon *d)
 	struct rlimit limit;
 
 	if (listens_clients(&d->config) > d->pool_clients)
-		log_warn("all max-clients together are more than the %u that the pool was made for:"
-			 " to have them all needs a restart",
+		log_warn("all max-clients together are more than the %u that the pool has room for:"
+			 " more need a restart",
 			 d->pool_clients);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= needed)
 		return;
@@ -47,7 +47,7 @@ make_room_for_clients(const struct daemon *d)
 			 (unsigned long long)needed);
 }
 
-/* The socket of systemd:NAME; -1: none. */
+/* Returns the socket of systemd:NAME; -1: none. */
 static int
 listens_given(const struct egd_listen_config *config)
 {
@@ -56,7 +56,7 @@ listens_given(const struct egd_listen_config *config)
 	return name != NULL ? notify_socket(name) : -1;
 }
 
-/* ---- the store: connects wait in the backlog while one daemon ends and the next starts ---- */
+/* ---- the store: connects wait in the backlog between two daemons ---- */
 
 static const char *
 stored_name(const struct egd_listen_config *config, char ret[static FD_STORE_NAME_MAX])

@@ -30,7 +30,7 @@ static const struct option long_options[] = {{"version", no_argument, NULL, 'V'}
 					     {"roles", no_argument, NULL, 'r'},
 					     {NULL, 0, NULL, 0}};
 
-/* Else what we open first takes the place of a closed stderr, and the log is written into it. */
+/* The first file that is opened would take the place of a closed stderr, and get the log. */
 static void
 open_standard_fds(void)
 {
@@ -52,7 +52,7 @@ check(const char *config_path)
 	return 0;
 }
 
-/* The cure, behind what is wrong with the words. */
+/* Names the cure of a wrong command line. */
 static int
 see_help(void)
 {
@@ -67,7 +67,7 @@ main(int argc, char **argv)
 	int only_check = 0;
 
 	helper_main(roles, argv);
-	/* Before all else: what these libraries have allocated they must not free with ours. */
+	/* Before the first call: a library must not free its own memory with our function. */
 	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the service manager is told, when one asks by NOTIFY_SOCKET (sd_notify(3)). Nobody asked:
- * nothing happens. The same holds when built without libsystemd.
+ * Messages to the service manager (sd_notify(3)), and the sockets that it opened. Without
+ * NOTIFY_SOCKET, or built without libsystemd, these functions do nothing.
  */
 #ifndef DAEMON_NOTIFY_H
 #define DAEMON_NOTIFY_H
@@ -12,14 +12,14 @@
 
 #define NOTIFY_STATUS_MAX 256
 
-/* What `systemctl status` shows, one line. */
+/* `status`: the line that `systemctl status` shows. */
 void notify_ready(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
 
 /*
- * The listening socket that the service manager opened for us under this name (systemd.socket(5),
- * FileDescriptorName=); it stays open as long as we run. -ENOENT: there is none.
+ * Returns the listening socket that the service manager opened under this name (systemd.socket(5),
+ * FileDescriptorName=), which stays open; -ENOENT: there is none.
  */
 int notify_socket(const char *name);
 
@@ -29,17 +29,17 @@ void notify_sockets(notify_socket_fn *fn, void *arg);
 
 struct notify_watchdog;
 
-/* Writes the line of now. */
+/* Writes the present status line. */
 typedef void notify_status_fn(void *arg, char *ret, size_t size);
 
 /*
- * From now on a ping and a status line, twice in each WATCHDOG_USEC, from a timer of `base`: they
- * stop when its loop does. *ret is NULL, and there is no timer, when nobody watches. 0 or -errno.
+ * Sends a ping and a status line twice in each WATCHDOG_USEC, by a timer of `base`: they stop when
+ * its loop hangs. Without WATCHDOG_USEC *ret is NULL and there is no timer. 0 or -errno.
  */
 int notify_watchdog_start(struct event_base *base, notify_status_fn *status, void *arg,
 			  struct notify_watchdog **ret);
 
-/* The line is another one now: it is sent, with a ping, in the loop's next turn. NULL is fine. */
+/* Sends the changed line, with a ping, in the next turn of the loop. NULL is fine. */
 void notify_changed(struct notify_watchdog *watchdog);
 
 /* NULLs the pointer. NULL is fine. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an administrator may order over the control socket:
- *     RekeyStart SERIAL MAC8       OK when the key SERIAL is ready to change its long-term key
+ * Commands of an administrator on the control socket:
+ *     RekeyStart SERIAL MAC8       OK when the key is ready to change its long-term key
  *     RekeyFinish SERIAL NONCE16   a row with the key's 32 bytes, in PEM, when it has changed it
  *     Keyring                      the keyring file is read again
- * MAC8 and NONCE16 are PEM too. The master key is not known here: without it these bytes, which
- * cross the USB wire in clear, say nothing about the new key. One change at a time.
+ * MAC8 and NONCE16 are PEM too. The daemon does not have the master key: without it these bytes,
+ * which cross the USB wire in clear, do not disclose the new key. One change at a time.
  */
 #ifndef DAEMON_ORDERS_H
 #define DAEMON_ORDERS_H
@@ -16,10 +16,10 @@
 
 struct source;
 
-/* The change that is under way. */
+/* The change in progress. */
 struct orders_rekey {
 	struct source *source; /* NULL: none */
-	uint64_t ticket;       /* of who waits for an answer; 0: nobody */
+	uint64_t ticket;       /* of the request that is not answered yet; 0: none */
 };
 
 /* All for ctl_command.run; `arg` is the daemon. */

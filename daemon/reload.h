@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* SIGHUP: another configuration and keyring, without disturbing what did not change. */
+/* SIGHUP: reads the configuration and the keyring again; unchanged parts run on undisturbed. */
 #ifndef DAEMON_RELOAD_H
 #define DAEMON_RELOAD_H
 
 #include "daemon/daemon.h"
 
 /*
- * Reads both files. When either is bad nothing changes. Else the new keyring holds, sources and
- * devices that are the same in both configurations run on, the others are stopped or started.
- * [daemon] and [pool] need a restart: a line says so.
+ * When either file is bad nothing changes. Otherwise the new keyring is in force, parts that are
+ * the same in both configurations run on, and the others are stopped or started. Changes in
+ * [daemon] and [pool] need a restart, with a line in the log.
  */
 void reload(struct daemon *d);
 
-/* The keyring only. False, and nothing has changed, when it is bad: the log says why. */
+/* The keyring only. False after a line in the log when it is bad: nothing has changed. */
 bool reload_keyring(struct daemon *d);
 
 #endif

@@ -34,7 +34,7 @@ static void
 print_calls(const struct sandbox *sandbox)
 {
 	if (sandbox->refusal == SANDBOX_EPERM) {
-		printf("what name services take; another fails");
+		printf("the calls that name services need; another fails");
 		return;
 	}
 	for (const struct sandbox_call *call = sandbox->calls; call->name != NULL; call++)

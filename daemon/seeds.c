@@ -11,9 +11,9 @@
 
 _Static_assert(SEED_LEN <= POOL_GATHER_MAX, "one request of the pool is enough");
 
-static const char no_place[] = "the pool serves as many as it can";
+static const char no_place[] = "the pool has no room for another request: try again";
 
-/* One order that waits for its bytes. */
+/* A command that waits for its bytes. */
 struct seed {
 	struct daemon *daemon;
 	uint64_t ticket;
@@ -50,7 +50,7 @@ on_bytes(struct pool_waiter *waiter, void *arg)
 	seed_free(seed);
 }
 
-/* NULL when the pool takes no more. */
+/* Returns NULL when the pool has no room for another. */
 static struct seed *
 seed_new(struct daemon *d, uint64_t ticket)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A seed for others, by order over the control socket:
+ * A seed for another machine, by a command of an administrator on the control socket:
  *     Seed      one row of 256 bytes, in hexadecimal
- * They have been in nobody else's hands, and are the orderer's to pass on, once. An order waits for
- * them in the pool's queue as an identity of its own, with the right to the reserve: readers that
- * take all that comes cannot starve it.
+ * No other consumer gets these bytes. A command waits for them in the pool's queue as an identity
+ * of its own, with the right to the reserve, so that greedy readers cannot starve it.
  */
 #ifndef DAEMON_SEEDS_H
 #define DAEMON_SEEDS_H

@@ -18,7 +18,7 @@
 #define EARLY_MAX_MS \
 	500            /* daemons that served are followed within a second, however many ended \
 			*/
-#define EARLY_MAX 1000 /* what is read is bounded: it is input */
+#define EARLY_MAX 1000 /* the numbers in the store are input */
 
 static void
 note(const struct starts *s, uint32_t unready, uint32_t early, uint32_t resuming)
@@ -72,7 +72,7 @@ starts_finish(struct starts *s)
 	s->fd = -1;
 }
 
-/* Doubles with each; the first is followed at once: an administrator may have killed it. */
+/* Doubles with each. There is no wait after the first: an administrator may have killed it. */
 static unsigned
 backoff_ms(uint32_t count, unsigned max_ms)
 {
@@ -94,7 +94,7 @@ starts_delay_ms(const struct starts *s)
 	return unready_ms > early_ms ? unready_ms : early_ms;
 }
 
-/* ---- what no section has a use for ---- */
+/* ---- saved state that no section uses ---- */
 
 static bool
 begins(const char *text, const char *with)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How many daemons in a row ended before they were ready, before they had served for a second, and
- * while they resumed devices: three numbers in the service manager's store, so that a daemon that
- * ends at each start is slowed down, and does not crash for ever while it resumes the same saved
- * state. A configuration that is wrong ends a daemon too, and costs no device.
+ * while they resumed devices: three numbers in the service manager's store. They slow down a daemon
+ * that ends at each start, and discard saved state that ends each daemon that resumes it. A daemon
+ * that ends by a wrong configuration costs no device.
  */
 #ifndef DAEMON_STARTS_H
 #define DAEMON_STARTS_H
@@ -33,13 +33,13 @@ void starts_succeeded(struct starts *starts);
 void starts_finish(struct starts *starts);
 
 /*
- * Discards what came back for sections that are not configured any more; and every device, when too
- * many daemons in a row ended while they resumed them.
+ * Discards saved state of sections that are not configured any more; and of every device, when too
+ * many daemons in a row ended while they resumed devices.
  */
 void starts_discard(const struct starts *starts, struct fd_store *store,
 		    const struct config *config);
 
-/* How long this daemon has to wait before it does anything else, in ms; 0: not at all. */
+/* Returns the wait before this daemon does anything else, in ms; 0: none. */
 unsigned starts_delay_ms(const struct starts *starts);
 
 #endif

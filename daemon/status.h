@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket's command "Status": one row "*\tKIND\tNAME\tKEY\tVALUE" for each figure. The
- * names are an interface: they stay. Units are in them, but for the accounts, which count bytes:
- *     pool:   in = delivered + lost + held
- *     source: in = pooled + rejected + held
+ * names are an interface and do not change. Units are in them, but for the accounts, which count
+ * bytes: pool:   in = delivered + lost + held source: in = pooled + rejected + held
  */
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H
@@ -14,7 +13,7 @@
 
 void status_write(const struct daemon *d, struct evbuffer *out);
 
-/* The same in one line, for people: "1 key, keyed; pool 992/1048576 bytes". */
+/* Writes one line for the service manager: "1 key, keyed; pool 992/1048576 bytes". */
 void status_line(const struct daemon *d, char *ret, size_t size);
 
 #endif

@@ -9,7 +9,7 @@ status() { "$build/ekeyctl" --socket /run/guest.control status; }
 figure() { sed -n "s/^ekey_feed_$1 //p" /run/feed.prom; }
 has_fed() { [ "$(figure feeds_total)" -ge "$1" ]; }
 holds() { [ "$(status | awk '$1 == "level_bytes" { print $2; exit }')" -ge $bytes ]; }
-begun_anew() { [ "$(grep -c 'all sources begin anew' /run/guest.log)" -ge "$1" ]; }
+begun_anew() { [ "$(grep -c 'all sources restart' /run/guest.log)" -ge "$1" ]; }
 
 # What a reader gets, for the host to find in its stream.
 gave=0

@@ -53,7 +53,7 @@ def test_what_was_there_is_served_to_nobody(place, houses):
     pool = house.status()["pool -"]
     assert int(pool["lost"]) >= SIZE and balances(pool), pool
     assert position(house.read(64)) >= before
-    assert house.count("by order: wiped 65536 bytes, closed 0 connections; all sources begin anew") == 1
+    assert house.count("by order: wiped 65536 bytes, closed 0 connections; all sources restart") == 1
     assert number(house, "daemon -", "renewals") == 1
 
 
