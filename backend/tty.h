@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A tty for ourselves alone: exclusive, raw, and as it was before when we leave. PROTOCOL 1. */
+/* A tty for ourselves alone: exclusive, raw, and as it was before when we leave. doc/protocol.md 1.
+ */
 #ifndef BACKEND_TTY_H
 #define BACKEND_TTY_H
 

@@ -14,7 +14,8 @@
 #include <unistd.h>
 
 #define NET_BACKLOG SOMAXCONN /* after an outage a whole fleet comes back at once */
-/* A TCP peer that is silent for a minute is asked, and gone after half a minute more. EGD 0. */
+/* A TCP peer that is silent for a minute is asked, and gone after half a minute more. doc/egd.md 0.
+ */
 #define NET_KEEP_IDLE_S 60
 #define NET_KEEP_INTERVAL_S 10
 #define NET_KEEP_COUNT 3

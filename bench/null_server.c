@@ -26,7 +26,7 @@ null_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_attr(req, &st, 3600);
 }
 
-/* By hand: libfuse knows no FOPEN_STREAM (DEVICE 3). */
+/* By hand: libfuse knows no FOPEN_STREAM (doc/device.md 3). */
 static void
 null_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {

@@ -21,7 +21,7 @@ read_once(int fd, uint8_t *bytes, size_t size)
 	ssize_t n = read(fd, bytes, size);
 
 	if (n <= 0)
-		err(1, "read"); /* never an error and never an end of file, DESIGN 4 */
+		err(1, "read"); /* never an error and never an end of file, doc/design.md */
 	return (size_t)n;
 }
 

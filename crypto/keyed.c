@@ -5,7 +5,8 @@
 
 #include "base/secret.h"
 
-/* Only the first 64 of the 96 characters count (PROTOCOL 3.3), so two of them are the same. */
+/* Only the first 64 of the 96 characters count (doc/protocol.md 3.3), so two of them are the same.
+ */
 #define PERSONAL(name) "20090609 support@simtec.co.uk EntropyKey/v1/" name
 
 static const char personal[][65] = {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The Entropy Key's five keyed uses of its hash: frame MAC, entropy pad, session key, long-term
- * key, nonce MAC. PROTOCOL 3.5. A `struct keyed` is prepared once per secret and used many times.
+ * key, nonce MAC. doc/protocol.md 3.5. A `struct keyed` is prepared once per secret and used many
+ * times.
  */
 #ifndef CRYPTO_KEYED_H
 #define CRYPTO_KEYED_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The master key as it is printed on the card: 44 characters, with a CRC-8. PROTOCOL 5. */
+/* The master key as it is printed on the card: 44 characters, with a CRC-8. doc/protocol.md 5. */
 #ifndef CRYPTO_MASTERKEY_H
 #define CRYPTO_MASTERKEY_H
 

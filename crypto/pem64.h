@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The device's text forms: base64 with padding, and the 12-bit sub-code (low six bits first).
- * PROTOCOL 2. Decoding is strict: canonical text only, nothing after a padded quad.
+ * doc/protocol.md 2. Decoding is strict: canonical text only, nothing after a padded quad.
  */
 #ifndef CRYPTO_PEM64_H
 #define CRYPTO_PEM64_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Skein-256-256 version 1.1 (2008), as the Entropy Key computes it; PROTOCOL 3.1 to 3.4. Later
- * versions have other constants and cannot stand in. Verified against the device's own frames.
+ * Skein-256-256 version 1.1 (2008), as the Entropy Key computes it; doc/protocol.md 3.1 to 3.4.
+ * Later versions have other constants and cannot stand in. Verified against the device's own
+ * frames.
  */
 #ifndef CRYPTO_SKEIN_H
 #define CRYPTO_SKEIN_H
@@ -30,7 +31,8 @@ void skein_state_mac(const uint8_t *key, size_t key_len, struct skein_state *ret
 
 /*
  * The device's keyed state: `key`, the configuration block, then the first 64 of the
- * 96 personalisation bytes without a final block (the firmware drops the rest; PROTOCOL 3.3).
+ * 96 personalisation bytes without a final block (the firmware drops the rest;
+ * doc/protocol.md 3.3).
  */
 void skein_state_keyed(const uint8_t *key, size_t key_len, const uint8_t personal[static 64],
 		       struct skein_state *ret);

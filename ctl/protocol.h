@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Constants of both ends of the control socket. PROTOCOL 6. */
+/* Constants of both ends of the control socket. doc/protocol.md 6. */
 #ifndef CTL_PROTOCOL_H
 #define CTL_PROTOCOL_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket: greeting "PROTOCOL EKEYD/1", one command a line, answers are tab-separated
- * lines that start with '*', then "OK" or "ERROR reason". PROTOCOL 6. The server knows commands by
- * a table of the daemon's.
+ * lines that start with '*', then "OK" or "ERROR reason". doc/protocol.md 6. The server knows
+ * commands by a table of the daemon's.
  */
 #ifndef CTL_SERVER_H
 #define CTL_SERVER_H

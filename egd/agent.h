@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * HAProxy's agent-check: each connection gets one line about the load that this server can take,
- * and is closed. EGD.md 1; "agent-check" in HAProxy's configuration manual.
+ * and is closed. doc/egd.md 1; "agent-check" in HAProxy's configuration manual.
  *
  *     up ready 62%          the weight is the pool's level; at least 1 %
  *     drain                 no new clients: `ekeyctl drain`

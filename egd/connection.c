@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* epoll reports edges only, so input is read until it is empty. Disconnects: EGD.md 0.2. */
+/* epoll reports edges only, so input is read until it is empty. Disconnects: doc/egd.md 0.2. */
 #include "egd/connection.h"
 
 #include <assert.h>

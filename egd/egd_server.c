@@ -13,12 +13,12 @@
 #include "egd/listener.h"
 #include "egd/xen.h"
 
-#define START_S 10         /* for a PROXY header and a TLS handshake together */
-#define SLOW_S 30          /* without reading a byte of replies that fill the socket */
-#define HALF_S 30          /* for a reply to a client that has shut down its sending: EGD.md 0.3 */
-#define LEFT_MIN 1024      /* identities without a connection that are kept at least */
-#define ACCEPTS_MAX 64     /* connections accepted before others are served */
-#define FDS_KEPT 128       /* for the control socket, and for sources that come back */
+#define START_S 10     /* for a PROXY header and a TLS handshake together */
+#define SLOW_S 30      /* without reading a byte of replies that fill the socket */
+#define HALF_S 30      /* for a reply to a client that has shut down its sending: doc/egd.md 0.3 */
+#define LEFT_MIN 1024  /* identities without a connection that are kept at least */
+#define ACCEPTS_MAX 64 /* connections accepted before others are served */
+#define FDS_KEPT 128   /* for the control socket, and for sources that come back */
 #define HANDSHAKES_MAX 512 /* unfinished at once */
 
 struct egd_server {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The Entropy Gathering Daemon's protocol as bytes, for servers and clients. A request has at most
- * 259 bytes and a reply 256: a buffer of that size needs no other state. PROTOCOL 8, EGD.md.
+ * 259 bytes and a reply 256: a buffer of that size needs no other state. doc/protocol.md 8,
+ * doc/egd.md.
  *
  *     00                  -> U32, big-endian: bits available    (level)
  *     01 LEN              -> COUNT, COUNT bytes: at most LEN, those available at once   (try)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The header that a proxy puts before a connection's first byte, to say for whom it is: the PROXY
- * protocol, versions 1 (a line of text) and 2 (binary), as HAProxy and others write it. EGD.md 1.
+ * protocol, versions 1 (a line of text) and 2 (binary), as HAProxy and others write it.
+ * doc/egd.md 1.
  */
 #ifndef EGD_PROXY_H
 #define EGD_PROXY_H

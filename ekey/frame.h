@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Finds 64-byte frames in a byte stream and resynchronises after garbage. PROTOCOL 2. */
+/* Finds 64-byte frames in a byte stream and resynchronises after garbage. doc/protocol.md 2. */
 #ifndef EKEY_FRAME_H
 #define EKEY_FRAME_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Long-term keys by serial, in ekeyd's file format: "SERIAL LTK" in PEM, 16 and 44 characters, one
- * key a line; '#' starts a comment line. PROTOCOL 5. Read as ekeyd reads it, where a bad line costs
- * that line only; a file that is to be written to should have no such line.
+ * key a line; '#' starts a comment line. doc/protocol.md 5. Read as ekeyd reads it, where a bad
+ * line costs that line only; a file that is to be written to should have no such line.
  */
 #ifndef EKEY_KEYRING_H
 #define EKEY_KEYRING_H

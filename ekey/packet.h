@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The content of a frame, used only after its MAC has been checked. PROTOCOL 2. */
+/* The content of a frame, used only after its MAC has been checked. doc/protocol.md 2. */
 #ifndef EKEY_PACKET_H
 #define EKEY_PACKET_H
 

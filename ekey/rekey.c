@@ -49,7 +49,7 @@ send_mac(struct rekey *r, uint64_t now_ms)
 {
 	r->send[0] = 'M';
 	pem64_encode(r->mac, sizeof(r->mac), (char *)r->send + 1);
-	r->send_len = 1 + PEM64_TEXT_LEN(KEYED_MAC_LEN); /* no end mark: PROTOCOL 2 */
+	r->send_len = 1 + PEM64_TEXT_LEN(KEYED_MAC_LEN); /* no end mark: doc/protocol.md 2 */
 	enter(r, REKEY_UNLOCKING, now_ms);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host's side of a change of the long-term key, as a machine without I/O: reset, serial, M, L.
- * PROTOCOL 2 and 3.5. The master key is no part of it: it is given the MAC of the nonce first, the
- * nonce when the new key can be stored, and returns the device's 32 bytes.
+ * doc/protocol.md 2 and 3.5. The master key is no part of it: it is given the MAC of the nonce
+ * first, the nonce when the new key can be stored, and returns the device's 32 bytes.
  *
  * It begins with a reset, so that it works whatever long-term key the host knows: the right one, a
  * wrong one, none. All frames then carry the MAC of the zero key, a checksum without secret. An

@@ -8,7 +8,7 @@
 
 #define RESET_COMMAND 0x03
 #define PROTOCOL_VERSION 0
-#define LAST_SEQUENCE 4095 /* under one key; PROTOCOL 2, "Rate" */
+#define LAST_SEQUENCE 4095 /* under one key; doc/protocol.md 2, "Rate" */
 #define NONCE_COUNTER_LEN 4
 #define NONCE_RANDOM_LEN (SESSION_NONCE_LEN - NONCE_COUNTER_LEN)
 #define NONCE_COMMAND_LEN (1 + PEM64_TEXT_LEN(SESSION_NONCE_LEN) + 1)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The host's side of the Entropy Key protocol as a machine without I/O: bytes and `now_ms` in,
- * entropy blocks, telemetry and bytes to send out. PROTOCOL 2 to 4. The same machine serves USB,
- * a tty, a Unix socket, a recording, the fuzzer.
+ * entropy blocks, telemetry and bytes to send out. doc/protocol.md 2 to 4. The same machine serves
+ * USB, a tty, a Unix socket, a recording, the fuzzer.
  *
  * One damaged, replayed or unauthenticated frame costs that frame, never the session or the key.
  * (Until a session key is agreed the protocol authenticates nothing: a writer on the wire can delay

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The key's own measurements, from its information frames ("I>"). PROTOCOL 2, "Info blocks". */
+/* The key's own measurements, from its information frames ("I>"). doc/protocol.md 2, "Info blocks".
+ */
 #ifndef EKEY_TELEMETRY_H
 #define EKEY_TELEMETRY_H
 

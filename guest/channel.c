@@ -122,7 +122,7 @@ struct channel_kind {
 	bool secure, trusted;
 };
 
-/* DESIGN 4: the host, which has our memory and disk, is trusted, and an authenticated peer. */
+/* doc/design.md: the host, which has our memory and disk, is trusted, and an authenticated peer. */
 static const struct channel_kind kinds[] = {
 	{"unix:", check_path, connect_unix, false, true},
 	{"vsock:", check_vsock, connect_vsock, false, true},

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the host writes: single characters, some with an argument. PROTOCOL 2, "Host to device". */
+/* What the host writes: single characters, some with an argument. doc/protocol.md 2, "Host to
+ * device". */
 #ifndef SIM_COMMAND_H
 #define SIM_COMMAND_H
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * An Entropy Key as a machine without I/O: what the host writes and `now_ms` go in, frames come
- * out. PROTOCOL 2 and 3, from the device's side. It shares no code with ekey/, the host's side, so
- * that each checks the other.
+ * out. doc/protocol.md 2 and 3, from the device's side. It shares no code with ekey/, the host's
+ * side, so that each checks the other.
  */
 #ifndef SIM_ENGINE_H
 #define SIM_ENGINE_H

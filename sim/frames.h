@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Building the 64-byte frames that the device sends. PROTOCOL 2. */
+/* Building the 64-byte frames that the device sends. doc/protocol.md 2. */
 #ifndef SIM_FRAMES_H
 #define SIM_FRAMES_H
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The device's own measurements, as its information frames tell them. PROTOCOL 2, "Info blocks". */
+/* The device's own measurements, as its information frames tell them. doc/protocol.md 2, "Info
+ * blocks". */
 #ifndef SIM_INFO_H
 #define SIM_INFO_H
 

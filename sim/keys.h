@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The device's keys, from the printed one down to the session's. PROTOCOL 3.5. */
+/* The device's keys, from the printed one down to the session's. doc/protocol.md 3.5. */
 #ifndef SIM_KEYS_H
 #define SIM_KEYS_H
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How an Entropy Key describes itself on USB: a full-speed CDC-ACM modem (PROTOCOL 1). Numbers that
- * nobody has published are those of the ST virtual COM port, from which its firmware seems to stem.
+ * How an Entropy Key describes itself on USB: a full-speed CDC-ACM modem (doc/protocol.md 1).
+ * Numbers that nobody has published are those of the ST virtual COM port, from which its firmware
+ * seems to stem.
  */
 #ifndef SIM_USB_DESCRIPTORS_H
 #define SIM_USB_DESCRIPTORS_H

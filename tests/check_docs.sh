@@ -40,6 +40,10 @@ for citation in $cited; do
 		grep -Eqs "^#+ $section\.? " "$file" || say "the code names section $section of $file, which is not there"
 	done
 done
+if grep -rnE --include='*.[ch]' --include='*.py' --include='*.sh' --exclude-dir='build*' \
+	'\b(PROTOCOL|EGD|RIGS|SERVICE|DESIGN|MONITOR|HOUSE) [0-9]+([., )]|$)' .; then
+	say "above: expected a citation like doc/protocol.md 2"
+fi
 for folder in */; do
 	case $folder in build*) continue ;; esac
 	grep -q "^|.*\`$folder\`.*|" README.md || say "README.md: its table of folders lacks $folder"

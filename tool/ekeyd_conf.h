@@ -3,7 +3,7 @@
  * Reads what configured ekeyd: ekeyd.conf, which is Lua, and the shell's files that configured its
  * daemons (/etc/default/ekeyd*). Of Lua the calls are read, of the shell the assignments, where
  * their arguments stand in the text itself and no condition or loop is around them. Nothing is
- * run: every other statement is reported by its lines. PROTOCOL 7.
+ * run: every other statement is reported by its lines. doc/protocol.md 7.
  */
 #ifndef TOOL_EKEYD_CONF_H
 #define TOOL_EKEYD_CONF_H

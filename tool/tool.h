@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-/* 2 to 5 are those of ekeydctl (PROTOCOL 6). Documented in ekeyctl(1). */
+/* 2 to 5 are those of ekeydctl (doc/protocol.md 6). Documented in ekeyctl(1). */
 enum exit_code {
 	EXIT_OK = 0,
 	EXIT_USAGE = 2, /* as of all our programs; of ekeydctl for an unknown command */

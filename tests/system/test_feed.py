@@ -449,7 +449,7 @@ def test_a_line_at_which_nothing_answers_says_so(line):
 
 
 def prometheus_complaints(text):
-    """What `promtool check metrics` would say (EGD 5), and what node_exporter would not take."""
+    """What `promtool check metrics` would say (doc/egd.md 5), and what node_exporter would not take."""
     found = []
     for line in text.splitlines():
         if line.startswith("#"):

@@ -34,7 +34,7 @@ static int act_fd = -1; /* the end at which an act's result is written */
 static libusb_hotplug_callback_fn hotplug;
 static void *hotplug_arg;
 
-/* As PROTOCOL 1 has them: interface 0 with an interrupt endpoint, 1 with two of bulk. */
+/* As doc/protocol.md 1 has them: interface 0 with an interrupt endpoint, 1 with two of bulk. */
 static const uint8_t descriptors[] = {
 	18, 1, 0x00,        0x02, 2,  0,  0, 64, 0xdf, 0x20,         1, 0,  0, 2, 1,
 	2,  3, 1,                                    /* device */

@@ -19,7 +19,7 @@ struct example {
 	const char *client; /* "": the proxy speaks for itself */
 };
 
-/* What HAProxy 2.6 sent (EGD.md 1), and what else its specification allows. */
+/* What HAProxy 2.6 sent (doc/egd.md 1), and what else its specification allows. */
 static const struct example good[] = {
 	{BYTES("PROXY TCP4 127.0.0.1 127.0.9.9 40666 8021\r\n"), "127.0.0.1:40666"},
 	{BYTES("PROXY TCP6 ::1 ::1 46398 8021\r\n"), "[::1]:46398"},

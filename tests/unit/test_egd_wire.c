@@ -83,7 +83,7 @@ the_longest_add_fits_into_a_request(void **unused)
 	assert_int_equal(egd_wire_request(&in, &request), EGD_PARTIAL);
 }
 
-/* EGD.md 1: 4,096 bytes are 00008000 on the wire. */
+/* doc/egd.md 1: 4,096 bytes are 00008000 on the wire. */
 static void
 a_level_is_said_in_bits_and_never_wraps(void **unused)
 {

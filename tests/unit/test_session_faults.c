@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What goes wrong with a frame, and what it costs: PROTOCOL 4, "Observed outcomes", row by row,
- * where ekeyd lost the session, the key or the truth.
+ * What goes wrong with a frame, and what it costs: doc/protocol.md 4, "Observed outcomes", row by
+ * row, where ekeyd lost the session, the key or the truth.
  */
 #include <setjmp.h>
 #include <stdarg.h>

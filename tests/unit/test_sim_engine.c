@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated device, held against PROTOCOL 2. */
+/* The simulated device, held against doc/protocol.md 2. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

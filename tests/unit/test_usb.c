@@ -35,7 +35,7 @@
 #define INTERRUPT 3
 #define BULK 2
 
-/* PROTOCOL 1. */
+/* doc/protocol.md 1. */
 static const uint8_t key[] = {
 	DEVICE,
 	CONFIGURATION,
@@ -627,7 +627,8 @@ main(int argc, char **argv)
 		cmocka_unit_test(packets_without_a_length_do_not_count),
 		cmocka_unit_test(packets_are_given_in_the_order_of_their_transfers),
 		cmocka_unit_test(a_packet_waits_for_those_before_it),
-		cmocka_unit_test(bytes_not_taken_are_given_again_and_their_transfer_is_not_submitted),
+		cmocka_unit_test(
+			bytes_not_taken_are_given_again_and_their_transfer_is_not_submitted),
 		cmocka_unit_test(a_transfer_that_could_not_be_submitted_is_next_again),
 		cmocka_unit_test(each_end_of_a_transfer_has_its_verdict),
 		cmocka_unit_test(a_fault_that_stays_ends_the_key_after_longer_and_longer_pauses),
