@@ -27,7 +27,7 @@ backend_src := appear backoff egd ekey fd_transport inflow ladder link net_trans
                report source source_address source_log sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport xen_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
-egd_src     := agent connection egd_client egd_server egd_wire identity listener networks proxy xen
+egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices files haproxy hwreport \
                inputs kernel listens mount_helper orders parts privileges reload retry roles row seeds \
@@ -46,8 +46,8 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
              $(addprefix priv/,capability cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := agent appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
-               device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame health helper \
+unit_tests  := appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
+               device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
                intake kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
                pool_reserve pool_whole rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
