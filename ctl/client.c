@@ -30,19 +30,6 @@ ctl_read_line(struct ctl_connection *c)
 	return true;
 }
 
-/* Returns a blocking stream with a timeout on each wait. */
-static FILE *
-ctl_stream(int fd)
-{
-	const struct timeval limit = {.tv_sec = CTL_CLIENT_TIMEOUT_S};
-
-	if (fcntl(fd, F_SETFL, 0) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) != 0)
-		return NULL;
-	return fdopen(fd, "r");
-}
-
 int
 ctl_open(struct ctl_connection *c, const char *path)
 {
@@ -51,13 +38,14 @@ ctl_open(struct ctl_connection *c, const char *path)
 	if (fd < 0)
 		return fd;
 	c->received = 0;
-	c->stream = ctl_stream(fd);
+	c->stream = fcntl(fd, F_SETFL, 0) == 0 ? fdopen(fd, "r") : NULL;
 	if (c->stream == NULL) {
 		int result = -errno;
 
 		close(fd);
 		return result;
 	}
+	ctl_set_timeout(c, CTL_CLIENT_TIMEOUT_S);
 	if (!ctl_read_line(c) || strcmp(c->line, CTL_GREETING) != 0) {
 		ctl_close(c);
 		return -EPROTO;
@@ -71,6 +59,7 @@ ctl_set_timeout(struct ctl_connection *c, unsigned seconds)
 	const struct timeval limit = {.tv_sec = (time_t)seconds};
 
 	(void)setsockopt(fileno(c->stream), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	(void)setsockopt(fileno(c->stream), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
 void

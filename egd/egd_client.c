@@ -66,10 +66,10 @@ egd_client_ask_single(struct egd_client *c, enum egd_op op, uint64_t now_ms,
 	if (!c->open || egd_client_is_owed(c))
 		return 0;
 	c->has_single = true;
-	c->single = (struct egd_request){.op = op};
+	c->single = op;
 	c->partial_len = 0;
 	c->since_ms = now_ms;
-	return egd_wire_put_request(c->single, ret);
+	return egd_wire_put_request((struct egd_request){.op = op}, ret);
 }
 
 size_t
@@ -151,7 +151,7 @@ client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, str
 
 	if (c->partial_len == 0)
 		c->partial_ms = now_ms;
-	if (c->single.op == EGD_LEVEL && now_ms - c->partial_ms > EGD_QUIET_MS)
+	if (c->single == EGD_LEVEL && now_ms - c->partial_ms > EGD_QUIET_MS)
 		return EGD_CLIENT_BAD;
 
 	while (c->partial_len < sizeof(c->partial) && cursor_take(in, 1, &byte)) {
@@ -166,8 +166,8 @@ client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, str
 		c->has_single = false;
 		if (found == EGD_BAD)
 			return EGD_CLIENT_BAD;
-		c->told = c->told || c->single.op == EGD_LEVEL;
-		return c->single.op == EGD_PID ? EGD_CLIENT_PID : EGD_CLIENT_LEVEL;
+		c->told = c->told || c->single == EGD_LEVEL;
+		return c->single == EGD_PID ? EGD_CLIENT_PID : EGD_CLIENT_LEVEL;
 	}
 	return EGD_CLIENT_MORE;
 }

@@ -57,7 +57,7 @@ struct egd_client {
 	bool keeps_up;    /* the last piece completed them, or the round, in time */
 	size_t owed;      /* bytes of the round that are still to come */
 	bool has_single;  /* a level or pid reply is still to come, before all others */
-	struct egd_request single;
+	enum egd_op single;
 	uint64_t partial_ms; /* when its first byte came */
 	size_t partial_len;
 	uint8_t partial[EGD_REPLY_MAX]; /* of its reply */

@@ -64,44 +64,33 @@ egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX])
 size_t
 egd_wire_put_request(struct egd_request request, uint8_t ret[static EGD_ASK_LEN])
 {
-	assert(request.op <= EGD_PID && request.op != EGD_ADD);
 	ret[0] = (uint8_t)request.op;
-	if (request.op != EGD_TRY && request.op != EGD_READ)
-		return 1;
 	ret[1] = request.len;
-	return 2;
-}
-
-static uint32_t
-load_be32(const uint8_t *p)
-{
-	uint32_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return be32toh(v);
+	return request.op == EGD_READ ? 2 : 1;
 }
 
 enum egd_found
-egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *ret)
+egd_wire_reply(enum egd_op asked, struct cursor *in, struct egd_reply *ret)
 {
-	bool counted = asked.op == EGD_TRY || asked.op == EGD_PID;
-	struct egd_reply reply = {0};
+	struct egd_reply reply = {.len = EGD_LEVEL_LEN};
 	struct cursor c = *in;
 	const uint8_t *count;
+	uint32_t bits;
 
-	assert(asked.op <= EGD_PID && asked.op != EGD_ADD);
-	reply.len = asked.op == EGD_LEVEL ? EGD_LEVEL_LEN : asked.len;
-	if (counted) {
+	assert(asked == EGD_LEVEL || asked == EGD_PID);
+	if (asked == EGD_PID) {
 		if (!cursor_take(&c, 1, &count))
 			return EGD_PARTIAL;
-		if (*count > (asked.op == EGD_TRY ? asked.len : EGD_PID_MAX - 1))
+		if (*count > EGD_PID_MAX - 1)
 			return EGD_BAD;
 		reply.len = *count;
 	}
 	if (!cursor_take(&c, reply.len, &reply.bytes))
 		return EGD_PARTIAL;
-	if (asked.op == EGD_LEVEL)
-		reply.bits = load_be32(reply.bytes);
+	if (asked == EGD_LEVEL) {
+		memcpy(&bits, reply.bytes, sizeof(bits));
+		reply.bits = be32toh(bits);
+	}
 	*in = c;
 	*ret = reply;
 	return EGD_WHOLE;

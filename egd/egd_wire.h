@@ -59,16 +59,16 @@ size_t egd_wire_put_pid(uint64_t pid, uint8_t ret[static EGD_PID_MAX]);
 
 /* ---- clients ---- */
 
-/* Writes a level, try, read or pid request; returns its length. */
+/* Writes a level, read or pid request; returns its length. */
 size_t egd_wire_put_request(struct egd_request request, uint8_t ret[static EGD_ASK_LEN]);
 
 struct egd_reply {
-	uint32_t bits;        /* level */
-	const uint8_t *bytes; /* try, read, pid: `len` of them, in the cursor's memory */
+	uint32_t bits;        /* of a level */
+	const uint8_t *bytes; /* `len` of them, in the cursor's memory */
 	size_t len;
 };
 
-/* Takes the reply to `asked`. Bad: more bytes than a try asked for, or a pid that is too long. */
-enum egd_found egd_wire_reply(struct egd_request asked, struct cursor *in, struct egd_reply *ret);
+/* Takes the reply to a level or pid request. Bad: a pid that is too long. */
+enum egd_found egd_wire_reply(enum egd_op asked, struct cursor *in, struct egd_reply *ret);
 
 #endif

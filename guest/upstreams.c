@@ -119,8 +119,7 @@ check(const struct channel_to *to, uint64_t end_ms)
 	struct egd_reply reply;
 	int result = open_server(to, &c, level, end_ms);
 
-	if (result == 0 &&
-	    egd_wire_reply((struct egd_request){.op = EGD_LEVEL}, &in, &reply) == EGD_WHOLE)
+	if (result == 0 && egd_wire_reply(EGD_LEVEL, &in, &reply) == EGD_WHOLE)
 		printf("%s: %" PRIu32 " bits\n", to->address, reply.bits);
 	else
 		fprintf(stderr, "ekey-feed: %s: %s\n", to->address, channel_why(&c, result));

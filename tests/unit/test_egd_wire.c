@@ -126,8 +126,7 @@ a_process_id_is_said_in_digits(void **unused)
 static void
 what_we_ask_is_what_a_server_reads(void **unused)
 {
-	const struct egd_request asked[] = {
-		{EGD_LEVEL, 0}, {EGD_TRY, 7}, {EGD_READ, 255}, {EGD_PID, 0}};
+	const struct egd_request asked[] = {{EGD_LEVEL, 0}, {EGD_READ, 255}, {EGD_PID, 0}};
 
 	(void)unused;
 	for (size_t i = 0; i < COUNT(asked); i++) {
@@ -143,7 +142,7 @@ what_we_ask_is_what_a_server_reads(void **unused)
 }
 
 struct exchange {
-	struct egd_request asked;
+	enum egd_op asked;
 	const char *reply;
 	size_t len;
 	size_t want_at, want_len; /* of the bytes that it carries */
@@ -153,23 +152,12 @@ static void
 a_reply_is_whole_at_its_last_byte_and_not_before(void **unused)
 {
 	static const struct exchange all[] = {
-		{{EGD_LEVEL, 0}, "\x00\x00\x80\x00", 4, 0, 4},
-		{{EGD_TRY, 5},
-		 "\x03"
-		 "abc",
-		 4,
-		 1,
-		 3},
-		{{EGD_TRY, 5}, "\x00", 1, 1, 0},
-		{{EGD_READ, 5}, "abcde", 5, 0, 5},
-		{{EGD_READ, 0}, "", 0, 0, 0},
-		{{EGD_PID, 0},
+		{EGD_LEVEL, "\x00\x00\x80\x00", 4, 0, 4},
+		{EGD_PID,
 		 "\x03"
 		 "123",
-		 4,
-		 1,
-		 3},
-		{{EGD_PID, 0}, "\x02-1", 3, 1, 2}, /* ekeyd's */
+		 4, 1, 3},
+		{EGD_PID, "\x02-1", 3, 1, 2}, /* ekeyd's */
 	};
 
 	(void)unused;
@@ -187,21 +175,21 @@ a_reply_is_whole_at_its_last_byte_and_not_before(void **unused)
 		assert_int_equal(in.left, 0);
 		assert_ptr_equal(reply.bytes, all[i].reply + all[i].want_at);
 		assert_int_equal(reply.len, all[i].want_len);
-		assert_int_equal(reply.bits, all[i].asked.op == EGD_LEVEL ? 32768 : 0);
+		assert_int_equal(reply.bits, all[i].asked == EGD_LEVEL ? 32768 : 0);
 	}
 }
 
 static void
-more_than_was_asked_for_is_no_reply(void **unused)
+pid_of_too_many_characters_is_no_reply(void **unused)
 {
-	struct cursor in = cursor_over("\x06"
-				       "abcdef",
-				       7);
+	struct cursor in = cursor_over("\x15"
+				       "123456789012345678901",
+				       22);
 	struct egd_reply reply;
 
 	(void)unused;
-	assert_int_equal(egd_wire_reply((struct egd_request){EGD_TRY, 5}, &in, &reply), EGD_BAD);
-	assert_int_equal(in.left, 7);
+	assert_int_equal(egd_wire_reply(EGD_PID, &in, &reply), EGD_BAD);
+	assert_int_equal(in.left, 22);
 }
 
 int
@@ -216,7 +204,7 @@ main(void)
 		cmocka_unit_test(a_process_id_is_said_in_digits),
 		cmocka_unit_test(what_we_ask_is_what_a_server_reads),
 		cmocka_unit_test(a_reply_is_whole_at_its_last_byte_and_not_before),
-		cmocka_unit_test(more_than_was_asked_for_is_no_reply),
+		cmocka_unit_test(pid_of_too_many_characters_is_no_reply),
 	};
 
 	return cmocka_run_group_tests_name("egd_wire", tests, NULL, NULL);
