@@ -33,7 +33,7 @@ struct net_transport {
 	char why[ADDRESS_HOST_MAX + EGD_PROXY_WORDS_MAX]; /* it could not be opened; "": no text */
 	/* Of tls: */
 	const int *channel; /* to ekey-tls */
-	char section[TLS_SECTION_MAX];
+	struct tls_order order;
 };
 
 /* ---- steps ---- */
@@ -139,8 +139,9 @@ net_begin_tls(struct net_transport *t)
 {
 	int error = ENOTCONN;
 
+	snprintf(t->order.peer_name, sizeof(t->order.peer_name), "%s", t->host.host);
 	if (t->channel != NULL && *t->channel >= 0) {
-		t->plain = tls_channel_connect_as(*t->channel, t->section, t->host.host, t->fd);
+		t->plain = tls_channel_pass(*t->channel, &t->order, t->fd);
 		error = -t->plain;
 	}
 	if (t->plain >= 0 && net_await(t, t->plain, EV_READ, net_on_header, HANDSHAKE_WAIT_S))
@@ -269,9 +270,10 @@ net_open(const struct transport_kind *kind, const struct transport_env *env, con
 				    .lookup = HELPER_NONE,
 				    .fd = -1,
 				    .plain = -1,
-				    .channel = env->tls};
-	snprintf(t->section, sizeof(t->section), "source %.*s", (int)strcspn(env->name, "/"),
-		 env->name);
+				    .channel = env->tls,
+				    .order.kind = TLS_CONNECT};
+	snprintf(t->order.section, sizeof(t->order.section), "source %.*s",
+		 (int)strcspn(env->name, "/"), env->name);
 	if (kind == &transport_vsock)
 		t->found.count = address_parse_vsock(where, &t->found.at[0]) == NULL;
 	else if (address_parse_host(where, &t->host) == NULL)

@@ -13,7 +13,7 @@ struct psk_line {
 	size_t len;
 };
 
-/* The next line that is neither empty nor a remark; `*number` counts all of them. */
+/* Finds the next line that is neither empty nor a comment; `*number` counts all lines. */
 static bool
 psk_next(struct cursor *text, unsigned *number, struct psk_line *ret)
 {
@@ -31,7 +31,7 @@ psk_next(struct cursor *text, unsigned *number, struct psk_line *ret)
 	return false;
 }
 
-/* Characters before the first colon; all of them when there is none. */
+/* Counts the characters before the first colon; without one, all. */
 static size_t
 psk_identity_len(const struct psk_line *line)
 {
@@ -40,12 +40,12 @@ psk_identity_len(const struct psk_line *line)
 	return colon != NULL ? (size_t)(colon - line->at) : line->len;
 }
 
-/* The key of `len` digits into ret->key; what is wrong with it, or NULL. */
+/* Decodes `len` digits into ret->key. NULL, or the fault. */
 static const char *
 psk_parse_key(const char *hex, size_t len, struct psk *ret)
 {
 	if (len < 2 * PSK_KEY_MIN)
-		return "the key is too short: at least 32 hexadecimal digits are needed";
+		return "the key is too short: expected at least 32 hexadecimal digits";
 	if (len > 2 * PSK_KEY_MAX)
 		return "the key is too long";
 	if (len % 2 != 0)
@@ -62,12 +62,12 @@ psk_parse(const struct psk_line *line, struct psk *ret)
 	size_t len = psk_identity_len(line);
 
 	if (len == line->len)
-		return "identity:hexkey is needed";
+		return "expected identity:hexkey";
 	if (len == 0 || len > PSK_IDENTITY_MAX)
-		return "an identity has 1 to 128 characters";
+		return "the identity must have 1 to 128 characters";
 	for (size_t i = 0; i < len; i++)
 		if (line->at[i] <= ' ' || line->at[i] > '~')
-			return "an identity is of printable ASCII, without blanks";
+			return "the identity must be printable ASCII without blanks";
 	memcpy(ret->identity, line->at, len);
 	ret->identity[len] = '\0';
 	return psk_parse_key(line->at + len + 1, line->len - len - 1, ret);
@@ -88,7 +88,7 @@ psk_check(const char *text, size_t len, struct psk_error *ret_error)
 	}
 	secret_wipe(&psk, sizeof(psk));
 	if (error.why == NULL && good == 0)
-		error = (struct psk_error){1, "there is no key in it"};
+		error = (struct psk_error){1, "the file has no key"};
 	if (error.why != NULL)
 		*ret_error = error;
 	return error.why == NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pre-shared keys as text: lines "identity:hexkey", the form of stunnel's PSKsecrets. Empty lines
- * and those that begin with '#' are skipped. The text stays as it is, in the secret memory that it
- * was read into, and keys are looked up in it: there is no second copy to keep and to wipe.
+ * Pre-shared keys as text: lines "identity:hexkey", as in PSKsecrets of stunnel. Empty lines and
+ * those that begin with '#' are skipped. Keys are looked up in the text, in the secret memory that
+ * it was read into, so that there is no second copy to wipe.
  */
 #ifndef CRYPTO_PSK_H
 #define CRYPTO_PSK_H
@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PSK_IDENTITY_MAX 128 /* characters, printable ASCII without blanks and colons */
-#define PSK_KEY_MIN 16       /* bytes; what stunnel asks for, and 128 bits */
+#define PSK_KEY_MIN 16       /* bytes: 128 bits, the least that stunnel takes */
 #define PSK_KEY_MAX 256
 
 struct psk_error {
@@ -26,12 +26,12 @@ struct psk {
 	size_t key_len;
 };
 
-/* True when every line is good and there is at least one; else *ret_error says which is not. */
+/* Whether all lines are good, and there is at least one; if not, *ret_error has the first fault. */
 bool psk_check(const char *text, size_t len, struct psk_error *ret_error);
 
 /*
- * Of a text that was checked: the first line of that identity; or, of NULL, the first line of all.
- * False, and *ret wiped, when there is none.
+ * Finds the first line of an identity, or, for NULL, the first line, in a text that was checked.
+ * False, and *ret wiped: there is none.
  */
 bool psk_find(const char *text, size_t len, const char *identity, size_t identity_len,
 	      struct psk *ret);

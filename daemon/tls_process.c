@@ -19,7 +19,7 @@
 #define SELF "/proc/self/exe"
 #define SELF_MAX 4096
 
-/* ---- its keys ---- */
+/* ---- keys ---- */
 
 /* Sections that may have keys: listeners, and then sources. */
 static size_t
@@ -28,7 +28,7 @@ section_count(const struct config *config)
 	return config->listen_count + config->source_count;
 }
 
-/* False: the section has none. */
+/* False: the section has no keys. */
 static bool
 keys_of(const struct config *config, size_t section, struct tls_keys *ret)
 {
@@ -69,7 +69,7 @@ is_needed(const struct config *config)
 	return !are_good(config, &none, section_count(config));
 }
 
-/* To stand behind it. */
+/* Returns the cure of an error, to be appended, or "". */
 static const char *
 cure_of(const char *words)
 {
@@ -80,7 +80,7 @@ cure_of(const char *words)
 		       : "";
 }
 
-/* 0 with whether the keys are good, -EXDEV, or -errno: it is not there any more. */
+/* 0 with whether the keys are good; -EXDEV: see tls_channel_load(); -errno: ekey-tls has ended. */
 static int
 load(int channel, const struct tls_keys *keys, bool *ret_good)
 {
@@ -99,7 +99,7 @@ load(int channel, const struct tls_keys *keys, bool *ret_good)
 	return 0;
 }
 
-/* Those that it has not. 0 or -errno, as load(). */
+/* Loads the keys that ekey-tls does not have. 0 or -errno, as load(). */
 static int
 load_all(const struct config *config, struct tls_process *p)
 {
@@ -117,7 +117,7 @@ load_all(const struct config *config, struct tls_process *p)
 
 /* ---- the process ---- */
 
-/* Ours stands beside it. */
+/* Starts the program in the directory of our own. */
 static int
 spawn(struct helper *ret)
 {
@@ -159,7 +159,7 @@ launch(struct tls_process *p)
 }
 
 static void
-watch_no_more(struct tls_process *p)
+stop_watching(struct tls_process *p)
 {
 	if (p->ended != NULL)
 		event_free(p->ended);
@@ -169,11 +169,11 @@ watch_no_more(struct tls_process *p)
 static void
 end(struct tls_process *p)
 {
-	watch_no_more(p);
+	stop_watching(p);
 	helper_stop(&p->process);
 }
 
-/* As load_all(); files in a directory that this one may not read take another one. */
+/* Loads as load_all(), if need be into another ekey-tls that can read another directory. */
 static int
 load_into(const struct config *config, struct tls_process *p)
 {
@@ -237,11 +237,11 @@ tls_process_renew(struct daemon *d)
 		(void)tls_channel_order(d->tls.process.fd, TLS_RENEW);
 }
 
-/* What clients were sent is still on its way through it: it ends by itself when all has left. */
+/* Leaves the replies that it still has to send to it: it ends by itself. */
 void
 tls_process_stop(struct daemon *d)
 {
-	watch_no_more(&d->tls);
+	stop_watching(&d->tls);
 	helper_release(&d->tls.process);
 }
 
@@ -264,7 +264,7 @@ tls_process_check(const struct config *config)
 	struct tls_process p = {.process = HELPER_NONE};
 	bool good;
 
-	/* The service manager's reads the keys as a user of its own, when it is given them. */
+	/* The service manager's has a user of its own, and reads the keys when the daemon runs. */
 	if (!is_needed(config) || getenv(SOCKET_VARIABLE) != NULL)
 		return true;
 	if (!launch(&p) || load_into(config, &p) < 0)

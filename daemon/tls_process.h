@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ekey-tls (priv/tls_channel.h), as long as the configuration has a section that needs it: the
- * service manager's, or a process that this daemon starts and that ends with it.
+ * ekey-tls (priv/tls_channel.h), while the configuration has a section that needs it: started by
+ * the service manager, or by this daemon, with which it ends.
  */
 #ifndef DAEMON_TLS_PROCESS_H
 #define DAEMON_TLS_PROCESS_H
@@ -15,31 +15,32 @@
 
 struct daemon;
 
-/* All zero but `process`, HELPER_NONE: there is none. */
+/* All zero but `process`, HELPER_NONE: it is not running. */
 struct tls_process {
-	struct helper process; /* .fd: the channel to it; .pidfd -1: it is the service manager's */
+	struct helper process; /* .fd: the channel; .pidfd -1: it is the service manager's */
 	struct event *ended;
-	bool whole; /* its sections are to be loaded from the first to the last */
-	bool good[CONFIG_LISTENS_MAX + CONFIG_SOURCES_MAX]; /* keys that it has, in that order */
+	bool whole; /* all sections have to be loaded, and TLS_END sent */
+	bool good[CONFIG_LISTENS_MAX +
+		  CONFIG_SOURCES_MAX]; /* sections whose keys it has, in that order */
 };
 
 /*
- * Starts it when it is needed and not there, and has it load the keys that it has not. False, after
- * a line in the log, when a listener cannot be served.
+ * Starts it if it is needed and not running, and has it load missing keys. False, after a line in
+ * the log: a listener cannot be served.
  */
 bool tls_process_start(struct daemon *d);
 
-/* All keys are to be loaded anew by the next start: the configuration is another one. */
+/* The configuration has changed: the next start loads all keys. */
 void tls_process_reload(struct daemon *d);
 
-/* All its connections end without a farewell: this machine is a clone. */
+/* This machine is a clone: all TLS connections end without close_notify. */
 void tls_process_renew(struct daemon *d);
 
 void tls_process_stop(struct daemon *d);
 
 void tls_process_status(const struct daemon *d, struct evbuffer *out);
 
-/* Whether all keys of a configuration can be read: false after a line for each that cannot. */
+/* Whether all keys of a configuration are good; false after a line in the log for each fault. */
 bool tls_process_check(const struct config *config);
 
 #endif

@@ -294,12 +294,12 @@ static int
 pass_to_tls(struct egd_connection *c, const char **ret_why)
 {
 	const struct egd_shared *s = c->shared;
-	char section[TLS_SECTION_MAX];
+	struct tls_order order = {.kind = TLS_ACCEPT, .client = egd_peer_number(&c->peer)};
 	int plain = -ENOTCONN;
 
-	snprintf(section, sizeof(section), "listen %s", s->name);
+	snprintf(order.section, sizeof(order.section), "listen %s", s->name);
 	if (s->tls != NULL && *s->tls >= 0)
-		plain = tls_channel_accept(*s->tls, section, egd_peer_number(&c->peer), c->fd);
+		plain = tls_channel_pass(*s->tls, &order, c->fd);
 	if (plain < 0) {
 		*ret_why = plain == -EAGAIN ? "ekey-tls is busy" : "ekey-tls is not running";
 		return -EPROTO;

@@ -8,59 +8,36 @@
 #define V1_START "PROXY "
 #define V1_MAX 107 /* with its end */
 
-/* The words of the line, in the protocol's order. */
-struct v1_words {
-	char *family, *client, *server, *client_port, *server_port;
-};
-
-static bool
-v1_port(const char *text, uint16_t *ret)
-{
-	uint64_t port;
-
-	if (text == NULL || !num_parse(text, UINT16_MAX, &port))
-		return false;
-	*ret = (uint16_t)port;
-	return true;
-}
-
-/* Both ends must make sense, though only the client's is of use: a line is right or it is not. */
-static bool
-v1_addresses(const struct v1_words *w, sa_family_t family, struct address *ret)
-{
-	struct address client, server;
-	uint16_t client_port, server_port;
-
-	if (!v1_port(w->client_port, &client_port) || !v1_port(w->server_port, &server_port) ||
-	    !address_from_ip(w->client, client_port, &client) ||
-	    !address_from_ip(w->server, server_port, &server) || client.any.sa_family != family ||
-	    server.any.sa_family != family)
-		return false;
-	address_unmap(&client);
-	*ret = client;
-	return true;
-}
-
-/* `line` is what stands between "PROXY " and the end of the line. */
+/*
+ * Parses the text between "PROXY " and the end of the line: family, the client's and the server's
+ * address, their ports. Both ends must be good, though only the client's is used.
+ */
 static bool
 v1_line(char *line, struct egd_proxy *ret)
 {
-	struct v1_words w;
+	const char *words[5];
+	uint64_t client_port, server_port;
+	struct address server;
+	sa_family_t family;
 
-	w.family = strsep(&line, " ");
 	*ret = (struct egd_proxy){0};
-	if (strcmp(w.family, "UNKNOWN") == 0)
-		return true; /* whatever follows */
-	w.client = strsep(&line, " ");
-	w.server = strsep(&line, " ");
-	w.client_port = strsep(&line, " ");
-	w.server_port = strsep(&line, " ");
-	ret->forwarded = true;
-	if (line != NULL)
+	words[0] = strsep(&line, " ");
+	if (strcmp(words[0], "UNKNOWN") == 0)
+		return true; /* with any text behind it */
+	for (size_t i = 1; i < 5; i++)
+		words[i] = strsep(&line, " ");
+	if (line != NULL || words[4] == NULL || !num_parse(words[3], UINT16_MAX, &client_port) ||
+	    !num_parse(words[4], UINT16_MAX, &server_port) ||
+	    !address_from_ip(words[1], (uint16_t)client_port, &ret->client) ||
+	    !address_from_ip(words[2], (uint16_t)server_port, &server))
 		return false;
-	if (strcmp(w.family, "TCP4") == 0)
-		return v1_addresses(&w, AF_INET, &ret->client);
-	return strcmp(w.family, "TCP6") == 0 && v1_addresses(&w, AF_INET6, &ret->client);
+	family = ret->client.any.sa_family;
+	if (server.any.sa_family != family ||
+	    strcmp(words[0], family == AF_INET ? "TCP4" : "TCP6") != 0)
+		return false;
+	address_unmap(&ret->client);
+	ret->forwarded = true;
+	return true;
 }
 
 static enum egd_proxy_found
@@ -99,94 +76,71 @@ enum v2_field { V2_IDENTITY = 0xe0, V2_REFUSAL = 0xe1 }; /* PP2_TYPE_MIN_CUSTOM 
 
 #define V2_FIELD_LEN 3 /* type and length */
 
-/* The addresses are the client's, the server's, then their ports, all in network order. */
-static bool
-v2_addresses(uint8_t family, const uint8_t *at, size_t len, struct egd_proxy *ret)
-{
-	struct address *client = &ret->client;
-
-	if (family == V2_TCP4 && len >= 12) {
-		client->len = sizeof(client->in4);
-		client->in4.sin_family = AF_INET;
-		memcpy(&client->in4.sin_addr, at, 4);
-		memcpy(&client->in4.sin_port, at + 8, 2);
-	} else if (family == V2_TCP6 && len >= 36) {
-		client->len = sizeof(client->in6);
-		client->in6.sin6_family = AF_INET6;
-		memcpy(&client->in6.sin6_addr, at, 16);
-		memcpy(&client->in6.sin6_port, at + 32, 2);
-		address_unmap(client);
-	} else {
-		/* Of another kind we know nothing; one that is cut short is wrong. */
-		return family != V2_TCP4 && family != V2_TCP6;
-	}
-	ret->forwarded = true;
-	return true;
-}
-
-/* Where the further fields begin: behind the addresses of that family. */
+/* Returns the length of the addresses of a family; 0: of one that is not used here. */
 static size_t
 v2_addresses_len(uint8_t family)
 {
 	return family == V2_TCP4 ? 12 : family == V2_TCP6 ? 36 : 0;
 }
 
-/* Printable ASCII, as it stands in the log. */
-static bool
-v2_words(const uint8_t *at, size_t len, char ret[static EGD_PROXY_WORDS_MAX])
+/* Takes the client's address. All are in network order: client, server, then their ports. */
+static void
+v2_addresses(uint8_t family, const uint8_t *at, struct egd_proxy *ret)
 {
-	if (len >= EGD_PROXY_WORDS_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		if (at[i] < ' ' || at[i] > '~')
-			return false;
-	memcpy(ret, at, len);
-	ret[len] = '\0';
-	return true;
+	struct address *client = &ret->client;
+
+	if (family == V2_TCP4) {
+		client->len = sizeof(client->in4);
+		client->in4.sin_family = AF_INET;
+		memcpy(&client->in4.sin_addr, at, 4);
+		memcpy(&client->in4.sin_port, at + 8, 2);
+	} else if (family == V2_TCP6) {
+		client->len = sizeof(client->in6);
+		client->in6.sin6_family = AF_INET6;
+		memcpy(&client->in6.sin6_addr, at, 16);
+		memcpy(&client->in6.sin6_port, at + 32, 2);
+		address_unmap(client);
+	}
+	ret->forwarded = family == V2_TCP4 || family == V2_TCP6;
 }
 
-/* Of our own types only; false when one of them is not as we write it, or one is cut short. */
-static bool
+/* Copies a text for the log, if it is printable ASCII. */
+static void
+v2_words(const uint8_t *at, size_t len, char ret[static EGD_PROXY_WORDS_MAX])
+{
+	for (size_t i = 0; i < len; i++)
+		if (at[i] < ' ' || at[i] > '~')
+			return;
+	if (len >= EGD_PROXY_WORDS_MAX)
+		return;
+	memcpy(ret, at, len);
+	ret[len] = '\0';
+}
+
+/* Takes the fields of ekey-tls. Other proxies have fields of their own, which are skipped. */
+static void
 v2_fields(struct cursor fields, struct egd_proxy *ret)
 {
 	const uint8_t *head, *value;
 
-	while (fields.left > 0) {
-		size_t len;
+	while (cursor_take(&fields, V2_FIELD_LEN, &head)) {
+		size_t len = (size_t)head[1] << 8 | head[2];
 
-		if (!cursor_take(&fields, V2_FIELD_LEN, &head))
-			return false;
-		len = (size_t)head[1] << 8 | head[2];
-		if (!cursor_take(&fields, len, &value) ||
-		    (head[0] == V2_IDENTITY && !v2_words(value, len, ret->identity)) ||
-		    (head[0] == V2_REFUSAL && !v2_words(value, len, ret->refusal)))
-			return false;
+		if (!cursor_take(&fields, len, &value))
+			return;
+		if (head[0] == V2_IDENTITY)
+			v2_words(value, len, ret->identity);
+		else if (head[0] == V2_REFUSAL)
+			v2_words(value, len, ret->refusal);
 	}
-	return true;
-}
-
-/*
- * A header of ekey-tls. Those of other proxies have fields, too, which say nothing to us: they may
- * be wrong.
- */
-static void
-v2_read_fields(const uint8_t *at, size_t len, uint8_t family, struct egd_proxy *ret)
-{
-	size_t begin = v2_addresses_len(family);
-	struct egd_proxy said = {0};
-
-	if (begin > len || !v2_fields(cursor_over(at + begin, len - begin), &said))
-		return;
-	memcpy(ret->identity, said.identity, sizeof(ret->identity));
-	memcpy(ret->refusal, said.refusal, sizeof(ret->refusal));
 }
 
 static enum egd_proxy_found
 v2_parse(struct cursor *in, struct egd_proxy *ret)
 {
 	struct egd_proxy proxy = {0};
-	const uint8_t *head = in->at;
-	size_t len;
+	const uint8_t *head = in->at, *rest;
+	size_t len, addresses_len;
 
 	if (in->left < V2_HEAD_LEN)
 		return EGD_PROXY_PARTIAL;
@@ -195,9 +149,14 @@ v2_parse(struct cursor *in, struct egd_proxy *ret)
 		return EGD_PROXY_BAD;
 	if (in->left < V2_HEAD_LEN + len)
 		return EGD_PROXY_PARTIAL;
-	if (head[12] == V2_PROXY && !v2_addresses(head[13], head + V2_HEAD_LEN, len, &proxy))
+	rest = head + V2_HEAD_LEN;
+	addresses_len = v2_addresses_len(head[13]);
+	if (head[12] == V2_PROXY && addresses_len > len)
 		return EGD_PROXY_BAD;
-	v2_read_fields(head + V2_HEAD_LEN, len, head[13], &proxy);
+	if (head[12] == V2_PROXY)
+		v2_addresses(head[13], rest, &proxy);
+	if (addresses_len <= len)
+		v2_fields(cursor_over(rest + addresses_len, len - addresses_len), &proxy);
 	cursor_take(in, V2_HEAD_LEN + len, &head);
 	*ret = proxy;
 	return EGD_PROXY_WHOLE;
@@ -235,7 +194,7 @@ egd_proxy_put(const char *identity, const char *refusal, uint8_t *ret)
 
 /* ---- either ---- */
 
-/* Does `in` begin as `start` does, as far as it goes? */
+/* Whether `in` begins with `start`, or is the beginning of it. */
 static bool
 begins(const struct cursor *in, const char *start, size_t len)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The header that a proxy puts before a connection's first byte, to say for whom it is: the PROXY
- * protocol, versions 1 (a line of text) and 2 (binary), as HAProxy and others write it.
+ * The header that a proxy puts before a connection's first byte, with the client's address: the
+ * PROXY protocol, versions 1 (a line of text) and 2 (binary), as HAProxy and others write it.
  * doc/egd.md 1.
  */
 #ifndef EGD_PROXY_H
@@ -12,8 +12,8 @@
 #include "base/address.h"
 #include "base/bytes.h"
 
-/* Longer ones are refused. The protocol's own bound for what a receiver must manage: one segment
- * of the smallest TCP. Version 1 never needs more than 107. */
+/* Longer headers are refused. A receiver must accept as much: one segment of the smallest TCP.
+ * Version 1 has at most 107. */
 #define EGD_PROXY_MAX 536
 
 enum egd_proxy_found { EGD_PROXY_WHOLE, EGD_PROXY_PARTIAL, EGD_PROXY_BAD };
@@ -21,16 +21,17 @@ enum egd_proxy_found { EGD_PROXY_WHOLE, EGD_PROXY_PARTIAL, EGD_PROXY_BAD };
 #define EGD_PROXY_WORDS_MAX 256 /* of either, with its NUL */
 
 struct egd_proxy {
-	bool forwarded; /* false: the proxy speaks for itself (a health check), or cannot say */
+	bool forwarded; /* false: it has no client (the proxy's health check), or of another family
+			 */
 	struct address client;
-	/* From ekey-tls, and to be believed of it only; "" where it says nothing: */
-	char identity[EGD_PROXY_WORDS_MAX]; /* that the client has proven */
-	char refusal[EGD_PROXY_WORDS_MAX];  /* why the connection does not come to be */
+	/* Valid from ekey-tls only; "": it is not there. */
+	char identity[EGD_PROXY_WORDS_MAX]; /* of the client, by its key or certificate */
+	char refusal[EGD_PROXY_WORDS_MAX];  /* the reason for which there is no TLS */
 };
 
 /*
- * Takes a whole header off `in`; nothing otherwise. Partial: more bytes must decide. Other further
- * fields (TLVs) are passed over.
+ * Takes a whole header from `in`, and nothing otherwise. Partial: more bytes are needed. Further
+ * fields (TLVs) of other proxies are skipped.
  */
 enum egd_proxy_found egd_proxy_parse(struct cursor *in, struct egd_proxy *ret);
 
@@ -40,7 +41,7 @@ enum egd_proxy_found egd_proxy_parse(struct cursor *in, struct egd_proxy *ret);
  */
 size_t egd_proxy_put(const char *identity, const char *refusal, uint8_t *ret);
 
-/* The first byte of a header, and of no EGD request: worth a line of its own in the log. */
+/* Whether it is the first byte of a header; no EGD request has the same. */
 bool egd_proxy_begins(uint8_t first);
 
 #endif

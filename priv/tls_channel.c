@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define FDS 2 /* of a connection: its socket, and the plaintext's end */
 
-/* Room for them, aligned. */
+/* Room for FDS, aligned. */
 union control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(FDS * sizeof(int))];
@@ -18,7 +17,7 @@ union control {
 
 /* ---- messages ---- */
 
-/* A text of a field: ended, and nothing behind its end. */
+/* Whether a field is a text with its end, and zeros behind it. */
 static bool
 is_text(const char *text, size_t size)
 {
@@ -64,7 +63,7 @@ tls_message_is_good(const union tls_message *message, size_t len, unsigned fds)
 	       (order->kind == TLS_CONNECT) == (order->peer_name[0] != '\0');
 }
 
-/* `fds`: NULL, or both of them. 0 or -errno. */
+/* Sends a message, with both descriptors unless `fds` is NULL. 0 or -errno. */
 static int
 send_message(int channel, const void *bytes, size_t len, const int *fds)
 {
@@ -85,7 +84,7 @@ send_message(int channel, const void *bytes, size_t len, const int *fds)
 
 /* ---- the daemon's end ---- */
 
-/* 0 when the channel is ready for `events`. */
+/* Waits until the channel is ready for `events`. 0 or -errno. */
 static int
 wait_for(int channel, short events)
 {
@@ -124,16 +123,14 @@ tls_channel_order(int channel, enum tls_kind kind)
 	return result == 0 ? send_message(channel, &order, sizeof(order), NULL) : result;
 }
 
-static int
-hand_over(int channel, const struct tls_order *order, int fd)
+int
+tls_channel_pass(int channel, const struct tls_order *order, int fd)
 {
-	int ends[2], fds[FDS], result;
+	int ends[2], result;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
 		return -errno;
-	fds[0] = fd;
-	fds[1] = ends[1];
-	result = send_message(channel, order, sizeof(*order), fds);
+	result = send_message(channel, order, sizeof(*order), (int[FDS]){fd, ends[1]});
 	close(ends[1]);
 	if (result == 0)
 		return ends[0];
@@ -141,62 +138,32 @@ hand_over(int channel, const struct tls_order *order, int fd)
 	return result;
 }
 
-int
-tls_channel_accept(int channel, const char *section, uint64_t client, int fd)
-{
-	struct tls_order order = {.kind = TLS_ACCEPT, .client = client};
-
-	snprintf(order.section, sizeof(order.section), "%s", section);
-	return hand_over(channel, &order, fd);
-}
-
-int
-tls_channel_connect_as(int channel, const char *section, const char *peer_name, int fd)
-{
-	struct tls_order order = {.kind = TLS_CONNECT};
-
-	snprintf(order.section, sizeof(order.section), "%s", section);
-	snprintf(order.peer_name, sizeof(order.peer_name), "%s", peer_name);
-	return hand_over(channel, &order, fd);
-}
-
 /* ---- ekey-tls's end ---- */
 
-/* How many came; those beyond FDS are closed by the kernel (MSG_CTRUNC). */
-static unsigned
-fds_in(struct msghdr *message, int ret_fds[static FDS])
-{
-	const struct cmsghdr *header = CMSG_FIRSTHDR(message);
-	size_t len;
-
-	if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
-		return 0;
-	len = header->cmsg_len - CMSG_LEN(0);
-	memcpy(ret_fds, CMSG_DATA(header), len < FDS * sizeof(int) ? len : FDS * sizeof(int));
-	return (unsigned)(len / sizeof(int));
-}
-
+/* A descriptor beyond FDS does not fit, and the kernel closes it (MSG_CTRUNC). */
 int
 tls_channel_receive(int channel, union tls_message *ret, int ret_fds[static FDS])
 {
 	struct iovec part = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	union control control;
+	union control control = {0};
 	struct msghdr message = {.msg_iov = &part,
 				 .msg_iovlen = 1,
 				 .msg_control = &control,
 				 .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	unsigned fds;
+	unsigned fds = 0;
 
 	ret_fds[0] = ret_fds[1] = -1;
 	if (n <= 0)
 		return n == 0 ? 0 : -errno;
-	fds = fds_in(&message, ret_fds);
+	if (CMSG_FIRSTHDR(&message) != NULL && control.header.cmsg_type == SCM_RIGHTS) {
+		fds = (unsigned)((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
+		memcpy(ret_fds, CMSG_DATA(&control.header), fds * sizeof(int));
+	}
 	if ((message.msg_flags & MSG_CTRUNC) == 0 && tls_message_is_good(ret, (size_t)n, fds))
 		return 1;
-	for (unsigned i = 0; i < FDS; i++)
-		if (ret_fds[i] >= 0)
-			close(ret_fds[i]);
+	while (fds > 0)
+		close(ret_fds[--fds]);
 	return -EPROTO;
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The socket between the daemon and `ekey-tls`, which has the keys and certificates and speaks TLS
- * for it. Messages have one exact size for each kind. The daemon accepts and connects by itself and
- * passes the connected socket on; ekey-tls shakes hands on it and carries plaintext to and from one
- * end of a socketpair, whose other end the daemon keeps. The first bytes there are a PROXY header
- * (egd/proxy.h) with the identity that the peer has proven, or with the reason for which there is
- * no TLS.
+ * The socket between the daemon and `ekey-tls`, which holds the keys and certificates. Each kind of
+ * message has one exact size. The daemon accepts and connects, and passes the connected socket with
+ * one end of a socketpair. ekey-tls makes the handshake on the socket and carries plaintext to and
+ * from the pair. The first bytes of the plaintext are a PROXY header (egd/proxy.h) with the
+ * identity of the peer, or with the reason for which there is no TLS.
  */
 #ifndef PRIV_TLS_CHANNEL_H
 #define PRIV_TLS_CHANNEL_H
@@ -14,21 +13,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TLS_CHANNEL_FD 3        /* of it in ekey-tls: sd_listen_fds(3)'s first */
+#define TLS_CHANNEL_FD 3        /* in ekey-tls: the first of sd_listen_fds(3) */
 #define TLS_SECTION_MAX 48      /* "listen NAME", "source NAME" and a NUL */
 #define TLS_SECTIONS_MAX 32     /* with keys: listeners and sources */
 #define TLS_PATH_MAX 256        /* of a file, with its NUL */
-#define TLS_IDENTITY_MAX 129    /* a line's of a PSK file, with its NUL */
-#define TLS_PEER_NAME_MAX 254   /* a host's name, with its NUL */
+#define TLS_IDENTITY_MAX 129    /* in a file of pre-shared keys, with its NUL */
+#define TLS_PEER_NAME_MAX 254   /* of a host, with its NUL */
 #define TLS_WORDS_MAX 256       /* of an error, with its NUL */
-#define TLS_ANSWER_WAIT_MS 2000 /* for ekey-tls to load keys; then it hangs, and is given up */
+#define TLS_ANSWER_WAIT_MS 2000 /* timeout: an ekey-tls that loads keys for longer hangs */
 
 enum tls_kind {
-	TLS_KEYS = 1, /* load a section's files anew, and answer */
-	TLS_END,      /* all sections have been named: discard the others */
+	TLS_KEYS = 1, /* read a section's files, and answer */
+	TLS_END,      /* discard the sections that were not named since the last one */
 	TLS_ACCEPT,   /* with two fds: be the server of this connection */
 	TLS_CONNECT,  /* with two fds: be the client */
-	TLS_RENEW     /* this machine is a clone: end all connections without a farewell */
+	TLS_RENEW     /* this machine is a clone: end all connections without close_notify */
 };
 
 /* As in the configuration: absolute paths, and a client's line of `psk`. "": none is given. */
@@ -45,11 +44,11 @@ struct tls_keys {
 	struct tls_files files;
 };
 
-/* All other kinds; fields that a kind does not need are 0. */
+/* All other kinds. Fields that a kind does not have are 0. */
 struct tls_order {
 	uint32_t kind;
 	char section[TLS_SECTION_MAX];
-	char peer_name[TLS_PEER_NAME_MAX]; /* TLS_CONNECT: that the certificate must have */
+	char peer_name[TLS_PEER_NAME_MAX]; /* TLS_CONNECT: the name in the server's certificate */
 	uint64_t client;                   /* TLS_ACCEPT: equal for connections of one address */
 };
 
@@ -59,40 +58,39 @@ union tls_message {
 	struct tls_order order;
 };
 
-/* To TLS_KEYS. */
+/* The answer to TLS_KEYS. */
 struct tls_answer {
-	int32_t result; /* 0; -EINVAL: `words` is why; -EXDEV: see tls_channel_load() */
-	uint32_t kept;  /* 1: they could not be loaded, and those of before are still good */
+	int32_t result; /* 0; -EINVAL: `words` has the cause; -EXDEV: see tls_channel_load() */
+	uint32_t kept;  /* 1: the files are not good, and the previous keys stay in use */
 	char words[TLS_WORDS_MAX]; /* printable; with result 0 a warning, or "" */
 };
 
 /* ---- the daemon's end: fds are close-on-exec; -errno on failure ---- */
 
 /*
- * Has keys loaded, and waits for the answer. 0 with *ret; -ETIMEDOUT, -EPIPE: there is no ekey-tls
- * any more. An answer with -EXDEV: the files are in a directory that this ekey-tls may not read,
- * for it was not named before the first TLS_END: another one has to be started.
+ * Has keys loaded, and waits for the answer. 0 with *ret; -ETIMEDOUT, -EPIPE: ekey-tls hangs, or
+ * has ended. -EXDEV in the answer: a file is in a directory that was not named before the first
+ * TLS_END, and that this ekey-tls cannot read; another one has to be started.
  */
 int tls_channel_load(int channel, const struct tls_keys *keys, struct tls_answer *ret);
 
-/* TLS_END or TLS_RENEW. */
+/* Sends TLS_END or TLS_RENEW. */
 int tls_channel_order(int channel, enum tls_kind kind);
 
 /*
- * Hands over a connection, `fd` of which stays the caller's. Returns the plaintext's end
- * (non-blocking); -EAGAIN: ekey-tls has more to do than it can.
+ * Passes a connection, with TLS_ACCEPT or TLS_CONNECT; `fd` stays the caller's. Returns the
+ * plaintext's end (non-blocking); -EAGAIN: ekey-tls is busy.
  */
-int tls_channel_accept(int channel, const char *section, uint64_t client, int fd);
-int tls_channel_connect_as(int channel, const char *section, const char *peer_name, int fd);
+int tls_channel_pass(int channel, const struct tls_order *order, int fd);
 
 /* ---- ekey-tls's end ---- */
 
-/* True when `len` bytes and `fds` descriptors are one whole message of a kind, and make sense. */
+/* Whether `len` bytes and `fds` descriptors are one whole message with good fields. */
 bool tls_message_is_good(const union tls_message *message, size_t len, unsigned fds);
 
 /*
- * The next message: 1, or 0 at the daemon's end, -EAGAIN: none yet, -EPROTO: it is not good.
- * ret_fds: the connection and the plaintext's end, the caller's now; -1 where there are none.
+ * Receives the next message. 1; 0: the daemon has ended; -EAGAIN: there is none yet; -EPROTO: it is
+ * not good. ret_fds: the connection and the plaintext's end, the caller's; -1 where there are none.
  */
 int tls_channel_receive(int channel, union tls_message *ret, int ret_fds[static 2]);
 

@@ -34,7 +34,7 @@ struct connection {
 	struct event *on_net, *on_plain;
 	enum stage stage;
 	bool ready;        /* before it is open: its peer has sent bytes that were not looked at */
-	bool net_ended;    /* the peer sends no more */
+	bool net_ended;    /* the peer has sent close_notify */
 	uint64_t moved_ms; /* the last step of its handshake */
 	TAILQ_ENTRY(connection) entry;
 };
@@ -315,7 +315,7 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 
 /* ---- events ---- */
 
-/* Of either socket. Before it is open the daemon sends nothing: it has given up. */
+/* Of either socket. The daemon sends nothing before it is open: readable means closed. */
 static void
 on_socket(evutil_socket_t fd, short what, void *arg)
 {
@@ -331,7 +331,8 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* Early, so that there is always a place for others: the more wait, the likelier. */
+/* At random before the queue is full, so that one address cannot occupy it; likelier when longer.
+ */
 static bool
 is_dropped(const struct connections *all, uint64_t client)
 {

@@ -29,7 +29,7 @@ struct connections {
 /* False: no memory; connections_finish() is needed in either case. */
 bool connections_init(struct connections *all, struct event_base *base);
 
-/* Takes over both fds: of the network, and the plaintext's end. NULL: no such section. */
+/* Takes over both fds: of the network, and the plaintext's end. `section` NULL: there is none. */
 void connections_take(struct connections *all, struct section *section,
 		      const struct tls_order *order, const int fds[static 2]);
 

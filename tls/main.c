@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ekey-tls: speaks TLS for the daemon, which has neither its keys nor its library. */
+/* ekey-tls: speaks TLS for the daemon, which has neither the keys nor libssl. */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -21,7 +21,7 @@
 #include "tls/service.h"
 
 #define EXIT_USAGE 2
-#define NICE 5 /* strangers' handshakes come after the daemon's work */
+#define NICE 5 /* the daemon's work comes before handshakes */
 
 static const char usage[] = "usage: ekey-tls [--version] [--help]\n"
 			    "  Speaks TLS for ekey-randomd, which starts it, or has it started by\n"
@@ -30,7 +30,7 @@ static const char usage[] = "usage: ekey-tls [--version] [--help]\n"
 static const struct option long_options[] = {
 	{"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 
-/* The daemon's socket, or its connection to the one where we are started. -errno. */
+/* Returns the daemon's socket, or its connection to the service manager's; or -errno. */
 static int
 take_channel(void)
 {
@@ -47,7 +47,7 @@ take_channel(void)
 	return fd >= 0 ? fd : -errno;
 }
 
-/* A connection is two files: as many of them as are allowed. */
+/* Allows as many open files as possible: a connection has two. */
 static void
 take_all_files(void)
 {
@@ -70,7 +70,7 @@ serve(void)
 		return EXIT_USAGE;
 	}
 	log_open();
-	signal(SIGPIPE, SIG_IGN); /* of OpenSSL's writes */
+	signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
 	take_all_files();
 	(void)!nice(NICE); /* under the service manager its unit has done so */
 	result = capability_keep_only(CAPABILITY_NONE);
@@ -85,7 +85,7 @@ serve(void)
 int
 main(int argc, char **argv)
 {
-	/* Before all else: what these libraries have allocated they must not free with ours. */
+	/* First of all: a library must not free by ours memory that it allocated by malloc(). */
 	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");

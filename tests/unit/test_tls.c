@@ -131,11 +131,11 @@ key_files_are_checked_by_line(void **unused)
 	static const struct {
 		const char *text, *says;
 	} bad[] = {
-		{"", ":1: there is no key in it"},
-		{"# nothing\n", ":1: there is no key in it"},
-		{"alice:" TLS_RIG_KEY "\nbob\n", ":2: identity:hexkey is needed"},
-		{"\n:" TLS_RIG_KEY, ":2: an identity has 1 to 128 characters"},
-		{"al ice:" TLS_RIG_KEY, ":1: an identity is of printable ASCII"},
+		{"", ":1: the file has no key"},
+		{"# nothing\n", ":1: the file has no key"},
+		{"alice:" TLS_RIG_KEY "\nbob\n", ":2: expected identity:hexkey"},
+		{"\n:" TLS_RIG_KEY, ":2: the identity must have 1 to 128 characters"},
+		{"al ice:" TLS_RIG_KEY, ":1: the identity must be printable ASCII"},
 		{"alice:00112233445566778899aabbccddee", ":1: the key is too short"},
 		{"alice:" TLS_RIG_KEY "0", ":1: the key has an odd number of digits"},
 		{"alice:" TLS_RIG_KEY "0g", ":1: the key is not hexadecimal"},

@@ -59,6 +59,7 @@ begin(void)
 static struct pair
 hand_over(int channel, uint64_t client)
 {
+	const struct tls_order order = {.kind = TLS_ACCEPT, .section = SECTION, .client = client};
 	struct pair pair = {.plain = -EAGAIN};
 	int ends[2];
 
@@ -67,7 +68,7 @@ hand_over(int channel, uint64_t client)
 		struct pollfd room = {.fd = channel, .events = POLLOUT};
 
 		poll(&room, 1, PATIENCE_MS);
-		pair.plain = tls_channel_accept(channel, SECTION, client, ends[1]);
+		pair.plain = tls_channel_pass(channel, &order, ends[1]);
 	}
 	assert_true(pair.plain >= 0);
 	close(ends[1]);
