@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cuse/carrier.h"
 #include "priv/mount.h"
+#include "priv/mounter.h"
 
 /* Nothing about the file ever changes while it is mounted. */
 #define FUSE_ATTR_TIMEOUT_S 3600.0
@@ -135,10 +136,16 @@ why_not(int error)
 {
 	if (error == -ENOENT)
 		return "no /dev/fuse, or without root no fusermount3";
-	if (error == -EPERM && geteuid() != 0)
+	if (error == -EPERM && geteuid() != 0 && !mounter_is_there())
 		return "fusermount3 failed; a device that a reload adds needs a restart, and a"
 		       " service needs more rights: see SYSTEMD in ekey-randomd(8)";
 	return strerror(-error);
+}
+
+static const char *
+see_more(void)
+{
+	return mounter_is_there() ? "; the log of " MOUNTER_NAME " says more" : "";
 }
 
 static int
@@ -147,12 +154,13 @@ fuse_connect(struct carrier *c)
 	int fd, result = priv_mount_point_create(c->path);
 
 	if (result < 0)
-		return carrier_fail(c, result, "cannot make the file to mount over: %s",
-				    strerror(-result));
+		return carrier_fail(c, result, "cannot make the file to mount over: %s%s",
+				    strerror(-result), see_more());
 	fd = priv_mount(c->path);
 	if (fd < 0) {
 		priv_mount_point_remove(c->path);
-		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s", why_not(fd));
+		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s%s", why_not(fd),
+				    see_more());
 	}
 	return fd;
 }

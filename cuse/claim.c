@@ -108,17 +108,15 @@ claim_clear(const char *path)
 }
 
 void
-claim_clear_dead(const char *path)
+claim_discard(const char *path, int fd)
 {
 	enum priv_mounted mounted;
-	pid_t holder;
-	int lock;
 
-	if (priv_mount_look(path, &mounted, NULL) < 0 || mounted != PRIV_MOUNTED_OURS)
+	if (priv_lock_resume(path, fd) < 0) {
+		close(fd);
 		return;
-	lock = priv_lock(path, &holder);
-	if (lock < 0)
-		return;
-	(void)claim_clear(path);
-	priv_unlock(path, lock);
+	}
+	if (priv_mount_look(path, &mounted, NULL) == 0 && mounted == PRIV_MOUNTED_OURS)
+		(void)claim_clear(path);
+	priv_unlock(path, fd);
 }

@@ -29,9 +29,9 @@ int claim_take(const char *path);
 int claim_clear(const char *path);
 
 /*
- * Removes the mount that a process left at `path`, if the kernel's list of mounts has one of ours
- * there, and if no process holds the path: `path` itself is not trusted.
+ * Removes what the previous daemon left at `path`, which is not trusted: the lock, if `fd` is the
+ * lock of that path, and the mount, if the kernel's list of mounts has one of ours there.
  */
-void claim_clear_dead(const char *path);
+void claim_discard(const char *path, int fd);
 
 #endif

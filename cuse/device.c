@@ -334,7 +334,7 @@ device_claim(struct device *d, int lock)
 {
 	d->claim_fd = lock >= 0 ? lock : claim_take(d->config.path);
 	if (lock >= 0)
-		(void)priv_lock_sign(lock);
+		(void)priv_lock_resume(d->config.path, lock);
 	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
 }
 
@@ -363,11 +363,14 @@ static void
 discard(struct fd_store *store, const char *name, struct stored_device *stored)
 {
 	char path[TABLE_PATH_MAX] = "";
+	int lock = stored->lock;
 
 	if (stored->table != NULL)
 		memcpy(path, stored->table->path, sizeof(path));
+	stored->lock = -1;
 	stored_discard(store, name, stored);
-	claim_clear_dead(path);
+	if (lock >= 0)
+		claim_discard(path, lock);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/address.h"
 #include "daemon/haproxy.h"
@@ -306,6 +307,18 @@ const char *
 config_name(const struct config *config, const char *kind, size_t i)
 {
 	return find_section(kind)->max > 0 ? config_at(config, kind, i) : "-";
+}
+
+bool
+config_device_is_mount(const struct device_config *device)
+{
+	static const char dev[] = "/dev/";
+
+	return device->via == DEVICE_VIA_FUSE ||
+	       (device->via == DEVICE_VIA_AUTO &&
+		(strncmp(device->path, dev, strlen(dev)) != 0 ||
+		 strchr(device->path + strlen(dev), '/') != NULL ||
+		 access("/dev/cuse", F_OK) != 0));
 }
 
 bool

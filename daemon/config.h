@@ -83,4 +83,7 @@ const char *config_name(const struct config *config, const char *kind, size_t i)
  */
 bool config_equal(const char *kind, const void *a, const void *b);
 
+/* Whether FUSE is to serve the device: CUSE makes devices directly below /dev only. */
+bool config_device_is_mount(const struct device_config *device);
+
 #endif

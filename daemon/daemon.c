@@ -27,6 +27,7 @@
 #include "daemon/status.h"
 #include "egd/listener.h"
 #include "priv/capability.h"
+#include "priv/mounter.h"
 
 /*
  * Open devices at once, and as many who may wait: 170 and 340 bytes each, when used. Listeners say
@@ -170,24 +171,19 @@ become_user(struct daemon *d)
 	return true;
 }
 
-/* Root stays by itself where it has devices to mount and to unmount; the configuration can differ.
- */
 static bool
 drop_privileges(struct daemon *d)
 {
-	const char *device = devices_not_by_cuse(d);
+	bool by_fusermount;
 	int result;
 
-	if (d->user != NULL && d->config.user[0] == '\0' && device != NULL)
-		log_warn("device %s: only root can mount and unmount it, as it is not served by"
-			 " CUSE: the daemon stays root",
-			 device);
-	else if (d->user != NULL) {
+	if (d->user != NULL) {
 		devices_unlock(d);
 		if (!become_user(d))
 			return false;
 	}
-	result = privileges_seal(device != NULL && geteuid() != 0);
+	by_fusermount = geteuid() != 0 && !mounter_is_there() && devices_may_be_mounts(d);
+	result = privileges_seal(by_fusermount);
 	if (result < 0)
 		log_err("cannot give up capabilities: %s: the service needs"
 			" SystemCallFilter=capset",
@@ -377,11 +373,16 @@ start_parts(struct daemon *d)
 		return false;
 	d->privileged = true;
 	good = parts_start_privileged(d);
-	if ((devices_are_taken(d) && !resumes) || !drop_privileges(d))
+	if (!drop_privileges(d))
 		return false;
 	d->privileged = false;
 	starts_resuming(&d->starts);
-	if (!parts_start_others(d) || !good)
+	good = parts_start_others(d) && good;
+	if (devices_are_taken(d) && !resumes)
+		return false;
+	if (!devices_may_be_mounts(d))
+		mounter_stop();
+	if (!good)
 		retry_later(&d->retry);
 	return true;
 }

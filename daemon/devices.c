@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "cuse/claim.h"
 #include "cuse/stored.h"
 #include "daemon/daemon.h"
 #include "daemon/files.h"
+#include "daemon/mount_helper.h"
 #include "daemon/row.h"
+#include "priv/mounter.h"
 
 /* The daemon makes the directory of its control socket. */
 static bool
@@ -30,7 +33,32 @@ begin(struct daemon *d)
 	return true;
 }
 
-/* The saved state of a previous daemon is input: it is read without privileges. */
+/* Root starts ekey-mount before it becomes another user, which could not unmount. */
+static bool
+prepare(struct daemon *d)
+{
+	int result = 0;
+
+	if (d->privileged && geteuid() == 0 && d->user != NULL && devices_may_be_mounts(d) &&
+	    !mounter_is_there())
+		result = mounter_start(&mount_helper_role, d->config_path);
+	if (result < 0)
+		log_err("cannot start " MOUNTER_NAME ", which mounts devices by FUSE: %s",
+			strerror(-result));
+	return result == 0;
+}
+
+static void
+finish(struct daemon *d)
+{
+	(void)d;
+	mounter_stop();
+}
+
+/*
+ * The saved state of a previous daemon is input, read without privileges. A mount is made without
+ * them too: what could not be unmade at the stop then fails at the start.
+ */
 static int
 start(struct daemon *d, size_t i, void **ret)
 {
@@ -38,7 +66,8 @@ start(struct daemon *d, size_t i, void **ret)
 	struct device *device = NULL;
 	int result;
 
-	if (d->privileged && stored_is_there(d->store, config->name))
+	if (d->privileged &&
+	    (config_device_is_mount(config) || stored_is_there(d->store, config->name)))
 		return PART_UNPRIVILEGED;
 	result = device_start(d->base, d->pool, d->store, config, &device);
 	*ret = device;
@@ -68,21 +97,21 @@ devices_are_taken(const struct daemon *d)
 	return false;
 }
 
-const char *
-devices_not_by_cuse(const struct daemon *d)
+bool
+devices_may_be_mounts(const struct daemon *d)
 {
-	struct device_status status;
+	bool may = false;
 
 	for (size_t i = 0; i < d->config.device_count; i++) {
 		const struct device *device = d->parts[PART_DEVICE][i].running;
+		struct device_status status = {.via = "none"};
 
-		if (device == NULL)
-			return d->config.devices[i].name;
-		device_status(device, &status);
-		if (strcmp(status.via, "cuse") != 0)
-			return status.name;
+		if (device != NULL)
+			device_status(device, &status);
+		may = may || (strcmp(status.via, "cuse") != 0 &&
+			      d->config.devices[i].via != DEVICE_VIA_CUSE);
 	}
-	return NULL;
+	return may;
 }
 
 void
@@ -121,8 +150,10 @@ const struct part_functions devices_part = {
 	.section = "device",
 	.privileged = true,
 	.begin = begin,
+	.prepare = prepare,
 	.start = start,
 	.stop = stop,
+	.finish = finish,
 	.status = write_status,
 	.check = check,
 };

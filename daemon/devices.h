@@ -10,9 +10,8 @@ extern const struct part_functions devices_part;
 /* Whether another process, or something else, has the path of one: its line is in the log. */
 bool devices_are_taken(const struct daemon *d);
 
-/* The name of a configured device that CUSE does not serve: its mount takes privileges. NULL: none.
- */
-const char *devices_not_by_cuse(const struct daemon *d);
+/* Whether CUSE does not serve one: FUSE may mount and unmount it. */
+bool devices_may_be_mounts(const struct daemon *d);
 
 /*
  * Before privileges are dropped: removes lock files of CUSE devices, which could not be removed

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,16 +20,17 @@
 
 _Static_assert(MOUNTER_PATH_MAX == DEVICE_PATH_MAX, "the path of a device");
 
-/* Of the configuration, when the process began: a helper is one process for one peer. */
+/* From the configuration at the start of the process, which has one peer. */
 static struct {
 	size_t count;
 	char paths[CONFIG_DEVICES_MAX][DEVICE_PATH_MAX];
-	uid_t peer;
+	struct ucred peer;
+	uid_t owner; /* the daemon's user */
 } allowed;
 
 /* ---- before it is confined ---- */
 
-/* What others can write gives no rights. */
+/* A file that others can write gives no rights. */
 static bool
 is_roots_file(const char *path)
 {
@@ -42,32 +44,35 @@ is_roots_file(const char *path)
 	return false;
 }
 
+/* 0, or -EPERM after a line in the log. */
 static int
-find_peer(const char *user)
+check_peer(const char *user)
 {
 	const char *name = user[0] != '\0' ? user : PRIVILEGES_USER;
 	const struct passwd *daemon = getpwnam(name);
-	struct ucred peer;
-	socklen_t size = sizeof(peer);
 
-	if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
-		return -errno;
-	allowed.peer = peer.uid;
-	if (peer.uid == 0 || (daemon != NULL && daemon->pw_uid == peer.uid))
+	allowed.owner = daemon != NULL ? daemon->pw_uid : 0;
+	if (allowed.peer.uid == 0 || allowed.peer.uid == allowed.owner)
 		return 0;
-	log_err(MOUNTER_NAME ": uid %u asked, but only the daemon's user %s may", peer.uid, name);
+	log_err(MOUNTER_NAME ": uid %u asked, but only the daemon's user %s may", allowed.peer.uid,
+		name);
 	return -EPERM;
 }
 
+/* Root's own daemon, before it becomes another user, has read the file too. */
 static int
 prepare(const char *config_path)
 {
+	socklen_t size = sizeof(allowed.peer);
 	struct config config;
 	int result;
 
-	if (!is_roots_file(config_path) || !files_read_config(config_path, &config))
+	if (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_PEERCRED, &allowed.peer, &size) != 0)
+		return -errno;
+	if ((allowed.peer.uid != 0 && !is_roots_file(config_path)) ||
+	    !files_read_config(config_path, &config))
 		return -EACCES;
-	result = find_peer(config.user);
+	result = check_peer(config.user);
 	for (size_t i = 0; result == 0 && i < config.device_count; i++)
 		if (claim_resolve(config.devices[i].path, allowed.paths[allowed.count],
 				  sizeof(allowed.paths[0])) == 0)
@@ -77,21 +82,35 @@ prepare(const char *config_path)
 
 /* ---- its acts ---- */
 
+/*
+ * Makes the directory of `path` the working directory, for acts on a name in it: no symbolic link
+ * that took the place of a directory since can lead them elsewhere.
+ */
 static bool
-is_allowed(const struct mounter_request *request)
+enter_directory(const char *path, int len)
 {
-	if (memchr(request->path, '\0', sizeof(request->path)) == NULL)
-		return false;
-	for (size_t i = 0; i < allowed.count; i++)
-		if (strcmp(request->path, allowed.paths[i]) == 0)
-			return true;
-	log_err(MOUNTER_NAME ": %s: no [device] of the configuration has this path", request->path);
-	return false;
+	char directory[DEVICE_PATH_MAX], entered[DEVICE_PATH_MAX];
+
+	snprintf(directory, sizeof(directory), "%.*s", len > 0 ? len : 1, path);
+	return chdir(directory) == 0 && getcwd(entered, sizeof(entered)) != NULL &&
+	       strcmp(entered, directory) == 0;
 }
 
-/* Whether the act can be done with what is on top there: nothing that is mounted is looked at. */
+/* Acts that undo are for the holder of the path too: the configuration may have changed since. */
+static bool
+is_allowed(enum mounter_act act, const char *path, const char *name)
+{
+	bool undoes = act == MOUNTER_UNMOUNT || act == MOUNTER_REMOVE || act == MOUNTER_UNLOCK;
+
+	for (size_t i = 0; i < allowed.count; i++)
+		if (strcmp(path, allowed.paths[i]) == 0)
+			return true;
+	return undoes && priv_lock_names(name, allowed.peer.pid, allowed.owner);
+}
+
+/* Checks that the top mount at the path allows the act; never asks a mounted file system. */
 static int
-look(enum mounter_act act, const char *path)
+check_mounted(enum mounter_act act, const char *path)
 {
 	enum priv_mounted mounted, wanted = PRIV_MOUNTED_NOTHING;
 	int result;
@@ -106,27 +125,40 @@ look(enum mounter_act act, const char *path)
 
 /* An fd, 0, or -errno. */
 static int
-perform(enum mounter_act act, const char *path, pid_t *ret_holder)
+perform(enum mounter_act act, const char *name, pid_t *ret_holder)
 {
-	int result = look(act, path);
-
-	if (result < 0)
-		return result;
 	switch (act) {
 	case MOUNTER_LOCK:
-		return priv_lock(path, ret_holder);
+		return priv_lock(name, ret_holder);
 	case MOUNTER_UNLOCK:
-		return priv_lock_remove(path);
+		return priv_lock_remove(name);
 	case MOUNTER_CREATE:
-		return priv_mount_point_create(path);
+		return priv_mount_point_create(name);
 	case MOUNTER_REMOVE:
-		return priv_mount_point_remove(path);
+		return priv_mount_point_remove(name);
 	case MOUNTER_MOUNT:
-		return priv_mount_of(path, allowed.peer);
+		return priv_mount_of(name, allowed.owner);
 	case MOUNTER_UNMOUNT:
-		return priv_unmount(path);
+		return priv_unmount(name);
 	}
 	return -EINVAL;
+}
+
+static int
+check_and_perform(const struct mounter_request *request, pid_t *ret_holder)
+{
+	const char *slash = strrchr(request->path, '/');
+	int result;
+
+	if (slash == NULL || !enter_directory(request->path, (int)(slash - request->path)) ||
+	    !is_allowed(request->act, request->path, slash + 1)) {
+		log_err(MOUNTER_NAME ": %s: no [device] of the configuration has this path, or its"
+				     " directory cannot be opened",
+			request->path);
+		return -EACCES;
+	}
+	result = check_mounted(request->act, request->path);
+	return result == 0 ? perform(request->act, slash + 1, ret_holder) : result;
 }
 
 static bool
@@ -134,24 +166,22 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 {
 	const struct mounter_request *r = request;
 	struct mounter_answer *answer = ret_answer;
-	pid_t holder = 0;
+	int result = prepared;
 
 	(void)fd;
-	if (prepared == 0 && !is_allowed(r))
+	if (memchr(r->path, '\0', sizeof(r->path)) == NULL)
 		return false;
 	if (prepared == 0)
-		prepared = perform(r->act, r->path, &holder);
-	answer->result = prepared < 0 ? prepared : 0;
-	answer->holder = holder;
-	if (prepared > 0)
-		*ret_fd = prepared;
+		result = check_and_perform(r, &answer->holder);
+	answer->result = result < 0 ? result : 0;
+	if (result > 0)
+		*ret_fd = result;
 	return true;
 }
 
 static const struct sandbox_call calls[] = {
-	{.name = "recvmsg sendmsg geteuid openat flock ftruncate pread64 pwrite64 newfstatat "
-		 "readlink"
-		 " unlink mount umount2"},
+	{.name = "recvmsg sendmsg geteuid openat chdir getcwd flock ftruncate pread64 pwrite64"
+		 " newfstatat readlink unlink mount umount2"},
 	{.name = NULL},
 };
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mounter: mounts and unmounts devices by FUSE for a daemon that is not root. A unit of its
- * own, ekey-mount@.service, since what a service mounts in its own namespace of mounts nobody else
- * sees. It believes the configuration alone: its [device] paths, and its user, who is the one to
- * ask.
+ * ekey-mount mounts and unmounts devices by FUSE for a daemon that is not root. For a service it is
+ * a unit of its own, ekey-mount@.service, since other processes do not see what the service mounts
+ * in its namespace of mounts. Only the configuration counts: the [device] paths in it, and the user
+ * in it, the only one that may ask.
  */
 #ifndef DAEMON_MOUNT_HELPER_H
 #define DAEMON_MOUNT_HELPER_H

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +43,8 @@ lock_is_at(int fd, const char *path)
 }
 
 /* Writes our pid; an fd that cannot even hold that is no lock to rely on. */
-int
-priv_lock_sign(int fd)
+static int
+lock_sign(int fd)
 {
 	char text[16];
 	int len = snprintf(text, sizeof(text), "%d\n", (int)getpid());
@@ -65,7 +64,7 @@ lock_by_mounter(const char *path, pid_t *ret_holder)
 	int fd = mounter_ask(MOUNTER_LOCK, path, ret_holder);
 
 	if (fd >= 0)
-		(void)priv_lock_sign(fd);
+		(void)lock_sign(fd);
 	return fd;
 }
 
@@ -88,7 +87,7 @@ priv_lock(const char *path, pid_t *ret_holder)
 			break;
 		}
 		if (lock_is_at(fd, file)) {
-			result = priv_lock_sign(fd);
+			result = lock_sign(fd);
 			if (result < 0)
 				unlink(file);
 			break;
@@ -100,6 +99,36 @@ priv_lock(const char *path, pid_t *ret_holder)
 		return result;
 	}
 	return fd;
+}
+
+int
+priv_lock_resume(const char *path, int fd)
+{
+	char file[PATH_MAX];
+	int result = lock_path(path, file, sizeof(file));
+
+	if (result == 0 && !lock_is_at(fd, file))
+		result = -ESTALE;
+	return result == 0 ? lock_sign(fd) : result;
+}
+
+bool
+priv_lock_names(const char *path, pid_t pid, uid_t owner)
+{
+	char file[PATH_MAX];
+	struct stat st;
+	bool named;
+	int fd;
+
+	if (lock_path(path, file, sizeof(file)) < 0)
+		return false;
+	fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	named = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+		(st.st_uid == 0 || st.st_uid == owner) && lock_holder(fd) == pid;
+	close(fd);
+	return named;
 }
 
 int

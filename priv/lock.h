@@ -7,6 +7,7 @@
 #ifndef PRIV_LOCK_H
 #define PRIV_LOCK_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -15,8 +16,14 @@
  */
 int priv_lock(const char *path, pid_t *ret_holder);
 
-/* Writes our pid into the lock that is held by `fd`. 0 or -errno. */
-int priv_lock_sign(int fd);
+/*
+ * Writes our pid into the lock that another process took for `path`, and that `fd` holds. 0, or
+ * -errno (-ESTALE: it is not, or no longer, the lock of that path).
+ */
+int priv_lock_resume(const char *path, int fd);
+
+/* Whether the lock's file names `pid` as its holder, and is of root or of `owner`. */
+bool priv_lock_names(const char *path, pid_t pid, uid_t owner);
 
 /* Removes the file of a lock that is held. 0 or -errno. */
 int priv_lock_remove(const char *path);

@@ -129,9 +129,9 @@ priv_mount_of(const char *path, uid_t owner)
 int
 priv_mount(const char *path)
 {
-	if (is_root())
-		return priv_mount_of(path, 0);
-	return mounter_is_there() ? mounter_ask(MOUNTER_MOUNT, path, NULL) : fusermount_mount(path);
+	if (mounter_is_there())
+		return mounter_ask(MOUNTER_MOUNT, path, NULL);
+	return is_root() ? priv_mount_of(path, 0) : fusermount_mount(path);
 }
 
 int

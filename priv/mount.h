@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A FUSE mount of one regular file: the privileged acts, each one function. With root by mount(2),
- * without it by the mounter of the unit (priv/mounter.h), else by fusermount3. `path` is always the
- * resolved path (no symbolic link in it), since that is what /proc/self/mountinfo shows. None of
- * these ever touches what is mounted at `path`.
+ * A FUSE mount of one regular file: the privileged acts, each one function. By ekey-mount
+ * (priv/mounter.h) where there is one, otherwise as root by mount(2), or by fusermount3. `path` is
+ * always the resolved path (no symbolic link in it), since that is what /proc/self/mountinfo shows.
+ * None of these ever touches what is mounted at `path`.
  */
 #ifndef PRIV_MOUNT_H
 #define PRIV_MOUNT_H

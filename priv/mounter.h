@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The mounter's side of its daemon: a daemon that may not write to a device's directory, and not
- * mount, asks ekey-mount (daemon/mount_helper.h), which the service manager starts for each
- * connection to the socket that EKEY_MOUNT names in the daemon's unit.
+ * The daemon's end of ekey-mount (daemon/mount_helper.h), which acts where the daemon may not write
+ * to a device's directory, and not mount. As a service the daemon connects for each request to the
+ * socket that EKEY_MOUNT names, for which the service manager starts one. Otherwise root starts a
+ * helper before it becomes another user.
  */
 #ifndef PRIV_MOUNTER_H
 #define PRIV_MOUNTER_H
@@ -10,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+#include "priv/helper.h"
 
 #define MOUNTER_NAME "ekey-mount"
 #define MOUNTER_TIMEOUT_S 10
@@ -34,15 +37,20 @@ struct mounter_answer {
 	int32_t holder; /* of a lock that is held: its pid, or 0 */
 };
 
-/* Whether there is one to be asked: we are not root, and the unit names its socket. */
+/* Starts one as root, with `role` and its argument. 0 or -errno. */
+int mounter_start(const struct helper_role *role, const char *argument);
+void mounter_stop(void);
+
+/* Whether one was started, or can be by the service manager. */
 bool mounter_is_there(void);
 
-/* Whether it can do what failed for us with `error`: we may not write, or see it read-only. */
+/* Whether one is there for what failed with `error`: no right to write, or a read-only mount. */
 bool mounter_is_needed(int error);
 
 /*
  * Asks, and waits for the answer. 0, an fd (close-on-exec), or -errno; -EACCES: there is no
- * mounter, or, after a line in the log, it did not answer. *ret_holder (may be NULL) with -EBUSY.
+ * mounter, it refused, or, after a line in the log, it did not answer. *ret_holder (may be NULL)
+ * with -EBUSY.
  */
 int mounter_ask(enum mounter_act act, const char *path, pid_t *ret_holder);
 

@@ -29,6 +29,7 @@ struct part {
 	const char *config; /* path of the daemon's configuration */
 	unsigned problems;  /* of all parts so far */
 	bool sources;       /* there is one */
+	bool is_service;    /* the daemon is that of the unit */
 };
 
 /* Returns "" for a row that is not there. */
@@ -127,11 +128,27 @@ check_node(struct part *p)
 		    "60-ekey-random.rules of udev opens it, unless mode forbids");
 }
 
+/* Returns what to do for a device that is not served: the unit hides these directories. */
+static const char *
+device_cure(const struct part *p)
+{
+	static const char *const hidden[] = {"/home/", "/root/", "/tmp/", "/var/tmp/",
+					     "/run/user/"};
+
+	for (size_t i = 0; p->is_service && i < sizeof(hidden) / sizeof(hidden[0]); i++)
+		if (strncmp(value(p, "path"), hidden[i], strlen(hidden[i])) == 0)
+			return "the unit hides /home, /root, /tmp, /var/tmp and /run/user from the"
+			       " service (ProtectHome=, PrivateTmp=); choose a path elsewhere, as "
+			       "in"
+			       " /dev";
+	return SEE_LOG;
+}
+
 static void
 check_device(struct part *p)
 {
 	if (is_none(p, "via")) {
-		bad(p, "is not served: ", value(p, "path"), SEE_LOG);
+		bad(p, "is not served: ", value(p, "path"), device_cure(p));
 		return;
 	}
 	printf("ok   %s %s: %s by %s\n", p->kind, p->name, value(p, "path"), value(p, "via"));
@@ -211,7 +228,8 @@ check_service(struct part *p)
 {
 	struct config config;
 
-	if (!is_our_service(value(p, "pid")))
+	p->is_service = is_our_service(value(p, "pid"));
+	if (!p->is_service)
 		return;
 	if (!files_read_config(p->config, &config))
 		bad(p, "cannot read its configuration: ", p->config, "is it at another --config?");

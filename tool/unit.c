@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/address.h"
 #include "base/file.h"
@@ -254,17 +253,11 @@ has_credit(const struct value *v, char ret[static RIGHT_MAX])
 	return ((const struct config *)v->section)->kernel.credit;
 }
 
-/* CUSE makes devices directly below /dev only. */
 static bool
 has_mount(const struct value *v, char ret[static RIGHT_MAX])
 {
-	const struct device_config *device = v->section;
-	const char *name = after(device->path, "/dev/");
-
 	(void)ret;
-	return device->via == DEVICE_VIA_FUSE ||
-	       (device->via == DEVICE_VIA_AUTO &&
-		(name == NULL || strchr(name, '/') != NULL || access("/dev/cuse", F_OK) != 0));
+	return config_device_is_mount(v->section);
 }
 
 static bool

@@ -264,6 +264,49 @@ fuse_drop_in_serves_everyone() {
 	sed -i 's/^via = .*/via = cuse/' $conf
 	return $status
 }
+# ---- ekey-mount ----
+mount_log() { journalctl -b --no-pager -u 'ekey-mount@*'; }
+ekey_mount_serves_no_other_user() {
+	mkdir -p /run/stranger && chown 65534 /run/stranger
+	printf '%s\n' '[daemon]' 'control = /run/stranger/control' 'keyring = /run/stranger/keyring' '[device random]' \
+		"path = $device" 'via = fuse' >/run/stranger/conf
+	systemctl stop $service
+	chmod 666 /run/ekey-mount.socket
+	as_nobody env EKEY_MOUNT=/run/ekey-mount.socket timeout 5 ekey-randomd -c /run/stranger/conf
+	chmod 660 /run/ekey-mount.socket
+	mount_log | grep "uid 65534 asked, but only the daemon's user ekey-random may" && [ ! -e $device ]
+	status=$?
+	systemctl start $service
+	return $status
+}
+
+with_path() { sed -i "s,^path = .*,path = $1," $conf; }
+reads() { as_nobody timeout 5 head -c 64 "$1" | wc -c | grep -qx 64; }
+is_gone() { [ ! -e "$1" ] && [ ! -e "${1%/*}/.${1##*/}.lock" ]; }
+# The service sees the folder read-only, and ekey-mount sees the next configuration.
+moved_device_leaves_nothing_at_its_path() {
+	with_path /srv/first
+	systemctl restart $service && until_true reads /srv/first && with_path /srv/second &&
+		systemctl reload $service && until_true reads /srv/second && is_gone /srv/first && with_path /srv/third &&
+		systemctl restart $service && until_true reads /srv/third && is_gone /srv/second &&
+		systemctl stop $service && is_gone /srv/third
+}
+doctor_says() { ekeyctl doctor | grep "$1"; }
+doctor_names_a_path_that_the_service_cannot_see() {
+	with_path /tmp/random
+	systemctl restart $service
+	until_true doctor_says "is not served: /tmp/random" && doctor_says "the unit hides /home, /root, /tmp, "
+}
+# and_back COMMAND...: with the device at its path again, and what ekey-mount said.
+and_back() {
+	"$@"
+	status=$?
+	mount_log
+	with_path $device
+	systemctl restart $service
+	return $status
+}
+
 # ---- with a device, by FUSE ----
 first_bytes_are_the_streams() { as_nobody timeout $limit "$tools/readers" one $device $seed 65536; }
 
@@ -330,6 +373,9 @@ start_key
 sed -i 's/^via = .*/via = fuse/' $conf
 drop_in ""
 promise first_bytes_are_the_streams first_bytes_are_the_streams
+promise ekey_mount_serves_no_other_user ekey_mount_serves_no_other_user
+promise moved_device_leaves_nothing_at_its_path and_back moved_device_leaves_nothing_at_its_path
+promise doctor_names_a_path_that_the_service_cannot_see and_back doctor_names_a_path_that_the_service_cannot_see
 promise others_can_wait_for_bytes_of_a_fuse_device others_can_wait_for_bytes_of_a_fuse_device
 promise device_outlives_its_daemon_says_the_doctor device_outlives_its_daemon_says_the_doctor
 here readers_notice_no_end

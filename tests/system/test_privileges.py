@@ -77,15 +77,31 @@ def test_root_stays_root_where_the_user_is_missing_and_a_line_says_so(house, sta
     assert house.count(f"there is no user {DEFAULT_USER}: {STAYS}") == 1
 
 
-def test_root_stays_root_for_a_mount_and_leaves_none(house, start):
-    daemon = start(house.device_section())
-    assert rights(daemon)[0] == {0}
-    assert house.count(f"device random: only root can mount and unmount it, as it is not served by CUSE: {STAYS}") == 1
-    place = pathlib.Path(f"/proc/{daemon.pid}/mountinfo").read_text()
-    assert f" {house.device} " in place
+@pytest.mark.parametrize("user, uid", [("", UID), ("user = nobody\n", 65534)], ids=["default", "configured"])
+def test_root_has_its_device_mounted_without_staying_root_and_leaves_nothing(house, start, user, uid):
+    daemon = start(house.device_section(), user=user)
+    assert rights(daemon) == ({uid}, 0, "1") and house.count(STAYS) == 0
+    assert sorted(map(name, family(daemon.pid))) == ["ekey-mount", "ekey-randomd"]
+    assert mounts(house, daemon)
     stop(daemon)
-    assert house.count("cannot be removed") == 0 and not mounted(house.device)
-    assert [path.name for path in house.path.iterdir() if "random" in path.name] == []
+    assert left(house) == [] and house.count("cannot be removed") == 0
+
+
+def test_a_device_that_a_reload_removes_from_roots_daemon_leaves_nothing(house, start):
+    daemon = start(house.device_section())
+    house.write_config(user="")
+    house.reload(daemon)
+    assert house.count("device random: stopped") == 1
+    assert not mounts(house, daemon) and left(house) == [], house.log()
+
+
+def mounts(house, daemon):
+    """Whether the device is mounted where the daemon lives."""
+    return f" {house.device} " in pathlib.Path(f"/proc/{daemon.pid}/mountinfo").read_text()
+
+
+def left(house):
+    return [path.name for path in house.path.iterdir() if "random" in path.name]
 
 
 def test_capabilities_that_a_service_manager_gave_are_given_up(house):

@@ -199,7 +199,7 @@ def start_as_nobody(place, started):
 def test_without_any_right_to_a_device_the_rest_runs(place, start_as_nobody):
     daemon = start_as_nobody("auto")
     wait_until((place / "run/control").exists, "the control socket is there")
-    wait_until(lambda: "no [source]" in daemon.log(), "all has started")
+    wait_until(lambda: "not published" in daemon.log(), "the device was tried")
     refusal = f"{place}/ekey-random: not published: CUSE makes devices directly below /dev only;"
     assert f"{refusal} and cannot make the file to mount over: Permission denied" in daemon.log()
     assert daemon.log().count("not published") == 1
@@ -208,7 +208,7 @@ def test_without_any_right_to_a_device_the_rest_runs(place, start_as_nobody):
 
 def test_a_carrier_asked_for_by_name_is_waited_for(start_as_nobody):
     daemon = start_as_nobody("fuse")
-    wait_until(lambda: "no [source]" in daemon.log(), "all has started")
+    wait_until(lambda: "are tried again in" in daemon.log(), "all has been tried")
     assert "cannot make the file to mount over: Permission denied" in daemon.log()
     first, later, _ = daemon.log().partition("parts that could not be started are tried again in 1 s")
     assert later and first.count("not published") == 1
