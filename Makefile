@@ -23,9 +23,9 @@ priv_src    := capability cloned connect_helper device fusermount helper lock mo
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
-backend_src := appear backoff egd ekey fd_transport inflow ladder link net_transport peer \
+backend_src := appear backoff egd ekey fd_transport ladder link net_transport peer \
                report source source_address source_log sources transport trust tty \
-               usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport xen_transport
+               usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
 egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server

@@ -4,15 +4,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "backend/appear.h"
-#include "backend/inflow.h"
 #include "backend/tty.h"
 #include "base/net.h"
+#include "base/secret.h"
+#include "base/xen_channel.h"
 
 #define FD_IN_LEN 65536    /* bytes of one read: as much as a Unix socket's sender can queue */
-#define FD_TURN_LEN 262144 /* bytes read in one wake-up before others have their turn: 2 ms */
+#define FD_TURN_LEN 262144 /* bytes read in one wake-up before other events: 2 ms */
 #define FD_SHORT_LEN 2048  /* a read of less has emptied the queue: another would say EAGAIN */
 #define FD_OUT_LEN 256     /* bytes that the device has not accepted; it is sent 18 at a time */
 #define FD_UNIX_PATH_MAX 107
@@ -20,25 +22,42 @@
 struct fd_transport {
 	struct transport transport;
 	struct transport_events events;
-	struct tty tty; /* .fd is the fd of either kind */
-	struct inflow in;
-	struct event *writable;
-	int error; /* found while sending; told by the loop, as its removal */
+	struct tty tty; /* or a socket */
+	struct event *readable, *writable;
+	struct event *removal; /* on a hang-up, while nothing is read; fires once */
+	int removal_fd;
+	bool reading;
+	uint8_t *in; /* FD_IN_LEN bytes, secret; `in_len` of them at `in_at` are not taken yet */
+	size_t in_at, in_len;
+	int error; /* of a send, for gone() from the loop */
 	uint8_t out[FD_OUT_LEN];
 	size_t out_len;
 };
 
 /* ---- reading ---- */
 
-/* How a socket's other side has closed it depends on who was writing: to the source it is one. */
+/* A socket's other side has closed it, whatever the error: that depends on who was writing. */
 static void
 fd_gone(struct fd_transport *t, int error)
 {
 	if (error == EPIPE || error == ECONNRESET)
 		error = 0;
-	inflow_stop(&t->in);
+	event_del(t->readable);
+	event_del(t->removal);
 	event_del(t->writable);
 	t->events.gone(t->events.arg, error);
+}
+
+/* Gives the bytes that were read, and wipes those that are taken; true when more is wanted. */
+static bool
+fd_offer(struct fd_transport *t)
+{
+	size_t taken = t->events.bytes(t->events.arg, t->in + t->in_at, t->in_len);
+
+	secret_wipe(t->in + t->in_at, taken); /* perhaps entropy in the clear */
+	t->in_at += taken;
+	t->in_len -= taken;
+	return t->in_len == 0 && t->reading;
 }
 
 static void
@@ -47,8 +66,8 @@ fd_on_readable(evutil_socket_t fd, short what, void *arg)
 	struct fd_transport *t = arg;
 
 	(void)what;
-	for (size_t had = 0; inflow_offer(&t->in, &t->events) && had < FD_TURN_LEN;) {
-		ssize_t n = read(fd, t->in.bytes, FD_IN_LEN);
+	for (size_t had = 0; fd_offer(t) && had < FD_TURN_LEN;) {
+		ssize_t n = read(fd, t->in, FD_IN_LEN);
 
 		if (n <= 0) {
 			/* EIO: a tty whose device, or a pty whose other end, has vanished. */
@@ -56,18 +75,48 @@ fd_on_readable(evutil_socket_t fd, short what, void *arg)
 				fd_gone(t, n == 0 ? 0 : errno);
 			return;
 		}
-		inflow_fill(&t->in, (size_t)n);
-		had += t->in.len < FD_SHORT_LEN ? FD_TURN_LEN : t->in.len;
+		t->in_at = 0;
+		t->in_len = (size_t)n;
+		had += t->in_len < FD_SHORT_LEN ? FD_TURN_LEN : t->in_len;
 	}
+}
+
+static void
+fd_on_removal(evutil_socket_t fd, short what, void *arg)
+{
+	struct fd_transport *t = arg;
+
+	(void)fd, (void)what;
+	fd_gone(t, t->error);
 }
 
 static void
 fd_set_reading(struct transport *transport, bool on)
 {
-	inflow_set_reading(&((struct fd_transport *)transport)->in, on);
+	struct fd_transport *t = (struct fd_transport *)transport;
+
+	if (t->reading == on)
+		return;
+	t->reading = on;
+	if (on) {
+		event_del(t->removal);
+		event_add(t->readable, NULL);
+		event_active(t->readable, EV_READ, 0); /* the bytes still held come first */
+	} else {
+		event_del(t->readable);
+		event_add(t->removal, NULL);
+	}
 }
 
 /* ---- sending ---- */
+
+/* The loop reports it as the transport's end. */
+static void
+fd_fail(struct fd_transport *t, int error)
+{
+	t->error = error;
+	event_active(t->removal, EV_READ, 0);
+}
 
 static void
 fd_flush(struct fd_transport *t)
@@ -82,8 +131,7 @@ fd_flush(struct fd_transport *t)
 			event_add(t->writable, NULL);
 			return;
 		} else if (errno != EINTR) {
-			t->error = errno;
-			event_active(t->in.removal, EV_READ, 0);
+			fd_fail(t, errno);
 			return;
 		}
 	}
@@ -97,8 +145,7 @@ fd_send(struct transport *transport, const uint8_t *bytes, size_t len)
 	if (t->error != 0)
 		return;
 	if (len > FD_OUT_LEN - t->out_len) {
-		t->error = ETIMEDOUT; /* it has accepted nothing for many commands */
-		event_active(t->in.removal, EV_READ, 0);
+		fd_fail(t, ETIMEDOUT); /* the device has accepted nothing for many commands */
 		return;
 	}
 	memcpy(t->out + t->out_len, bytes, len);
@@ -113,27 +160,54 @@ fd_on_writable(evutil_socket_t fd, short what, void *arg)
 	fd_flush(arg);
 }
 
-/* ---- removal while we do not read ---- */
-
-static void
-fd_on_removal(evutil_socket_t fd, short what, void *arg)
-{
-	struct fd_transport *t = arg;
-
-	(void)fd, (void)what;
-	fd_gone(t, t->error);
-}
-
 /* ---- life ---- */
+
+/*
+ * An fd that is readable once `fd` has hung up, or its other side sends no more; or -errno.
+ * libevent cannot wait for a hang-up alone: it would turn a tty's into "readable", and spin while
+ * nothing is read.
+ */
+static int
+fd_watch_hangup(int fd)
+{
+	struct epoll_event hang_up = {.events = EPOLLRDHUP}; /* HUP and ERR are always included */
+	int watch_fd = epoll_create1(EPOLL_CLOEXEC), error;
+
+	if (watch_fd < 0 || epoll_ctl(watch_fd, EPOLL_CTL_ADD, fd, &hang_up) == 0)
+		return watch_fd < 0 ? -errno : watch_fd;
+	error = errno;
+	close(watch_fd);
+	return -error;
+}
 
 /* Everything but the fd itself. */
 static void
 fd_free(struct fd_transport *t)
 {
-	inflow_close(&t->in);
-	if (t->writable != NULL)
-		event_free(t->writable);
+	struct event *const events[] = {t->readable, t->removal, t->writable};
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i] != NULL)
+			event_free(events[i]);
+	if (t->removal_fd >= 0)
+		close(t->removal_fd);
+	secret_free(t->in, FD_IN_LEN);
 	free(t);
+}
+
+static bool
+fd_make_events(struct fd_transport *t, struct event_base *base)
+{
+	int fd = t->tty.fd;
+
+	t->removal_fd = fd_watch_hangup(fd);
+	if (t->removal_fd < 0)
+		return false;
+	t->readable = event_new(base, fd, EV_READ | EV_PERSIST, fd_on_readable, t);
+	t->removal = event_new(base, t->removal_fd, EV_READ, fd_on_removal, t);
+	t->writable = event_new(base, fd, EV_WRITE, fd_on_writable, t);
+	return t->readable != NULL && t->removal != NULL && t->writable != NULL &&
+	       event_add(t->readable, NULL) == 0;
 }
 
 /* Takes over tty->fd, unless it returns -errno. */
@@ -145,10 +219,13 @@ fd_transport_new(struct event_base *base, const struct transport_kind *kind, con
 
 	if (t == NULL)
 		return -ENOMEM;
-	*t = (struct fd_transport){.transport.kind = kind, .events = *events, .tty = *tty};
-	t->writable = event_new(base, tty->fd, EV_WRITE, fd_on_writable, t);
-	if (t->writable == NULL ||
-	    !inflow_open(&t->in, base, tty->fd, FD_IN_LEN, fd_on_readable, fd_on_removal, t)) {
+	*t = (struct fd_transport){.transport.kind = kind,
+				   .events = *events,
+				   .tty = *tty,
+				   .removal_fd = -1,
+				   .reading = true,
+				   .in = secret_new(FD_IN_LEN)};
+	if (t->in == NULL || !fd_make_events(t, base)) {
 		fd_free(t);
 		return -ENOMEM;
 	}
@@ -194,18 +271,19 @@ fd_open_tty(const struct transport_env *env, const char *where,
 	return result;
 }
 
-static void
-fd_close_unix(struct transport *transport)
+static int
+fd_open_xen(const struct transport_env *env, const char *where,
+	    const struct transport_events *events, struct transport **ret)
 {
-	struct fd_transport *t = (struct fd_transport *)transport;
-	int fd = t->tty.fd;
+	char path[XEN_CHANNEL_PATH_MAX];
+	int result = xen_channel_find(XEN_CHANNEL_NAME, path);
 
-	fd_free(t);
-	close(fd);
+	(void)where;
+	return result == 0 ? fd_open_tty(env, path, events, ret) : result;
 }
 
 static void
-fd_close_tty(struct transport *transport)
+fd_close(struct transport *transport)
 {
 	struct fd_transport *t = (struct fd_transport *)transport;
 	struct tty tty = t->tty;
@@ -220,18 +298,26 @@ fd_of(const struct transport *transport)
 	return ((const struct fd_transport *)transport)->tty.fd;
 }
 
+/* ---- the kinds ---- */
+
 static const char *
 fd_check_unix(const char *where)
 {
 	if (where[0] != '/')
-		return "an absolute path is needed after unix:";
+		return "expected an absolute path after unix:";
 	return strlen(where) <= FD_UNIX_PATH_MAX ? NULL : "the socket's path is too long";
 }
 
 static const char *
 fd_check_tty(const char *where)
 {
-	return where[0] == '/' ? NULL : "/dev/... of a tty, or unix:/PATH of a socket, is needed";
+	return where[0] == '/' ? NULL : "expected /dev/... of a tty, or unix:/PATH of a socket";
+}
+
+static const char *
+fd_check_xen(const char *where)
+{
+	return where[0] == '\0' ? NULL : "expected xen alone: its channel has a name";
 }
 
 static void *
@@ -252,7 +338,7 @@ const struct transport_kind transport_unix = {
 	.prefix = "unix:",
 	.check = fd_check_unix,
 	.open = fd_open_unix,
-	.close = fd_close_unix,
+	.close = fd_close,
 	.send = fd_send,
 	.set_reading = fd_set_reading,
 	.keeps = true,
@@ -262,26 +348,26 @@ const struct transport_kind transport_unix = {
 };
 
 const struct transport_kind transport_tty = {
-	.prefix = "",
-	.check = fd_check_tty,
-	.open = fd_open_tty,
-	.close = fd_close_tty,
-	.send = fd_send,
-	.set_reading = fd_set_reading,
-	.keeps = true,
-	.watch = fd_watch,
-	.unwatch = fd_unwatch,
-};
-
-/* The same, for who likes to say so: an EGD server at a serial line, a guest at its hvc1. */
-const struct transport_kind transport_tty_named = {
 	.prefix = "tty:",
 	.check = fd_check_tty,
 	.open = fd_open_tty,
-	.close = fd_close_tty,
+	.close = fd_close,
 	.send = fd_send,
 	.set_reading = fd_set_reading,
 	.keeps = true,
 	.watch = fd_watch,
 	.unwatch = fd_unwatch,
+	.fd = fd_of,
+};
+
+const struct transport_kind transport_xen = {
+	.prefix = "xen",
+	.check = fd_check_xen,
+	.open = fd_open_xen,
+	.close = fd_close,
+	.send = fd_send,
+	.set_reading = fd_set_reading,
+	.keeps = true,
+	.error_text = xen_channel_error_text,
+	.fd = fd_of,
 };

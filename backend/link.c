@@ -18,9 +18,10 @@
 const char *
 link_address_error(const char *address)
 {
-	const struct transport_kind *kind = transport_kind_of(address);
+	const char *where;
+	const struct transport_kind *kind = transport_find(address, &where);
 
-	return kind->check(address + strlen(kind->prefix));
+	return kind->check(where);
 }
 
 /* Before it is closed: the transport itself may know best. */
@@ -271,12 +272,8 @@ bool
 link_start(struct link *l, const struct transport_env *env, const char *name, const char *address,
 	   const struct link_events *events)
 {
-	*l = (struct link){.env = *env,
-			   .events = *events,
-			   .name = name,
-			   .address = address,
-			   .kind = transport_kind_of(address)};
-	l->where = address + strlen(l->kind->prefix);
+	*l = (struct link){.env = *env, .events = *events, .name = name, .address = address};
+	l->kind = transport_find(address, &l->where);
 	l->timer = evtimer_new(env->base, link_on_timer, l);
 	if (l->timer == NULL)
 		return false;

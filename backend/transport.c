@@ -6,20 +6,22 @@
 #include "backend/fd_transport.h"
 #include "backend/net_transport.h"
 #include "backend/usb_transport.h"
-#include "backend/xen_transport.h"
 
-/* Tried in this order: a bare path comes last. */
 static const struct transport_kind *const kinds[] = {
-	&transport_usb,   &transport_unix, &transport_tcp,       &transport_tls,
-	&transport_vsock, &transport_xen,  &transport_tty_named, &transport_tty};
+	&transport_usb, &transport_unix,  &transport_tcp, &transport_tls,
+	&transport_tty, &transport_vsock, &transport_xen};
 
 const struct transport_kind *
-transport_kind_of(const char *address)
+transport_find(const char *address, const char **ret_where)
 {
-	size_t i = 0;
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		size_t len = strlen(kinds[i]->prefix);
 
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): the last prefix, "", ends it. */
-	while (strncmp(address, kinds[i]->prefix, strlen(kinds[i]->prefix)) != 0)
-		i++;
-	return kinds[i];
+		if (strncmp(address, kinds[i]->prefix, len) == 0) {
+			*ret_where = address + len;
+			return kinds[i];
+		}
+	}
+	*ret_where = address;
+	return &transport_tty;
 }

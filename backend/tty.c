@@ -9,8 +9,8 @@
 #include "priv/device.h"
 
 /*
- * TIOCEXCL keeps later openers out, but not root and not one who opened before us; the lock keeps
- * a second daemon out in every case.
+ * TIOCEXCL keeps later openers out, but not root, nor a process that opened it before; the lock
+ * keeps a second daemon out in every case.
  */
 static int
 tty_claim(int fd)
@@ -29,7 +29,7 @@ tty_set_raw(int fd, const struct termios *before)
 	raw.c_iflag |= IGNBRK;
 	raw.c_iflag &= ~(tcflag_t)(IXOFF | IXANY | INPCK);
 	raw.c_cflag |= CLOCAL | CREAD;
-	/* Without HUPCL our close() drops no modem-control line. */
+	/* Without HUPCL the close() drops no modem-control line. */
 	raw.c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS | HUPCL);
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
@@ -40,7 +40,7 @@ tty_set_raw(int fd, const struct termios *before)
 int
 tty_open(const char *path, struct tty *ret)
 {
-	struct tty tty = {.fd = priv_open_tty(path)};
+	struct tty tty = {.fd = priv_open_tty(path), .is_tty = true};
 	int result;
 
 	if (tty.fd < 0)
@@ -62,10 +62,12 @@ tty_open(const char *path, struct tty *ret)
 void
 tty_close(struct tty *tty)
 {
-	tty->before.c_cflag &= ~(tcflag_t)HUPCL; /* the close() below is still ours */
-	tcflush(tty->fd, TCOFLUSH);              /* else close() may wait for a device that hangs */
-	tcsetattr(tty->fd, TCSANOW, &tty->before);
-	ioctl(tty->fd, TIOCNXCL);
+	if (tty->is_tty) {
+		tty->before.c_cflag &= ~(tcflag_t)HUPCL; /* for the close() below */
+		tcflush(tty->fd, TCOFLUSH); /* else close() may wait for a device that hangs */
+		tcsetattr(tty->fd, TCSANOW, &tty->before);
+		ioctl(tty->fd, TIOCNXCL);
+	}
 	close(tty->fd);
 	tty->fd = -1;
 }

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: MIT */
-/* A tty for ourselves alone: exclusive, raw, and as it was before when we leave. doc/protocol.md 1.
- */
+/* A tty for this process alone: exclusive, raw, and restored at the end. doc/protocol.md 1. */
 #ifndef BACKEND_TTY_H
 #define BACKEND_TTY_H
 
+#include <stdbool.h>
 #include <termios.h>
 
+/* Or another file, of which only `fd` is used. */
 struct tty {
 	int fd;
-	struct termios before; /* its settings when we came */
+	bool is_tty;
+	struct termios before; /* its settings when it was opened */
 };
 
 /*
- * Opens and sets up: raw 8N1, 115200, what it had buffered thrown away. No modem-control line is
- * ever touched: the Entropy Key's firmware crashes on the request. 0 with *ret, or -errno; -EBUSY
- * when another process has it.
+ * Opens and sets up: raw 8N1, 115200, buffered bytes dropped. No modem-control line is touched: the
+ * Entropy Key's firmware crashes on the request. 0 with *ret, or -errno; -EBUSY when another
+ * process has it.
  */
 int tty_open(const char *path, struct tty *ret);
 
-/* Restores settings and closes. A tty that has vanished is no error. */
+/* Restores the settings and closes. A tty that has vanished is no error. */
 void tty_close(struct tty *tty);
 
 #endif

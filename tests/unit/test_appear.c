@@ -61,9 +61,10 @@ static void
 start(struct bench *b, const char *prefix)
 {
 	char address[FOLDER_MAX + 32];
+	const char *where;
 
 	sprintf(address, "%s%s", prefix, b->path);
-	b->kind = transport_kind_of(address);
+	b->kind = transport_find(address, &where);
 	b->watch = b->kind->watch(&b->env, b->path, on_appear, b);
 	b->calls = 0;
 	assert_non_null(b->watch);
@@ -154,7 +155,8 @@ static void
 directory_that_is_not_there_cannot_be_watched(void **state)
 {
 	struct bench *b = *state;
-	const struct transport_kind *kind = transport_kind_of("/nowhere/key");
+	const char *where;
+	const struct transport_kind *kind = transport_find("/nowhere/key", &where);
 
 	assert_null(kind->watch(&b->env, "/nowhere/key", on_appear, b));
 }
