@@ -24,7 +24,7 @@ priv_src    := capability cloned connect_helper device fusermount helper lock mo
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
 backend_src := appear backoff egd ekey fd_transport ladder link net_transport peer \
-               report source source_address source_log sources transport trust tty \
+               raw report source source_address source_log sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
 egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
@@ -49,7 +49,7 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
 unit_tests  := appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
                intake kernel keyring ladder log masterkey mountinfo network packet pem64 pool pool_fair \
-               pool_reserve pool_whole rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
+               pool_reserve pool_whole raw rekey replace report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(if $(systemd),notify)
@@ -140,7 +140,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census wipes $(filter-out %_damage,$(fil
 $(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,appear connect_helper ctl egd_listener replace source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,appear connect_helper ctl egd_listener raw replace source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 
@@ -150,7 +150,7 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned ctl egd_limits feed_agent kernel sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,cloned ctl egd_limits feed_agent kernel raw sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
 $(addprefix $(BUILD)/tests/unit/test_,sources usb_bus): $(BUILD)/tests/unit/fake_usb.o
 $(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 

@@ -452,6 +452,7 @@ egd_rows(const struct source_status *status, source_row_fn *fn, void *arg)
 
 const struct source_kind source_egd = {
 	.size = sizeof(struct egd),
+	.credit = SOURCE_CREDIT_DEFAULT,
 	.check = egd_check,
 	.events = {.opened = egd_on_opened, .bytes = egd_on_bytes, .gone = egd_on_gone},
 	.due = egd_due,

@@ -584,6 +584,7 @@ ekey_rows(const struct source_status *status, source_row_fn *fn, void *arg)
 const struct source_kind source_ekey = {
 	.size = sizeof(struct ekey),
 	.needs_keyring = true,
+	.credit = SOURCE_CREDIT_DEFAULT,
 	.check = ekey_check,
 	.events = {ekey_on_opened, ekey_on_bytes, ekey_on_gone, ekey_on_missing, NULL},
 	.due = ekey_due,

@@ -9,6 +9,7 @@
 
 #include "backend/appear.h"
 #include "backend/tty.h"
+#include "base/clock.h"
 #include "base/net.h"
 #include "base/secret.h"
 #include "base/xen_channel.h"
@@ -18,14 +19,23 @@
 #define FD_SHORT_LEN 2048  /* a read of less has emptied the queue: another would say EAGAIN */
 #define FD_OUT_LEN 256     /* bytes that the device has not accepted; it is sent 18 at a time */
 #define FD_UNIX_PATH_MAX 107
+/*
+ * A device that epoll refuses (/dev/hwrng) is read on a timer: pieces of FD_POLL_LEN bytes, of
+ * which a slow chip needs 20 ms for one, until FD_POLL_BUSY_MS have passed.
+ */
+#define FD_POLL_MS 50
+#define FD_POLL_LEN 64
+#define FD_POLL_BUSY_MS 2
+#define FD_POLL_TURN_LEN 4096
 
 struct fd_transport {
 	struct transport transport;
 	struct transport_events events;
-	struct tty tty; /* or a socket */
-	struct event *readable, *writable;
+	struct tty tty;         /* or a socket */
+	struct event *readable; /* a timer of a device that epoll refuses */
+	struct event *writable;
 	struct event *removal; /* on a hang-up, while nothing is read; fires once */
-	int removal_fd;
+	int removal_fd; /* -1: epoll refuses the device, whose removal is found when it is read */
 	bool reading;
 	uint8_t *in; /* FD_IN_LEN bytes, secret; `in_len` of them at `in_at` are not taken yet */
 	size_t in_at, in_len;
@@ -60,24 +70,53 @@ fd_offer(struct fd_transport *t)
 	return t->in_len == 0 && t->reading;
 }
 
+/* Returns how many bytes were read; 0: none now, or the transport has ended, and may be freed. */
+static size_t
+fd_read(struct fd_transport *t, size_t max)
+{
+	ssize_t n = read(t->tty.fd, t->in, max);
+
+	if (n > 0) {
+		t->in_at = 0;
+		t->in_len = (size_t)n;
+		return (size_t)n;
+	}
+	/* EIO: a tty whose device, or a pty whose other end, has vanished. */
+	if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		fd_gone(t, n == 0 ? 0 : errno);
+	return 0;
+}
+
 static void
 fd_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct fd_transport *t = arg;
+	size_t n = 0;
 
-	(void)what;
+	(void)fd, (void)what;
 	for (size_t had = 0; fd_offer(t) && had < FD_TURN_LEN;) {
-		ssize_t n = read(fd, t->in, FD_IN_LEN);
-
-		if (n <= 0) {
-			/* EIO: a tty whose device, or a pty whose other end, has vanished. */
-			if (n == 0 || (errno != EAGAIN && errno != EINTR))
-				fd_gone(t, n == 0 ? 0 : errno);
+		n = fd_read(t, FD_IN_LEN);
+		if (n == 0)
 			return;
-		}
-		t->in_at = 0;
-		t->in_len = (size_t)n;
-		had += t->in_len < FD_SHORT_LEN ? FD_TURN_LEN : t->in_len;
+		had += n < FD_SHORT_LEN ? FD_TURN_LEN : n;
+	}
+}
+
+static void
+fd_on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	const struct timeval wait = clock_timeval(FD_POLL_MS);
+	uint64_t end_ms = clock_now_ms() + FD_POLL_BUSY_MS;
+	struct fd_transport *t = arg;
+	size_t n = 1;
+
+	(void)fd, (void)what;
+	event_add(t->readable, &wait);
+	for (size_t had = 0; fd_offer(t) && had < FD_POLL_TURN_LEN && clock_now_ms() < end_ms;) {
+		n = fd_read(t, FD_POLL_LEN);
+		if (n == 0)
+			return;
+		had += n;
 	}
 }
 
@@ -100,11 +139,13 @@ fd_set_reading(struct transport *transport, bool on)
 	t->reading = on;
 	if (on) {
 		event_del(t->removal);
-		event_add(t->readable, NULL);
+		if (t->removal_fd >= 0)
+			event_add(t->readable, NULL);
 		event_active(t->readable, EV_READ, 0); /* the bytes still held come first */
 	} else {
 		event_del(t->readable);
-		event_add(t->removal, NULL);
+		if (t->removal_fd >= 0)
+			event_add(t->removal, NULL);
 	}
 }
 
@@ -198,16 +239,19 @@ fd_free(struct fd_transport *t)
 static bool
 fd_make_events(struct fd_transport *t, struct event_base *base)
 {
-	int fd = t->tty.fd;
+	const struct timeval now = {0};
+	int fd = t->tty.fd, watch_fd = fd_watch_hangup(fd);
+	bool polled = watch_fd == -EPERM;
 
-	t->removal_fd = fd_watch_hangup(fd);
-	if (t->removal_fd < 0)
+	if (watch_fd < 0 && !polled)
 		return false;
-	t->readable = event_new(base, fd, EV_READ | EV_PERSIST, fd_on_readable, t);
+	t->removal_fd = polled ? -1 : watch_fd;
+	t->readable = polled ? evtimer_new(base, fd_on_poll, t)
+			     : event_new(base, fd, EV_READ | EV_PERSIST, fd_on_readable, t);
 	t->removal = event_new(base, t->removal_fd, EV_READ, fd_on_removal, t);
 	t->writable = event_new(base, fd, EV_WRITE, fd_on_writable, t);
 	return t->readable != NULL && t->removal != NULL && t->writable != NULL &&
-	       event_add(t->readable, NULL) == 0;
+	       event_add(t->readable, polled ? &now : NULL) == 0;
 }
 
 /* Takes over tty->fd, unless it returns -errno. */
@@ -261,7 +305,7 @@ fd_open_tty(const struct transport_env *env, const char *where,
 	    const struct transport_events *events, struct transport **ret)
 {
 	struct tty tty;
-	int result = tty_open(where, &tty);
+	int result = env->any_file ? tty_open_input(where, &tty) : tty_open(where, &tty);
 
 	if (result < 0)
 		return result;
@@ -320,6 +364,21 @@ fd_check_xen(const char *where)
 	return where[0] == '\0' ? NULL : "expected xen alone: its channel has a name";
 }
 
+static const char *
+fd_error_text(int error)
+{
+	switch (error) {
+	case ENOTTY:
+		return "expected a tty";
+	case EMEDIUMTYPE:
+		return "expected a character device, a tty or a FIFO; a socket is unix:/PATH";
+	case EDEADLK:
+		return "the device of a CUSE server, perhaps of this daemon, cannot be a source";
+	default:
+		return NULL;
+	}
+}
+
 static void *
 fd_watch(const struct transport_env *env, const char *where, void (*fn)(void *arg), void *arg)
 {
@@ -357,6 +416,7 @@ const struct transport_kind transport_tty = {
 	.keeps = true,
 	.watch = fd_watch,
 	.unwatch = fd_unwatch,
+	.error_text = fd_error_text,
 	.fd = fd_of,
 };
 

@@ -7,9 +7,9 @@
 #include "base/secret.h"
 
 static const struct source_kind *const kinds[SOURCE_TYPES] = {
-	[SOURCE_EKEY] = &source_ekey, [SOURCE_EGD] = &source_egd};
+	[SOURCE_EKEY] = &source_ekey, [SOURCE_EGD] = &source_egd, [SOURCE_RAW] = &source_raw};
 const struct num_word source_types[SOURCE_TYPES + 1] = {
-	{"ekey", SOURCE_EKEY}, {"egd", SOURCE_EGD}, {NULL, 0}};
+	{"ekey", SOURCE_EKEY}, {"egd", SOURCE_EGD}, {"raw", SOURCE_RAW}, {NULL, 0}};
 
 /* ---- types ---- */
 
@@ -17,6 +17,12 @@ bool
 source_type_needs_keyring(enum source_type type)
 {
 	return kinds[type]->needs_keyring;
+}
+
+unsigned
+source_type_credit(enum source_type type)
+{
+	return kinds[type]->credit;
 }
 
 const char *
@@ -103,20 +109,23 @@ source_put(struct source *s, const uint8_t *bytes, size_t len, uint64_t now_ms)
 static void
 source_log_trust(const struct source *s)
 {
-	if (s->trust.why != NULL)
+	if (s->trust.doubt.why != NULL)
 		log_warn("source %s: %s: %s: its bytes %s%s", s->config.name, s->config.address,
-			 s->trust.why,
+			 s->trust.doubt.why,
 			 s->trust.fate == TRUST_MIX
 				 ? "are only mixed into the kernel's generator, without credit"
 				 : "are not used, nor asked for",
-			 s->trust.cure);
+			 s->trust.doubt.cure);
 }
 
 static bool
 source_start(struct source *s)
 {
-	const struct transport_env env = {
-		.base = s->env.base, .usb = s->env.usb, .tls = s->env.tls, .name = s->config.name};
+	const struct transport_env env = {.base = s->env.base,
+					  .usb = s->env.usb,
+					  .tls = s->env.tls,
+					  .any_file = s->kind->any_file,
+					  .name = s->config.name};
 	struct link_events events = s->kind->events;
 
 	events.arg = s;
@@ -130,6 +139,7 @@ source_new(const struct source_env *env, const struct source_config *config)
 {
 	const struct source_kind *kind = kinds[config->type];
 	struct source *s = secret_new(kind->size);
+	const struct trust_doubt *doubt;
 
 	if (s == NULL)
 		return NULL;
@@ -144,7 +154,8 @@ source_new(const struct source_env *env, const struct source_config *config)
 		source_free(&s);
 		return NULL;
 	}
-	s->trust = trust_of(config, s->link.kind->exposed, env->mix != NULL);
+	doubt = s->link.kind->exposed ? &trust_exposed : kind->doubt;
+	s->trust = trust_of(config, doubt, env->mix != NULL);
 	source_log_trust(s);
 	return s;
 }

@@ -24,9 +24,9 @@
 struct source;
 
 /* Each has a struct source_kind in the table of source.c. */
-enum source_type { SOURCE_EKEY, SOURCE_EGD, SOURCE_TYPES };
+enum source_type { SOURCE_EKEY, SOURCE_EGD, SOURCE_RAW, SOURCE_TYPES };
 
-/* BY_ADDRESS: a source reached over the network without TLS is not trusted (trust.h). */
+/* BY_ADDRESS: raw sources, and those over the network without TLS, are not trusted (trust.h). */
 enum source_trust { SOURCE_TRUST_BY_ADDRESS, SOURCE_TRUST_YES, SOURCE_TRUST_NO };
 
 /* Of several addresses: all are asked, or the first that can serve. */
@@ -97,6 +97,12 @@ struct source_egd_status {
 	uint64_t heard_ms;   /* clock_now_ms() of the last byte; 0: none yet */
 };
 
+/* Of a device, FIFO or socket. */
+struct source_raw_status {
+	uint64_t bytes;    /* of entropy received */
+	uint64_t heard_ms; /* clock_now_ms() of the last byte; 0: none yet */
+};
+
 struct source_status {
 	const char *name, *address;
 	enum source_type type;
@@ -113,6 +119,7 @@ struct source_status {
 	union {
 		struct source_ekey_status ekey;
 		struct source_egd_status egd;
+		struct source_raw_status raw;
 	};
 };
 
@@ -131,6 +138,7 @@ typedef void source_rekey_fn(void *arg, const struct rekey *rekey);
 
 extern const struct num_word source_types[SOURCE_TYPES + 1]; /* their names; ends with NULL */
 bool source_type_needs_keyring(enum source_type type);
+unsigned source_type_credit(enum source_type type); /* bits per byte, by default */
 
 /* Returns NULL, or what is wrong with a section whose values are right one by one. */
 const char *source_config_error(const struct source_config *config);

@@ -34,7 +34,10 @@ struct source {
 struct source_kind {
 	size_t size; /* bytes of its struct, which begins as zeros */
 	bool needs_keyring;
-	const char *doubt; /* NULL, or why a source of this type is not trusted by default */
+	bool any_file;   /* transport_env.any_file */
+	unsigned credit; /* bits per byte, by default */
+	const struct trust_doubt
+		*doubt; /* NULL: trusted by default, unless its bytes are exposed */
 	const char *(*check)(const struct source_config *config);
 	struct link_events events; /* `arg` is the source */
 	/* When timer_fired() is due at the latest while the link is open; UINT64_MAX: never. */
@@ -63,6 +66,7 @@ struct source_kind {
 
 extern const struct source_kind source_ekey; /* ekey.c: an Entropy Key */
 extern const struct source_kind source_egd;  /* egd.c: an EGD server */
+extern const struct source_kind source_raw;  /* raw.c: a device, FIFO or socket */
 
 /*
  * Arms the timer for what is due next. Deadlines move away with every frame: the timer stays as it

@@ -18,6 +18,7 @@ struct transport_env {
 	struct event_base *base;
 	struct usb *usb;  /* NULL where no address on USB is used */
 	const int *tls;   /* channel to ekey-tls (priv/tls_channel.h); NULL, or -1 there: none */
+	bool any_file;    /* a path may be any character device or FIFO: the source only reads */
 	const char *name; /* of the source; "tls:" uses the keys of "source NAME" */
 };
 

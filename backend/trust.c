@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/trust.h"
 
+const struct trust_doubt trust_exposed = {
+	"it is not trusted, since strangers can read and change what plain TCP carries",
+	"; on a private link write: trusted = yes"};
+
 struct trust
-trust_of(const struct source_config *config, bool exposed, bool can_mix)
+trust_of(const struct source_config *config, const struct trust_doubt *doubt, bool can_mix)
 {
-	bool trusted = config->trust == SOURCE_TRUST_YES ||
-		       (config->trust == SOURCE_TRUST_BY_ADDRESS && !exposed);
-	struct trust trust = {.fate = can_mix ? TRUST_MIX : TRUST_NONE, .cure = ""};
+	struct trust trust = {.fate = can_mix ? TRUST_MIX : TRUST_NONE};
 
 	if (config->expanded)
-		trust.why = "its class is expanded, and what we serve is direct";
-	else if (!trusted && config->trust == SOURCE_TRUST_NO)
-		trust.why = "it is not trusted, as configured";
-	else if (!trusted)
-		trust.why = "it is not trusted, since strangers can read and change what plain TCP"
-			    " carries",
-		trust.cure = "; on a private link write: trusted = yes";
+		trust.doubt = (struct trust_doubt){
+			"its class is expanded, and what we serve is direct", ""};
+	else if (config->trust == SOURCE_TRUST_NO)
+		trust.doubt = (struct trust_doubt){"it is not trusted, as configured", ""};
+	else if (config->trust == SOURCE_TRUST_BY_ADDRESS && doubt != NULL)
+		trust.doubt = *doubt;
 	else
 		trust = (struct trust){.fate = TRUST_POOL, .credit = config->credit};
 	return trust;

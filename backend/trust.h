@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is done with a source's bytes, and what they are worth: only bytes of a trusted source of
- * class direct enter the pool. The others may be mixed into the kernel's generator, uncredited.
+ * The use of a source's bytes, and their credit: only bytes of a trusted source of class direct
+ * enter the pool. Others may be mixed into the kernel's generator, without credit.
  */
 #ifndef BACKEND_TRUST_H
 #define BACKEND_TRUST_H
@@ -11,17 +11,24 @@
 enum trust_fate {
 	TRUST_POOL,
 	TRUST_MIX,  /* into the kernel's generator, without credit */
-	TRUST_NONE, /* there is no use for them: they are not even asked for */
+	TRUST_NONE, /* no use: the bytes are not even asked for */
 };
 
-struct trust {
-	enum trust_fate fate;
-	unsigned credit; /* bits per byte; 0 for all that does not enter the pool */
-	/* NULL, or why they do not enter the pool, and what to write where they may. */
+/* Why a source is not trusted by default, and what to write to trust it. */
+struct trust_doubt {
 	const char *why, *cure;
 };
 
-/* `exposed`: strangers on the way may read and change the bytes (transport.h). */
-struct trust trust_of(const struct source_config *config, bool exposed, bool can_mix);
+extern const struct trust_doubt trust_exposed; /* strangers on the way (transport.h) */
+
+struct trust {
+	enum trust_fate fate;
+	unsigned credit;          /* bits per byte; 0 for bytes that do not enter the pool */
+	struct trust_doubt doubt; /* why they do not; `why` is NULL for those that do */
+};
+
+/* `doubt`: NULL: the source is trusted by default. */
+struct trust trust_of(const struct source_config *config, const struct trust_doubt *doubt,
+		      bool can_mix);
 
 #endif

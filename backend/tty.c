@@ -37,14 +37,15 @@ tty_set_raw(int fd, const struct termios *before)
 	return tcsetattr(fd, TCSANOW, &raw) == 0 ? 0 : -errno;
 }
 
-int
-tty_open(const char *path, struct tty *ret)
+/* Takes over `fd`, which may be -errno. */
+static int
+tty_set_up(int fd, struct tty *ret)
 {
-	struct tty tty = {.fd = priv_open_tty(path), .is_tty = true};
+	struct tty tty = {.fd = fd, .is_tty = true};
 	int result;
 
-	if (tty.fd < 0)
-		return tty.fd;
+	if (fd < 0)
+		return fd;
 	result = tty_claim(tty.fd);
 	if (result == 0 && tcgetattr(tty.fd, &tty.before) != 0)
 		result = -errno;
@@ -56,6 +57,23 @@ tty_open(const char *path, struct tty *ret)
 	}
 	tcflush(tty.fd, TCIOFLUSH);
 	*ret = tty;
+	return 0;
+}
+
+int
+tty_open(const char *path, struct tty *ret)
+{
+	return tty_set_up(priv_open_tty(path), ret);
+}
+
+int
+tty_open_input(const char *path, struct tty *ret)
+{
+	int fd = priv_open_input(path);
+
+	if (fd < 0 || isatty(fd))
+		return tty_set_up(fd, ret);
+	*ret = (struct tty){.fd = fd};
 	return 0;
 }
 

@@ -20,6 +20,9 @@ struct tty {
  */
 int tty_open(const char *path, struct tty *ret);
 
+/* The same with any character device, or a FIFO, only to be read; see priv_open_input(). */
+int tty_open_input(const char *path, struct tty *ret);
+
 /* Restores the settings and closes. A tty that has vanished is no error. */
 void tty_close(struct tty *tty);
 

@@ -105,13 +105,20 @@ source_error(const struct source_config *s)
 	return source_config_error(s);
 }
 
+static bool
+is_given(const struct parser *p, const char *name)
+{
+	return p->open->keys_seen >> (config_key_find(p->open->section->kind, name) - config_keys) &
+	       1;
+}
+
 /* Finds keys that a section of this `type` cannot have. */
 static void
 check_type(struct parser *p, const char *type)
 {
 	for (size_t i = 0; config_keys[i].section != NULL; i++)
 		if ((p->open->keys_seen >> i & 1) != 0 && config_keys[i].of_type != NULL &&
-		    strcmp(config_keys[i].of_type, type) != 0)
+		    strstr(config_keys[i].of_type, type) == NULL)
 			error(p, "[source %s]: %s is for type = %s", p->open->name,
 			      config_keys[i].name, config_keys[i].of_type);
 }
@@ -173,11 +180,13 @@ check_source_address(struct parser *p, const struct source_config *source, const
 static void
 check_source(struct parser *p, void *object)
 {
-	const struct source_config *source = object;
+	struct source_config *source = object;
 	const char *wrong = source_error(source), *rest = source->address;
 	char address[SOURCE_ADDRESS_MAX];
 
 	check_type(p, source_types[source->type].name);
+	if (!is_given(p, "credit"))
+		source->credit = source_type_credit(source->type);
 	if (wrong != NULL && !p->open->bad)
 		error(p, "[source %s]: %s", source->name, wrong);
 	while (source_address_next(&rest, address))

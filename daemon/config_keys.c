@@ -112,22 +112,23 @@ const struct config_key config_keys[] = {
 	{"agent", "allow", DAEMON(agent_allow), TEXT(check_networks)},
 
 	{"source", "type", SOURCE(type), WORD(source_types),
-	 .required = "ekey, an Entropy Key, or egd, an EGD server"},
+	 .required = "ekey, an Entropy Key; egd, an EGD server; or raw, a device, FIFO or socket"},
 	{"source", "address", SOURCE(address), TEXT(source_addresses_error),
-	 .required = "usb, usb:SERIAL, the path of a tty, or unix:PATH; of an EGD server also "
+	 .required = "usb, usb:SERIAL, the path of a tty or device, or unix:PATH; of an EGD server "
+		     "also "
 		     "tcp:HOST:PORT, tls:HOST:PORT, vsock:CID:PORT or tty:PATH"},
 	{"source", "h", SOURCE(h), NUMBER(HEALTH_H_MIN, HEALTH_H_MAX, HEALTH_H_DEFAULT)},
 	{"source", "credit", SOURCE(credit), NUMBER(0, SOURCE_CREDIT_MAX, SOURCE_CREDIT_DEFAULT)},
 	{"source", "expect", SOURCE(expect), NUMBER(1, SOURCES_MAX, 0), .of_type = "ekey"},
 	{"source", "class", SOURCE(expanded), WORD(classes), .of_type = "egd"},
-	{"source", "trusted", SOURCE(trust), WORD(trusts), .of_type = "egd"},
+	{"source", "trusted", SOURCE(trust), WORD(trusts), .of_type = "egd or raw"},
 	{"source", "policy", SOURCE(policy), WORD(policies), .of_type = "egd"},
 	{"source", "read-ahead", SOURCE(read_ahead),
 	 SIZE(SOURCE_READ_AHEAD_MIN, SOURCE_READ_AHEAD_MAX, SOURCE_READ_AHEAD_DEFAULT),
 	 .of_type = "egd"},
 	{"source", "timeout", SOURCE(timeout_ms),
 	 TIME(SOURCE_TIMEOUT_MIN_MS, SOURCE_TIMEOUT_MAX_MS, SOURCE_TIMEOUT_DEFAULT_MS),
-	 .of_type = "egd"},
+	 .of_type = "egd or raw"},
 	{"source", "psk", SOURCE(tls.psk), TEXT(check_path)},
 	{"source", "identity", SOURCE(tls.identity), TEXT(NULL)},
 	{"source", "ca", SOURCE(tls.ca), TEXT(check_path)},

@@ -31,7 +31,7 @@ struct config_key {
 	const char *(*check)(const char *value); /* of a text: NULL, or what is wrong with it */
 	uint64_t preset;                         /* the default of all but texts */
 	const char *preset_text;                 /* NULL: an empty text */
-	const char *of_type; /* the only `type` of section that has it; NULL: each */
+	const char *of_type; /* the types of section that have it: "egd or raw"; NULL: each */
 	const char
 		*required; /* NULL: optional; else what it is, for the error when it is missing */
 };

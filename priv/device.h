@@ -11,6 +11,12 @@
 /* A tty for a key: read-write, never our controlling terminal. fd or -errno; -ENOTTY for others. */
 int priv_open_tty(const char *path);
 
+/*
+ * A character device, tty or FIFO, to read entropy from. fd or -errno: -EMEDIUMTYPE for any other
+ * file, -EDEADLK for a device of a CUSE server, which may hang, or be this process.
+ */
+int priv_open_input(const char *path);
+
 /* /dev/cuse, one new connection for each call. fd or -errno (-ENOENT: the kernel has no CUSE). */
 int priv_open_cuse(void);
 

@@ -230,6 +230,14 @@ has_serial_line(const struct value *v, char ret[static RIGHT_MAX])
 	return has_file(v, ret) && after(ret, "/dev/tty") != NULL;
 }
 
+/* Devices that only root can open, unless an administrator's rule says otherwise. */
+static bool
+is_root_device(const struct value *v, char ret[static RIGHT_MAX])
+{
+	return has_file(v, ret) &&
+	       (after(ret, "/dev/hwrng") != NULL || after(ret, "/dev/chaoskey") != NULL);
+}
+
 static bool
 is_asked_of_xen(const struct value *v, char ret[static RIGHT_MAX])
 {
@@ -302,6 +310,8 @@ static const struct need daemon_needs[] = {
 	 "User=root\nDeviceAllow=/dev/xen/xenbus rw\nDeviceAllow=char-hvc rw\n"},
 	{"source.address", "a serial line", has_serial_line, NULL, "SupplementaryGroups=dialout\n"},
 	{"source.address", "a device file", has_file, NULL, "DeviceAllow=%s rw\n"},
+	{"source.address", "a device that only root can open", is_root_device, NULL,
+	 "ExecStartPre=+chgrp ekey-random %s\nExecStartPre=+chmod g+r %s\n"},
 	/* A mount of the service itself would be seen in its own namespace only. */
 	{"device.path", "[device] by FUSE, which ekey-mount mounts", has_mount,
 	 "Wants=ekey-mount.socket\n", "Environment=EKEY_MOUNT=/run/ekey-mount.socket\n"},

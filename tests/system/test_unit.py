@@ -40,6 +40,9 @@ NEEDS = [
     (source("/dev/entropykey/a", "type = ekey\n"), ""),
     (source("/dev/ttyS0", "type = ekey\n"), "SupplementaryGroups=dialout|DeviceAllow=/dev/ttyS0 rw"),
     (source("tty:/dev/hvc0"), "DeviceAllow=/dev/hvc0 rw"),
+    (source("/dev/hwrng", "type = raw\n"), "DeviceAllow=/dev/hwrng rw"
+     "|ExecStartPre=+chgrp ekey-random /dev/hwrng|ExecStartPre=+chmod g+r /dev/hwrng"),
+    (source("/run/rng.fifo", "type = raw\n"), ""),
     (source("unix:/run/egd"), ""),
     (source("xen"), "User=root|DeviceAllow=/dev/xen/xenbus rw|DeviceAllow=char-hvc rw"),
     (source("vsock:2:8888"), VSOCK),

@@ -38,13 +38,14 @@ only_trusted_and_direct_bytes_enter_the_pool(void **unused)
 			.trust = cases[i].trust, .expanded = cases[i].expanded, .credit = 5};
 
 		for (int can_mix = 0; can_mix < 2; can_mix++) {
-			struct trust t = trust_of(&config, cases[i].exposed, can_mix);
+			const struct trust_doubt *doubt = cases[i].exposed ? &trust_exposed : NULL;
+			struct trust t = trust_of(&config, doubt, can_mix);
 
 			assert_int_equal(t.fate, cases[i].pooled ? TRUST_POOL
 						 : can_mix       ? TRUST_MIX
 								 : TRUST_NONE);
 			assert_int_equal(t.credit, cases[i].pooled ? 5 : 0);
-			assert_int_equal(t.why == NULL, cases[i].pooled);
+			assert_int_equal(t.doubt.why == NULL, cases[i].pooled);
 		}
 	}
 }
@@ -55,12 +56,13 @@ cure_is_told_where_there_is_one(void **unused)
 	struct source_config config = {.trust = SOURCE_TRUST_BY_ADDRESS};
 
 	(void)unused;
-	assert_non_null(strstr(trust_of(&config, true, false).cure, "trusted = yes"));
+	assert_non_null(
+		strstr(trust_of(&config, &trust_exposed, false).doubt.cure, "trusted = yes"));
 	config.trust = SOURCE_TRUST_NO;
-	assert_string_equal(trust_of(&config, true, false).cure, "");
+	assert_string_equal(trust_of(&config, &trust_exposed, false).doubt.cure, "");
 	config.expanded = true;
 	config.trust = SOURCE_TRUST_BY_ADDRESS;
-	assert_string_equal(trust_of(&config, true, false).cure, "");
+	assert_string_equal(trust_of(&config, &trust_exposed, false).doubt.cure, "");
 }
 
 int
