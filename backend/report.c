@@ -7,7 +7,7 @@
 #define DESCRIPTION_MAX 4096
 #define BLOCKS_MANY 1000 /* a dozen rounds of information frames, which follow 78 blocks each */
 
-/* ---- what the key sends ---- */
+/* ---- measurements ---- */
 
 static void
 report_span(struct evbuffer *out, const char *what, const struct census_span *s)
@@ -56,47 +56,17 @@ report_frames(struct evbuffer *out, const struct census *c)
 }
 
 static void
-report_counters(struct evbuffer *out, const struct session_counters *c)
+report_row(void *arg, const struct source_row *row)
 {
-	evbuffer_add_printf(out, "bytes read %" PRIu64 ", written %" PRIu64 "\n", c->bytes_in,
-			    c->bytes_out);
-	evbuffer_add_printf(out,
-			    "frames: good %" PRIu64 ", bad MAC %" PRIu64 ", malformed %" PRIu64
-			    ", replayed %" PRIu64 ", skipped %" PRIu64 ", ignored %" PRIu64 "\n",
-			    c->frames_ok, c->frames_bad_mac, c->frames_malformed,
-			    c->frames_replayed, c->frames_skipped, c->frames_ignored);
-	evbuffer_add_printf(out,
-			    "resets %" PRIu64 ", nonces %" PRIu64 ", session keys %" PRIu64
-			    ", blocks %" PRIu64 "\n",
-			    c->resets, c->nonces, c->rekeys, c->blocks);
+	if (row->text != NULL)
+		evbuffer_add_printf(arg, "%s: %s\n", row->key, row->text);
+	else
+		evbuffer_add_printf(arg, "%s: %" PRIu64 "\n", row->key, row->number);
 }
 
-static void
-report_telemetry(struct evbuffer *out, const struct telemetry *t)
-{
-	if (t->have_temperature)
-		evbuffer_add_printf(out, "temperature, K/10: %u\n", t->temp_decikelvin);
-	if (t->have_voltage)
-		evbuffer_add_printf(out, "voltage, mV: %u\n", t->voltage_mv);
-	if (t->have_fips)
-		evbuffer_add_printf(out,
-				    "FIPS blocks %u, failed %u: monobit %u, poker %u,"
-				    " runs %u\n",
-				    t->fips_blocks, t->fips_fails, t->fips_monobit, t->fips_poker,
-				    t->fips_runs);
-	if (t->have_raw)
-		evbuffer_add_printf(out,
-				    "raw bytes %u, Shannon/100: left %u, right %u, xor %u;"
-				    " debiased left %u bytes %u, right %u bytes %u; badness %c\n",
-				    t->raw_bytes, t->shannon_left_centi, t->shannon_right_centi,
-				    t->shannon_xor_centi, t->debiased_left_bytes,
-				    t->debiased_left_shannon_centi, t->debiased_right_bytes,
-				    t->debiased_right_shannon_centi, t->badness);
-}
+/* ---- comparison ---- */
 
-/* ---- what a key should show ---- */
-
-/* A pause of the reader may spoil some of the measurements, and hardly all. */
+/* A pause of the reader may spoil some measurements, but hardly all. */
 static bool
 is_outside(const struct census_span *s, uint64_t least, uint64_t most)
 {
@@ -104,21 +74,21 @@ is_outside(const struct census_span *s, uint64_t least, uint64_t most)
 }
 
 static bool
-has_subcodes(const struct source_status *s, char type, unsigned least, unsigned most)
+has_subcodes(const struct census *c, char type, unsigned least, unsigned most)
 {
-	const struct census_type *t = &s->ekey.census->types[(size_t)type];
+	const struct census_type *t = &c->types[(size_t)type];
 
 	return !t->binary || (t->subcode_min == least && t->subcode_max <= most);
 }
 
-/* A value of the information frames, which `blocks` entropy frames have come with. */
+/* A value of the information frames, which come with entropy frames. */
 static bool
-is_wrong(bool have, uint64_t value, uint64_t least, uint64_t most, uint64_t blocks)
+is_wrong(const struct source_status *s, bool have, uint64_t value, uint64_t least, uint64_t most)
 {
-	return have ? value < least || value > most : blocks >= BLOCKS_MANY;
+	return have ? value < least || value > most : s->ekey.session.blocks >= BLOCKS_MANY;
 }
 
-/* "": not on USB. */
+/* Of a description that is "" the key is not on USB. */
 static bool
 differs_usb(const char *description)
 {
@@ -137,37 +107,10 @@ differs_usb(const char *description)
 }
 
 static bool
-differs_state(const struct source_status *s)
+differs_types(const struct census *c)
 {
-	return !s->serves;
-}
-
-/* A key makes a block of 78 frames in 0.9 s, and 4,096 frames in 48 s. */
-static bool
-differs_ask(const struct source_status *s)
-{
-	return is_outside(&s->ekey.census->ask_ms, 0, 2000);
-}
-
-static bool
-differs_interval(const struct source_status *s)
-{
-	return is_outside(&s->ekey.census->interval_ms, 40000, 60000);
-}
-
-static bool
-differs_rate(const struct source_status *s)
-{
-	return is_outside(&s->ekey.census->blocks_per_s, 70, 100);
-}
-
-static bool
-differs_types(const struct source_status *s)
-{
-	const struct census_type *t = s->ekey.census->types;
-
 	for (size_t i = 0; i < CENSUS_TYPES; i++)
-		if (t[i].authentic + t[i].unverified > 0 &&
+		if (c->types[i].authentic + c->types[i].unverified > 0 &&
 		    (i == 0 || strchr("SIWEkKMLlB", (int)i) == NULL))
 			return true;
 	return false;
@@ -175,78 +118,48 @@ differs_types(const struct source_status *s)
 
 /* The protocol's version, our nonce's length, the sequence. */
 static bool
-differs_subcodes(const struct source_status *s)
+differs_subcodes(const struct census *c)
 {
-	return !has_subcodes(s, 'S', 0, 0) ||
-	       !has_subcodes(s, 'K', SESSION_NONCE_LEN, SESSION_NONCE_LEN) ||
-	       !has_subcodes(s, 'E', 0, 4095);
+	return !has_subcodes(c, 'S', 0, 0) ||
+	       !has_subcodes(c, 'K', SESSION_NONCE_LEN, SESSION_NONCE_LEN) ||
+	       !has_subcodes(c, 'E', 0, 4095);
 }
-
-static bool
-differs_frames(const struct source_status *s)
-{
-	const struct session_counters *c = &s->ekey.session;
-
-	return c->frames_malformed > 0 || c->frames_replayed > 0 ||
-	       c->frames_bad_mac > c->frames_ok / 100;
-}
-
-/* 0 to 80 degrees C. */
-static bool
-differs_temperature(const struct source_status *s)
-{
-	const struct telemetry *t = &s->ekey.telemetry;
-
-	return is_wrong(t->have_temperature, t->temp_decikelvin, 2730, 3530,
-			s->ekey.session.blocks);
-}
-
-/* Of a chip that takes 3.3 V. */
-static bool
-differs_voltage(const struct source_status *s)
-{
-	const struct telemetry *t = &s->ekey.telemetry;
-
-	return is_wrong(t->have_voltage, t->voltage_mv, 3000, 3600, s->ekey.session.blocks);
-}
-
-static bool
-differs_self_tests(const struct source_status *s)
-{
-	const struct telemetry *t = &s->ekey.telemetry;
-
-	return s->intake.alarms > 0 ||
-	       is_wrong(t->have_fips && t->have_raw, (uint8_t)t->badness, TELEMETRY_BADNESS_OK,
-			TELEMETRY_BADNESS_OK, s->ekey.session.blocks);
-}
-
-static const struct {
-	const char *what;
-	bool (*differs)(const struct source_status *s);
-} facts[] = {
-	{"state", differs_state},
-	{"reset to first k", differs_ask},
-	{"answer to answer", differs_interval},
-	{"entropy frames a second", differs_rate},
-	{"types of frames", differs_types},
-	{"sub-codes", differs_subcodes},
-	{"frames that are not good", differs_frames},
-	{"temperature", differs_temperature},
-	{"voltage", differs_voltage},
-	{"self-tests", differs_self_tests},
-};
 
 void
 report_compare(struct evbuffer *out, const struct source_status *s, const char *description)
 {
-	bool usb = differs_usb(description), any = usb;
+	const struct session_counters *session = &s->ekey.session;
+	const struct telemetry *t = &s->ekey.telemetry;
+	const struct census *c = s->ekey.census;
+	/* A key makes a block of 78 frames in 0.9 s, and 4,096 frames in 48 s. */
+	const struct {
+		const char *name;
+		bool differs;
+	} facts[] = {
+		{"USB descriptors", differs_usb(description)},
+		{"state", !s->serves},
+		{"reset to first k", is_outside(&c->ask_ms, 0, 2000)},
+		{"answer to answer", is_outside(&c->interval_ms, 40000, 60000)},
+		{"entropy frames a second", is_outside(&c->blocks_per_s, 70, 100)},
+		{"types of frames", differs_types(c)},
+		{"sub-codes", differs_subcodes(c)},
+		{"frames that are not good",
+		 session->frames_malformed > 0 || session->frames_replayed > 0 ||
+			 session->frames_bad_mac > session->frames_ok / 100},
+		/* 0 to 80 degrees C, and the supply of a chip for 3.3 V. */
+		{"temperature", is_wrong(s, t->have_temperature, t->temp_decikelvin, 2730, 3530)},
+		{"voltage", is_wrong(s, t->have_voltage, t->voltage_mv, 3000, 3600)},
+		{"self-tests", s->intake.alarms > 0 ||
+				       is_wrong(s, t->have_fips && t->have_raw, (uint8_t)t->badness,
+						TELEMETRY_BADNESS_OK, TELEMETRY_BADNESS_OK)},
+	};
+	bool any = false;
 
-	evbuffer_add_printf(out, "compared with what a key should show:%s",
-			    usb ? " differs in USB descriptors" : "");
+	evbuffer_add_printf(out, "compared with what a key should show:");
 	for (size_t i = 0; i < sizeof(facts) / sizeof(facts[0]); i++) {
-		if (!facts[i].differs(s))
+		if (!facts[i].differs)
 			continue;
-		evbuffer_add_printf(out, "%s %s", any ? "," : " differs in", facts[i].what);
+		evbuffer_add_printf(out, "%s %s", any ? "," : " differs in", facts[i].name);
 		any = true;
 	}
 	evbuffer_add_printf(out, "%s\n", any ? "" : " as expected");
@@ -262,16 +175,10 @@ report_write(struct evbuffer *out, const struct source *source)
 
 	source_status(source, &s);
 	source_describe(source, description, sizeof(description));
-	evbuffer_add_printf(out, "key %s\ntransport %s, opened %" PRIu64 " times\n",
-			    s.ekey.serial[0] != '\0' ? s.ekey.serial : "(unknown)", s.address,
-			    s.connects);
-	evbuffer_add_printf(out, "state: %s%s\n", s.state, s.paused ? " (pool full)" : "");
-	evbuffer_add_printf(out, "%s", description);
+	evbuffer_add_printf(out, "key %s\n%s",
+			    s.ekey.serial[0] != '\0' ? s.ekey.serial : "(unknown)", description);
 	report_timings(out, s.ekey.census);
 	report_frames(out, s.ekey.census);
-	report_counters(out, &s.ekey.session);
-	report_telemetry(out, &s.ekey.telemetry);
-	evbuffer_add_printf(out, "health: %s, %" PRIu64 " alarms\n", intake_state_text(s.health),
-			    s.intake.alarms);
+	source_rows(&s, report_row, out);
 	report_compare(out, &s, description);
 }

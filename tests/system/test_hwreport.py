@@ -81,8 +81,6 @@ Linux .+
 ekey-randomd 0[.]\d+[.]\d+
 
 key SIMULATEDKEY0001
-transport unix:.+/tap, opened 1 times
-state: keyed( .pool full.)?
 reset to S, ms: last \d+, least \d+, most \d+, of 1
 reset to first k, ms: last \d+, least \d+, most \d+, of 1
 K to its answer, ms: last \d+, least \d+, most \d+, of 1
@@ -97,14 +95,54 @@ text k, \d+ times: U.+
 text I, \d+ times: T9+ V9+
 text I, \d+ times: F9+:9+:9+:9+:9+
 text I, \d+ times: S9+:9+:9+:9+:9+:9+:9+:9+:9
-bytes read \d{5,6}, written \d+
-frames: good \d{4}, bad MAC 0, malformed 0, replayed 0, skipped 0, ignored \d+
-resets 1, nonces 1, session keys 1, blocks \d{4}
-temperature, K/10: 3\d{3}
-voltage, mV: 3\d{3}
-FIPS blocks \d+, failed 0: monobit 0, poker 0, runs 0
-raw bytes \d+, Shannon/100: left \d+, right \d+, xor \d+; debiased left \d+ bytes \d+, right \d+ bytes \d+; badness 0
-health: healthy, 0 alarms
+type: ekey
+address: unix:.+/tap
+state: keyed
+connected: yes
+serves: yes
+paused: (yes|no)
+use: pool
+credit_bits_per_byte: 7
+connects: 1
+health: healthy
+health_cause: none
+health_alarms: 0
+in: \d+
+pooled: \d+
+rejected: 0
+held: 0
+alarm: no
+serial: SIMULATEDKEY0001
+undecoded_bytes: \d+
+read_bytes: \d{5,6}
+written_bytes: \d+
+frames_ok: \d{4}
+frames_bad_mac: 0
+frames_malformed: 0
+frames_replayed: 0
+frames_skipped: 0
+frames_ignored: \d+
+blocks: \d{4}
+nonces: 1
+rekeys: 1
+resets: 1
+temperature_decikelvin: 3\d{3}
+voltage_mv: 3\d{3}
+fips_blocks: \d+
+fips_fails: 0
+fips_monobit_fails: 0
+fips_poker_fails: 0
+fips_runs_fails: 0
+badness: 0
+badness_text: no failure
+raw_bytes: \d+
+raw_left_shannon_centibits: \d+
+raw_right_shannon_centibits: \d+
+raw_xor_shannon_centibits: \d+
+debiased_left_bytes: \d+
+debiased_left_shannon_centibits: \d+
+debiased_right_bytes: \d+
+debiased_right_shannon_centibits: \d+
 compared with what a key should show: differs in entropy frames a second
 """
 
