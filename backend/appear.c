@@ -19,7 +19,7 @@ struct appear {
 	void *arg;
 };
 
-/* True when one of the events is about our name, or when we cannot know. */
+/* True when an event is about the name, or may be. */
 static bool
 appear_concerns(const struct appear *a, const char *bytes, size_t len)
 {

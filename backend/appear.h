@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Notices at once when a path appears or may be opened at last: a key that is plugged in again. */
+/* Watches for a path to appear, or to become accessible: a key that is plugged in again. */
 #ifndef BACKEND_APPEAR_H
 #define BACKEND_APPEAR_H
 
@@ -7,10 +7,10 @@
 
 struct appear;
 
-/* Called from the loop, perhaps too often: try and see. */
+/* Called from the loop, perhaps too often. */
 typedef void appear_fn(void *arg);
 
-/* Watches the directory of `path`. NULL when that cannot be: then only trying again helps. */
+/* Watches the directory of `path`. NULL when it cannot: then only retries help. */
 struct appear *appear_new(struct event_base *base, const char *path, appear_fn *fn, void *arg);
 
 /* NULLs the pointer. */

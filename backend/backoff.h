@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long to wait before the next try: twice as long after each, and never exactly as long as
- * others do who lost the same server at the same moment. Pure.
+ * The wait before the next try: twice as long after each, with a random part, so that the clients
+ * of a lost server do not retry all at once. Pure.
  */
 #ifndef BACKEND_BACKOFF_H
 #define BACKEND_BACKOFF_H
@@ -11,15 +11,15 @@
 #define BACKOFF_MIN_MS 250
 
 struct backoff {
-	uint64_t next_ms; /* at most; 0: the first */
+	uint64_t next_ms; /* at most; 0: of the first try */
 };
 
-/* From the start again. */
+/* Starts again with the shortest wait. */
 void backoff_reset(struct backoff *b);
 
 /*
- * Milliseconds until the next try, between half and all of what it has grown to, which is at most
- * `max_ms` (>= BACKOFF_MIN_MS); `random` decides.
+ * Returns the milliseconds until the next try: `random` chooses between half and all of the wait,
+ * which has grown to at most `max_ms` (>= BACKOFF_MIN_MS).
  */
 uint64_t backoff_next(struct backoff *b, uint64_t max_ms, uint32_t random);
 

@@ -326,7 +326,7 @@ egd_renew(struct source *source)
 
 /* ---- time ---- */
 
-/* When entropy may be asked for that may not be asked for now; other events are told to us. */
+/* When entropy may be asked for that may not be asked for now; UINT64_MAX: not by time. */
 static uint64_t
 egd_ask_due(const struct egd *e, uint64_t now_ms)
 {

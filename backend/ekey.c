@@ -78,7 +78,7 @@ ekey_on_fault(struct ekey *k, int error)
 	if (error == 0 || error == ENODEV || error == EIO || error == ECONNABORTED)
 		ladder_unplugged(&k->ladder);
 	else
-		ekey_step(k, ladder_fault(&k->ladder, link_can_reset(&k->source.link),
+		ekey_step(k, ladder_fault(&k->ladder, k->source.link.kind->reset != NULL,
 					  clock_now_ms()));
 }
 
@@ -306,8 +306,8 @@ ekey_rekey(struct source *source, const uint8_t serial[static KEYED_SERIAL_LEN],
 	const uint8_t *here = session_serial(&k->session);
 	uint64_t now_ms = clock_now_ms();
 
-	if (!link_is_open(&source->link) || here == NULL ||
-	    memcmp(here, serial, KEYED_SERIAL_LEN) != 0 || ekey_is_rekeying(k))
+	if (!source->link.open || here == NULL || memcmp(here, serial, KEYED_SERIAL_LEN) != 0 ||
+	    ekey_is_rekeying(k))
 		return false;
 	ekey_end_session(k);
 	k->rekey_fn = fn;
@@ -342,7 +342,7 @@ ekey_keyring_changed(struct source *source)
 	if (k->rekey.state == REKEY_CHANGED)
 		ekey_back_to_session(k);
 	session_keyring_changed(&k->session, clock_now_ms());
-	if (link_is_open(&source->link) && !source->paused)
+	if (source->link.open && !source->paused)
 		ekey_take(k, NULL, 0);
 }
 
@@ -415,7 +415,7 @@ ekey_session_fired(struct ekey *k, uint64_t now_ms)
 	session_tick(&k->session, now_ms);
 	ekey_take(k, NULL, 0);
 	if (k->session.counters.resets > resets && !ekey_is_answer(before))
-		ekey_on_vain_reset(k, link_can_reset(&k->source.link), now_ms);
+		ekey_on_vain_reset(k, k->source.link.kind->reset != NULL, now_ms);
 }
 
 static void
@@ -439,7 +439,7 @@ ekey_renew(struct source *source)
 {
 	struct ekey *k = (struct ekey *)source;
 
-	if (!link_is_open(&source->link) || ekey_is_rekeying(k))
+	if (!source->link.open || ekey_is_rekeying(k))
 		return;
 	ekey_end_session(k);
 	link_set_reading(&source->link, true);

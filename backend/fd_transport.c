@@ -204,8 +204,8 @@ fd_on_writable(evutil_socket_t fd, short what, void *arg)
 /* ---- life ---- */
 
 /*
- * An fd that is readable once `fd` has hung up, or its other side sends no more; or -errno.
- * libevent cannot wait for a hang-up alone: it would turn a tty's into "readable", and spin while
+ * Returns an fd that is readable once `fd` has hung up, or its other side has ended; or -errno.
+ * libevent cannot wait for a hang-up alone: it reports a tty's as "readable", and would spin while
  * nothing is read.
  */
 static int

@@ -11,9 +11,9 @@
 #include "base/log.h"
 
 #define RETRY_MAX_MS 30000
-#define RETRY_FAR_MAX_MS 10000  /* another machine: nothing tells us that it is back */
+#define RETRY_FAR_MAX_MS 10000  /* another machine, whose return is not reported */
 #define RETRY_BLIND_MAX_MS 2000 /* a path that cannot be watched */
-#define STEADY_MS 10000         /* who was good for so long may be tried soon again */
+#define STEADY_MS 10000         /* a link that was good for so long is retried soon */
 
 const char *
 link_address_error(const char *address)
@@ -24,7 +24,7 @@ link_address_error(const char *address)
 	return kind->check(where);
 }
 
-/* Before it is closed: the transport itself may know best. */
+/* Before it is closed: the transport may have the best reason. */
 static const char *
 link_reason(const struct link *l, int error)
 {
@@ -39,44 +39,23 @@ link_reason(const struct link *l, int error)
 	return text;
 }
 
-/* ---- the log: each change once ---- */
-
-/* 0 is "nothing said". */
-static int
-link_as_said(int error)
-{
-	return error == 0 ? -1 : error;
-}
-
-static bool
-link_is_said(const struct link *l, int error)
-{
-	return l->said_error == link_as_said(error) && l->said_reason == l->dropped;
-}
-
-/* That it went, when it was known; else that it is waited for. */
+/* Logs each change once: the end of a known transport, or that a transport is waited for. */
 static void
-link_say(struct link *l, int error)
+link_note_absence(struct link *l, int error)
 {
 	const char *reason = link_reason(l, error);
+	bool quiet = l->was_reset || l->mute;
 
+	snprintf(l->waiting, sizeof(l->waiting), "waiting for %s: %s", l->address, reason);
 	if (l->known)
 		log_warn("source %s: %s is gone: %s", l->name, l->address, reason);
-	else if (!l->was_reset && !link_is_said(l, error))
-		log_info("source %s: waiting for %s: %s", l->name, l->address, reason);
-	else
-		return;
-	l->said_error = link_as_said(error);
-	l->said_reason = l->dropped;
+	else if (!quiet && strcmp(l->waiting, l->logged) != 0)
+		log_info("source %s: %s", l->name, l->waiting);
+	if (l->known || !quiet)
+		memcpy(l->logged, l->waiting, sizeof(l->logged));
 }
 
-static void
-link_say_reset(const struct link *l)
-{
-	log_warn("source %s: %s does not answer: resetting it", l->name, l->address);
-}
-
-/* ---- waiting for it ---- */
+/* ---- retries ---- */
 
 static void
 link_try_in(struct link *l, uint64_t wait_ms)
@@ -94,7 +73,7 @@ link_retry_max_ms(const struct link *l)
 	return l->kind->watch != NULL ? RETRY_BLIND_MAX_MS : RETRY_FAR_MAX_MS;
 }
 
-/* Tries again later, each time later; at once when the path appears. */
+/* Retries after a wait, each time a longer one; at once when the path appears. */
 static void
 link_wait(struct link *l)
 {
@@ -102,14 +81,6 @@ link_wait(struct link *l)
 
 	(void)!getrandom(&random, sizeof(random), GRND_INSECURE);
 	link_try_in(l, backoff_next(&l->backoff, link_retry_max_ms(l), random));
-}
-
-static void
-link_note_absence(struct link *l, int error)
-{
-	link_say(l, error);
-	snprintf(l->waiting, sizeof(l->waiting), "waiting for %s: %s", l->address,
-		 link_reason(l, error));
 }
 
 static void
@@ -136,7 +107,7 @@ link_unwatch(struct link *l)
 	l->watch = NULL;
 }
 
-/* ---- coming and going ---- */
+/* ---- opened and gone ---- */
 
 static size_t
 link_on_bytes(void *arg, const uint8_t *bytes, size_t len)
@@ -150,7 +121,8 @@ static void
 link_close(struct link *l)
 {
 	if (l->mute)
-		(void)shutdown(link_fd(l), SHUT_RDWR); /* a tty is no socket, and needs it not */
+		(void)shutdown(link_fd(l),
+			       SHUT_RDWR); /* a tty, which is no socket, does not need it */
 	l->mute = false;
 	l->kind->close(l->transport);
 	l->transport = NULL;
@@ -158,9 +130,9 @@ link_close(struct link *l)
 	l->dropped = NULL;
 }
 
-/* One that is good for a moment, again and again, would else have us call it all the time. */
+/* A server that is good for a moment at each connection is not called all the time. */
 static void
-link_judge(struct link *l)
+link_check_good(struct link *l)
 {
 	if (l->good && clock_now_ms() - l->good_ms >= STEADY_MS)
 		backoff_reset(&l->backoff);
@@ -176,7 +148,7 @@ link_on_gone(void *arg, int error)
 	link_note_absence(l, error);
 	link_close(l);
 	l->known = false;
-	link_judge(l);
+	link_check_good(l);
 	if (was_open)
 		l->events.gone(l->events.arg, error);
 	link_watch(l);
@@ -184,13 +156,13 @@ link_on_gone(void *arg, int error)
 }
 
 static void
-link_start_anew(struct link *l)
+link_do_reset(struct link *l)
 {
 	l->reset_due = false;
 	l->was_reset = true;
 	l->known = false;
 	backoff_reset(&l->backoff);
-	link_say_reset(l);
+	log_warn("source %s: %s does not answer: resetting it", l->name, l->address);
 	l->kind->reset(l->transport);
 }
 
@@ -205,7 +177,7 @@ link_on_opened(void *arg)
 	l->was_reset = false;
 	l->events.opened(l->events.arg);
 	if (l->reset_due)
-		link_start_anew(l);
+		link_do_reset(l);
 }
 
 static void
@@ -215,7 +187,7 @@ link_open(struct link *l)
 		.opened = link_on_opened, .bytes = link_on_bytes, .gone = link_on_gone, .arg = l};
 	int result;
 
-	/* Watched before it is tried: it cannot appear unseen in between. */
+	/* Watched before it is opened: it cannot appear unseen in between. */
 	link_watch(l);
 	result = l->kind->open(&l->env, l->where, &events, &l->transport);
 	if (result < 0) {
@@ -243,10 +215,11 @@ link_on_timer(evutil_socket_t fd, short what, void *arg)
 void
 link_drop(struct link *l, const char *reason)
 {
-	if (l->dropped != NULL)
+	if (l->dropped != NULL || l->transport == NULL)
 		return;
 	l->dropped = reason;
-	link_set_reading(l, false);
+	if (l->open)
+		link_set_reading(l, false);
 	link_try_in(l, 0);
 }
 
@@ -256,14 +229,9 @@ link_renew(struct link *l)
 	if (l->transport == NULL || l->dropped != NULL)
 		return;
 	l->mute = true;
-	l->dropped = "it begins anew";
 	l->known = false;
-	l->said_error = link_as_said(ECONNABORTED);
-	l->said_reason = l->dropped;
 	backoff_reset(&l->backoff);
-	if (l->open)
-		link_set_reading(l, false);
-	link_try_in(l, 0);
+	link_drop(l, "closed by order, to start again");
 }
 
 /* ---- life ---- */
@@ -291,12 +259,6 @@ link_stop(struct link *l)
 	if (l->timer != NULL)
 		event_free(l->timer);
 	l->timer = NULL;
-}
-
-bool
-link_is_open(const struct link *l)
-{
-	return l->open;
 }
 
 int
@@ -328,7 +290,7 @@ void
 link_known(struct link *l)
 {
 	l->known = true;
-	l->said_error = 0;
+	l->logged[0] = '\0';
 }
 
 void
@@ -339,17 +301,11 @@ link_good(struct link *l)
 	l->good = true;
 }
 
-bool
-link_can_reset(const struct link *l)
-{
-	return l->kind->reset != NULL;
-}
-
 void
 link_reset(struct link *l)
 {
 	if (l->open)
-		link_start_anew(l);
+		link_do_reset(l);
 	else
 		l->reset_due = true;
 }

@@ -8,7 +8,7 @@
 
 #define PID_OF_INIT 1
 
-/* The credentials are of whom listens, and for us that may be the service manager. */
+/* The credentials are those of the listener, and of ours perhaps the service manager's. */
 static enum peer
 peer_of_unix(int fd)
 {

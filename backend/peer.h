@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* Whether the other end of a socket is this very process: who reads from itself waits for ever. */
+/* Whether the other end of a socket is this process: a daemon that asks itself waits without end.
+ */
 #ifndef BACKEND_PEER_H
 #define BACKEND_PEER_H
 
 enum peer {
-	PEER_OTHER, /* another process, or nothing that could be us */
-	PEER_NEAR,  /* on this machine, and it may be us: its process id tells */
+	PEER_OTHER, /* another process, or no socket that could be ours */
+	PEER_NEAR,  /* on this machine, and perhaps this process: its process id shows it */
 	PEER_SELF,
 };
 
-/* `fd`: connected; what is no socket is PEER_OTHER. */
+/* `fd`: connected; PEER_OTHER for any but a socket. */
 enum peer peer_of(int fd);
 
 #endif

@@ -36,7 +36,7 @@ source_config_error(const struct source_config *config)
 void
 source_arm(struct source *s, uint64_t now_ms)
 {
-	uint64_t due_ms = link_is_open(&s->link) ? s->kind->due(s, now_ms) : UINT64_MAX;
+	uint64_t due_ms = s->link.open ? s->kind->due(s, now_ms) : UINT64_MAX;
 	struct timeval wait = clock_timeval(due_ms > now_ms ? due_ms - now_ms : 0);
 
 	if (due_ms == UINT64_MAX && s->timer_ms != UINT64_MAX)
@@ -56,7 +56,7 @@ source_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd, (void)what;
 	s->timer_ms = UINT64_MAX;
-	if (!link_is_open(&s->link))
+	if (!s->link.open)
 		return;
 	s->kind->timer_fired(s, now_ms);
 	source_arm(s, now_ms);
@@ -239,7 +239,7 @@ source_status(const struct source *s, struct source_status *ret)
 {
 	static const char *const uses[] = {
 		[TRUST_POOL] = "pool", [TRUST_MIX] = "kernel", [TRUST_NONE] = "none"};
-	bool connected = link_is_open(&s->link);
+	bool connected = s->link.open;
 
 	*ret = (struct source_status){
 		.name = s->config.name,

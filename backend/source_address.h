@@ -9,7 +9,7 @@
 #define SOURCE_ADDRESS_ANY "usb"  /* every Entropy Key on USB that no other section names */
 #define SOURCE_ADDRESS_USB "usb:" /* and the serial number of one */
 
-/* Checks the form of one address of one device; NULL when good, else what is wrong with it. */
+/* Checks the form of one address; returns NULL, or what is wrong with it. */
 const char *source_address_error(const char *address);
 
 /* The same for a whole section's. */
@@ -24,8 +24,8 @@ bool source_address_is_list(const char *address);
 bool source_addresses_use_tls(const char *addresses);
 
 /*
- * Takes the next address of a section's out of *rest, which is NULL after the last, without blanks
- * around it. False: there are no more.
+ * Takes the next address, without the blanks around it, out of *rest, which is NULL after the last.
+ * False: there is none.
  */
 bool source_address_next(const char **rest, char ret[static SOURCE_ADDRESS_MAX]);
 

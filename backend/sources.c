@@ -8,19 +8,19 @@
 #include "backend/usb.h"
 #include "base/log.h"
 
-#define SETTLE_S 3 /* until the number of keys is reported: they come one after the other */
+#define SETTLE_S 3 /* until the number of keys is logged: they are found one by one */
 
 _Static_assert(SOURCE_NAME_MAX > 32 + 1 + USB_SERIAL_MAX, "NAME/SERIAL");
 
 struct sources {
 	const struct source_env *shared;
-	struct source_env env; /* the same, but that we are told of presence first */
+	struct source_env env; /* the same, with presence() of our own */
 	struct source_config config;
 	struct source *members[SOURCES_MAX]; /* without gaps */
 	size_t count;
 	struct usb_watch *watch; /* of "usb" */
 	const char *reserved;    /* the serial of "usb:SERIAL" */
-	struct event *settle;    /* NULL: nothing is expected */
+	struct event *settle;    /* NULL: no number is expected */
 	size_t asked;            /* of a list whose policy is failover */
 	unsigned told_present;
 	bool told_full;
@@ -35,7 +35,7 @@ sources_address(const struct sources *s, size_t i)
 	return status.address;
 }
 
-/* ---- how many there are ---- */
+/* ---- presence ---- */
 
 static unsigned
 sources_present(const struct sources *s)
@@ -69,9 +69,9 @@ sources_on_settled(evutil_socket_t fd, short what, void *arg)
 	s->told_present = present;
 }
 
-/* ---- who is asked ---- */
+/* ---- failover ---- */
 
-/* The first that serves, else the first that is there, else the first. */
+/* The first that serves, or else is connected, or else the first. */
 static size_t
 sources_best(const struct sources *s)
 {
@@ -161,7 +161,7 @@ sources_has(const struct sources *s, const char *serial)
 	return false;
 }
 
-/* Room for one more, if need be in the place of one whose key is not plugged in. */
+/* Makes room for one more, if need be by removing one whose key is not plugged in. */
 static bool
 sources_make_room(struct sources *s)
 {
@@ -191,7 +191,7 @@ sources_take_key(struct sources *s, const char *serial)
 		log_err("source %s: no memory", config.name);
 }
 
-/* Keys have come or gone, or were given a section of their own. */
+/* Keys were plugged in or unplugged, or have a section of their own now. */
 static void
 sources_on_usb(void *arg)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The sources of one [source] section: one; or for the address "usb" one for each Entropy Key that
- * is plugged in and has no section of its own; or of several EGD servers one for each, of which all
- * are asked, or only the first that serves while the others stand by. A key that was unplugged
- * keeps its source, with all its figures, for when it comes back.
+ * The sources of one [source] section: one; for the address "usb" one for each plugged Entropy Key
+ * without a section of its own; of several EGD servers one for each, of which all are asked, or
+ * only the first that serves while the others stand by. An unplugged key keeps its source with all
+ * figures, for its return.
  */
 #ifndef BACKEND_SOURCES_H
 #define BACKEND_SOURCES_H
@@ -18,7 +18,7 @@ struct sources_status {
 	const char *name, *address;
 	bool any;          /* it is "usb": its sources are named NAME/SERIAL */
 	bool list;         /* of addresses: its sources are named NAME/1, NAME/2 and so on */
-	unsigned expected; /* keys; 0: nothing in particular */
+	unsigned expected; /* keys; 0: any number */
 	unsigned present;
 };
 

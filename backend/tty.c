@@ -33,7 +33,7 @@ tty_set_raw(int fd, const struct termios *before)
 	raw.c_cflag &= ~(tcflag_t)(CSTOPB | CRTSCTS | HUPCL);
 	raw.c_cc[VMIN] = 1;
 	raw.c_cc[VTIME] = 0;
-	cfsetspeed(&raw, B115200); /* means nothing to the key; what ekeyd sets */
+	cfsetspeed(&raw, B115200); /* no meaning for the key; as ekeyd sets it */
 	return tcsetattr(fd, TCSANOW, &raw) == 0 ? 0 : -errno;
 }
 

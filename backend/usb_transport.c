@@ -358,7 +358,7 @@ usb_release_interfaces(struct usb_transport *t)
 	t->claimed = 0;
 }
 
-/* No transfer is pending: what the phase was waiting for. */
+/* The event that a phase waits for: no transfer is pending. */
 static void
 usb_on_idle(struct usb_transport *t)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A transport to an Entropy Key on USB. No CDC request is ever sent: the key's firmware crashes on
- * those for DTR and RTS, and needs none. While it is open the kernel does not suspend the key.
+ * A transport to an Entropy Key on USB. No CDC request is sent: the key's firmware crashes on those
+ * for DTR and RTS, and needs none. While it is open the kernel does not suspend the key.
  */
 #ifndef BACKEND_USB_TRANSPORT_H
 #define BACKEND_USB_TRANSPORT_H

@@ -86,7 +86,7 @@ def test_a_source_that_is_our_own_device_is_never_touched(house):
     """Under another spelling: the same one is an error of the configuration."""
     house.write_config(house.source(address=f"{house.path}//random"), house.device_section())
     daemon = house.start_daemon()
-    house.wait_state("Inappropriate ioctl")
+    house.wait_state("expected a tty")
     stop(daemon)
 
 
