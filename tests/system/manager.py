@@ -82,8 +82,8 @@ class Service:
         with self.store.lock:
             kept = [(name, os.dup(fd)) for name, fd in self.store.kept]
         env = {**os.environ, "NOTIFY_SOCKET": str(self.store.path), "FDSTORE": str(STORE_MAX)}
-        env["LISTEN_FDS"] = str(len(kept))
-        env["LISTEN_FDNAMES"] = ":".join(name for name, _ in kept)
+        if kept:  # 0 of them would be an error
+            env.update(LISTEN_FDS=str(len(kept)), LISTEN_FDNAMES=":".join(name for name, _ in kept))
         words = ["sh", "-c", 'exec env LISTEN_PID=$$ "$@"', "sh", *self.argv]
         with open(self.log_path, "ab") as output:
             child = subprocess.Popen(
