@@ -215,20 +215,18 @@ static void
 add_connection(struct egd_server *s, int fd, const struct egd_peer *peer)
 {
 	bool proxied = egd_proxies_have(&s->proxies, &peer->address, peer->uid);
-	struct egd_connection *c;
+	const char *why = is_allowed(s, peer) ? NULL : not_allowed;
+	struct egd_connection *c = NULL;
 
-	if (!is_allowed(s, peer)) {
-		refuse(s, fd, peer, not_allowed);
-		return;
+	if (why == NULL) {
+		make_room(s);
+		if (s->shared.status.clients >= s->config.max_clients)
+			why = "max-clients is reached";
+		else if ((c = egd_connection_new(&s->shared, fd, peer, proxied)) == NULL)
+			why = "no memory";
 	}
-	make_room(s);
-	if (s->shared.status.clients >= s->config.max_clients) {
-		refuse(s, fd, peer, "max-clients is reached");
-		return;
-	}
-	c = egd_connection_new(&s->shared, fd, peer, proxied);
 	if (c == NULL) {
-		refuse(s, fd, peer, "no memory");
+		refuse(s, fd, peer, why);
 		return;
 	}
 	c->server = s;

@@ -93,7 +93,7 @@ def test_scripts_of_one_line_get_their_bytes(served, command):
     assert done.stdout == expected(SEED, 0, 64)
 
 
-def test_a_dead_client_costs_nobody_a_byte(house, served, socket_path):
+def test_a_dead_client_costs_no_other_a_byte(house, served, socket_path):
     served(rate=1)
     dead = Client(socket_path).say(read(255) * 500)
     wait_row(house, "waited", 1)
@@ -116,7 +116,7 @@ def test_garbage_ends_its_connection_and_nothing_else(house, served, socket_path
     assert house.count("it sent bytes that are no EGD request") + house.count("PROXY header") == 1
 
 
-def test_slow_ones_and_silent_ones_hold_up_nobody(house, served, socket_path):
+def test_slow_and_silent_clients_hold_up_no_other(house, served, socket_path):
     served(max_clients=500)
     slow = [Client(socket_path).say(b"\2") for _ in range(150)]
     deaf = [Client(socket_path).say(read(255) * 400) for _ in range(50)]

@@ -94,7 +94,7 @@ def sip(clients):
 
 
 @pytest.mark.parametrize("reading", ["nothing", "1 byte/s"])
-def test_a_thousand_requests_in_flight_of_those_who_read(server, clients, reading):
+def test_a_thousand_requests_in_flight_of_reading_clients(server, clients, reading):
     greedy = [clients(server.connect(3, n, small=True)) for n in range(200)]
     for s in greedy:
         ask_for_much(s, 1000)

@@ -169,7 +169,7 @@ def test_refusals_of_one_address_do_not_hide_those_of_another(house, serve):
     assert house.count("(49 such lines were suppressed before)") == 1
 
 
-def test_a_listener_for_all_needs_to_be_told_who_may(house):
+def test_a_listener_that_all_can_reach_needs_allow(house):
     house.write_config(section("tcp:0.0.0.0:8888"))
     refuses_to_start(house, "[listen egd]: other machines can reach it: restrict clients with allow")
 
@@ -190,7 +190,7 @@ backend keys
 
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 @pytest.mark.parametrize("how", ["send-proxy", "send-proxy-v2"])
-def test_haproxy_in_front_does_not_hide_who_asks(house, serve, how, kind):
+def test_haproxy_in_front_does_not_hide_the_client(house, serve, how, kind):
     assert shutil.which("haproxy"), "haproxy is missing"
     front, back = free_port(), f"{house.path}/egd"
     if kind == "tcp":

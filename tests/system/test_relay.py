@@ -112,7 +112,7 @@ def test_bytes_over_plain_tcp_do_not_enter_the_pool_until_the_admin_says_so(hous
 
 
 @as_root
-def test_untrusted_bytes_are_mixed_into_the_kernels_generator_and_served_to_nobody(houses):
+def test_untrusted_bytes_are_mixed_into_the_kernels_generator_and_never_served(houses):
     up, down = houses("up"), houses("down")
     address = f"tcp:127.0.0.1:{free_port()}"
     start_with_key(up, address)

@@ -49,7 +49,7 @@ void egd_rig_say(struct egd_rig *rig, int fd, const void *bytes, size_t len);
 /* What has come, at most `cap`; *ret_ended: that is all, and the server has closed. */
 size_t egd_rig_hear(struct egd_rig *rig, int fd, uint8_t *ret, size_t cap, bool *ret_ended);
 
-/* Asserts that what has come is `len` bytes, and that the connection is open, or closed. */
+/* Assert that `len` bytes have come and the connection is open; or that it is closed. */
 void egd_rig_hears(struct egd_rig *rig, int fd, const void *bytes, size_t len);
 void egd_rig_hears_the_end(struct egd_rig *rig, int fd);
 
@@ -58,7 +58,7 @@ void egd_rig_stream(uint64_t from, size_t len, uint8_t *ret);
 
 struct egd_server_status egd_rig_status(const struct egd_rig *rig);
 
-/* Asserts that the pool's books balance, and returns what is in them. */
+/* Asserts that the pool's accounts balance, and returns them. */
 struct pool_totals egd_rig_totals(const struct egd_rig *rig);
 
 #endif

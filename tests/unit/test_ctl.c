@@ -185,7 +185,7 @@ answers_with_rows_and_ok(void **state)
 }
 
 static void
-says_what_failed_and_goes_on(void **state)
+reports_an_error_and_goes_on(void **state)
 {
 	check_talk(*state, "Fail\nRows\n", GREETING "ERROR no luck\n*\ta\t1\n*\tb\nOK\n", false);
 }
@@ -257,7 +257,7 @@ secret_answers_that_have_not_left_are_dropped(void **state)
 }
 
 static void
-client_that_leaves_before_its_answer_harms_nobody(void **state)
+client_that_closes_before_its_answer_harms_no_other(void **state)
 {
 	struct place *p = *state;
 	int fd = join(p);
@@ -305,7 +305,7 @@ client_is_not_idle_while_its_answer_is_late(void **state)
 }
 
 static void
-only_root_and_our_user_may_do_what_is_for_admins(void **state)
+admin_commands_are_for_root_and_the_daemons_user(void **state)
 {
 	struct place *p = *state;
 	bool ended;
@@ -329,7 +329,7 @@ only_root_and_our_user_may_do_what_is_for_admins(void **state)
 }
 
 static void
-bye_ends_the_talk(void **state)
+bye_closes_the_connection(void **state)
 {
 	check_talk(*state, "Rows\nBye\nRows\n", GREETING "*\ta\t1\n*\tb\nOK\nOK Good bye\n", true);
 }
@@ -386,7 +386,7 @@ endless_line_is_refused(void **state)
 }
 
 static void
-longest_line_is_heard(void **state)
+longest_line_is_read(void **state)
 {
 	char line[CTL_LINE_MAX + 1];
 
@@ -431,7 +431,7 @@ client_that_does_not_read_stops_being_read_and_loses_nothing(void **state)
 }
 
 static void
-too_many_clients_are_turned_away_until_one_leaves(void **state)
+too_many_clients_are_refused_until_one_closes(void **state)
 {
 	struct place *p = *state;
 	int fds[CLIENTS_MAX], more;
@@ -452,7 +452,7 @@ too_many_clients_are_turned_away_until_one_leaves(void **state)
 		close(fds[i]);
 }
 
-/* One turn of the loop refuses some of those that are too many, and goes on to what else is due. */
+/* One turn of the loop refuses some of the excess clients, then serves other events. */
 static void
 storm_of_clients_leaves_the_loop_to_others(void **state)
 {
@@ -474,7 +474,7 @@ storm_of_clients_leaves_the_loop_to_others(void **state)
 }
 
 static void
-client_that_vanishes_in_the_middle_harms_nobody(void **state)
+client_that_vanishes_in_a_command_harms_no_other(void **state)
 {
 	struct place *p = *state;
 	int fd = net_unix_connect(p->path);
@@ -525,7 +525,7 @@ freeing_with_clients_closes_them(void **state)
 
 /* ---- the asking end ---- */
 
-/* A daemon that answers each line with what the test says, whatever it is. */
+/* A daemon that answers each line with the test's text. */
 struct canned {
 	int listener;
 	const char *greeting, *answer;
@@ -569,7 +569,7 @@ check_replies(struct place *p, const char *answer, const enum ctl_reply *replies
 }
 
 static void
-replies_are_told_apart(void **state)
+replies_are_distinguished(void **state)
 {
 	static const enum ctl_reply good[] = {CTL_REPLY_ROW, CTL_REPLY_ROW, CTL_REPLY_OK};
 	static const enum ctl_reply error[] = {CTL_REPLY_ERROR};
@@ -611,28 +611,28 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(greets_before_it_is_asked),
 		TEST(answers_with_rows_and_ok),
-		TEST(says_what_failed_and_goes_on),
+		TEST(reports_an_error_and_goes_on),
 		TEST(commands_are_exact_words),
 		TEST(words_follow_only_where_they_may),
 		TEST(answer_that_comes_later_holds_up_the_lines_behind_it),
 		TEST(secret_answers_that_have_not_left_are_dropped),
-		TEST(client_that_leaves_before_its_answer_harms_nobody),
+		TEST(client_that_closes_before_its_answer_harms_no_other),
 		TEST(client_is_not_idle_while_its_answer_is_late),
-		TEST(only_root_and_our_user_may_do_what_is_for_admins),
-		TEST(bye_ends_the_talk),
+		TEST(admin_commands_are_for_root_and_the_daemons_user),
+		TEST(bye_closes_the_connection),
 		TEST(line_ends_may_have_a_carriage_return),
 		TEST(byte_by_byte_is_all_at_once),
 		TEST(half_closed_client_gets_its_answers),
 		TEST(endless_line_is_refused),
-		TEST(longest_line_is_heard),
+		TEST(longest_line_is_read),
 		TEST(client_that_does_not_read_stops_being_read_and_loses_nothing),
-		TEST(too_many_clients_are_turned_away_until_one_leaves),
+		TEST(too_many_clients_are_refused_until_one_closes),
 		TEST(storm_of_clients_leaves_the_loop_to_others),
-		TEST(client_that_vanishes_in_the_middle_harms_nobody),
+		TEST(client_that_vanishes_in_a_command_harms_no_other),
 		TEST(socket_has_its_mode_and_goes_with_the_server),
 		TEST(second_server_is_refused_and_the_first_lives_on),
 		TEST(freeing_with_clients_closes_them),
-		TEST(replies_are_told_apart),
+		TEST(replies_are_distinguished),
 		TEST(other_servers_are_not_taken_for_ours),
 	};
 

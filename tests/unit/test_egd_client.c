@@ -104,7 +104,7 @@ round_in(uint64_t took_ms)
 }
 
 static void
-no_more_is_asked_for_than_is_wanted_and_one_round_at_a_time(void **unused)
+requests_at_most_the_wanted_bytes_and_one_round_at_a_time(void **unused)
 {
 	(void)unused;
 	assert_int_equal(ask(0), 0);
@@ -159,7 +159,7 @@ round_that_was_not_full_does_not_grow(void **unused)
 }
 
 static void
-byte_that_nobody_asked_for_is_bad_and_not_taken(void **unused)
+unrequested_byte_is_bad_and_not_taken(void **unused)
 {
 	static const uint8_t bytes[EGD_CLIENT_ROUND_MIN + 1];
 	enum egd_client_event last;
@@ -345,11 +345,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(no_more_is_asked_for_than_is_wanted_and_one_round_at_a_time),
+		TEST(requests_at_most_the_wanted_bytes_and_one_round_at_a_time),
 		TEST(round_grows_while_answers_are_quick),
 		TEST(round_shrinks_while_answers_are_slow_and_stays_in_between),
 		TEST(round_that_was_not_full_does_not_grow),
-		TEST(byte_that_nobody_asked_for_is_bad_and_not_taken),
+		TEST(unrequested_byte_is_bad_and_not_taken),
 		TEST(level_comes_before_the_entropy_asked_for_behind_it),
 		TEST(pid_is_given_as_it_was_sent),
 		TEST(patience_ends_without_bytes_for_a_seed_and_not_while_they_come),

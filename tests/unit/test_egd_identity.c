@@ -228,7 +228,7 @@ listed(const char *text, const char *ip)
 }
 
 static void
-a_list_has_what_one_of_its_networks_has(void **state)
+a_list_contains_the_addresses_of_its_networks(void **state)
 {
 	(void)state;
 	assert_true(listed("10.0.0.0/8, 2001:db8::/32 192.0.2.7", "10.9.9.9"));
@@ -343,7 +343,7 @@ main(void)
 		PROMISE(addresses_of_one_network_share_the_rate_of_sixteen),
 		cmocka_unit_test(identity_is_the_guest_the_tls_name_or_the_address),
 		cmocka_unit_test(a_link_local_network_is_its_link),
-		cmocka_unit_test(a_list_has_what_one_of_its_networks_has),
+		cmocka_unit_test(a_list_contains_the_addresses_of_its_networks),
 		cmocka_unit_test(list_with_a_bad_network_is_refused),
 		cmocka_unit_test(proxies_are_networks_and_users_of_this_machine),
 		cmocka_unit_test(loopback_is_found_in_any_network_that_has_a_part_of_it),

@@ -163,7 +163,7 @@ time_to_read_runs_on_while_a_client_only_sends(void **state)
 }
 
 static void
-a_client_that_sends_no_more_and_is_owed_a_reply_is_closed_after_30_s(void **state)
+half_closed_client_without_its_reply_is_closed_after_30_s(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fd;
@@ -196,7 +196,7 @@ main(void)
 		PROMISE(a_client_that_reads_nothing_is_closed_after_30_s),
 		PROMISE(time_to_read_runs_on_while_a_client_only_sends),
 		PROMISE(a_slow_reader_that_reads_on_has_every_byte_in_order),
-		PROMISE(a_client_that_sends_no_more_and_is_owed_a_reply_is_closed_after_30_s),
+		PROMISE(half_closed_client_without_its_reply_is_closed_after_30_s),
 	};
 
 	return cmocka_run_group_tests_name("egd_limits", tests, NULL, NULL);

@@ -71,7 +71,7 @@ a_request_that_is_cut_behind_others_is_answered_when_it_is_whole(void **state)
 }
 
 static void
-what_a_stranger_adds_never_enters_the_pool(void **state)
+added_bytes_never_enter_the_pool(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fd;
@@ -108,7 +108,7 @@ greets_each_client_as_if_it_had_asked(void **state)
 	close(next);
 }
 
-/* The client says all at once, and hears all, whatever the socket and the server hold of it. */
+/* The client sends all at once and gets all, however much the socket and the server hold. */
 static void
 replies_keep_their_order_at_any_depth(void **state)
 {
@@ -171,13 +171,13 @@ a_read_is_whole_or_waits(void **state)
 	egd_rig_put(rig, 4);
 	HEARS(rig, fd, "");
 	egd_rig_put(rig, 4);
-	HEARS(rig, fd, "\0\0\0\0\0\0\0\1\0\0\0\0\0"); /* and what was asked behind it */
+	HEARS(rig, fd, "\0\0\0\0\0\0\0\1\0\0\0\0\0"); /* and the replies behind it */
 	assert_int_equal(egd_rig_status(rig).account.waited, 1);
 	close(fd);
 }
 
 static void
-one_who_waits_does_not_hold_up_another(void **state)
+waiting_client_does_not_hold_up_another(void **state)
 {
 	struct egd_rig *rig = *state;
 	int waits, asks;
@@ -197,7 +197,7 @@ one_who_waits_does_not_hold_up_another(void **state)
 /* ---- ends ---- */
 
 static void
-a_half_closed_client_hears_all_it_asked_for(void **state)
+half_closed_client_gets_all_its_replies(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fd;
@@ -273,7 +273,7 @@ a_reset_while_it_waits_is_noticed(void **state)
 }
 
 static void
-what_is_no_request_ends_the_connection_after_what_was(void **state)
+unknown_request_ends_the_connection_after_earlier_replies(void **state)
 {
 	struct egd_rig *rig = *state;
 	bool ended;
@@ -297,7 +297,7 @@ nobody_is_there(void *arg)
 }
 
 static void
-one_who_asks_nothing_is_closed_in_the_end(void **state)
+client_without_requests_is_closed_after_its_idle_time(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fd;
@@ -310,9 +310,9 @@ one_who_asks_nothing_is_closed_in_the_end(void **state)
 	assert_int_equal(egd_rig_status(rig).ended[EGD_END_IDLE], 1);
 }
 
-/* A client that waits for its bytes is not idle, though it is silent: it is we who owe. */
+/* A silent client that waits for its bytes is not idle. */
 static void
-one_who_waits_is_not_idle(void **state)
+waiting_client_is_not_idle(void **state)
 {
 	struct egd_rig *rig = *state;
 	int waits, idle;
@@ -330,11 +330,11 @@ one_who_waits_is_not_idle(void **state)
 	close(waits);
 }
 
-/* ---- what it takes ---- */
+/* ---- memory and rate ---- */
 
-/* Who does not read is given what its socket holds, and one batch more. */
+/* A client that does not read gets as much as its socket holds, and one batch. */
 static void
-a_slow_reader_takes_no_more_than_it_can_hold(void **state)
+slow_reader_is_given_at_most_a_full_socket_and_a_batch(void **state)
 {
 	struct egd_rig *rig = *state;
 	uint8_t asked[2 * DEPTH];
@@ -362,9 +362,9 @@ a_slow_reader_takes_no_more_than_it_can_hold(void **state)
 	close(fd);
 }
 
-/* Bytes that a slow reader has not taken yet are the other clones', too; who owes nothing stays. */
+/* Bytes that a slow reader has not taken yet are other clones' too; other connections stay. */
 static void
-a_clone_ends_those_who_hold_bytes_and_no_others(void **state)
+clone_closes_only_connections_that_hold_bytes(void **state)
 {
 	struct egd_rig *rig = *state;
 	uint8_t asked[2 * DEPTH], level[4];
@@ -403,7 +403,7 @@ a_clone_ends_those_who_hold_bytes_and_no_others(void **state)
 
 /* The first in turn holds bytes and waits for more than there is: it is closed, the next served. */
 static void
-what_was_in_the_pool_before_a_clone_is_served_to_nobody(void **state)
+bytes_from_before_a_clone_are_never_served(void **state)
 {
 	const struct ctl_request order = {.words = ""};
 	struct daemon *d = calloc(1, sizeof(*d));
@@ -433,7 +433,7 @@ what_was_in_the_pool_before_a_clone_is_served_to_nobody(void **state)
 }
 
 static void
-what_was_sent_is_nowhere_in_our_memory(void **state)
+sent_bytes_are_nowhere_in_memory(void **state)
 {
 	struct egd_rig *rig = *state;
 	uint8_t number[8], heard[256];
@@ -484,7 +484,7 @@ a_rate_holds_back_reads_and_empties_tries(void **state)
 /* ---- how many ---- */
 
 static void
-the_last_places_are_for_those_who_have_none(void **state)
+last_places_are_for_identities_without_a_connection(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fds[8];
@@ -524,7 +524,7 @@ join_as(struct egd_rig *rig, const char *ip, bool served)
 
 /* Of eight places: its seventh neighbour and another network have none yet. */
 static void
-the_last_places_are_for_other_addresses_and_the_very_last_for_other_networks(void **state)
+last_places_are_for_other_addresses_then_for_other_networks(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fds[8];
@@ -564,7 +564,7 @@ more_than_max_clients_are_closed_at_once(void **state)
 
 /* Here they owe a proxy's header; TLS's handshake is the same to the server. */
 static void
-who_does_not_begin_keeps_nobody_out(void **state)
+evicts_the_oldest_unfinished_handshake(void **state)
 {
 	struct egd_rig *rig = *state;
 	int fds[5];
@@ -594,7 +594,7 @@ who_does_not_begin_keeps_nobody_out(void **state)
 	close(fds[4]);
 }
 
-/* ---- who ---- */
+/* ---- allow and proxy-from ---- */
 
 static void
 only_allowed_networks_may_connect(void **state)
@@ -682,7 +682,7 @@ a_proxy_that_checks_is_served(void **state)
 	close(fd);
 	fd = egd_rig_join(rig);
 	SAY(rig, fd, "\0");
-	egd_rig_hears_the_end(rig, fd); /* no header: what it says of itself may be wrong */
+	egd_rig_hears_the_end(rig, fd); /* no header: the proxy may be misconfigured */
 }
 
 static void
@@ -709,28 +709,28 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		PROMISE(each_command_has_its_reply),
 		PROMISE(a_request_that_is_cut_behind_others_is_answered_when_it_is_whole),
-		PROMISE(what_a_stranger_adds_never_enters_the_pool),
+		PROMISE(added_bytes_never_enter_the_pool),
 		PROMISE(greets_each_client_as_if_it_had_asked),
 		PROMISE(replies_keep_their_order_at_any_depth),
 		PROMISE(a_full_pool_is_served_at_once),
 		PROMISE(a_read_is_whole_or_waits),
-		PROMISE(one_who_waits_does_not_hold_up_another),
-		PROMISE(a_half_closed_client_hears_all_it_asked_for),
+		PROMISE(waiting_client_does_not_hold_up_another),
+		PROMISE(half_closed_client_gets_all_its_replies),
 		PROMISE(over_tcp_too),
 		PROMISE(a_client_that_dies_while_it_waits_leaves_at_once),
 		PROMISE(a_reset_while_it_waits_is_noticed),
-		PROMISE(what_is_no_request_ends_the_connection_after_what_was),
-		PROMISE(one_who_asks_nothing_is_closed_in_the_end),
-		PROMISE(one_who_waits_is_not_idle),
-		PROMISE(a_slow_reader_takes_no_more_than_it_can_hold),
-		PROMISE(a_clone_ends_those_who_hold_bytes_and_no_others),
-		PROMISE(what_was_in_the_pool_before_a_clone_is_served_to_nobody),
-		PROMISE(what_was_sent_is_nowhere_in_our_memory),
+		PROMISE(unknown_request_ends_the_connection_after_earlier_replies),
+		PROMISE(client_without_requests_is_closed_after_its_idle_time),
+		PROMISE(waiting_client_is_not_idle),
+		PROMISE(slow_reader_is_given_at_most_a_full_socket_and_a_batch),
+		PROMISE(clone_closes_only_connections_that_hold_bytes),
+		PROMISE(bytes_from_before_a_clone_are_never_served),
+		PROMISE(sent_bytes_are_nowhere_in_memory),
 		PROMISE(a_rate_holds_back_reads_and_empties_tries),
-		PROMISE(the_last_places_are_for_those_who_have_none),
-		PROMISE(the_last_places_are_for_other_addresses_and_the_very_last_for_other_networks),
+		PROMISE(last_places_are_for_identities_without_a_connection),
+		PROMISE(last_places_are_for_other_addresses_then_for_other_networks),
 		PROMISE(more_than_max_clients_are_closed_at_once),
-		PROMISE(who_does_not_begin_keeps_nobody_out),
+		PROMISE(evicts_the_oldest_unfinished_handshake),
 		PROMISE(only_allowed_networks_may_connect),
 		PROMISE(a_proxy_speaks_for_its_client),
 		PROMISE(a_proxy_over_a_unix_socket_is_known_by_its_user),

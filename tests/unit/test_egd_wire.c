@@ -33,7 +33,7 @@ requests_are_read_in_their_order(void **unused)
 	assert_int_equal(in.left, 0);
 }
 
-/* However the stream is cut, what is not whole yet is left where it is. */
+/* However the stream is cut, an incomplete request stays in it. */
 static void
 a_request_cut_anywhere_is_partial_and_stays(void **unused)
 {
@@ -54,7 +54,7 @@ a_request_cut_anywhere_is_partial_and_stays(void **unused)
 }
 
 static void
-what_is_no_request_is_bad_by_its_first_byte(void **unused)
+unknown_request_is_bad_by_its_first_byte(void **unused)
 {
 	(void)unused;
 	for (unsigned first = 0; first <= 0xff; first++) {
@@ -85,7 +85,7 @@ the_longest_add_fits_into_a_request(void **unused)
 
 /* doc/egd.md 1: 4,096 bytes are 00008000 on the wire. */
 static void
-a_level_is_said_in_bits_and_never_wraps(void **unused)
+level_is_in_bits_and_never_wraps(void **unused)
 {
 	uint8_t reply[EGD_LEVEL_LEN];
 
@@ -101,7 +101,7 @@ a_level_is_said_in_bits_and_never_wraps(void **unused)
 }
 
 static void
-a_process_id_is_said_in_digits(void **unused)
+process_id_is_in_digits(void **unused)
 {
 	uint8_t reply[EGD_PID_MAX];
 
@@ -124,7 +124,7 @@ a_process_id_is_said_in_digits(void **unused)
 }
 
 static void
-what_we_ask_is_what_a_server_reads(void **unused)
+written_requests_are_read_back_the_same(void **unused)
 {
 	const struct egd_request asked[] = {{EGD_LEVEL, 0}, {EGD_READ, 255}, {EGD_PID, 0}};
 
@@ -198,11 +198,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_read_in_their_order),
 		cmocka_unit_test(a_request_cut_anywhere_is_partial_and_stays),
-		cmocka_unit_test(what_is_no_request_is_bad_by_its_first_byte),
+		cmocka_unit_test(unknown_request_is_bad_by_its_first_byte),
 		cmocka_unit_test(the_longest_add_fits_into_a_request),
-		cmocka_unit_test(a_level_is_said_in_bits_and_never_wraps),
-		cmocka_unit_test(a_process_id_is_said_in_digits),
-		cmocka_unit_test(what_we_ask_is_what_a_server_reads),
+		cmocka_unit_test(level_is_in_bits_and_never_wraps),
+		cmocka_unit_test(process_id_is_in_digits),
+		cmocka_unit_test(written_requests_are_read_back_the_same),
 		cmocka_unit_test(a_reply_is_whole_at_its_last_byte_and_not_before),
 		cmocka_unit_test(pid_of_too_many_characters_is_no_reply),
 	};

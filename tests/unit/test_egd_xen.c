@@ -50,7 +50,7 @@ end(void **state)
 	helper_stop(connector);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	helper_stop(connector); /* what was left of one that was killed at work */
+	helper_stop(connector); /* the rest of a helper that was killed at work */
 	return egd_rig_end(state);
 }
 
@@ -99,7 +99,7 @@ withdraw(struct channel *channel)
 }
 
 static void
-guests_are_connected_to_whenever_they_come(void **state)
+guests_are_connected_whenever_they_start(void **state)
 {
 	struct egd_rig *rig = *state;
 	struct channel early, late;
@@ -120,7 +120,7 @@ guests_are_connected_to_whenever_they_come(void **state)
 }
 
 static void
-a_guest_that_is_started_anew_is_connected_to_again(void **state)
+restarted_guest_is_connected_again(void **state)
 {
 	struct egd_rig *rig = *state;
 	struct channel guest;
@@ -158,9 +158,9 @@ other_sockets_are_left_alone(void **state)
 	withdraw(&guest);
 }
 
-/* By touching its socket, as the wait for who spoke no EGD is real. */
+/* The test touches the socket, because the delay runs in real time. */
 static void
-who_speaks_no_egd_is_left_and_tried_again(void **state)
+guest_without_egd_is_disconnected_and_retried(void **state)
 {
 	struct egd_rig *rig = *state;
 	struct channel guest;
@@ -204,7 +204,7 @@ each_guest_has_a_rate_of_its_own(void **state)
 	withdraw(&modest);
 }
 
-/* Its channel is nobody else's place. */
+/* A channel takes no other client's place. */
 static void
 a_guest_may_be_silent_for_as_long_as_it_likes(void **state)
 {
@@ -259,10 +259,10 @@ main(int argc, char **argv)
 {
 	static const struct helper_role *const roles[] = {&connect_helper_role, NULL};
 	const struct CMUnitTest tests[] = {
-		TEST(guests_are_connected_to_whenever_they_come),
-		TEST(a_guest_that_is_started_anew_is_connected_to_again),
+		TEST(guests_are_connected_whenever_they_start),
+		TEST(restarted_guest_is_connected_again),
 		TEST(other_sockets_are_left_alone),
-		TEST(who_speaks_no_egd_is_left_and_tried_again),
+		TEST(guest_without_egd_is_disconnected_and_retried),
 		TEST(each_guest_has_a_rate_of_its_own),
 		TEST(a_guest_may_be_silent_for_as_long_as_it_likes),
 		TEST(answers_to_a_listener_that_was_ended_do_no_harm),

@@ -53,7 +53,7 @@ down_when_empty_and_nothing_fills_it(void **state)
 }
 
 static void
-drain_is_said_before_all_else(void **state)
+drain_comes_before_all_else(void **state)
 {
 	(void)state;
 	expect_line((struct haproxy_load){.drained = true}, "drain\n");
@@ -141,7 +141,7 @@ main(void)
 		cmocka_unit_test(weight_follows_the_level),
 		cmocka_unit_test(empty_pool_that_is_filled_keeps_the_least_weight),
 		cmocka_unit_test(down_when_empty_and_nothing_fills_it),
-		cmocka_unit_test(drain_is_said_before_all_else),
+		cmocka_unit_test(drain_comes_before_all_else),
 		cmocka_unit_test(each_connection_gets_the_line_and_is_closed),
 		cmocka_unit_test(client_that_is_not_allowed_gets_no_byte),
 	};

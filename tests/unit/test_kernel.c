@@ -200,7 +200,7 @@ waits_for_bytes_and_takes_them_whole(void **state)
 }
 
 static void
-credits_what_the_sources_deserve_at_that_time(void **state)
+credits_by_the_sources_at_that_time(void **state)
 {
 	struct rig *r = *state;
 
@@ -212,7 +212,7 @@ credits_what_the_sources_deserve_at_that_time(void **state)
 }
 
 static void
-what_the_kernel_refuses_is_counted_as_lost_and_tried_again(void **state)
+refused_bytes_are_counted_as_lost_and_the_feed_is_retried(void **state)
 {
 	struct rig *r = *state;
 	struct kernel_status status;
@@ -232,7 +232,7 @@ what_the_kernel_refuses_is_counted_as_lost_and_tried_again(void **state)
 	assert_int_equal(status.error, 0);
 }
 
-/* Nobody is listened to who was given nothing: the interval counts, and it is short here. */
+/* After a feed without credit only the interval counts, and it is short here. */
 static void
 a_new_measure_holds_from_the_next_feed_on(void **state)
 {
@@ -251,7 +251,7 @@ a_new_measure_holds_from_the_next_feed_on(void **state)
 
 /* Without a wait, and once: one that waits for the pool's next bytes is all that can be done. */
 static void
-feeds_at_once_when_it_is_told(void **state)
+feeds_at_once_on_demand(void **state)
 {
 	struct rig *r = *state;
 
@@ -274,7 +274,7 @@ feeds_at_once_when_it_is_told(void **state)
 
 /* What the helper had already may be another clone's, too. */
 static void
-feeds_again_after_what_was_under_way_when_it_is_told(void **state)
+feeds_again_on_demand_after_a_feed_in_progress(void **state)
 {
 	struct rig *r = *state;
 
@@ -456,7 +456,7 @@ feeds_nothing_while_a_reader_waits(void **state)
 }
 
 static void
-one_that_waits_can_be_stopped(void **state)
+waiting_feed_can_be_stopped(void **state)
 {
 	struct rig *r = *state;
 	struct pool_totals totals;
@@ -472,7 +472,7 @@ one_that_waits_can_be_stopped(void **state)
 
 /* Those that the pool had, and those that were waited for. */
 static void
-what_was_handed_over_is_nowhere_on_our_stack(void **state)
+fed_bytes_are_nowhere_on_the_stack(void **state)
 {
 	static const uint8_t had[] = {0, 1, 2, 3, 4, 5, 6, 7};
 	static const uint8_t awaited[] = {64, 65, 66, 67, 68, 69, 70, 71};
@@ -493,7 +493,7 @@ what_was_handed_over_is_nowhere_on_our_stack(void **state)
 
 /* /dev/random takes writes from anybody. */
 static void
-mixes_no_more_than_its_measure(void **state)
+mixes_at_most_its_limit(void **state)
 {
 	static const uint8_t bytes[3 * KERNEL_MIX_MAX] = "untrusted";
 	struct rig *r = *state;
@@ -508,7 +508,7 @@ mixes_no_more_than_its_measure(void **state)
 }
 
 static void
-mixes_its_measure_once_in_each_second(void **state)
+mixes_its_limit_once_a_second(void **state)
 {
 	static const uint8_t bytes[KERNEL_MIX_MAX] = "untrusted";
 	struct rig *r = *state;
@@ -534,11 +534,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(feeds_at_once_what_the_pool_has),
 		TEST(waits_for_bytes_and_takes_them_whole),
-		TEST(credits_what_the_sources_deserve_at_that_time),
-		TEST(what_the_kernel_refuses_is_counted_as_lost_and_tried_again),
+		TEST(credits_by_the_sources_at_that_time),
+		TEST(refused_bytes_are_counted_as_lost_and_the_feed_is_retried),
 		TEST(a_new_measure_holds_from_the_next_feed_on),
-		TEST(feeds_at_once_when_it_is_told),
-		TEST(feeds_again_after_what_was_under_way_when_it_is_told),
+		TEST(feeds_at_once_on_demand),
+		TEST(feeds_again_on_demand_after_a_feed_in_progress),
 		TEST(a_helper_that_has_gone_costs_the_credit_and_nothing_else),
 		TEST(a_helper_that_does_not_answer_costs_the_credit_and_nothing_else),
 		TEST(a_helper_that_goes_while_bytes_are_waited_for_loses_none),
@@ -546,10 +546,10 @@ main(void)
 		TEST(mixes_without_credit_and_without_a_helper),
 		TEST(a_pool_below_its_reserve_feeds_nothing),
 		TEST(feeds_nothing_while_a_reader_waits),
-		TEST(one_that_waits_can_be_stopped),
-		TEST(what_was_handed_over_is_nowhere_on_our_stack),
-		TEST(mixes_no_more_than_its_measure),
-		TEST(mixes_its_measure_once_in_each_second),
+		TEST(waiting_feed_can_be_stopped),
+		TEST(fed_bytes_are_nowhere_on_the_stack),
+		TEST(mixes_at_most_its_limit),
+		TEST(mixes_its_limit_once_a_second),
 	};
 
 	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);
