@@ -350,5 +350,5 @@ main(void)
 		cmocka_unit_test(address_of_an_interface_is_this_machines),
 	};
 
-	return cmocka_run_group_tests_name("egd_members", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("egd_identity", tests, NULL, NULL);
 }
