@@ -399,7 +399,7 @@ egd_init(struct source *source)
 {
 	struct egd *e = (struct egd *)source;
 
-	snprintf(e->late, sizeof(e->late), "too little came for %llu s",
+	snprintf(e->late, sizeof(e->late), "too little entropy came in %llu s",
 		 (unsigned long long)(source->config.timeout_ms / 1000));
 }
 
@@ -411,7 +411,7 @@ egd_state_text(const struct source *source)
 	if (!e->answers)
 		return "connected, has not answered yet";
 	if (source->trust.fate != TRUST_POOL)
-		return "answers, but is not for the pool";
+		return "answers, but its bytes are not for the pool";
 	if (e->starves)
 		return "answers, but sends too little entropy";
 	return e->stands_by ? "stands by" : "serves";

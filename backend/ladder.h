@@ -36,8 +36,8 @@ enum ladder_step ladder_in_vain(struct ladder *l, bool can_reset, uint64_t now_m
 enum ladder_step ladder_fault(struct ladder *l, bool can_reset, uint64_t now_ms);
 
 /*
- * The key answered; called for every answer. A key that needs the next reset before the pace allows
- * it was not cured by the last one: only an answer after that time starts the pace from the
+ * The key answered; called at each answer. A key that needs the next reset before the pace allows
+ * it was not cured by the last: only an answer after that time starts the pace from the
  * bottom. True when the answer ends an alarm.
  */
 bool ladder_answered(struct ladder *l, uint64_t now_ms);

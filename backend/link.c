@@ -15,15 +15,6 @@
 #define RETRY_BLIND_MAX_MS 2000 /* a path that cannot be watched */
 #define STEADY_MS 10000         /* a link that was good for so long is retried soon */
 
-const char *
-link_address_error(const char *address)
-{
-	const char *where;
-	const struct transport_kind *kind = transport_find(address, &where);
-
-	return kind->check(where);
-}
-
 /* Before it is closed: the transport may have the best reason. */
 static const char *
 link_reason(const struct link *l, int error)

@@ -51,9 +51,6 @@ struct link {
 	char logged[LINK_PHRASE_MAX];  /* the last such phrase in the log; "": none */
 };
 
-/* Checks the form of an address; returns NULL, or what is wrong with it. */
-const char *link_address_error(const char *address);
-
 /* Opens at once, in the background. False: no memory. Its own memory must not move. */
 bool link_start(struct link *l, const struct transport_env *env, const char *name,
 		const char *address, const struct link_events *events);

@@ -223,7 +223,8 @@ raw_state_text(const struct source *source)
 		return "open, but not used";
 	if (!r->sends)
 		return "open, no byte has come yet";
-	return source->trust.fate == TRUST_POOL ? "serves" : "sends, but is not for the pool";
+	return source->trust.fate == TRUST_POOL ? "serves"
+						: "sends, but its bytes are not for the pool";
 }
 
 static void

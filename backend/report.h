@@ -16,8 +16,8 @@ void report_write(struct evbuffer *out, const struct source *source);
 
 /*
  * Adds a line that ends with "as expected", or with "differs in" and the names of the differences
- * from the key of doc/protocol.md 1 and 2. `description`: of source_describe(); "" where the key is not on
- * USB. A figure that was not measured yet does not differ.
+ * from the key of doc/protocol.md 1 and 2. `description`: of source_describe(); "" where the key is
+ * not on USB. A figure that was not measured yet does not differ.
  */
 void report_compare(struct evbuffer *out, const struct source_status *s, const char *description);
 

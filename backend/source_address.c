@@ -15,7 +15,10 @@ _Static_assert(SOURCE_ADDRESS_MAX <= LINK_ADDRESS_MAX, "a link shows its whole a
 const char *
 source_address_error(const char *address)
 {
-	return link_address_error(address);
+	const char *where;
+	const struct transport_kind *kind = transport_find(address, &where);
+
+	return kind->check(where);
 }
 
 bool

@@ -10,7 +10,7 @@ void
 source_log_alarm(const struct source_log *l, const char *serial)
 {
 	if (serial[0] == '\0')
-		log_warn("source %s: %s is open, but no Entropy Key answers; trying on", l->name,
+		log_warn("source %s: %s is open, but no Entropy Key answers; retrying", l->name,
 			 l->address);
 	else
 		log_err("source %s: key %s does not answer: unplug it and plug it in again",
@@ -49,8 +49,7 @@ source_log_state(struct source_log *l, enum session_state state, const char *ser
 	if (state == SESSION_KEYED)
 		log_info("source %s: key %s: in session, entropy flows", l->name, serial);
 	else if (state == SESSION_RESETTING)
-		log_warn("source %s: key %s: nothing authentic comes any more; starting its session"
-			 " again",
+		log_warn("source %s: key %s: no authentic frame comes; restarting its session",
 			 l->name, serial);
 	else if (state == SESSION_UNKNOWN_KEY)
 		log_warn("source %s: key %s: its long-term key is not in the keyring %s: have its"
@@ -84,10 +83,10 @@ source_log_health(const char *name, const struct intake *intake)
 	if (intake->state != INTAKE_QUARANTINE)
 		log_info("source %s: %s", name, state);
 	else if (intake->cause == INTAKE_CAUSE_BADNESS)
-		log_warn("source %s: %s: the key says: %s; nothing of it is used until it"
-			 " is well (a power cycle clears its fail mode)",
+		log_warn("source %s: %s: the key reports: %s; its bytes are not used until it"
+			 " recovers (a power cycle clears its fail mode)",
 			 name, state, telemetry_badness_text(intake->badness));
 	else
-		log_warn("source %s: %s: %s; nothing of it is used", name, state,
+		log_warn("source %s: %s: %s; its bytes are not used", name, state,
 			 intake_cause_text(intake->cause));
 }

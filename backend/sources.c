@@ -98,7 +98,7 @@ sources_elect(struct sources *s)
 	size_t best = sources_best(s);
 
 	if (best != s->asked && s->count > best)
-		log_info("source %s: %s is asked now", s->config.name, sources_address(s, best));
+		log_info("source %s: asking %s now", s->config.name, sources_address(s, best));
 	s->asked = best;
 	for (size_t i = 0; i < s->count; i++)
 		source_stand_by(s->members[i], i != best);

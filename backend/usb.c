@@ -273,7 +273,7 @@ usb_start(struct usb *u)
 	if (result == 0 && usb_loop_has_hotplug(u->loop))
 		return;
 	if (!u->scan_logged && result < 0)
-		log_warn("usb: cannot start (%s); trying on", strerror(-result));
+		log_warn("usb: cannot start (%s); retrying", strerror(-result));
 	else if (!u->scan_logged)
 		log_info("usb: %s: looking for keys every %d s",
 			 busy ? "a key is busy in the kernel" : "no udev here", USB_SCAN_S);

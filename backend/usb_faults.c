@@ -86,7 +86,7 @@ usb_error_text(int error)
 	case EPERM:
 		return "no access to its USB node (is the udev rule installed?)";
 	case EBUSY:
-		return "another program has it";
+		return "another program uses it";
 	case ENXIO:
 		return "its USB descriptors are not those of an Entropy Key";
 	case EPIPE:

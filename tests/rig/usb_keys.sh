@@ -72,7 +72,7 @@ no_terminal() { [ -z "$(ls /dev/ttyACM* 2>/dev/null)" ]; }
 second_daemon_waits() {
 	write_config other.conf any=usb
 	start_without_device other.conf
-	until_true grep -q "waiting for usb:$first: another program has it" other.log &&
+	until_true grep -q "waiting for usb:$first: another program uses it" other.log &&
 		is_keyed usb.conf "any/$first"
 }
 
@@ -135,7 +135,7 @@ key_that_the_daemon_has_is_in_use() {
 	"$build/ekeyctl" --socket /run/usb.control --device usb rekey $first
 	[ $? = 9 ] || return 1
 	"$build/ekeyctl" --socket /run/usb.control --device usb --timeout $((2 * PACE))s hwreport >report 2>&1
-	[ $? = 9 ] && cat report && grep -q 'another program has it' report &&
+	[ $? = 9 ] && cat report && grep -q 'another program uses it' report &&
 		grep -q 'ekey-randomd runs and may have this key: omit --device' report
 }
 

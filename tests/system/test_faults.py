@@ -64,7 +64,7 @@ def test_generators_that_fail_are_quarantined_and_readers_wait(start_sim, start_
 
 def test_silent_key_is_reset_at_a_pace_and_said_once(start_sim, start_daemon):
     daemon = start_daemon(sim=start_sim(rate=1000, options=["--hang-after", "500"]))
-    said = "nothing authentic comes any more"
+    said = "no authentic frame comes"
     wait_until(lambda: said in daemon.log(), "the silence is told")
     wait_until(lambda: int(daemon.status()["source key"]["resets"]) > 2, "it is reset again")
     assert daemon.log().count(said) == 1

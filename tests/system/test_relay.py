@@ -200,7 +200,7 @@ def test_upstream_that_hangs_is_left_after_the_timeout_and_taken_again(houses):
     rest = reader.communicate(timeout=PATIENCE_S)[0]
     assert len(rest) == 50000
     assert len(list(gaps(expected(SEED, 0, 5000) + rest, 500000))) <= 4
-    assert down.count("too little came for 1 s") >= 1
+    assert down.count("too little entropy came in 1 s") >= 1
 
 
 def test_haproxy_is_sent_away_while_the_upstream_has_no_entropy(houses):

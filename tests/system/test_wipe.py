@@ -66,7 +66,7 @@ def test_wipe_is_no_fault_of_the_key(place, houses):
     for times in (1, 2, 3):
         wait_until(lambda: house.count(in_session) == times, "the key is in session")
         assert wipe(house).returncode == 0
-    assert house.count("nothing authentic") == 0, house.log()
+    assert house.count("no authentic frame") == 0, house.log()
     assert house.count("key :") == 0, house.log()
 
 

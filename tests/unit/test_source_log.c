@@ -59,7 +59,7 @@ a_session_that_is_lost_is_told_once(void **unused)
 	source_log_state(&l, SESSION_KEYED, SERIAL);
 	source_log_state(&l, SESSION_RESETTING, SERIAL);
 	source_log_state(&l, SESSION_RESETTING, SERIAL);
-	assert_int_equal(log_lines_count("key " SERIAL ": nothing authentic comes any more"), 1);
+	assert_int_equal(log_lines_count("key " SERIAL ": no authentic frame comes"), 1);
 	assert_int_equal(log_lines_count("\n"), 2);
 	source_log_state(&l, SESSION_KEYED, SERIAL);
 	assert_int_equal(log_lines_count("entropy flows"), 2);
@@ -119,7 +119,7 @@ a_change_of_health_is_told_with_its_cause(void **unused)
 	intake.state = INTAKE_QUARANTINE;
 	intake.cause = INTAKE_CAUSE_REPETITION;
 	source_log_health("key", &intake);
-	assert_int_equal(log_lines_count("; nothing of it is used\n"), 1);
+	assert_int_equal(log_lines_count("; its bytes are not used\n"), 1);
 	assert_int_equal(log_lines_count(intake_cause_text(INTAKE_CAUSE_REPETITION)), 1);
 	intake.cause = INTAKE_CAUSE_BADNESS;
 	intake.badness = '1';
