@@ -66,7 +66,6 @@ carrier_attach(struct carrier *c, int fd)
 	int result;
 
 	c->fd = fd;
-	c->abort_fd = -1;
 	c->initialised = false;
 	c->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	c->session = c->null_fd < 0 ? NULL : c->kind->session(c);
@@ -86,11 +85,9 @@ carrier_detach(struct carrier *c)
 	if (c->session != NULL)
 		fuse_session_destroy(c->session); /* closes fd too */
 	c->session = NULL;
-	if (c->abort_fd >= 0)
-		close(c->abort_fd);
 	if (c->null_fd >= 0)
 		close(c->null_fd);
-	c->fd = c->abort_fd = c->null_fd = -1;
+	c->fd = c->null_fd = -1;
 }
 
 static void
@@ -333,6 +330,5 @@ carrier_close(struct carrier *c)
 void
 carrier_abort(const struct carrier *c)
 {
-	if (c->abort_fd < 0 || write(c->abort_fd, "1", 1) != 1)
-		dup3(c->null_fd, c->fd, O_CLOEXEC);
+	dup3(c->null_fd, c->fd, O_CLOEXEC);
 }

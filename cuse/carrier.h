@@ -40,8 +40,7 @@ struct carrier {
 	struct requests *requests;
 	struct fuse_session *session; /* NULL: closed */
 	int fd;                       /* the session's */
-	int abort_fd;                 /* the kernel's file that ends the connection, or -1 */
-	int null_fd;                  /* replaces fd, to end the connection without abort_fd */
+	int null_fd;                  /* replaces fd, to end the connection from another thread */
 	bool initialised;             /* the handshake is over */
 	bool mode_is_udevs;           /* we may not set it: see cuse_set_mode() */
 	bool mute;                    /* answers are dropped: INIT is replayed */

@@ -176,7 +176,6 @@ cuse_publish(struct carrier *c)
 	result = cuse_set_mode(c);
 	if (result < 0)
 		return carrier_fail(c, result, "cannot set its mode: %s", strerror(-result));
-	c->abort_fd = priv_open_cuse_abort(cuse_name(c));
 	return 0;
 }
 

@@ -181,13 +181,9 @@ static int
 fuse_publish(struct carrier *c)
 {
 	enum priv_mounted mounted;
-	unsigned minor_number;
 
-	if (priv_mount_look(c->path, &mounted, &minor_number) < 0)
-		return 0;
-	if (mounted != PRIV_MOUNTED_OURS)
+	if (priv_mount_look(c->path, &mounted) == 0 && mounted != PRIV_MOUNTED_OURS)
 		return carrier_fail(c, -ENODEV, "it was unmounted");
-	c->abort_fd = priv_open_fuse_abort(minor_number);
 	return 0;
 }
 
@@ -196,7 +192,7 @@ static void
 fuse_withdraw(struct carrier *c)
 {
 	enum priv_mounted mounted;
-	int result = priv_mount_look(c->path, &mounted, NULL);
+	int result = priv_mount_look(c->path, &mounted);
 
 	if (result == 0 && mounted == PRIV_MOUNTED_OURS) {
 		result = priv_unmount(c->path);

@@ -68,7 +68,7 @@ claim_clear_mounts(const char *path)
 {
 	for (int i = 0; i < CLAIM_MOUNTS_MAX; i++) {
 		enum priv_mounted mounted;
-		int result = priv_mount_look(path, &mounted, NULL);
+		int result = priv_mount_look(path, &mounted);
 
 		if (result < 0) {
 			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s "
@@ -116,7 +116,7 @@ claim_discard(const char *path, int fd)
 		close(fd);
 		return;
 	}
-	if (priv_mount_look(path, &mounted, NULL) == 0 && mounted == PRIV_MOUNTED_OURS)
+	if (priv_mount_look(path, &mounted) == 0 && mounted == PRIV_MOUNTED_OURS)
 		(void)claim_clear(path);
 	priv_unlock(path, fd);
 }

@@ -57,7 +57,7 @@ finish(struct daemon *d)
 
 /*
  * The saved state of a previous daemon is input, read without privileges. A mount is made without
- * them too: what could not be unmade at the stop then fails at the start.
+ * them too: a mount that the stop could not remove then fails at the start.
  */
 static int
 start(struct daemon *d, size_t i, void **ret)

@@ -119,7 +119,7 @@ check_mounted(enum mounter_act act, const char *path)
 		return 0;
 	if (act == MOUNTER_UNMOUNT)
 		wanted = PRIV_MOUNTED_OURS;
-	result = priv_mount_look(path, &mounted, NULL);
+	result = priv_mount_look(path, &mounted);
 	return result == 0 && mounted != wanted ? -EEXIST : result;
 }
 

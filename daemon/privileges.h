@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the process may do. */
+/* The user and the privileges of the process. */
 #ifndef DAEMON_PRIVILEGES_H
 #define DAEMON_PRIVILEGES_H
 
@@ -13,8 +13,7 @@
  */
 const char *privileges_user(const char *configured);
 
-/* Gives the directory at `path` to `user`, who is then able to remove what is in it. 0 or -errno.
- */
+/* Gives the directory at `path` to `user`, which can then remove the files in it. 0 or -errno. */
 int privileges_give(const char *path, const char *user);
 
 /*
@@ -24,8 +23,8 @@ int privileges_give(const char *path, const char *user);
 int privileges_drop(const char *user);
 
 /*
- * The last step, for good: who is not root has no capability any more, and unless `set_uid` no
- * program that we execute can gain a right. 0 or -errno.
+ * The last step, for good: gives up all capabilities, unless the process is root; and unless
+ * `set_uid`, no program that it executes can gain a right. 0 or -errno.
  */
 int privileges_seal(bool set_uid);
 

@@ -9,7 +9,7 @@
 
 #define SETS _LINUX_CAPABILITY_U32S_3 /* of 32 bits each */
 
-/* The C library has no name for the two system calls, and libcap none that is worth a library. */
+/* The C library has no functions for the two system calls; libcap is not worth a dependency. */
 int
 capability_keep_only(uint64_t mask)
 {
@@ -26,7 +26,7 @@ capability_keep_only(uint64_t mask)
 		sets[i].inheritable = 0;
 	}
 	if (excess == 0)
-		return 0; /* a system call filter need not allow what is not needed */
+		return 0; /* a filter of system calls need not allow capset(2) then */
 	if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0)
 		return -errno;
 	return syscall(SYS_capset, &header, sets) == 0 ? 0 : -errno;

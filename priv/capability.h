@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which of root's powers this process has. */
+/* The capabilities of this process. */
 #ifndef PRIV_CAPABILITY_H
 #define PRIV_CAPABILITY_H
 
@@ -8,8 +8,8 @@
 #define CAPABILITY_NONE UINT64_C(0)
 
 /*
- * Keeps those in `mask` (bits by number, <linux/capability.h>) that it has and gives up the others,
- * for good: nothing that it executes gets them back. 0 or -errno.
+ * Gives up all capabilities but those in `mask` (bits by number, <linux/capability.h>), for good:
+ * no program that this process executes gets them back. 0 or -errno.
  */
 int capability_keep_only(uint64_t mask);
 

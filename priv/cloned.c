@@ -19,12 +19,12 @@
 
 #define LOG_PATH "/dev/kmsg"
 #define LOG_RECORD_MAX 8192 /* a shorter buffer gets EINVAL for a longer record */
-#define LOG_TURN 64         /* records of one call: whoever floods the log does not hold us */
+#define LOG_TURN 64 /* records of one call, so that a flood of records cannot hold the loop */
 
 /*
  * "priority,number,time,flags;text\n". Programs cannot write with the kernel's own facility, 0, but
- * any user can have the kernel quote text of his in a message of its own: the whole record must be
- * that of the random generator, with its level, KERN_NOTICE.
+ * any user can make the kernel quote a text in one of its messages: the whole record must be that
+ * of the random generator, with its level, KERN_NOTICE.
  */
 #define LOG_PRIORITY "5,"
 #define LOG_CLONED ";random: crng reseeded due to virtual machine fork\n"
@@ -33,10 +33,10 @@
 static const char *const drivers[] = {"/sys/bus/acpi/drivers/vmgenid",
 				      "/sys/bus/platform/drivers/vmgenid"};
 
-/* Of sleep the clock knows whole seconds; what is less is the time between two looks at it. */
+/* The clock counts sleep in whole seconds; a smaller difference comes from reading two clocks. */
 #define SLEPT_MS 500
 
-/* Far away: it is to be cancelled, not to fire. */
+/* The timer is to be cancelled, and must not expire. */
 #define NEVER_S INT32_MAX
 
 /* ---- sleep ---- */
@@ -50,7 +50,7 @@ clock_ms(clockid_t clock)
 	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* In that order: held up in between it is longer, and the shortest of some is right. */
+/* A delay between the two readings makes the result too long: the shortest of three is right. */
 static int64_t
 asleep_ms(void)
 {
@@ -74,7 +74,7 @@ arm(int clock)
 	return timerfd_settime(clock, flags, &never, NULL) == 0 ? 0 : -errno;
 }
 
-/* It also is cancelled when somebody sets the time of day, which is no sleep. */
+/* The timer is also cancelled when the time of day is set, which is no sleep. */
 static bool
 has_slept(struct cloned *c)
 {
@@ -157,7 +157,7 @@ processor_is_virtual(void)
 
 #else
 
-/* Nothing tells: it may be. */
+/* There is no way to know: it may be. */
 static bool
 processor_is_virtual(void)
 {

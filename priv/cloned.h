@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tells that this machine is not alone with what it remembers: it was cloned, or set back to a
- * snapshot, or has slept with its memory on a disk. What it had before, others may have too.
+ * Notices that other machines may have this machine's memory: it was cloned, or set back to a
+ * snapshot, or has slept with its memory on a disk.
  *
- * Clones: the hypervisor changes the VMGENID, the kernel (5.18) takes that into its random
- * generator, and says so in its log. Of what it sends to programs nothing else tells: the uevent
- * NEW_VMGENID came with 6.8 and was taken back. Sleep: the clock that counts it runs ahead of the
- * one that does not, and a timer that looks at the time of day is cancelled. The news comes when
- * the machine runs again already, milliseconds later: what was done in between was done.
+ * Clones: the hypervisor changes the VMGENID; the kernel (5.18) mixes that into its random
+ * generator and logs it. Programs get no other message: the uevent NEW_VMGENID came with 6.8 and
+ * was removed. Sleep: the clock that counts sleep runs ahead of the one that does not, and a timer
+ * on the time of day is cancelled. Both are noticed milliseconds after the machine runs again.
  */
 #ifndef PRIV_CLONED_H
 #define PRIV_CLONED_H
@@ -16,39 +15,38 @@
 #include <stdint.h>
 
 struct cloned {
-	int ready;         /* an epoll of both */
+	int ready;         /* an epoll of log and clock */
 	int log;           /* /dev/kmsg, or -errno */
 	int clock;         /* cancelled when the time of day is set; or -errno */
 	int64_t asleep_ms; /* since the boot */
-	bool is_virtual;   /* the machine, as far as it can be told */
+	bool is_virtual;   /* the machine is, or may be, a virtual one */
 };
 
 /*
- * Never fails: cloned_lack() says what is missing. To open the log takes CAP_SYSLOG, where
- * kernel.dmesg_restrict is set; to read it later takes nothing.
+ * Cannot fail: cloned_lack() names a part that is missing. Opening the log takes CAP_SYSLOG where
+ * kernel.dmesg_restrict is set; reading it later takes no capability.
  */
 void cloned_open(struct cloned *c);
 
-/* The same, with the kernel's log being `log`: non-blocking, one record a read. It is `c`'s. */
+/* The same with `log` as the kernel's log: non-blocking, one record per read. `c` closes it. */
 void cloned_open_log(struct cloned *c, int log);
 
-/* Of one that is all zero: nothing. */
+/* Does nothing with a struct of zeros. */
 void cloned_close(struct cloned *c);
 
-/* Readable when there may be news; -1: never. */
+/* Returns an fd that is readable after an event; -1: there is none. */
 int cloned_fd(const struct cloned *c);
 
-/* What has happened since the last call, as what the machine "was" or "has"; NULL: nothing. */
+/* Returns the event since the last call, for "the machine ..."; NULL: there was none. */
 const char *cloned_take(struct cloned *c);
 
-/* Whether this is a virtual machine whose kernel tells of clones to those that may read its log. */
+/* Whether this is a virtual machine whose kernel logs clones. */
 bool cloned_is_told_here(void);
 
 /* NULL, or why a clone would not be noticed here. */
 const char *cloned_lack(const struct cloned *c);
 
-/* Writes that into the log: for debugging only where the machine is not virtual, and has no clones.
- */
+/* Logs that; only at the debug level where the machine is not virtual and cannot be cloned. */
 void cloned_log_lack(const struct cloned *c);
 
 #endif

@@ -10,7 +10,7 @@
 #include "priv/helper.h"
 
 #define CONNECT_HELPER_PREFIX "ekey-"
-#define CONNECT_HELPER_NAME_MAX 108 /* of a file, with its NUL: what fits into an address */
+#define CONNECT_HELPER_NAME_MAX 108 /* of a file, with its NUL: the room in an address */
 
 extern const struct helper_role connect_helper_role;
 

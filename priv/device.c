@@ -10,12 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Room for "/sys/class/cuse/NAME/abort" with the longest name a file may have. */
-#define CUSE_SYSFS_PATH_MAX (32 + 255)
-
 /*
- * Asked before a device is opened: that is an act on some (a watchdog is armed by it). DONT_SYNC:
- * no file server is asked, which might hang, or be ourselves. 0 or -errno.
+ * Returns the type before a device is opened, since opening can act on it (and arm a watchdog).
+ * DONT_SYNC: no request goes to a file server, which may hang, or be this process. 0 or -errno.
  */
 static int
 look(const char *path, struct statx *ret)
@@ -77,17 +74,6 @@ priv_open_cuse(void)
 {
 	int fd = open("/dev/cuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
-	return fd < 0 ? -errno : fd;
-}
-
-int
-priv_open_cuse_abort(const char *name)
-{
-	char path[CUSE_SYSFS_PATH_MAX];
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/class/cuse/%s/abort", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Privileged acts on devices, each one function and nothing else: what a privileged parent will do
- * for an unprivileged core one day. All fds are non-blocking and close-on-exec.
- */
+/* Acts on devices, each one function. All fds are non-blocking and close-on-exec. */
 #ifndef PRIV_DEVICE_H
 #define PRIV_DEVICE_H
 
 #include <sys/types.h>
 
-/* A tty for a key: read-write, never our controlling terminal. fd or -errno; -ENOTTY for others. */
+/* Opens a tty for a key: read-write, never our controlling terminal. fd or -errno; -ENOTTY for
+ * others. */
 int priv_open_tty(const char *path);
 
 /*
@@ -17,16 +15,11 @@ int priv_open_tty(const char *path);
  */
 int priv_open_input(const char *path);
 
-/* /dev/cuse, one new connection for each call. fd or -errno (-ENOENT: the kernel has no CUSE). */
+/* Opens /dev/cuse, a new connection for each call. fd or -errno (-ENOENT: the kernel has no CUSE).
+ */
 int priv_open_cuse(void);
 
-/*
- * The sysfs switch of the CUSE device `name`: one byte written to it ends the connection and every
- * request in it. fd or -errno.
- */
-int priv_open_cuse_abort(const char *name);
-
-/* chmod of a CUSE node by path: touches devtmpfs only, never the device itself. 0 or -errno. */
+/* Changes the mode of a CUSE node by its path: only devtmpfs acts, not the device. 0 or -errno. */
 int priv_chmod_node(const char *path, mode_t mode);
 
 #endif

@@ -16,7 +16,7 @@
 	"fsname=ekey-random,subtype=ekey-random,nosuid,nodev,noexec,default_permissions"
 #define FUSERMOUNT_PATH "PATH=/usr/local/bin:/usr/bin:/bin"
 
-/* Starts the helper with a small environment of its own; `comm_fd` (or -1) stays open in it. */
+/* Starts fusermount3 with a small environment; `comm_fd` (or -1) stays open in it. */
 static int
 fusermount_spawn(const char *const argv[], int comm_fd, pid_t *ret_pid)
 {
@@ -28,7 +28,7 @@ fusermount_spawn(const char *const argv[], int comm_fd, pid_t *ret_pid)
 	if (error != 0)
 		return -error;
 	snprintf(comm, sizeof(comm), "_FUSE_COMMFD=%d", comm_fd);
-	/* A dup2 onto itself is how posix_spawn is told to clear close-on-exec. */
+	/* A dup2 onto itself makes posix_spawn clear close-on-exec. */
 	if (comm_fd >= 0)
 		error = posix_spawn_file_actions_adddup2(&actions, comm_fd, comm_fd);
 	if (error == 0)
@@ -50,7 +50,7 @@ fusermount_wait(pid_t pid)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EPERM;
 }
 
-/* One byte with one descriptor, or the end of the stream when the helper has refused. */
+/* Receives one byte with one descriptor, or the end of the stream after a refusal. */
 static int
 fusermount_receive(int socket)
 {

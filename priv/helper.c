@@ -40,7 +40,7 @@
 
 /* ---- messages ---- */
 
-/* Room for one fd; `len` of them, not of aligned ones, is told to the kernel. */
+/* Room for one fd; the length for the kernel is CMSG_LEN, without padding. */
 union control {
 	struct cmsghdr header;
 	char room[CMSG_SPACE(sizeof(int))];
@@ -92,7 +92,7 @@ receive_message(int socket, uint32_t *ret_number, void *ret, size_t size, int *r
 
 /* ---- the helper ---- */
 
-/* Root that may not change its user stays root, as the daemon does. */
+/* Stays root where root may not change its user, as the daemon does. */
 static int
 become(const char *name)
 {
@@ -150,7 +150,7 @@ serve_one(const struct helper_role *role, int prepared)
 	return good;
 }
 
-/* In a helper stdin is its socket, and what we had open without close-on-exec is behind stderr. */
+/* Stdin is the socket; other files that were open without close-on-exec are above stderr. */
 static _Noreturn void
 serve(const struct helper_role *role, const char *user, const char *argument)
 {
@@ -166,7 +166,7 @@ serve(const struct helper_role *role, const char *user, const char *argument)
 	_exit(0);
 }
 
-static bool is_first_in_main; /* helper_main() is: else a helper would be that main() again */
+static bool is_first_in_main; /* helper_main() is: otherwise a helper would run main() again */
 
 void
 helper_main(const struct helper_role *const roles[], char *const argv[])
@@ -188,8 +188,8 @@ helper_is_idle(const struct helper *helper)
 }
 
 /*
- * Helpers whose ends are still to be waited for: those that were released, and those that cannot be
- * killed while the kernel waits for a device. Beyond these, one stays a zombie until we end.
+ * Helpers to be waited for: released ones, and those that cannot be killed while the kernel waits
+ * for a device. A helper above this number stays a zombie until this process ends.
  */
 static struct {
 	int pidfds[LEFT_MAX];
@@ -223,7 +223,7 @@ leave(int pidfd)
 		close(pidfd);
 }
 
-/* With all signals blocked: it ends with its socket, not with the group. */
+/* Blocks all signals in the helper: it ends with its socket, not with the process group. */
 static int
 spawn(const char *program, const char *const argv[], int socket, int at, pid_t *ret_pid)
 {
@@ -297,8 +297,7 @@ helper_release(struct helper *helper)
 	reap();
 }
 
-/* One that has nothing to do ends at once; one in a call that cannot be killed is not waited for.
- */
+/* An idle helper ends at once; one in a system call that cannot be killed is not waited for. */
 void
 helper_stop(struct helper *helper)
 {
@@ -326,7 +325,7 @@ helper_send(struct helper *helper, const void *request, int fd)
 	return result;
 }
 
-/* One that has ended, or does not keep to the rules, is asked nothing any more. */
+/* A helper that has ended, or broken the rules, gets no request any more. */
 int
 helper_receive(struct helper *helper, void *ret_answer, int *ret_fd)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Helpers: processes of ours that do one kind of privileged, slow or risky act for a daemon that
- * gives up its privileges and must not wait. A helper is this program executed anew
- * (/proc/self/exe) in a role, so that it has no copy of our memory and no file but its socket and
- * stderr. It takes requests of one size, each answered once and in order, keeps at most one
- * capability, and is confined to its role's system calls. It ends when its socket is closed;
- * signals to a process group do not end it.
+ * A helper is a process for one kind of privileged, slow or risky act, for a daemon that gives up
+ * its privileges and must not wait. It is this program (/proc/self/exe), executed again in a role,
+ * so that it has no copy of the daemon's memory and no file but its socket and stderr. It takes
+ * requests of one size, each answered once and in order, keeps at most one capability, and can make
+ * only the system calls of its role. It ends when its socket is closed; signals to a process group
+ * do not end it.
  */
 #ifndef PRIV_HELPER_H
 #define PRIV_HELPER_H
@@ -21,18 +21,18 @@
 
 struct helper_role {
 	const char *name; /* of the process, up to 15 characters */
-	const char *does; /* for people: what acts, within which limits */
+	const char *does; /* for people: the acts and their limits */
 	int capability;   /* its number in <linux/capability.h>, or HELPER_NO_CAPABILITY */
 	size_t request_size, answer_size;
 	unsigned timeout_s; /* of a request; a helper that takes longer is killed */
 	struct sandbox sandbox;
-	/* Opens, with all privileges, what act() needs: an fd, 0, or -errno. NULL: nothing. */
+	/* Runs first, with all privileges: an fd for act(), 0, or -errno. NULL: not needed. */
 	int (*prepare)(const char *argument);
 	/*
-	 * Acts. `prepared` is of prepare(), or -errno when the helper could not be confined, and
-	 * then it answers with that and does nothing. `fd` came with the request (-1: none);
-	 * *ret_fd goes with the answer; both are closed by the caller. False: a request that is not
-	 * allowed, at which the helper ends.
+	 * Acts. `prepared` is the result of prepare(), or -errno when the helper could not be
+	 * confined: then it must do nothing and answer with that. `fd` came with the request (-1:
+	 * none); *ret_fd goes with the answer; the caller closes both. False: the request is not
+	 * allowed, and the helper ends.
 	 */
 	bool (*act)(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd);
 };
@@ -53,9 +53,9 @@ struct helper {
 void helper_main(const struct helper_role *const roles[], char *const argv[]);
 
 /*
- * Starts one. Started by root it becomes `user` (NULL: stays root), else it is of our user. A role
- * with a capability is started before we give ours up. 0 or -errno; what it lacks itself, its
- * answers tell. -ENOSYS in a program without helper_main().
+ * Starts a helper. Root's helper becomes `user` (NULL: stays root); any other has the user of this
+ * process. A role with a capability must be started before this process gives that up. 0 or -errno;
+ * an error in the helper is in its answers. -ENOSYS in a program without helper_main().
  */
 int helper_start(struct helper *ret, const struct helper_role *role, const char *user,
 		 const char *argument);
@@ -71,8 +71,8 @@ int helper_spawn(struct helper *ret, const char *program, const char *const argv
 int helper_send(struct helper *helper, const void *request, int fd);
 
 /*
- * The next answer. 0; -EAGAIN: not yet; -EPIPE: the helper has ended, or sent what is none. *ret_fd
- * (close-on-exec) is the caller's; -1: none came.
+ * Receives the next answer. 0; -EAGAIN: not yet; -EPIPE: the helper has ended, or sent no valid
+ * answer. *ret_fd (close-on-exec) is the caller's; -1: none came.
  */
 int helper_receive(struct helper *helper, void *ret_answer, int *ret_fd);
 
@@ -85,10 +85,10 @@ bool helper_is_idle(const struct helper *helper);
  */
 int helper_call(struct helper *helper, const void *request, void *ret_answer, int *ret_fd);
 
-/* Kills it, whatever it does. Of HELPER_NONE, too. */
+/* Kills the helper; does nothing with HELPER_NONE. */
 void helper_stop(struct helper *helper);
 
-/* Lets it do what was requested, and end. */
+/* Lets the helper finish its requests, and end. */
 void helper_release(struct helper *helper);
 
 #endif

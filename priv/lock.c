@@ -32,7 +32,7 @@ lock_holder(int fd)
 	return pid > 0 && pid <= INT_MAX ? (pid_t)pid : 0;
 }
 
-/* The holder before us unlinks the file as it goes: what we locked may have no name any more. */
+/* The previous holder removes the file at its end: the locked file may have no name any more. */
 static bool
 lock_is_at(int fd, const char *path)
 {
@@ -42,7 +42,7 @@ lock_is_at(int fd, const char *path)
 	       mine.st_ino == there.st_ino;
 }
 
-/* Writes our pid; an fd that cannot even hold that is no lock to rely on. */
+/* Writes our pid; a full disk makes this an error, because the holder could not be named. */
 static int
 lock_sign(int fd)
 {

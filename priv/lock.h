@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A lock file beside a path: says that a process serves the path, and which, without a look at the
- * path itself. It ends with its holder, however that ends. Where we may not make the file, the
- * mounter (priv/mounter.h) is asked.
+ * A lock file beside a path names the process that serves the path, so that the path itself is not
+ * touched. The kernel releases the lock when its holder ends, in any way. Where this process may
+ * not make the file, ekey-mount does (priv/mounter.h).
  */
 #ifndef PRIV_LOCK_H
 #define PRIV_LOCK_H
@@ -11,8 +11,9 @@
 #include <sys/types.h>
 
 /*
- * Takes "DIR/.NAME.lock" for "DIR/NAME" and writes our pid into it. Returns the fd that holds it;
- * -EBUSY when somebody else does (*ret_holder: its pid, or 0 when it cannot be read), or -errno.
+ * Locks "DIR/.NAME.lock" for "DIR/NAME" and writes our pid into it. Returns the fd that holds the
+ * lock; -EBUSY when another process holds it (*ret_holder: its pid, or 0 when it cannot be read),
+ * or -errno.
  */
 int priv_lock(const char *path, pid_t *ret_holder);
 
@@ -28,7 +29,7 @@ bool priv_lock_names(const char *path, pid_t pid, uid_t owner);
 /* Removes the file of a lock that is held. 0 or -errno. */
 int priv_lock_remove(const char *path);
 
-/* Removes the file and gives the lock back. */
+/* Removes the file and releases the lock. */
 void priv_unlock(const char *path, int fd);
 
 #endif

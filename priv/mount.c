@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <mntent.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -13,9 +13,8 @@
 
 #include "priv/fusermount.h"
 #include "priv/mounter.h"
-#include "priv/mountinfo.h"
 
-/* fusermount3 insists on write permission on the mount point, root needs none. */
+/* fusermount3 requires write permission on the mount point; root does not. */
 #define MOUNT_POINT_MODE_ROOT 0000
 #define MOUNT_POINT_MODE_USER 0200
 
@@ -25,29 +24,21 @@ is_root(void)
 	return geteuid() == 0;
 }
 
+/* Mounts on one path are listed from the bottom: the last one is on top. */
 int
-priv_mount_look(const char *path, enum priv_mounted *ret, unsigned *ret_minor)
+priv_mount_look(const char *path, enum priv_mounted *ret)
 {
-	FILE *file = fopen("/proc/self/mountinfo", "re");
-	enum priv_mounted seen = PRIV_MOUNTED_NOTHING;
-	struct mountinfo m;
-	char *line = NULL;
-	size_t size = 0;
+	FILE *file = setmntent("/proc/self/mounts", "re");
+	const struct mntent *m;
 
 	if (file == NULL)
 		return -errno;
-	/* Mounts on one path are listed bottom first: the last one is on top. */
-	while (getline(&line, &size, file) >= 0) {
-		if (!mountinfo_parse(line, &m) || strcmp(m.point, path) != 0)
-			continue;
-		seen = strcmp(m.type, PRIV_MOUNT_TYPE) == 0 ? PRIV_MOUNTED_OURS
-							    : PRIV_MOUNTED_OTHER;
-		if (seen == PRIV_MOUNTED_OURS && ret_minor != NULL)
-			*ret_minor = m.minor;
-	}
-	free(line);
-	fclose(file);
-	*ret = seen;
+	*ret = PRIV_MOUNTED_NOTHING;
+	while ((m = getmntent(file)) != NULL)
+		if (strcmp(m->mnt_dir, path) == 0)
+			*ret = strcmp(m->mnt_type, PRIV_MOUNT_TYPE) == 0 ? PRIV_MOUNTED_OURS
+									 : PRIV_MOUNTED_OTHER;
+	endmntent(file);
 	return 0;
 }
 
@@ -87,7 +78,7 @@ priv_mount_point_remove(const char *path)
 	return mounter_is_needed(errno) ? mounter_ask(MOUNTER_REMOVE, path, NULL) : -errno;
 }
 
-/* Everybody may use it as far as the file's own mode allows; nothing in it runs or is a device. */
+/* The device's mode decides its readers; no file in the mount can be executed or be a device. */
 static int
 mount_at(int point, uid_t owner)
 {
@@ -109,7 +100,7 @@ mount_at(int point, uid_t owner)
 	return result;
 }
 
-/* Over what it has looked at, and nothing that takes its place. */
+/* Mounts over the file that it has checked, also when another file takes its place. */
 int
 priv_mount_of(const char *path, uid_t owner)
 {
@@ -142,15 +133,4 @@ priv_unmount(const char *path)
 	if (!is_root())
 		return fusermount_unmount(path);
 	return umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) == 0 ? 0 : -errno;
-}
-
-int
-priv_open_fuse_abort(unsigned minor)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/fs/fuse/connections/%u/abort", minor);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
 }

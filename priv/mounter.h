@@ -37,20 +37,20 @@ struct mounter_answer {
 	int32_t holder; /* of a lock that is held: its pid, or 0 */
 };
 
-/* Starts one as root, with `role` and its argument. 0 or -errno. */
+/* Starts the helper as root, with `role` and its argument. 0 or -errno. */
 int mounter_start(const struct helper_role *role, const char *argument);
 void mounter_stop(void);
 
-/* Whether one was started, or can be by the service manager. */
+/* Whether a helper was started, or the service manager can start one. */
 bool mounter_is_there(void);
 
-/* Whether one is there for what failed with `error`: no right to write, or a read-only mount. */
+/* Whether ekey-mount is there and `error` is a missing right, or a mount that is read-only here. */
 bool mounter_is_needed(int error);
 
 /*
- * Asks, and waits for the answer. 0, an fd (close-on-exec), or -errno; -EACCES: there is no
- * mounter, it refused, or, after a line in the log, it did not answer. *ret_holder (may be NULL)
- * with -EBUSY.
+ * Requests an act, and waits for the answer. 0, an fd (close-on-exec), or -errno; -EACCES:
+ * ekey-mount is not there, or refused, or, after a line in the log, did not answer. *ret_holder
+ * (may be NULL) with -EBUSY.
  */
 int mounter_ask(enum mounter_act act, const char *path, pid_t *ret_holder);
 

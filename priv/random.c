@@ -14,7 +14,7 @@
 
 #define RANDOM_PATH "/dev/random"
 
-/* Its number since 1994 (admin-guide/devices.txt): bytes must not go into just any file. */
+/* The device's number (admin-guide/devices.txt): bytes must not be written to another file. */
 #define RANDOM_MAJOR 1
 #define RANDOM_MINOR 8
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's random generator, random(4): each act one function and nothing else. Only credit and
- * reseed are privileged (CAP_SYS_ADMIN in the first user namespace, looked at in the caller and not
- * in who opened the fd).
+ * Acts on the kernel's random generator, random(4), each one function. Only credit and reseed are
+ * privileged: the calling process, not the one that opened the fd, needs CAP_SYS_ADMIN in the first
+ * user namespace.
  */
 #ifndef PRIV_RANDOM_H
 #define PRIV_RANDOM_H
@@ -21,8 +21,8 @@
 #define PRIV_RANDOM_CREDIT_MAX 8  /* bits per byte */
 
 /*
- * /dev/random, to write: fd (non-blocking, close-on-exec) or -errno; -ENODEV when it is something
- * else. poll(2) says POLLOUT while the kernel asks for entropy: until it has had 256 bits; with
+ * Opens /dev/random to write: fd (non-blocking, close-on-exec) or -errno; -ENODEV for another file
+ * there. poll(2) reports POLLOUT while the kernel asks for entropy: until it has had 256 bits; with
  * the generator from before Linux 5.18 (which some stable kernels have replaced too) whenever
  * entropy_avail is below write_wakeup_threshold.
  */
@@ -36,22 +36,21 @@ int priv_open_random(void);
 int priv_random_credit(int fd, const uint8_t *bytes, size_t len, unsigned bits);
 
 /*
- * Makes the generator take what is in the pool now, and not within minutes (RNDRESEEDCRNG). 0 or
- * -errno: -EPERM as above, -ENODATA while it has not had its first 256 bits: it will by itself
- * then.
+ * Reseeds the generator from its pool now, not within minutes (RNDRESEEDCRNG). 0 or -errno: -EPERM
+ * as above; -ENODATA before its first 256 bits, with which it reseeds by itself.
  */
 int priv_random_reseed(int fd);
 
-/* Mixes in what deserves no credit, up to PRIV_RANDOM_BYTES_MAX. 0 or -errno; no privilege. */
+/* Mixes in up to PRIV_RANDOM_BYTES_MAX without credit. 0 or -errno; needs no privilege. */
 int priv_random_mix(int fd, const uint8_t *bytes, size_t len);
 
 /*
- * entropy_avail in bits (always 256 from Linux 5.18 on, once ready), or -errno. Not from /proc,
- * which a sandbox hides.
+ * Returns entropy_avail in bits (always 256 from Linux 5.18 on, once ready), or -errno. It is not
+ * read from /proc, which a sandbox hides.
  */
 int priv_random_level(int fd);
 
-/* Is the generator ready? Asked without waiting, and without making the kernel look for entropy. */
+/* Whether the generator is ready. Does not wait, and does not make the kernel gather entropy. */
 bool priv_random_ready(void);
 
 #endif

@@ -45,7 +45,7 @@ act(int prepared, const void *request, int fd, void *ret_answer, int *ret_fd)
 	return true;
 }
 
-/* What a site's own modules of nsswitch.conf may need beyond it fails, and does not end them. */
+/* Modules of nsswitch.conf may make other calls too: these fail and do not end the process. */
 static const struct sandbox_call calls[] = {
 	{.name = "access bind connect epoll_create1 epoll_ctl epoll_pwait epoll_wait eventfd2"
 		 " faccessat faccessat2 fcntl fstatfs getdents64 getegid geteuid getgid getpeername"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A name's addresses by the system's own means, as nsswitch.conf says: /etc/hosts, DNS, mDNS and
- * what else there is. getaddrinfo() waits for the network, and parses what strangers send: each is
- * called in a helper of its own (priv/helper.h), which has no key and no entropy.
+ * Looks a name up as nsswitch.conf says: /etc/hosts, DNS, mDNS and others. getaddrinfo() waits for
+ * the network, and parses bytes from strangers: each call is in a helper of its own
+ * (priv/helper.h), which has no key and no entropy.
  */
 #ifndef PRIV_RESOLVER_H
 #define PRIV_RESOLVER_H

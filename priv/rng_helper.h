@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The helper that gives bytes to the kernel's random generator, within limits. Crediting them takes
- * CAP_SYS_ADMIN, of the process that makes the call (priv/random.h).
+ * The helper that gives bytes to the kernel's random generator, within limits. The credit takes
+ * CAP_SYS_ADMIN in the process that makes the call (priv/random.h).
  */
 #ifndef PRIV_RNG_HELPER_H
 #define PRIV_RNG_HELPER_H
@@ -18,10 +18,10 @@ extern const struct helper_role rng_helper_role;
 int rng_helper_feed(struct helper *helper, const uint8_t *bytes, size_t len, unsigned bits,
 		    bool reseed);
 
-/* The answer: 0 or -errno of the act; -EAGAIN: not yet; -EPIPE: the helper has ended. */
+/* Returns the answer: 0 or -errno of the act; -EAGAIN: not yet; -EPIPE: the helper has ended. */
 int rng_helper_answer(struct helper *helper);
 
-/* Both; waits for the answer, up to the role's timeout. */
+/* Requests, and waits for the answer, up to the role's timeout. */
 int rng_helper_feed_and_wait(struct helper *helper, const uint8_t *bytes, size_t len, unsigned bits,
 			     bool reseed);
 

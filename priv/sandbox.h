@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Confinement of a process that handles what others send: no new privileges, no core dump, no
- * other process of its user may look into it, no child process, and a table of the system calls
- * that it may make. Capabilities and files are the caller's to give up before (priv/capability.h).
+ * Confines a process that handles bytes from strangers: no new privileges, no core dump, no access
+ * to its memory by other processes of its user, no child process, and only the system calls of a
+ * table. The caller gives up capabilities and files before (priv/capability.h).
  */
 #ifndef PRIV_SANDBOX_H
 #define PRIV_SANDBOX_H
@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A system call that is allowed; with `argument` only where that argument & `mask` == `equals`. */
+/* An allowed system call; with `argument` only where that argument & `mask` == `equals`. */
 struct sandbox_call {
 	const char *name;  /* as in syscalls(2), or several, with spaces between */
-	unsigned argument; /* 1 to 6; 0: whatever the arguments */
+	unsigned argument; /* 1 to 6; 0: with any arguments */
 	uint64_t mask, equals;
 };
 
@@ -30,7 +30,7 @@ struct sandbox_call {
 
 enum sandbox_refusal {
 	SANDBOX_KILL,  /* another system call ends the process by SIGSYS */
-	SANDBOX_EPERM, /* another system call fails: for code that is not ours */
+	SANDBOX_EPERM, /* another system call fails: for libraries with calls of their own */
 };
 
 struct sandbox {

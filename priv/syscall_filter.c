@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 /*
- * What the C library and the log need at any time. clock_gettime() is a real call where the
- * kernel's clock is another than the TSC, as in some guests.
+ * The C library and the log need these at any time. clock_gettime() is a real call where the
+ * kernel's clock is not the TSC, as in some guests.
  */
 static const struct sandbox_call always[] = {
 	{.name = "brk clock_gettime clock_nanosleep close exit exit_group fstat futex getpid"

@@ -186,7 +186,7 @@ priv_usb_result(struct helper *helper)
 	return finish(helper, &answer);
 }
 
-/* For logs and names: what is not plain becomes '?'. True when all was plain. */
+/* Replaces characters that are not plain by '?', for logs and names. True: there was none. */
 static bool
 make_plain(char *text, size_t size, char from)
 {

@@ -11,7 +11,7 @@
 #define USB_SERIAL_MAX 32 /* characters; a key's are 16 */
 #define USB_TEXT_MAX 64   /* bytes of another text of theirs, with its NUL */
 
-/* What a key tells of itself; texts but the serial number may be "". */
+/* Texts from the key; only the serial number is never "". */
 struct usb_identity {
 	char serial[USB_SERIAL_MAX + 1];
 	char manufacturer[USB_TEXT_MAX], product[USB_TEXT_MAX];
@@ -22,9 +22,9 @@ struct usb_identity {
 int priv_open_usb(unsigned bus, unsigned device);
 
 /*
- * The interface `number` for us, whoever of the kernel's drivers has it: 0, -EBUSY when another
- * process has it, or -errno. The device hears nothing of it. Releasing one that is not ours is no
- * error; closing `fd` releases all.
+ * Claims the interface `number`, also from a driver of the kernel: 0, -EBUSY when another process
+ * has it, or -errno. Nothing is sent to the device. Releasing an interface that is not claimed is
+ * no error; closing `fd` releases all.
  */
 int priv_usb_claim(int fd, unsigned number);
 void priv_usb_release(int fd, unsigned number);
@@ -45,7 +45,7 @@ extern const struct helper_role priv_usb_role;
  */
 int priv_usb_start(struct helper *ret, int fd, enum priv_usb_act act, unsigned number);
 
-/* The same on a node that is opened for it: that, too, waits for a reset that the kernel is at. */
+/* The same on a node that the helper opens: opening waits, too, while the kernel resets the key. */
 int priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act act,
 		      unsigned number);
 
