@@ -6,10 +6,11 @@
 #include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/fd_pass.h"
 
 #define FUSERMOUNT "fusermount3"
 #define FUSERMOUNT_OPTIONS \
@@ -54,29 +55,15 @@ fusermount_wait(pid_t pid)
 static int
 fusermount_receive(int socket)
 {
-	union {
-		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
 	char byte;
-	struct iovec iov = {&byte, 1};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	const struct cmsghdr *c;
+	const struct iovec part = {&byte, 1};
 	ssize_t n;
 	int fd;
 
 	do
-		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	c = CMSG_FIRSTHDR(&message);
-	if (n <= 0 || c == NULL || c->cmsg_type != SCM_RIGHTS ||
-	    c->cmsg_len != CMSG_LEN(sizeof(fd)))
-		return -EPERM;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
+		n = fd_pass_receive(socket, &part, 1, &fd, 1, 0);
+	while (n == -EINTR);
+	return fd >= 0 ? fd : -EPERM;
 }
 
 int

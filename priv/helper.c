@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd_pass.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "priv/capability.h"
@@ -40,54 +41,29 @@
 
 /* ---- messages ---- */
 
-/* Room for one fd; the length for the kernel is CMSG_LEN, without padding. */
-union control {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(sizeof(int))];
-};
-
 static int
 send_message(int socket, uint32_t number, const void *bytes, size_t size, int fd, int flags)
 {
-	struct iovec parts[] = {{.iov_base = &number, .iov_len = sizeof(number)},
-				{.iov_base = (void *)(uintptr_t)bytes, .iov_len = size}};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	union control control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
-					    .cmsg_level = SOL_SOCKET,
-					    .cmsg_type = SCM_RIGHTS}};
+	const struct iovec parts[] = {{.iov_base = &number, .iov_len = sizeof(number)},
+				      {.iov_base = (void *)(uintptr_t)bytes, .iov_len = size}};
 
-	if (fd >= 0) {
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-		message.msg_control = &control;
-		message.msg_controllen = CMSG_LEN(sizeof(int));
-	}
-	return sendmsg(socket, &message, flags | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	return fd_pass_send(socket, parts, 2, &fd, fd >= 0, flags);
 }
 
 /* 0, -EAGAIN, or -EPIPE for an end and for a message of another size. */
 static int
 receive_message(int socket, uint32_t *ret_number, void *ret, size_t size, int *ret_fd, int flags)
 {
-	struct iovec parts[] = {{.iov_base = ret_number, .iov_len = sizeof(*ret_number)},
-				{.iov_base = ret, .iov_len = size}};
-	union control control = {0};
-	struct msghdr message = {.msg_iov = parts,
-				 .msg_iovlen = 2,
-				 .msg_control = &control,
-				 .msg_controllen = CMSG_LEN(sizeof(int))};
-	ssize_t n = recvmsg(socket, &message, flags | MSG_CMSG_CLOEXEC);
+	const struct iovec parts[] = {{.iov_base = ret_number, .iov_len = sizeof(*ret_number)},
+				      {.iov_base = ret, .iov_len = size}};
+	ssize_t n = fd_pass_receive(socket, parts, 2, ret_fd, 1, flags);
 
-	*ret_fd = -1;
-	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : -EPIPE;
-	if (message.msg_controllen == CMSG_LEN(sizeof(int)) &&
-	    control.header.cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(&control.header), sizeof(*ret_fd));
-	if ((size_t)n == sizeof(*ret_number) + size && (message.msg_flags & MSG_TRUNC) == 0)
+	if (n == (ssize_t)(sizeof(*ret_number) + size))
 		return 0;
 	if (*ret_fd >= 0)
 		close(*ret_fd);
-	return -EPIPE;
+	*ret_fd = -1;
+	return n == -EAGAIN ? -EAGAIN : -EPIPE;
 }
 
 /* ---- the helper ---- */
@@ -364,5 +340,30 @@ helper_call(struct helper *helper, const void *request, void *ret_answer, int *r
 		*ret_fd = fd;
 	else if (fd >= 0)
 		close(fd);
+	return result;
+}
+
+/* ---- a helper for one request ---- */
+
+int
+helper_begin(struct helper *ret, const struct helper_role *role, const void *request, int fd)
+{
+	int result = helper_start(ret, role, NULL, NULL);
+
+	if (result == 0)
+		result = helper_send(ret, request, fd);
+	if (result < 0)
+		helper_stop(ret);
+	return result;
+}
+
+int
+helper_finish(struct helper *helper, void *ret_answer)
+{
+	int fd, result = helper_receive(helper, ret_answer, &fd);
+
+	if (fd >= 0)
+		close(fd);
+	helper_stop(helper);
 	return result;
 }

@@ -85,6 +85,12 @@ bool helper_is_idle(const struct helper *helper);
  */
 int helper_call(struct helper *helper, const void *request, void *ret_answer, int *ret_fd);
 
+/* Starts a helper for one request, sent with `fd` as above. 0 or -errno. */
+int helper_begin(struct helper *ret, const struct helper_role *role, const void *request, int fd);
+
+/* Receives its answer, without an fd, and stops it. As helper_receive(). */
+int helper_finish(struct helper *helper, void *ret_answer);
+
 /* Kills the helper; does nothing with HELPER_NONE. */
 void helper_stop(struct helper *helper);
 

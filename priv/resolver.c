@@ -77,24 +77,13 @@ const struct helper_role resolver_role = {
 int
 resolver_start(struct helper *ret, const struct address_host *where)
 {
-	int result = helper_start(ret, &resolver_role, NULL, NULL);
-
-	if (result == 0)
-		result = helper_send(ret, where, -1);
-	if (result < 0)
-		helper_stop(ret);
-	return result;
+	return helper_begin(ret, &resolver_role, where, -1);
 }
 
 const char *
 resolver_result(struct helper *helper, struct resolved *ret)
 {
-	int fd, result = helper_receive(helper, ret, &fd);
-
-	if (fd >= 0)
-		close(fd);
-	helper_stop(helper);
-	if (result < 0 || ret->count > RESOLVER_MAX)
+	if (helper_finish(helper, ret) < 0 || ret->count > RESOLVER_MAX)
 		return "the name service does not answer";
 	if (ret->error != 0)
 		return gai_strerror(ret->error);

@@ -7,13 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fd_pass.h"
+
 #define FDS 2 /* of a connection: its socket, and the plaintext's end */
 
-/* Room for FDS, aligned. */
-union control {
-	struct cmsghdr header;
-	char room[CMSG_SPACE(FDS * sizeof(int))];
-};
+_Static_assert(FDS == FD_PASS_MAX, "descriptors of a message");
 
 /* ---- messages ---- */
 
@@ -67,19 +65,9 @@ tls_message_is_good(const union tls_message *message, size_t len, unsigned fds)
 static int
 send_message(int channel, const void *bytes, size_t len, const int *fds)
 {
-	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-	struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-	union control control = {0};
+	const struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
 
-	if (fds != NULL) {
-		control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(FDS * sizeof(int)),
-						  .cmsg_level = SOL_SOCKET,
-						  .cmsg_type = SCM_RIGHTS};
-		memcpy(CMSG_DATA(&control.header), fds, FDS * sizeof(int));
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control.room);
-	}
-	return sendmsg(channel, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len ? 0 : -errno;
+	return fd_pass_send(channel, &part, 1, fds, fds != NULL ? FDS : 0, MSG_DONTWAIT);
 }
 
 /* ---- the daemon's end ---- */
@@ -140,31 +128,18 @@ tls_channel_pass(int channel, const struct tls_order *order, int fd)
 
 /* ---- ekey-tls's end ---- */
 
-/* A descriptor beyond FDS does not fit, and the kernel closes it (MSG_CTRUNC). */
 int
 tls_channel_receive(int channel, union tls_message *ret, int ret_fds[static FDS])
 {
-	struct iovec part = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	union control control = {0};
-	struct msghdr message = {.msg_iov = &part,
-				 .msg_iovlen = 1,
-				 .msg_control = &control,
-				 .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
-	unsigned fds = 0;
+	const struct iovec part = {.iov_base = ret, .iov_len = sizeof(*ret)};
+	ssize_t n = fd_pass_receive(channel, &part, 1, ret_fds, FDS, MSG_DONTWAIT);
+	unsigned fds = ret_fds[0] < 0 ? 0 : ret_fds[1] < 0 ? 1 : FDS;
 
-	ret_fds[0] = ret_fds[1] = -1;
-	if (n <= 0)
-		return n == 0 ? 0 : -errno;
-	if (CMSG_FIRSTHDR(&message) != NULL && control.header.cmsg_type == SCM_RIGHTS) {
-		fds = (unsigned)((control.header.cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		memcpy(ret_fds, CMSG_DATA(&control.header), fds * sizeof(int));
-	}
-	if ((message.msg_flags & MSG_CTRUNC) == 0 && tls_message_is_good(ret, (size_t)n, fds))
+	if (n > 0 && tls_message_is_good(ret, (size_t)n, fds))
 		return 1;
-	while (fds > 0)
-		close(ret_fds[--fds]);
-	return -EPROTO;
+	for (unsigned i = 0; i < fds; i++)
+		close(ret_fds[i]);
+	return n > 0 || n == -EMSGSIZE ? -EPROTO : (int)n;
 }
 
 int

@@ -139,43 +139,22 @@ const struct helper_role priv_usb_role = {
 
 /* ---- its user ---- */
 
-static int
-start(struct helper *ret, const struct request *request, int fd)
+int
+priv_usb_start(struct helper *ret, int fd, enum priv_usb_act act, unsigned number)
 {
-	int result = helper_start(ret, &priv_usb_role, NULL, NULL);
+	const struct request request = {.act = (int32_t)act, .number = number};
 
-	if (result == 0)
-		result = helper_send(ret, request, fd);
-	if (result < 0)
-		helper_stop(ret);
-	return result;
+	return helper_begin(ret, &priv_usb_role, &request, fd);
 }
 
 int
-priv_usb_start(struct helper *ret, int fd, enum priv_usb_act what, unsigned number)
-{
-	return start(ret, &(struct request){.act = (int32_t)what, .number = number}, fd);
-}
-
-int
-priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act what,
+priv_usb_start_at(struct helper *ret, unsigned bus, unsigned device, enum priv_usb_act act,
 		  unsigned number)
 {
 	const struct request request = {
-		.act = (int32_t)what, .number = number, .bus = bus, .device = device};
+		.act = (int32_t)act, .number = number, .bus = bus, .device = device};
 
-	return start(ret, &request, -1);
-}
-
-static int
-finish(struct helper *helper, struct answer *ret)
-{
-	int fd, result = helper_receive(helper, ret, &fd);
-
-	if (fd >= 0)
-		close(fd);
-	helper_stop(helper);
-	return result < 0 ? -EIO : ret->result;
+	return helper_begin(ret, &priv_usb_role, &request, -1);
 }
 
 int
@@ -183,7 +162,7 @@ priv_usb_result(struct helper *helper)
 {
 	struct answer answer;
 
-	return finish(helper, &answer);
+	return helper_finish(helper, &answer) < 0 ? -EIO : answer.result;
 }
 
 /* Replaces characters that are not plain by '?', for logs and names. True: there was none. */
@@ -208,8 +187,8 @@ priv_usb_identity(struct helper *helper, struct usb_identity *ret)
 	struct answer answer;
 	struct usb_identity *id = &answer.identity;
 
-	if (finish(helper, &answer) < 0 || !make_plain(id->serial, sizeof(id->serial), '!') ||
-	    id->serial[0] == '\0')
+	if (helper_finish(helper, &answer) < 0 || answer.result < 0 ||
+	    !make_plain(id->serial, sizeof(id->serial), '!') || id->serial[0] == '\0')
 		return false;
 	make_plain(id->manufacturer, sizeof(id->manufacturer), ' ');
 	make_plain(id->product, sizeof(id->product), ' ');
