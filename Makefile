@@ -19,7 +19,7 @@ systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := acceptor address clock fd_pass fd_store file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
-priv_src    := capability cloned connect_helper device fusermount helper lock mount mounter \
+priv_src    := cloned connect_helper device helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
@@ -43,7 +43,7 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
 guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams urges) \
              $(addprefix base/,address clock fd_pass file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
-             $(addprefix priv/,capability cloned helper random rng_helper sandbox syscall_filter_none) \
+             $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
 unit_tests  := appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \

@@ -26,8 +26,8 @@
 #include "daemon/seeds.h"
 #include "daemon/status.h"
 #include "egd/listener.h"
-#include "priv/capability.h"
 #include "priv/mounter.h"
+#include "priv/sandbox.h"
 
 /*
  * Open devices at once, and as many who may wait: 170 and 340 bytes each, when used. Listeners say

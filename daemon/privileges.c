@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
-#include "priv/capability.h"
+#include "priv/sandbox.h"
 
 const char *
 privileges_user(const char *configured)

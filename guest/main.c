@@ -18,9 +18,9 @@
 #include "guest/options.h"
 #include "guest/report.h"
 #include "guest/seed.h"
-#include "priv/capability.h"
 #include "priv/random.h"
 #include "priv/rng_helper.h"
+#include "priv/sandbox.h"
 
 #define ASK_EVERY_MS 200
 

@@ -20,7 +20,7 @@
 #include "base/fd_pass.h"
 #include "base/log.h"
 #include "base/secret.h"
-#include "priv/capability.h"
+#include "priv/sandbox.h"
 
 /* Linux 5.9, 5.3 and 5.1, and 5.4; headers of the time may lack them. */
 #ifndef SYS_close_range

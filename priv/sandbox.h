@@ -2,7 +2,7 @@
 /*
  * Confines a process that handles bytes from strangers: no new privileges, no core dump, no access
  * to its memory by other processes of its user, no child process, and only the system calls of a
- * table. The caller gives up capabilities and files before (priv/capability.h).
+ * table. The caller gives up capabilities and files before.
  */
 #ifndef PRIV_SANDBOX_H
 #define PRIV_SANDBOX_H
@@ -51,5 +51,16 @@ struct sandbox {
  * makes calls of its own, have no filter and no limit of memory.
  */
 int sandbox_enter(const struct sandbox *sandbox);
+
+/* The filter of sandbox_enter(); in a program without libseccomp it allows all. 0 or -errno. */
+int syscall_filter_load(const struct sandbox *sandbox);
+
+#define CAPABILITY_NONE UINT64_C(0)
+
+/*
+ * Gives up all capabilities but those in `mask` (bits by number, <linux/capability.h>), for good:
+ * no program that this process executes gets them back. 0 or -errno.
+ */
+int capability_keep_only(uint64_t mask);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "priv/syscall_filter.h"
+#include "priv/sandbox.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* For ekey-feed, which is built where libseccomp may be missing; its unit has a filter. */
-#include "priv/syscall_filter.h"
+#include "priv/sandbox.h"
 
 int
 syscall_filter_load(const struct sandbox *sandbox)

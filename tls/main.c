@@ -16,7 +16,7 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "crypto/memory.h"
-#include "priv/capability.h"
+#include "priv/sandbox.h"
 #include "priv/tls_channel.h"
 #include "tls/service.h"
 
