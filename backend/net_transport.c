@@ -124,7 +124,7 @@ net_on_header(evutil_socket_t fd, short what, void *arg)
 	if (result == -EAGAIN && net_await(t, fd, EV_READ, net_on_header, HANDSHAKE_WAIT_S))
 		return;
 	if (result == -ETIMEDOUT)
-		snprintf(t->why, sizeof(t->why), "it does not finish the TLS handshake");
+		snprintf(t->why, sizeof(t->why), "it did not finish the TLS handshake in time");
 	if (result < 0) {
 		net_fail(t, -result);
 		return;
@@ -146,7 +146,7 @@ net_begin_tls(struct net_transport *t)
 	}
 	if (t->plain >= 0 && net_await(t, t->plain, EV_READ, net_on_header, HANDSHAKE_WAIT_S))
 		return;
-	snprintf(t->why, sizeof(t->why), "%s", t->plain < 0 ? "ekey-tls is not there" : "");
+	snprintf(t->why, sizeof(t->why), "%s", t->plain < 0 ? "ekey-tls is not running" : "");
 	net_fail(t, t->plain < 0 ? error : ENOMEM);
 }
 

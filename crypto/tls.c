@@ -97,7 +97,7 @@ outcome(struct tls *tls, int n)
 
 /* ---- the peer ---- */
 
-/* The common name, else the first DNS name. A peer that the roots vouch for has a name at least. */
+/* By the common name, else the first DNS name; "unnamed" is not "", which is no identity. */
 static void
 name_by_cert(struct tls *tls, X509 *cert)
 {

@@ -167,7 +167,7 @@ use_psk(struct tls_context *c, const struct tls_config *config, char error[stati
 			 &psk);
 	secret_wipe(psk.key, sizeof(psk.key));
 	if (!found)
-		return refuse(error, "%s: identity \"%s\" is not in it", config->psk, wanted);
+		return refuse(error, "%s: the file has no identity \"%s\"", config->psk, wanted);
 	c->psk_path = OPENSSL_strdup(config->psk);
 	c->identity = OPENSSL_strdup(psk.identity);
 	if (c->psk_path == NULL || c->identity == NULL)
@@ -215,7 +215,7 @@ use_certs(struct tls_context *c, const char *path, bool roots, char error[static
 	if (!good || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
 		return refuse(error, "%s: %s", path, reason());
 	ERR_clear_error();
-	return any || refuse(error, "%s: no certificate (PEM) is in it", path);
+	return any || refuse(error, "%s: the file has no certificate (PEM)", path);
 }
 
 /* A daemon cannot ask for the password of a key. */
@@ -243,7 +243,8 @@ use_key(struct tls_context *c, const char *path, char error[static TLS_ERROR_MAX
 	BIO_free(bio);
 	file_finish(&file);
 	if (key == NULL)
-		return refuse(error, "%s: no private key (PEM, without a password) is in it", path);
+		return refuse(error, "%s: the file has no private key (PEM, without a password)",
+			      path);
 	warn_rsa(c, path, key);
 	used = SSL_CTX_use_PrivateKey(c->ctx, key) == 1;
 	EVP_PKEY_free(key);
@@ -281,7 +282,7 @@ fault_of(const struct tls_config *config)
 		return "key needs its certificate: cert";
 	if (!config->server)
 		return config->psk == NULL && config->ca == NULL
-			       ? "psk or ca is needed, to know the server by"
+			       ? "psk or ca is needed, to authenticate the server"
 			       : NULL;
 	if (config->psk == NULL && config->cert == NULL)
 		return "psk, or cert and key, is needed";
@@ -289,7 +290,7 @@ fault_of(const struct tls_config *config)
 		return "ca, for clients' certificates, needs our own: cert";
 	/* The certificate that we show would admit each client that shows none. */
 	if (config->psk != NULL && config->cert != NULL && config->ca == NULL)
-		return "cert beside psk needs ca: else clients without any key would be let in";
+		return "cert with psk needs ca: otherwise clients without a key would be accepted";
 	return NULL;
 }
 

@@ -20,10 +20,11 @@ static const struct phrase phrases[] = {
 	{SSL_R_WRONG_SSL_VERSION, "it does not speak TLS"},
 	{SSL_R_HTTP_REQUEST, "it does not speak TLS but HTTP"},
 	{SSL_R_HTTPS_PROXY_REQUEST, "it does not speak TLS but HTTP"},
-	{SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE, "it has shown neither key nor certificate"},
-	{SSL_R_NO_SHARED_CIPHER, "it has shown no key of ours"},
-	{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "it has shown no key of ours"},
-	{SSL_R_UNEXPECTED_EOF_WHILE_READING, "cut off: it ended without a close_notify"},
+	{SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE,
+	 "it sent neither a pre-shared key nor a certificate"},
+	{SSL_R_NO_SHARED_CIPHER, "it offered no pre-shared key that is known here"},
+	{SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM, "it offered no pre-shared key that is known here"},
+	{SSL_R_UNEXPECTED_EOF_WHILE_READING, "cut off: it ended without close_notify"},
 };
 
 void
@@ -54,13 +55,13 @@ explain_cert(struct tls *tls)
 	long verdict = SSL_get_verify_result(tls->ssl);
 
 	if (c->ca_path == NULL)
-		say(tls, "it does not know identity \"%s\" of %s, and shows a certificate",
+		say(tls, "it does not have identity \"%s\" of %s, and sent a certificate",
 		    c->identity, c->psk_path);
 	else if (verdict == X509_V_ERR_HOSTNAME_MISMATCH ||
 		 verdict == X509_V_ERR_IP_ADDRESS_MISMATCH)
 		say(tls, "its certificate is not for %s", c->peer_name);
 	else
-		say(tls, "its certificate, by the roots in %s: %s", c->ca_path,
+		say(tls, "its certificate is not valid by the roots in %s: %s", c->ca_path,
 		    X509_verify_cert_error_string(verdict));
 }
 
@@ -72,10 +73,12 @@ explain_alert(struct tls *tls, int alert)
 	const char *text = SSL_alert_desc_string_long(alert);
 
 	if (c->psk_path != NULL && !c->server && !SSL_is_init_finished(tls->ssl))
-		say(tls, "it refuses us: %s: has it identity \"%s\" with the key of %s?", text,
-		    c->identity, c->psk_path);
+		say(tls,
+		    "it refused the connection: %s: does it have identity \"%s\" with the key of "
+		    "%s?",
+		    text, c->identity, c->psk_path);
 	else
-		say(tls, "it refuses us: %s", text);
+		say(tls, "it refused the connection: %s", text);
 }
 
 static void
@@ -99,8 +102,7 @@ tls_explain(struct tls *tls)
 	if (tls->unknown && !SSL_is_init_finished(tls->ssl))
 		say(tls, "its identity \"%s\" is not in %s", tls->identity, psk_path);
 	else if (reason == SSL_R_BINDER_DOES_NOT_VERIFY)
-		say(tls, "its key is not the one of identity \"%s\" in %s", tls->identity,
-		    psk_path);
+		say(tls, "its key is not that of identity \"%s\" in %s", tls->identity, psk_path);
 	else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
 		explain_cert(tls);
 	else if (reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION || reason <= SSL_AD_REASON_OFFSET)

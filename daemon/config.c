@@ -89,7 +89,7 @@ tls_error(const struct source_config *s)
 			       ? "psk, identity, ca, cert and key are for tls: only"
 			       : NULL;
 	if (!psk && !ca)
-		return "tls: needs psk or ca, to know the server by";
+		return "tls: needs psk or ca, to authenticate the server";
 	if (!psk && identity)
 		return "identity needs psk";
 	return key && !cert ? "key needs cert" : NULL;

@@ -155,7 +155,7 @@ carry_to_plain(struct connection *c)
 	if (n == TLS_WANT_READ || n == TLS_WANT_WRITE)
 		return 0;
 	if (n < 0) {
-		/* The end of a client of ours is no news; that of a server is. */
+		/* Clients end at any time; the end of a server is logged. */
 		if (is_client(c))
 			log_info("%s: %s", c->order.section, tls_error_text(c->tls));
 		return -1;
@@ -217,7 +217,7 @@ count_of(const struct connections *all, enum stage stage, uint64_t client)
 	return count;
 }
 
-/* The first that is ready. Of waiting ones, `any`: whether or not its address has its share. */
+/* Finds the first that is ready; unless `any`, of an address with handshakes left. NULL: none. */
 static struct connection *
 first_ready(const struct connections *all, enum stage stage, bool any)
 {
@@ -233,7 +233,7 @@ first_ready(const struct connections *all, enum stage stage, bool any)
 static void
 begin(struct connection *c)
 {
-	char error[TLS_ERROR_MAX] = "its keys could not be read";
+	char error[TLS_ERROR_MAX] = "the keys of this section could not be read";
 	struct tls_context *own = NULL, *context = c->section->context;
 
 	leave(c);
@@ -262,7 +262,7 @@ begin_more(struct connections *all)
 		event_add(all->silent, &silent);
 }
 
-/* The next step is behind those of the others. */
+/* Takes one step, and puts the connection behind the others. */
 static void
 take_step(struct connection *c)
 {
@@ -308,7 +308,8 @@ on_silent(evutil_socket_t fd, short what, void *arg)
 	for (c = TAILQ_FIRST(&all->in[STAGE_SHAKING]); c != NULL; c = next) {
 		next = TAILQ_NEXT(c, entry);
 		if (!c->ready && now_ms - c->moved_ms >= SILENT_S * 1000)
-			refuse(c, "it was silent in the handshake, and others waited");
+			refuse(c,
+			       "it was silent in the TLS handshake while other connections waited");
 	}
 	begin_more(all);
 }
@@ -331,8 +332,7 @@ on_socket(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-/* At random before the queue is full, so that one address cannot occupy it; likelier when longer.
- */
+/* Drops at random before the queue is full, likelier the longer it is: new peers find a place. */
 static bool
 is_dropped(const struct connections *all, uint64_t client)
 {
@@ -377,7 +377,7 @@ connections_take(struct connections *all, struct section *section, const struct 
 	if (!watch(c, c->net, &c->on_net) || !watch(c, c->plain, &c->on_plain))
 		refuse(c, "no memory");
 	else if (section == NULL || section->keys.server != (order->kind == TLS_ACCEPT))
-		refuse(c, "ekey-tls has no keys for it");
+		refuse(c, "ekey-tls has no keys for this section");
 	else if (dropped)
 		refuse(c, "too many TLS handshakes wait");
 	else

@@ -33,7 +33,7 @@ bool connections_init(struct connections *all, struct event_base *base);
 void connections_take(struct connections *all, struct section *section,
 		      const struct tls_order *order, const int fds[static 2]);
 
-/* Ends those of a section, or, with NULL, all; the peers are notified only if `farewell`. */
+/* Ends those of a section, or, with NULL, all; `farewell`: with close_notify. */
 void connections_end(struct connections *all, const struct section *section, bool farewell);
 
 /* The section has other keys: ends its handshakes, and the connections whose key is gone. */

@@ -121,7 +121,7 @@ sections_seal(struct sections *s)
 	}
 	result = sandbox_enter(&sandbox);
 	if (result < 0)
-		log_err("the filter of system calls: %s", strerror(-result));
+		log_err("the filter for system calls: %s", strerror(-result));
 	s->sealed = result == 0;
 	return s->sealed;
 }

@@ -23,7 +23,7 @@ struct service {
 
 /* ---- orders ---- */
 
-/* All sections have been named: the others are discarded. The first time ekey-tls is sealed. */
+/* Discards the sections that were not named. The first time it seals ekey-tls. */
 static bool
 end_sections(struct service *s)
 {
@@ -50,7 +50,7 @@ load(struct service *s, int channel, const struct tls_keys *keys)
 	return tls_channel_answer(channel, &answer) == 0;
 }
 
-/* False: it is not an order of the daemon's. */
+/* Carries an order out. False: ekey-tls cannot go on. */
 static bool
 handle_order(struct service *s, int channel, const union tls_message *message,
 	     const int fds[static 2])
@@ -76,7 +76,7 @@ handle_order(struct service *s, int channel, const union tls_message *message,
 	return false;
 }
 
-/* The daemon has ended: the bytes that it sent before are still carried. */
+/* After the end of the daemon: carries the bytes that it has sent, then ends. */
 static void
 end(struct service *s)
 {
@@ -123,7 +123,7 @@ set_up(struct service *s, int channel)
 	       event_add(s->orders, NULL) == 0;
 }
 
-/* Without memory it ends, and its memory with it. */
+/* Without memory the process ends, so that nothing has to be freed. */
 bool
 service_run(int channel)
 {

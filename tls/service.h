@@ -5,8 +5,7 @@
 
 #include <stdbool.h>
 
-/* Serves the daemon at the other end of `channel` until it is gone. False after a line in the log.
- */
+/* Serves the daemon at the other end of `channel` until it ends. False after a line in the log. */
 bool service_run(int channel);
 
 #endif

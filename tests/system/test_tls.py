@@ -168,7 +168,7 @@ def test_wrong_key_is_told_on_both_sides(place, device, sim, psk, port, started,
     host = start(started, Host(place / "host", sim, PSK.format(port=port, psk=psk)), True)
     relay = start_daemon(text=relay_config(place, device, port, f"psk = {wrong}"))
     wait_until(lambda: f'"alice" with the key of {wrong}?' in relay.log(), "the client's line")
-    wait_until(lambda: f'its key is not the one of identity "alice" in {psk}' in host.log(), "the server's line")
+    wait_until(lambda: f'its key is not that of identity "alice" in {psk}' in host.log(), "the server's line")
     assert f"{wrong}: mode 0644 lets others read or change the key" in relay.log()
     # Mended while we run: the file is read anew with each try.
     wrong.write_text(f"alice:{KEY}\n")
@@ -259,7 +259,7 @@ def test_openssl_s_server_is_an_upstream(place, device, psk, port, start_daemon)
         assert read_device(relay, 2048) == expected(SEED, 0, 2048)
         peer.end()
         # As the kernel ends it: with a reset where it had not read all of ours.
-        cut = ("source up: cut off: it ended without a close_notify", "source up: Connection reset")
+        cut = ("source up: cut off: it ended without close_notify", "source up: Connection reset")
         wait_until(lambda: any(end in relay.log() for end in cut), "its end is told")
     finally:
         peer.end()

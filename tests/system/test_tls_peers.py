@@ -135,7 +135,7 @@ def test_s_client_gets_the_stream_by_a_certificate(house, serve, root):
 
 @pytest.mark.parametrize(
     "wrong, line",
-    [({"psk": OTHER_KEY}, f'its key is not the one of identity "{NAME}" in'),
+    [({"psk": OTHER_KEY}, f'its key is not that of identity "{NAME}" in'),
      ({"psk_identity": "stranger"}, 'its identity "stranger" is not in')],
     ids=["key", "identity"],
 )
@@ -265,9 +265,9 @@ def test_upstream_that_does_not_prove_itself_gives_us_nothing(houses, place, roo
     server = down.start(*s_server(port, theirs), log="s_server.log")
     ask_of(down, f"tls:127.0.0.1:{port}", *ours)
     said = {
-        "psk": f'it refuses us: .*: has it identity "{NAME}" with the key of',
+        "psk": f'it refused the connection: .*: does it have identity "{NAME}" with the key of',
         "name": "its certificate is not for 127.0.0.1",
-        "root": f"its certificate, by the roots in {ours[0][5:]}: ",
+        "root": f"its certificate is not valid by the roots in {ours[0][5:]}: ",
     }[wrong]
     wait_until(lambda: re.search(f"source up: .*{said}", down.log()), "it says why")
     rows = down.status()["source up"]

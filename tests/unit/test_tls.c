@@ -101,9 +101,9 @@ a_wrong_key_is_refused_and_both_say_which(void **unused)
 
 	(void)unused;
 	tls_rig_connect(&rig, &server, &client);
-	assert_says(&rig.server, -EPROTO, "its key is not the one of identity \"alice\" in ");
+	assert_says(&rig.server, -EPROTO, "its key is not that of identity \"alice\" in ");
 	assert_says(&rig.server, -EPROTO, server.psk);
-	assert_says(&rig.client, -EPROTO, "has it identity \"alice\" with the key of ");
+	assert_says(&rig.client, -EPROTO, "does it have identity \"alice\" with the key of ");
 	assert_says(&rig.client, -EPROTO, client.psk);
 	assert_string_equal(tls_peer(rig.server.tls), "");
 	assert_string_equal(tls_peer(rig.client.tls), "");
@@ -120,7 +120,7 @@ an_unknown_identity_is_refused_and_named(void **unused)
 	(void)unused;
 	tls_rig_connect(&rig, &server, &client);
 	assert_says(&rig.server, -EPROTO, "its identity \"mallory\" is not in ");
-	assert_says(&rig.client, -EPROTO, "has it identity \"mallory\" with the key of ");
+	assert_says(&rig.client, -EPROTO, "does it have identity \"mallory\" with the key of ");
 	tls_rig_close(&rig);
 }
 
@@ -152,7 +152,7 @@ key_files_are_checked_by_line(void **unused)
 	assert_refuses(&config, "absent.psk: No such file or directory");
 	config = psk_client("alice", TLS_RIG_KEY);
 	config.identity = "bob";
-	assert_refuses(&config, "client.psk: identity \"bob\" is not in it");
+	assert_refuses(&config, "client.psk: the file has no identity \"bob\"");
 }
 
 static void
@@ -284,8 +284,8 @@ a_client_without_certificate_is_refused(void **unused)
 	(void)unused;
 	client.cert = client.key = NULL;
 	tls_rig_connect(&rig, &server, &client);
-	assert_says(&rig.server, -EPROTO, "it has shown neither key nor certificate");
-	assert_says(&rig.client, -EPROTO, "it refuses us: ");
+	assert_says(&rig.server, -EPROTO, "it sent neither a pre-shared key nor a certificate");
+	assert_says(&rig.client, -EPROTO, "it refused the connection: ");
 	assert_string_equal(tls_peer(rig.server.tls), "");
 	tls_rig_close(&rig);
 }
@@ -303,7 +303,7 @@ a_strangers_certificate_is_refused_on_either_side(void **unused)
 	tls_rig_connect(&rig, &server, &client);
 	assert_says(&rig.server, -EPROTO, server.ca);
 	assert_says(&rig.server, -EPROTO, "unable to get local issuer certificate");
-	assert_says(&rig.client, -EPROTO, "it refuses us: unknown CA");
+	assert_says(&rig.client, -EPROTO, "it refused the connection: unknown CA");
 	tls_rig_close(&rig);
 	client = cert_client();
 	client.ca = tls_rig_path("stranger-root.crt");
@@ -325,7 +325,7 @@ an_expired_certificate_is_refused(void **unused)
 	server.key = tls_rig_path("old.key");
 	tls_rig_connect(&rig, &server, &client);
 	assert_says(&rig.client, -EPROTO, "certificate has expired");
-	assert_says(&rig.server, -EPROTO, "it refuses us: certificate expired");
+	assert_says(&rig.server, -EPROTO, "it refused the connection: certificate expired");
 	tls_rig_close(&rig);
 }
 
@@ -366,7 +366,7 @@ a_server_may_know_clients_by_key_or_by_certificate(void **unused)
 	tls_rig_close(&rig);
 	tls_rig_write("client.psk", "mallory:" TLS_RIG_KEY);
 	tls_rig_connect(&rig, &server, &unknown);
-	assert_says(&rig.client, -EPROTO, "it does not know identity \"mallory\" of ");
+	assert_says(&rig.client, -EPROTO, "it does not have identity \"mallory\" of ");
 	assert_says(&rig.server, -EPROTO, "its identity \"mallory\" is not in ");
 	tls_rig_close(&rig);
 }
@@ -381,10 +381,10 @@ certificate_files_are_checked_against_each_other(void **unused)
 	assert_refuses(&config, "guest.key: ");
 	config = cert_server();
 	config.cert = config.key;
-	assert_refuses(&config, "host.key: no certificate (PEM) is in it");
+	assert_refuses(&config, "host.key: the file has no certificate (PEM)");
 	config = cert_server();
 	config.key = NULL;
-	assert_refuses(&config, "host.crt: no private key (PEM, without a password) is in it");
+	assert_refuses(&config, "host.crt: the file has no private key (PEM, without a password)");
 	config = cert_server();
 	config.ca = tls_rig_write("cut.crt", "-----BEGIN CERTIFICATE-----\nMIIB\n");
 	assert_refuses(&config, "cut.crt: ");
@@ -410,7 +410,7 @@ a_configuration_that_proves_nothing_is_refused(void **unused)
 	config = cert_server();
 	config.ca = NULL;
 	config.psk = psk_server().psk;
-	assert_refuses(&config, "cert beside psk needs ca");
+	assert_refuses(&config, "cert with psk needs ca");
 }
 
 /* ---- nothing older ---- */
@@ -492,7 +492,7 @@ a_client_without_a_key_is_refused(void **unused)
 	server_meets(&rig, &config);
 	other_client_connects(rig.client.fd, TLS1_3_VERSION);
 	rig.server.result = tls_handshake(rig.server.tls);
-	assert_says(&rig.server, -EPROTO, "it has shown no key of ours");
+	assert_says(&rig.server, -EPROTO, "it offered no pre-shared key that is known here");
 	tls_rig_close(&rig);
 }
 

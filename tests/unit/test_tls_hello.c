@@ -140,8 +140,8 @@ static void
 a_few_identities_are_looked_for(void **unused)
 {
 	(void)unused;
-	assert_answer(0, "its key is not the one of identity \"alice\"");
-	assert_answer(3, "its key is not the one of identity \"alice\"");
+	assert_answer(0, "its key is not that of identity \"alice\"");
+	assert_answer(3, "its key is not that of identity \"alice\"");
 }
 
 /* Each is looked for in the whole file: thousands of them would hold up all others. */

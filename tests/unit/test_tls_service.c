@@ -187,7 +187,7 @@ why_there_is_no_tls_comes_in_words_and_then_the_end(void **state)
 	say_hello(&pair, other);
 	proxy = header_of(&pair);
 	assert_string_equal(proxy.identity, "");
-	assert_non_null(strstr(proxy.refusal, "its key is not the one of identity \"alice\""));
+	assert_non_null(strstr(proxy.refusal, "its key is not that of identity \"alice\""));
 	assert_true(is_readable(pair.plain, PATIENCE_MS));
 	assert_int_equal(read(pair.plain, &byte, 1), 0);
 	finish(&pair);
@@ -216,7 +216,7 @@ one_address_has_a_part_of_the_handshakes_until_it_is_silent(void **state)
 		assert_true(is_readable(one[i].net, PATIENCE_MS));
 	assert_false(is_readable(one[AT_ONCE_CLIENT].net, 0));
 	finish_handshake(&one[AT_ONCE_CLIENT]); /* when the others have been silent for a second */
-	assert_non_null(strstr(header_of(&one[0]).refusal, "silent in the handshake"));
+	assert_non_null(strstr(header_of(&one[0]).refusal, "silent in the TLS handshake"));
 	for (size_t i = 0; i <= AT_ONCE_CLIENT; i++)
 		finish(&one[i]);
 	finish(&other);

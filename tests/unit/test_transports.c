@@ -447,7 +447,7 @@ a_wrong_key_never_opens_and_says_so(void **unused)
 	await(&w, &w.gone, 1);
 	assert_int_equal(w.opened, 0);
 	assert_int_equal(w.error, EPROTO);
-	assert_non_null(strstr(w.why, "has it identity \"alice\" with the key of "));
+	assert_non_null(strstr(w.why, "does it have identity \"alice\" with the key of "));
 	assert_non_null(strstr(w.why, "client.psk?"));
 	world_end(&w);
 }
@@ -483,13 +483,13 @@ without_ekey_tls_or_keys_there_is_no_tls_and_it_is_told(void **unused)
 	world_begin(&w, "127.0.0.1", NULL);
 	world_open(&w, &transport_tls);
 	await(&w, &w.gone, 1);
-	assert_string_equal(w.why, "ekey-tls is not there");
+	assert_string_equal(w.why, "ekey-tls is not running");
 	w.gone = 0;
 	w.tls = tls_rig_service();
 	assert_int_equal(tls_channel_order(w.tls, TLS_END), 0);
 	world_open(&w, &transport_tls);
 	await(&w, &w.gone, 1);
-	assert_string_equal(w.why, "ekey-tls has no keys for it");
+	assert_string_equal(w.why, "ekey-tls has no keys for this section");
 	world_end(&w);
 }
 
