@@ -152,8 +152,8 @@ check_and_perform(const struct mounter_request *request, pid_t *ret_holder)
 
 	if (slash == NULL || !enter_directory(request->path, (int)(slash - request->path)) ||
 	    !is_allowed(request->act, request->path, slash + 1)) {
-		log_err(MOUNTER_NAME ": %s: no [device] of the configuration has this path, or its"
-				     " directory cannot be opened",
+		log_err(MOUNTER_NAME ": %s: no [device] had this path when " MOUNTER_NAME
+				     " started, or its directory cannot be opened",
 			request->path);
 		return -EACCES;
 	}

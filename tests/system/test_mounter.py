@@ -24,6 +24,9 @@ pytestmark = as_root
 
 ASK = """
 import os, socket, struct, sys
+if len(sys.argv) > 4:
+    with open(sys.argv[4], "w") as lock:
+        lock.write(f"{os.getpid()}\\n")
 s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 s.connect(sys.argv[1])
 s.send(struct.pack("=II256s", 1, int(sys.argv[2]), os.fsencode(sys.argv[3])))
@@ -60,10 +63,11 @@ class Mounter:
     def log(self):
         return (self.house.path / "mounter.log").read_text()
 
-    def ask(self, act, path, uid=DAEMON):
-        """Its answer, 0 or -errno, or None when it has none; whether an fd came with it."""
+    def ask(self, act, path, *lock, uid=DAEMON):
+        """Its answer, 0 or -errno, or None when it has none; whether an fd came with it. By a process that
+        signs the lock."""
         asked = subprocess.run(["setpriv", "--reuid", str(uid), "--clear-groups", "/usr/bin/python3", "-c", ASK,
-                                self.path, str(act), path], stdout=subprocess.PIPE, timeout=PATIENCE_S)
+                                self.path, str(act), path, *lock], stdout=subprocess.PIPE, timeout=PATIENCE_S)
         assert asked.returncode == 0, (self.log(), [helper.poll() for helper in self.helpers])
         return ast.literal_eval(asked.stdout.decode())
 
@@ -169,7 +173,7 @@ def test_a_directory_that_the_daemon_sees_read_only_is_no_hindrance(house, mount
         unmount(folder)
 
 
-def test_a_second_daemon_is_told_who_serves(house, mounter):
+def test_a_second_daemon_names_the_process_that_serves(house, mounter):
     first = start_as_nobody(house, mounter)
     house.config.write_text(house.config.read_text().replace("run/control", "run/second"))
     second = house.start(*NOBODY, "env", f"EKEY_MOUNT={mounter.path}", house.path / "ekey-randomd", "-c", house.config,
@@ -191,8 +195,22 @@ def test_a_path_that_no_section_has_is_refused(house, mounter, path):
     path = path.format(dev=house.device.parent)
     for act in range(6):
         assert mounter.ask(act, path) == (-errno.EACCES, False)
-    assert mounter.log().count(f"{path}: no [device] of the configuration has this path") == 6
+    assert mounter.log().count(f"{path}: no [device] had this path when ekey-mount started") == 6
     assert files(house) == []
+
+
+def test_only_the_holder_of_a_path_has_it_cleared_and_not_by_way_of_a_symbolic_link(house, mounter):
+    folder, link = house.path / "run", house.path / "link"
+    folder.chmod(0o777)
+    link.symlink_to(folder)
+    (folder / "old").touch(mode=0)
+    lock, refused = folder / ".old.lock", (-errno.EACCES, False)
+    assert mounter.ask(REMOVE, folder / "old") == refused
+    assert mounter.ask(REMOVE, link / "old", lock) == refused
+    assert mounter.ask(CREATE, folder / "new", folder / ".new.lock") == refused
+    assert mounter.ask(REMOVE, folder / "old", lock) == (0, False)
+    assert mounter.ask(UNLOCK, folder / "old", lock) == (0, False)
+    assert sorted(os.listdir(folder)) == [".new.lock"]
 
 
 def make(house, what):
@@ -216,7 +234,7 @@ def test_only_an_empty_file_of_its_own_is_mounted_over_or_removed(house, mounter
     assert os.path.lexists(house.device) and not mounted(house.device)
 
 
-def test_what_others_have_mounted_is_left_alone(house, mounter):
+def test_a_mount_of_another_kind_is_left_alone(house, mounter):
     house.device.touch()
     subprocess.run(["mount", "--bind", "/etc/hostname", house.device], check=True)
     for act in CREATE, REMOVE, MOUNT, UNMOUNT:
@@ -230,7 +248,7 @@ def test_a_configuration_that_others_can_write_gives_no_rights(house, mounter):
     assert "must be a file that root alone can write: chown root, chmod go-w" in mounter.log()
 
 
-def test_an_act_that_is_none_and_a_request_of_another_size_do_nothing(house, mounter):
+def test_an_unknown_act_and_a_request_of_another_size_do_nothing(house, mounter):
     assert mounter.ask(99, house.device) == (-errno.EINVAL, False)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
         s.settimeout(PATIENCE_S)
