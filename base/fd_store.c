@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/fd_store.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,8 +68,11 @@ fd_store_new(void)
 	if (s == NULL)
 		return NULL;
 	count = sd_listen_fds_with_names(0, &names);
-	/* FDSTORE is set by systemd since version 254, and by our unit for older ones. */
-	s->works = count >= 0 && getenv("NOTIFY_SOCKET") != NULL && getenv("FDSTORE") != NULL;
+	/*
+	 * FDSTORE is set by systemd since version 254, and by our unit for older ones. A count of 0
+	 * sockets is -EINVAL to libsystemd; -ENOSYS: built without it.
+	 */
+	s->works = count != -ENOSYS && getenv("NOTIFY_SOCKET") != NULL && getenv("FDSTORE") != NULL;
 	for (int i = 0; i < count; i++) {
 		take_over(s, names[i], SD_LISTEN_FDS_START + i);
 		free(names[i]);
