@@ -19,7 +19,7 @@ systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := acceptor address clock fd_pass fd_store file heap hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
-priv_src    := cloned connect_helper device helper lock mount mounter \
+priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots

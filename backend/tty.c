@@ -2,11 +2,75 @@
 #include "backend/tty.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "priv/device.h"
+/*
+ * Returns the type before a device is opened, since opening can act on it (and arm a watchdog).
+ * DONT_SYNC: no request goes to a file server, which may hang, or be this process. 0 or -errno.
+ */
+static int
+look(const char *path, struct statx *ret)
+{
+	return statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, ret) == 0 ? 0 : -errno;
+}
+
+static bool
+is_cuse(const struct statx *st)
+{
+	char path[64], target[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u", st->stx_rdev_major, st->stx_rdev_minor);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return false;
+	target[len] = '\0';
+	return strstr(target, "/cuse/") != NULL;
+}
+
+/* -EMEDIUMTYPE for a file of another type, -EDEADLK for a CUSE device: see tty_open_input(). */
+static int
+open_input(const char *path)
+{
+	struct statx st;
+	int result = look(path, &st);
+
+	if (result == 0 && !S_ISCHR(st.stx_mode) && !S_ISFIFO(st.stx_mode))
+		result = -EMEDIUMTYPE;
+	else if (result == 0 && S_ISCHR(st.stx_mode) && is_cuse(&st))
+		result = -EDEADLK;
+	if (result == 0)
+		result = open(path, O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	return result == -1 ? -errno : result;
+}
+
+/* Never our controlling terminal. -ENOTTY for a file of another type. */
+static int
+open_tty(const char *path)
+{
+	struct statx st;
+	int fd = look(path, &st);
+
+	if (fd < 0)
+		return fd;
+	if (!S_ISCHR(st.stx_mode))
+		return -ENOTTY;
+	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (!isatty(fd)) {
+		close(fd);
+		return -ENOTTY;
+	}
+	return fd;
+}
 
 /*
  * TIOCEXCL keeps later openers out, but not root, nor a process that opened it before; the lock
@@ -63,13 +127,13 @@ tty_set_up(int fd, struct tty *ret)
 int
 tty_open(const char *path, struct tty *ret)
 {
-	return tty_set_up(priv_open_tty(path), ret);
+	return tty_set_up(open_tty(path), ret);
 }
 
 int
 tty_open_input(const char *path, struct tty *ret)
 {
-	int fd = priv_open_input(path);
+	int fd = open_input(path);
 
 	if (fd < 0 || isatty(fd))
 		return tty_set_up(fd, ret);

@@ -20,7 +20,10 @@ struct tty {
  */
 int tty_open(const char *path, struct tty *ret);
 
-/* The same with any character device, or a FIFO, only to be read; see priv_open_input(). */
+/*
+ * The same with any character device, or a FIFO, only to be read. -EMEDIUMTYPE for any other file,
+ * -EDEADLK for a device of a CUSE server, which may hang, or be this process.
+ */
 int tty_open_input(const char *path, struct tty *ret);
 
 /* Restores the settings and closes. A tty that has vanished is no error. */
