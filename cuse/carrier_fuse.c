@@ -145,7 +145,7 @@ why_not(int error)
 static const char *
 see_more(void)
 {
-	return mounter_is_there() ? "; the log of " MOUNTER_NAME " says more" : "";
+	return mounter_is_there() ? "; see the log of " MOUNTER_NAME : "";
 }
 
 static int

@@ -100,7 +100,7 @@ confine(const struct helper_role *role, const char *user)
 	if (result == 0)
 		result = sandbox_enter(&role->sandbox);
 	if (result < 0)
-		log_err("%s: cannot be confined, and does nothing: %s", role->name,
+		log_err("%s: cannot be confined, and refuses all requests: %s", role->name,
 			strerror(-result));
 	return result;
 }

@@ -66,7 +66,7 @@ call(const struct mounter_request *request, struct mounter_answer *ret, int *ret
 	result = helper_call(mounter, request, ret, ret_fd);
 	helper_release(&connected);
 	if (result < 0)
-		log_err("%s: " MOUNTER_NAME " gave no answer: %s; its log says why", request->path,
+		log_err("%s: " MOUNTER_NAME " gave no answer: %s; see its log", request->path,
 			strerror(-result));
 	return result;
 }

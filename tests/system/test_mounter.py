@@ -138,7 +138,7 @@ def test_a_mounter_that_refuses_or_is_not_there_costs_a_line(house, mounter):
     other = house.path / "other"
     other.write_text(house.config.read_text().replace("dev/random", "dev/more"))
     program = shutil.copy(BUILD / "ekey-randomd", house.path)
-    refused = "more: not published: cannot make the file to mount over: Permission denied; the log of ekey-mount says more"
+    refused = "more: not published: cannot make the file to mount over: Permission denied; see the log of ekey-mount"
     for at, line in (mounter.path, refused), (house.path, "more: cannot ask ekey-mount at "):
         daemon = house.start(*NOBODY, "env", f"EKEY_MOUNT={at}", program, "-c", other, log="daemon.log")
         wait_until(lambda: house.count(line) > 0, line)
