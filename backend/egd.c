@@ -48,9 +48,7 @@ egd_starve(struct egd *e, uint64_t now_ms)
 		return;
 	e->starves = true;
 	e->starved_ms = now_ms;
-	e->rest_ms = e->rest_ms == 0 ? REST_MIN_MS : 2 * e->rest_ms;
-	if (e->rest_ms > REST_MAX_MS)
-		e->rest_ms = REST_MAX_MS;
+	e->rest_ms = clock_longer_wait(e->rest_ms, REST_MIN_MS, REST_MAX_MS);
 }
 
 /* The server starves when it lags while a reader waits. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/ladder.h"
 
+#include "base/clock.h"
+
 void
 ladder_init(struct ladder *l)
 {
@@ -13,9 +15,8 @@ ladder_climb(struct ladder *l, bool can_reset, uint64_t now_ms)
 	if (can_reset && now_ms >= l->next_ms) {
 		l->in_vain = 0;
 		l->next_ms = now_ms + l->wait_ms;
-		l->wait_ms *= 2;
-		if (l->wait_ms > LADDER_DEVICE_MAX_MS)
-			l->wait_ms = LADDER_DEVICE_MAX_MS;
+		l->wait_ms =
+			clock_longer_wait(l->wait_ms, LADDER_DEVICE_MIN_MS, LADDER_DEVICE_MAX_MS);
 		return LADDER_RESET_DEVICE;
 	}
 	if (l->alarm)

@@ -24,3 +24,11 @@ clock_timeval(uint64_t ms)
 	return (struct timeval){.tv_sec = (time_t)(ms / 1000),
 				.tv_usec = (suseconds_t)(ms % 1000 * 1000)};
 }
+
+uint64_t
+clock_longer_wait(uint64_t wait_ms, uint64_t min_ms, uint64_t max_ms)
+{
+	uint64_t longer_ms = wait_ms == 0 ? min_ms : wait_ms * 2;
+
+	return longer_ms < max_ms ? longer_ms : max_ms;
+}

@@ -15,4 +15,10 @@ uint64_t clock_now_us(void);
 /* A time to wait, as libevent takes it. */
 struct timeval clock_timeval(uint64_t ms);
 
+/*
+ * Returns the wait after one of `wait_ms` in a series of retries: twice as long, or `min_ms` when
+ * that was 0; at most `max_ms`.
+ */
+uint64_t clock_longer_wait(uint64_t wait_ms, uint64_t min_ms, uint64_t max_ms);
+
 #endif

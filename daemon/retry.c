@@ -21,10 +21,8 @@ retry_later(struct retry *r)
 {
 	struct timeval wait;
 
-	r->wait_ms = r->wait_ms == 0 ? WAIT_MIN_MS : r->wait_ms * 2;
-	if (r->wait_ms > WAIT_MAX_MS)
-		r->wait_ms = WAIT_MAX_MS;
-	wait = (struct timeval){.tv_sec = r->wait_ms / 1000};
+	r->wait_ms = (unsigned)clock_longer_wait(r->wait_ms, WAIT_MIN_MS, WAIT_MAX_MS);
+	wait = clock_timeval(r->wait_ms);
 	if (event_add(r->event, &wait) != 0)
 		return;
 	r->at_ms = clock_now_ms() + r->wait_ms;

@@ -120,9 +120,7 @@ request(struct egd_xen *x, struct guest *guest, uint64_t now_ms)
 	const struct timeval timeout = {.tv_sec = connect_helper_role.timeout_s};
 
 	guest->began_ms = now_ms;
-	guest->wait_ms = guest->wait_ms == 0                ? WAIT_MIN_MS
-			 : guest->wait_ms * 2 < WAIT_MAX_MS ? guest->wait_ms * 2
-							    : WAIT_MAX_MS;
+	guest->wait_ms = clock_longer_wait(guest->wait_ms, WAIT_MIN_MS, WAIT_MAX_MS);
 	if (connect_helper_request(x->env.connector, guest->socket) != 0)
 		return;
 	guest->state = REQUESTED;

@@ -176,9 +176,8 @@ feed_by_the_clock(struct agent *a)
 			continue;
 		}
 		urge = urges_wait(a->urges, spread(backoff_ms), false);
-		backoff_ms = urge != URGE_NONE ? PACE_MS : backoff_ms * 2;
-		if (backoff_ms > a->options->interval_ms)
-			backoff_ms = a->options->interval_ms;
+		backoff_ms = clock_longer_wait(urge != URGE_NONE ? 0 : backoff_ms, PACE_MS,
+					       a->options->interval_ms);
 	}
 	return FEED_EXIT_KERNEL;
 }
