@@ -16,19 +16,6 @@
 
 /* ---- connecting ---- */
 
-static const char *
-check_path(const char *where)
-{
-	return where[0] == '/' ? NULL : "expected an absolute path";
-}
-
-static int
-connect_unix(const char *path, uint64_t end_ms)
-{
-	(void)end_ms; /* connected at once, or the backlog is full: -EAGAIN */
-	return net_unix_connect(path);
-}
-
 static int
 connect_address(const struct address *address, uint64_t end_ms)
 {
@@ -43,31 +30,6 @@ connect_address(const struct address *address, uint64_t end_ms)
 		return fd;
 	close(fd);
 	return result;
-}
-
-static const char *
-check_vsock(const char *where)
-{
-	struct address address;
-
-	return address_parse_vsock(where, &address);
-}
-
-static int
-connect_vsock(const char *where, uint64_t end_ms)
-{
-	struct address address;
-
-	(void)address_parse_vsock(where, &address);
-	return connect_address(&address, end_ms);
-}
-
-static const char *
-check_host(const char *where)
-{
-	struct address_host at;
-
-	return address_parse_host(where, &at);
 }
 
 /* Connects to the first address that accepts; each but the last has half of the time left. */
@@ -89,64 +51,91 @@ connect_any(const struct addrinfo *found, uint64_t end_ms)
 	return result;
 }
 
+/* ---- kinds of addresses ---- */
+
+struct channel_kind {
+	const char *prefix;
+	/* Parses the text behind the prefix; returns NULL or an error. */
+	const char *(*parse)(struct channel_to *to);
+	int (*connect)(const struct channel_to *to, uint64_t end_ms);
+	bool secure, trusted;
+};
+
+static const char *
+parse_path(struct channel_to *to)
+{
+	return to->where[0] == '/' ? NULL : "expected an absolute path";
+}
+
+static const char *
+parse_vsock(struct channel_to *to)
+{
+	return address_parse_vsock(to->where, &to->vsock);
+}
+
+static const char *
+parse_host(struct channel_to *to)
+{
+	return address_parse_host(to->where, &to->host);
+}
+
+static const char *
+parse_xen(struct channel_to *to)
+{
+	return to->where[0] == '\0' ? NULL : "expected only xen: its channel has a fixed name";
+}
+
 static int
-connect_host(const char *where, uint64_t end_ms)
+connect_unix(const struct channel_to *to, uint64_t end_ms)
+{
+	(void)end_ms; /* connected at once, or the backlog is full: -EAGAIN */
+	return net_unix_connect(to->where);
+}
+
+static int
+connect_vsock(const struct channel_to *to, uint64_t end_ms)
+{
+	return connect_address(&to->vsock, end_ms);
+}
+
+static int
+connect_host(const struct channel_to *to, uint64_t end_ms)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
 	struct addrinfo *found;
-	struct address_host at;
 	char port[6];
 	int result;
 
-	(void)address_parse_host(where, &at);
-	snprintf(port, sizeof(port), "%u", (unsigned)at.port);
-	if (getaddrinfo(at.host, port, &hints, &found) != 0)
+	snprintf(port, sizeof(port), "%u", (unsigned)to->host.port);
+	if (getaddrinfo(to->host.host, port, &hints, &found) != 0)
 		return CONNECT_NO_HOST;
 	result = connect_any(found, end_ms);
 	freeaddrinfo(found);
 	return result;
 }
 
-static const char *
-check_xen(const char *where)
+static int
+connect_line(const struct channel_to *to, uint64_t end_ms)
 {
-	return where[0] == '\0' ? NULL : "expected only xen: its channel has a fixed name";
+	return connect_tty(to->where, end_ms);
 }
 
-/* ---- kinds of addresses ---- */
-
-struct channel_kind {
-	const char *prefix;
-	const char *(*check)(const char *where); /* NULL, or what is wrong with it */
-	int (*connect)(const char *where, uint64_t end_ms);
-	bool secure, trusted;
-};
+static int
+connect_channel(const struct channel_to *to, uint64_t end_ms)
+{
+	(void)to;
+	return connect_xen(end_ms);
+}
 
 /* doc/design.md: the host, which has our memory and disk, is trusted, and an authenticated peer. */
 static const struct channel_kind kinds[] = {
-	{"unix:", check_path, connect_unix, false, true},
-	{"vsock:", check_vsock, connect_vsock, false, true},
-	{"tty:", check_path, connect_tty, false, true},
-	{"xen", check_xen, connect_xen, false, true},
-	{"tls:", check_host, connect_host, true, true},
-	{"tcp:", check_host, connect_host, false, false},
+	{"unix:", parse_path, connect_unix, false, true},
+	{"vsock:", parse_vsock, connect_vsock, false, true},
+	{"tty:", parse_path, connect_line, false, true},
+	{"xen", parse_xen, connect_channel, false, true},
+	{"tls:", parse_host, connect_host, true, true},
+	{"tcp:", parse_host, connect_host, false, false},
 };
-
-static bool
-prepare_tls(struct channel_to *to, const struct options *o, char error[static TLS_ERROR_MAX])
-{
-	struct address_host at;
-	struct tls_config config = {.psk = o->psk,
-				    .identity = o->identity,
-				    .ca = o->ca,
-				    .cert = o->cert,
-				    .key = o->key,
-				    .peer_name = at.host};
-
-	(void)address_parse_host(to->where, &at);
-	to->tls = tls_context_new(&config, error);
-	return to->tls != NULL;
-}
 
 bool
 channel_prepare(struct channel_to *to, const char *address, const struct options *options,
@@ -161,13 +150,23 @@ channel_prepare(struct channel_to *to, const char *address, const struct options
 		to->kind = &kinds[i];
 		to->where = address + strlen(kinds[i].prefix);
 		to->trusted = kinds[i].trusted || options->trusted;
-		wrong = kinds[i].check(to->where);
+		wrong = kinds[i].parse(to);
 	}
 	if (wrong != NULL) {
 		snprintf(error, TLS_ERROR_MAX, "%s", wrong);
 		return false;
 	}
-	return !to->kind->secure || prepare_tls(to, options, error);
+	if (to->kind->secure) {
+		struct tls_config config = {.psk = options->psk,
+					    .identity = options->identity,
+					    .ca = options->ca,
+					    .cert = options->cert,
+					    .key = options->key,
+					    .peer_name = to->host.host};
+
+		to->tls = tls_context_new(&config, error);
+	}
+	return !to->kind->secure || to->tls != NULL;
 }
 
 /* ---- one channel ---- */
@@ -198,7 +197,7 @@ shake_hands(struct channel *c, uint64_t end_ms)
 int
 channel_open(struct channel *c, const struct channel_to *to, uint64_t end_ms)
 {
-	*c = (struct channel){.fd = to->kind->connect(to->where, end_ms)};
+	*c = (struct channel){.fd = to->kind->connect(to, end_ms)};
 	if (c->fd < 0)
 		return c->fd;
 	if (to->tls == NULL)
@@ -217,7 +216,7 @@ channel_close(struct channel *c)
 }
 
 static ssize_t
-write_some(struct channel *c, const uint8_t *bytes, size_t len)
+write_some(struct channel *c, uint8_t *bytes, size_t len)
 {
 	ssize_t n;
 
@@ -238,19 +237,21 @@ read_some(struct channel *c, uint8_t *ret, size_t len)
 	return n < 0 ? -errno : n;
 }
 
+/* Moves all bytes one way: `step` is read_some() or write_some(). */
 static int
-send_all(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms)
+move_all(struct channel *c, ssize_t (*step)(struct channel *c, uint8_t *bytes, size_t len),
+	 short events, uint8_t *bytes, size_t len, uint64_t end_ms)
 {
 	while (len > 0) {
-		ssize_t n = write_some(c, bytes, len);
-		int result = n < 0 ? wait_to_retry(c, n, POLLOUT, end_ms) : 0;
+		ssize_t n = step(c, bytes, len);
+		int result = n < 0 ? wait_to_retry(c, n, events, end_ms) : 0;
 
+		if (n == 0)
+			return -ECONNRESET;
 		if (result < 0)
 			return result;
-		if (n > 0) {
-			bytes += n;
-			len -= (size_t)n;
-		}
+		bytes += n > 0 ? n : 0;
+		len -= n > 0 ? (size_t)n : 0;
 	}
 	return 0;
 }
@@ -258,20 +259,7 @@ send_all(struct channel *c, const uint8_t *bytes, size_t len, uint64_t end_ms)
 static int
 receive(struct channel *c, uint8_t *ret, size_t len, uint64_t end_ms)
 {
-	while (len > 0) {
-		ssize_t n = read_some(c, ret, len);
-		int result = n < 0 ? wait_to_retry(c, n, POLLIN, end_ms) : 0;
-
-		if (n == 0)
-			return -ECONNRESET;
-		if (result < 0)
-			return result;
-		if (n > 0) {
-			ret += n;
-			len -= (size_t)n;
-		}
-	}
-	return 0;
+	return move_all(c, read_some, POLLIN, ret, len, end_ms);
 }
 
 /* An EGD server sends no byte without a request, and keeps the connection open after a level. */
@@ -306,7 +294,8 @@ channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t 
 	int result = expect_quiet(c, 0, false);
 
 	if (result == 0)
-		result = send_all(c, bytes, egd_wire_put_request(request, bytes), end_ms);
+		result = move_all(c, write_some, POLLOUT, bytes,
+				  egd_wire_put_request(request, bytes), end_ms);
 	if (result == 0)
 		result = receive_reply(c, request.op, ret, len, end_ms);
 	return result == 0 ? expect_quiet(c, EGD_QUIET_MS, request.op == EGD_LEVEL) : result;

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/address.h"
 #include "crypto/tls.h"
 #include "egd/egd_wire.h"
 #include "guest/options.h"
@@ -22,7 +23,11 @@ struct channel_kind;
 struct channel_to {
 	const char *address; /* as it was written */
 	const struct channel_kind *kind;
-	const char *where;
+	const char *where; /* behind the prefix */
+	union {            /* the same, parsed */
+		struct address vsock;
+		struct address_host host;
+	};
 	struct tls_context *tls; /* NULL: in clear */
 	bool trusted;            /* its bytes get credit */
 };

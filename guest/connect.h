@@ -23,7 +23,7 @@
 int connect_tty(const char *path, uint64_t end_ms);
 
 /* Opens the channel of a guest of Xen. */
-int connect_xen(const char *where, uint64_t end_ms);
+int connect_xen(uint64_t end_ms);
 
 /* Waits until `fd` is ready for `events` (poll(2)). 0, or -ETIMEDOUT at `end_ms`, or -errno. */
 int connect_wait(int fd, short events, uint64_t end_ms);

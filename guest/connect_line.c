@@ -129,12 +129,11 @@ connect_tty(const char *path, uint64_t end_ms)
 }
 
 int
-connect_xen(const char *where, uint64_t end_ms)
+connect_xen(uint64_t end_ms)
 {
 	char path[XEN_CHANNEL_PATH_MAX];
 	int result = xen_channel_find(XEN_CHANNEL_NAME, path);
 
-	(void)where;
 	if (result < 0)
 		return result == -ENOENT   ? CONNECT_NO_XEN
 		       : result == -ENODEV ? CONNECT_NO_CHANNEL

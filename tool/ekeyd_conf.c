@@ -299,7 +299,7 @@ take_args(struct ekeyd_reader *r, struct ekeyd_line *ret)
 	return false;
 }
 
-/* Takes a whole call: what follows is the end, a semicolon or the name that begins another. */
+/* Takes a whole call: the end, a semicolon or the name of the next call must follow. */
 static bool
 take_call(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ekeyctl rekey: a new long-term key for a key, and into the keyring. The master key is typed here,
- * stays here, in secret memory, and is wiped. Nothing is sent before it and the keyring have been
- * checked; the device changes before the file, so once it has, a new key that cannot be stored is
- * shown.
+ * ekeyctl rekey: makes a new long-term key and stores it in the keyring. The master key is typed
+ * here, stays in secret memory of this process, and is wiped. The key is not asked to change before
+ * the master key and the keyring have been checked. The key changes before the keyring: a new
+ * long-term key that cannot be stored is shown.
  */
 #include <errno.h>
 #include <signal.h>
@@ -17,9 +17,8 @@
 #include "tool/store.h"
 #include "tool/terminal.h"
 
-#define TYPED_MAX 256 /* 44 characters, and spaces as many as people like */
+#define TYPED_MAX 256 /* 44 characters and any number of spaces */
 
-/* All that must not be seen. */
 struct rekey_secrets {
 	char typed[TYPED_MAX];
 	uint8_t master[MASTERKEY_LEN];
@@ -48,15 +47,15 @@ ask_master_key(struct rekey_secrets *s)
 
 	if (result == -ENXIO) {
 		fprintf(stderr,
-			"ekeyctl: the master key is typed on a terminal, and none is here\n");
+			"ekeyctl: the master key is typed on a terminal, and there is none\n");
 		return EXIT_MASTER_KEY;
 	}
 	good = result == 0 && masterkey_parse(s->typed, s->master);
 	secret_wipe(s->typed, sizeof(s->typed));
 	if (good)
 		return EXIT_OK;
-	fprintf(stderr, "ekeyctl: that is no master key: it has 44 characters, the last of them for"
-			" its checksum; spaces do not matter\n");
+	fprintf(stderr, "ekeyctl: no master key: expected 44 characters with a correct checksum;"
+			" spaces do not matter\n");
 	return EXIT_MASTER_KEY;
 }
 
@@ -69,7 +68,7 @@ nonce_mac(struct rekey_job *job, uint8_t ret_mac[static KEYED_MAC_LEN])
 	keyed_mac(&s->derivation, job->nonce, sizeof(job->nonce), ret_mac);
 }
 
-/* The new long-term key, from all three; the master key has then done its work. */
+/* Derives the new long-term key, and wipes the master key. */
 static void
 derive_entry(struct rekey_job *job)
 {
@@ -85,52 +84,44 @@ derive_entry(struct rekey_job *job)
 
 /* ---- the steps ---- */
 
-/* It is in the device and nowhere else: better seen than lost. */
+/* Shows the new long-term key, which only the device has. */
 static void
 show_entry(struct rekey_secrets *s)
 {
-	fprintf(stderr, "ekeyctl: the key has a new long-term key, which could not be stored. This"
-			" line belongs into the keyring and is shown only now:\n");
+	fprintf(stderr, "ekeyctl: the key has a new long-term key, which could not be stored. Add"
+			" this line to the keyring; it is shown only once:\n");
 	keyring_line(&s->entry, s->line);
 	s->line[KEYRING_LINE_LEN] = '\n';
 	terminal_tell(s->line, sizeof(s->line));
 	secret_wipe(s->line, sizeof(s->line));
 }
 
+/* Changes the key and stores its new long-term key. No signal may come between the two. */
 static enum exit_code
 change_and_store(struct rekey_job *job)
-{
-	enum exit_code code = job->access->change(job->access, job->nonce, job->answer);
-
-	if (code != EXIT_OK)
-		return code;
-	printf("The key has changed its long-term key.\n");
-	derive_entry(job);
-	code = store_put(&job->store, &job->secrets->entry);
-	if (code != EXIT_OK)
-		show_entry(job->secrets);
-	else
-		printf("Stored in %s.\n", job->store.path);
-	return code;
-}
-
-/* From the order to the key until its outcome is stored, nobody's Ctrl-C may come between. */
-static enum exit_code
-change_undisturbed(struct rekey_job *job)
 {
 	enum exit_code code;
 	sigset_t all, before;
 
 	sigfillset(&all);
 	sigprocmask(SIG_BLOCK, &all, &before);
-	code = change_and_store(job);
-	fflush(stdout);
+	code = job->access->change(job->access, job->nonce, job->answer);
+	if (code == EXIT_OK) {
+		printf("The key has changed its long-term key.\n");
+		derive_entry(job);
+		code = store_put(&job->store, &job->secrets->entry);
+		if (code == EXIT_OK)
+			printf("Stored in %s.\n", job->store.path);
+		else
+			show_entry(job->secrets);
+		fflush(stdout);
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return code;
 }
 
 static enum exit_code
-prove_storing(struct rekey_job *job, const char *path)
+open_keyring(struct rekey_job *job, const char *path)
 {
 	enum exit_code code = store_open(&job->store, path);
 
@@ -148,23 +139,11 @@ start(struct rekey_job *job)
 	enum exit_code code;
 
 	if (getrandom(job->nonce, sizeof(job->nonce), 0) != sizeof(job->nonce))
-		return key_access_failed("no randomness for a nonce");
+		return key_access_failed("no random bytes for a nonce");
 	nonce_mac(job, mac);
 	code = job->access->start(job->access, mac);
 	if (code == EXIT_OK)
 		printf("The key is ready.\n");
-	return code;
-}
-
-static enum exit_code
-prove_key(struct rekey_job *job)
-{
-	enum exit_code code = job->access->prove(job->access, &job->secrets->entry);
-
-	if (code == EXIT_OK)
-		printf("The key is in session under its new long-term key: done.\n");
-	else
-		fprintf(stderr, "ekeyctl: the new long-term key is stored, but not yet proven\n");
 	return code;
 }
 
@@ -174,24 +153,20 @@ run(struct rekey_job *job, const char *keyring_path)
 	enum exit_code code = ask_master_key(job->secrets);
 
 	if (code == EXIT_OK)
-		code = prove_storing(job, keyring_path);
+		code = open_keyring(job, keyring_path);
 	if (code == EXIT_OK)
 		code = start(job);
 	if (code == EXIT_OK)
-		code = change_undisturbed(job);
+		code = change_and_store(job);
 	store_close(&job->store);
-	return code == EXIT_OK ? prove_key(job) : code;
-}
-
-static enum exit_code
-find_key(const struct tool_options *options, const char *serial, struct rekey_job *job)
-{
-	if (!keyring_serial_parse(serial, job->serial)) {
-		fprintf(stderr, "ekeyctl: %s: %s\n", serial, KEYRING_SERIAL_HINT);
-		return EXIT_USAGE;
-	}
-	return options->device != NULL ? key_access_local(options, serial, &job->access)
-				       : key_access_daemon(options, serial, &job->access);
+	if (code != EXIT_OK)
+		return code;
+	code = job->access->prove(job->access, &job->secrets->entry);
+	if (code == EXIT_OK)
+		printf("The key is in session under its new long-term key: done.\n");
+	else
+		fprintf(stderr, "ekeyctl: the new long-term key is stored, but not yet proven\n");
+	return code;
 }
 
 enum exit_code
@@ -199,17 +174,20 @@ tool_rekey(const struct tool_options *options, char **words)
 {
 	struct rekey_job job = {.store = {.replace = {.dir = -1, .fd = -1}}};
 	char keyring_path[KEY_ACCESS_PATH_MAX];
-	enum exit_code code = find_key(options, words[0], &job);
+	enum exit_code code;
 
+	if (!keyring_serial_parse(words[0], job.serial)) {
+		fprintf(stderr, "ekeyctl: %s: %s\n", words[0], KEYRING_SERIAL_HINT);
+		return EXIT_USAGE;
+	}
+	code = options->device != NULL ? key_access_local(options, words[0], &job.access)
+				       : key_access_daemon(options, words[0], &job.access);
 	if (code != EXIT_OK)
 		return code;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	key_access_keyring(options, keyring_path);
 	job.secrets = secret_new(sizeof(*job.secrets));
-	if (job.secrets != NULL)
-		code = run(&job, keyring_path);
-	else
-		code = EXIT_MASTER_KEY;
+	code = job.secrets != NULL ? run(&job, keyring_path) : EXIT_MASTER_KEY;
 	secret_free(job.secrets, sizeof(*job.secrets));
 	job.access->close(job.access);
 	return code;

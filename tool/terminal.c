@@ -19,7 +19,7 @@ terminal_write(int fd, const char *text, size_t len)
 		ssize_t n = write(fd, text, len);
 
 		if (n < 0 && errno != EINTR)
-			return; /* nobody is there to be told */
+			return; /* the terminal is gone */
 		if (n > 0) {
 			text += n;
 			len -= (size_t)n;
@@ -27,7 +27,7 @@ terminal_write(int fd, const char *text, size_t len)
 	}
 }
 
-/* Signals that end or stop us wait until the terminal is as it was. */
+/* Blocks signals that end or stop this process until the terminal is restored. */
 static int
 terminal_hold_signals(sigset_t *ret_before)
 {
@@ -41,7 +41,7 @@ terminal_hold_signals(sigset_t *ret_before)
 	return signalfd(-1, &set, SFD_CLOEXEC);
 }
 
-/* One line; -EINTR when a signal came first. It is left pending, to act when it is let in. */
+/* Reads one line; -EINTR when a signal came first, which stays pending until it is unblocked. */
 static int
 terminal_read(int tty, int signals, char *ret, size_t cap)
 {
@@ -63,7 +63,7 @@ terminal_read(int tty, int signals, char *ret, size_t cap)
 	return 0;
 }
 
-/* The prompt comes when nothing is echoed any more: whoever answers at once is not seen either. */
+/* Prompts after echo is off, so that an immediate answer is not echoed either. */
 static int
 terminal_ask_unseen(int tty, int signals, const char *prompt, char *ret, size_t cap)
 {
@@ -80,7 +80,7 @@ terminal_ask_unseen(int tty, int signals, const char *prompt, char *ret, size_t 
 	terminal_write(tty, prompt, strlen(prompt));
 	result = terminal_read(tty, signals, ret, cap);
 	terminal_write(tty, "\n", 1);
-	/* Flush: what was typed beyond the line must not end up in a shell. */
+	/* Flushes, so that text typed beyond the line does not reach a shell. */
 	tcsetattr(tty, TCSAFLUSH, &before);
 	return result;
 }
@@ -96,7 +96,7 @@ terminal_ask_once(int tty, const char *prompt, char *ret, size_t cap)
 		result = terminal_ask_unseen(tty, signals, prompt, ret, cap);
 		close(signals);
 	}
-	sigprocmask(SIG_SETMASK, &before, NULL); /* what came meanwhile acts here */
+	sigprocmask(SIG_SETMASK, &before, NULL); /* a pending signal acts here */
 	return result;
 }
 

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The person at the terminal, wherever stdin and stdout go. */
+/* The controlling terminal, independent of stdin and stdout. */
 #ifndef TOOL_TERMINAL_H
 #define TOOL_TERMINAL_H
 
 #include <stddef.h>
 
 /*
- * Asks for one line that is not echoed. `ret` (secret memory) gets it with a NUL and without its
- * end. A signal finds the terminal as it was; after a stop and continue it is asked again. 0 or
- * -errno: -ENXIO no terminal, -EMSGSIZE too long, -ECANCELED nothing was typed but the end.
+ * Reads one line without echo into `ret` (secret memory), with a NUL in place of its newline. The
+ * terminal is restored before a signal acts; after a stop and continue the prompt comes again. 0 or
+ * -errno: -ENXIO no terminal, -EMSGSIZE too long, -ECANCELED end of file.
  */
 int terminal_ask(const char *prompt, char *ret, size_t cap);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the subcommands of ekeyctl share: options and exit codes. */
+/* Options and exit codes of the subcommands of ekeyctl. */
 #ifndef TOOL_TOOL_H
 #define TOOL_TOOL_H
 
