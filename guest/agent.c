@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "egd/egd_wire.h"
-#include "guest/exit.h"
 #include "guest/report.h"
 #include "guest/seed.h"
 #include "priv/random.h"

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/net.h"
 #include "base/xen_channel.h"
-#include "guest/connect.h"
 
 /* ---- connecting ---- */
 

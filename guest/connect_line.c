@@ -3,7 +3,7 @@
  * A line lasts as long as the machine, so that replies to requests of other programs, which did not
  * wait for them, may come before the reply to ours.
  */
-#include "guest/connect.h"
+#include "guest/channel.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,6 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "guest/agent.h"
-#include "guest/exit.h"
 #include "guest/options.h"
 #include "guest/report.h"
 #include "guest/seed.h"

@@ -9,7 +9,6 @@
 #include "base/num.h"
 #include "base/version.h"
 #include "egd/egd_wire.h"
-#include "guest/exit.h"
 #include "priv/random.h"
 
 #define BYTES_DEFAULT 64 /* 448 bits of credit: one feed makes any kernel's generator ready */

@@ -10,6 +10,19 @@
 #define FEED_UPSTREAMS_MAX 8
 #define FEED_TEXTFILE "/run/ekey-feed/ekey-feed.prom"
 
+/* Exit statuses, documented in ekey-feed(8). */
+enum feed_exit {
+	FEED_EXIT_OK = 0,
+	FEED_EXIT_UPSTREAM = 1, /* --once: none delivered; --check: none answers */
+	FEED_EXIT_USAGE = 2,
+	FEED_EXIT_KERNEL = 3,    /* --once: the kernel refused the bytes */
+	FEED_EXIT_NO_SEED = 6,   /* --xenstore-seed: there is none, or it was used */
+	FEED_EXIT_STALE = 4,     /* --status: no feed lately */
+	FEED_EXIT_NO_STATUS = 5, /* --status: there are no figures */
+	FEED_EXIT_TIMED_OUT = 7, /* --wait-seeded, as ekeyctl's */
+	FEED_EXIT_REFUSED = 8,   /* as UPSTREAM, and a server sent bytes that were refused */
+};
+
 enum mode {
 	MODE_FEED,        /* feeds until it ends */
 	MODE_ONCE,        /* one feed */

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "guest/exit.h"
+#include "guest/options.h"
 #include "priv/random.h"
 
 #define TEXT_MAX 4096
@@ -136,28 +136,21 @@ struct seen {
 
 /* Prints one value of the file; notes those that show_age() needs. */
 static void
-show_line(char *line, struct seen *seen)
+show_line(const char *line, struct seen *seen)
 {
-	static const char prefix[] = "ekey_feed_", address[] = "upstream_info{address=\"";
-	char *name = line + sizeof(prefix) - 1, *value = strrchr(line, ' ');
+	char name[64] = "upstream", value[256];
 
-	if (strncmp(line, prefix, sizeof(prefix) - 1) != 0 || value == NULL)
+	if (sscanf(line, "ekey_feed_upstream_info{address=\"%255[^\"]", value) != 1 &&
+	    sscanf(line, "ekey_feed_%63s %255s", name, value) != 2)
 		return;
-	*value++ = '\0';
-	value[strcspn(value, "\n")] = '\0';
-	if (strncmp(name, address, sizeof(address) - 1) == 0) {
-		value = name + sizeof(address) - 1;
-		value[strcspn(value, "\"")] = '\0';
-		name[strlen("upstream")] = '\0';
-	} else if (strcmp(name, "last_feed_timestamp_seconds") == 0) {
-		seen->last_feed_s = strtoull(value, NULL, 10);
-		return;
-	} else if (strcmp(name, "interval_seconds") == 0) {
-		seen->interval_s = strtoull(value, NULL, 10);
-	} else if (strcmp(name, "crng_ready") == 0) {
+	if (strcmp(name, "crng_ready") == 0)
 		return; /* show_kernel() has the value of now */
-	}
-	printf("  %-24s %s\n", name, value);
+	if (strcmp(name, "interval_seconds") == 0)
+		seen->interval_s = strtoull(value, NULL, 10);
+	if (strcmp(name, "last_feed_timestamp_seconds") == 0)
+		seen->last_feed_s = strtoull(value, NULL, 10);
+	else
+		printf("  %-24s %s\n", name, value);
 }
 
 static void

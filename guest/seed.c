@@ -10,7 +10,6 @@
 #include "base/xen_channel.h"
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
-#include "guest/exit.h"
 #include "priv/random.h"
 #include "priv/rng_helper.h"
 

@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "egd/egd_wire.h"
-#include "guest/connect.h"
-#include "guest/exit.h"
 #include "priv/random.h"
 
 #define SICK (-200000) /* no errno: the bytes failed the health tests */

@@ -82,8 +82,8 @@ found guest/options.c $options
 for option in $options; do
 	grep -qF -- "\\-\\-$(echo "$option" | sed 's/-/\\-/g')" doc/man/ekey-feed.8 || say "ekey-feed(8): no option --$option"
 done
-codes=$(sed -n 's/^\tFEED_EXIT_[A-Z_]* = \([0-9]*\),.*/\1/p' guest/exit.h)
-found guest/exit.h $codes
+codes=$(sed -n 's/^\tFEED_EXIT_[A-Z_]* = \([0-9]*\),.*/\1/p' guest/options.h)
+found guest/options.h $codes
 for code in $codes; do
 	grep -q "^\.B $code\$" doc/man/ekey-feed.8 || say "ekey-feed(8): no exit status $code"
 done

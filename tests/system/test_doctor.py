@@ -121,8 +121,9 @@ def test_a_device_that_is_not_served_is_told(house):
 def test_a_device_that_this_machine_cannot_carry_waits_for_a_reload(house):
     house.write_config(house.device_section())
     bound = ["setpriv", "--bounding-set", "-sys_admin"] if os.geteuid() == 0 else []
-    house.start(*bound, "env", "PATH=/nonexistent", program("ekey-randomd"), "-c", house.config, log="daemon.log")
-    wait_until(lambda: house.control.exists() and "device random" in house.status(), "it is up")
+    daemon = house.start(*bound, "env", "PATH=/nonexistent", program("ekey-randomd"), "-c", house.config,
+                         log="daemon.log")
+    wait_until(lambda: house.answers(daemon) and "device random" in house.status(), "it is up")
     assert house.status()["device random"]["state"] == "not tried again before a reload or restart"
 
 

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "guest/agent.h"
-#include "guest/exit.h"
 #include "guest/report.h"
 #include "guest/seed.h"
 #include "priv/rng_helper.h"
