@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A line lasts as long as the machine, so that replies to requests of other programs, which did not
- * wait for them, may come before the reply to ours.
+ * wait for them, may come before the reply to our request.
  */
 #include "guest/channel.h"
 

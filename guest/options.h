@@ -26,7 +26,7 @@ enum feed_exit {
 enum mode {
 	MODE_FEED,        /* feeds until it ends */
 	MODE_ONCE,        /* one feed */
-	MODE_CHECK,       /* no feed: does a server answer? */
+	MODE_CHECK,       /* no feed: tests whether a server answers */
 	MODE_WAIT_SEEDED, /* no feed: waits until the kernel's generator is ready */
 	MODE_XEN_SEED,    /* one feed of what the host left in xenstore */
 	MODE_STATUS,      /* no feed: prints the figures of the one that runs */

@@ -12,7 +12,7 @@
 struct token {
 	enum { END, WORD, STRING, SYMBOL } kind;
 	bool first; /* a newline stands before it */
-	bool plain; /* `text` is its value: nothing is expanded, too long or a control character */
+	bool plain; /* `text` is its value: without expansions and control characters, not cut */
 	const char *at;        /* in the text that is read */
 	unsigned number, last; /* its lines */
 	size_t len;
@@ -79,8 +79,8 @@ take_char(struct ekeyd_reader *r, struct token *t)
 }
 
 /*
- * Takes what stands between two quotes. A character of `live` makes the text another one than is
- * written; a backslash before one of `escaped` is dropped.
+ * Takes a quoted text. With a character of `live` in it the language would change the text, so that
+ * it is not plain; a backslash before one of `escaped` is dropped.
  */
 static void
 take_quoted(struct ekeyd_reader *r, struct token *t, const char *live, const char *escaped)
@@ -374,7 +374,7 @@ take_piece(struct ekeyd_reader *r, struct token *t)
 	}
 }
 
-/* The end of a here-document is not looked for: it is all the rest. */
+/* A here-document is taken to reach to the end of the text. */
 static void
 take_shell_token(struct ekeyd_reader *r, struct token *t)
 {
@@ -399,7 +399,7 @@ assigned_name(const struct token *t)
 	return assigned ? len : 0;
 }
 
-/* Takes one assignment of a command that has only such: others are for the command alone. */
+/* Takes one assignment. Assignments before a command are refused: they last as long as it. */
 static bool
 take_assignment(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
@@ -449,7 +449,7 @@ enum ekeyd_found
 ekeyd_next_call(struct ekeyd_reader *r, struct ekeyd_line *ret)
 {
 	if (r->number == 1 && peek(r, 0) == '#')
-		skip_to_line_end(r); /* as Lua does, for "#!" */
+		skip_to_line_end(r); /* Lua skips "#!" */
 	return next_statement(r, &lua, ret);
 }
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reads what configured ekeyd: ekeyd.conf, which is Lua, and the shell's files that configured its
- * daemons (/etc/default/ekeyd*). Of Lua the calls are read, of the shell the assignments, where
- * their arguments stand in the text itself and no condition or loop is around them. Nothing is
- * run: every other statement is reported by its lines. doc/protocol.md 7.
+ * Reads the configuration of ekeyd: ekeyd.conf, which is Lua, and the shell's files for its daemons
+ * (/etc/default/ekeyd*). Calls of Lua and assignments of the shell are read where their arguments
+ * are literals and no condition or loop is around them. No code is run: each other statement is
+ * reported by its lines. doc/protocol.md 7.
  */
 #ifndef TOOL_EKEYD_CONF_H
 #define TOOL_EKEYD_CONF_H
@@ -24,7 +24,7 @@ struct ekeyd_line {
 
 enum ekeyd_found {
 	EKEYD_LINE,
-	EKEYD_STRANGE, /* the statement is something else; only its lines are set */
+	EKEYD_STRANGE, /* another statement; only its lines are set */
 	EKEYD_END,
 };
 
@@ -35,7 +35,7 @@ struct ekeyd_reader {
 
 void ekeyd_reader_init(struct ekeyd_reader *r, const char *text, size_t len);
 
-/* The next statement; comments are passed over. */
+/* Reads the next statement; skips comments. */
 enum ekeyd_found ekeyd_next_call(struct ekeyd_reader *r, struct ekeyd_line *ret);
 enum ekeyd_found ekeyd_next_assignment(struct ekeyd_reader *r, struct ekeyd_line *ret);
 

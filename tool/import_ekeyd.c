@@ -40,18 +40,18 @@ struct import {
 	unsigned listens, keys;
 	bool usb, kernel;
 	bool daemon;     /* a configuration of ekeyd was read */
-	bool client;     /* and one of its EGD client */
+	bool client;     /* a configuration of its EGD client was read */
 	uint64_t credit; /* of SetOutputToKernel, bits per byte */
 	char start[EKEYD_ARG_MAX], host[EKEYD_ARG_MAX], port[EKEYD_ARG_MAX];
 	char shannons[EKEYD_ARG_MAX], ignored[EKEYD_ARG_MAX];
 	char text[CONFIG_FILE_MAX]; /* the sections written so far */
 	size_t len;
-	size_t section_len; /* of the one behind them that is being made */
+	size_t section_len; /* of the section behind them that is being made */
 };
 
 /* ---- lines ---- */
 
-/* Writes one line that the daemon's parser takes: cut to its length, nothing in it but text. */
+/* Writes one line that the daemon's parser accepts: not too long, without control characters. */
 static void __attribute__((format(printf, 1, 2))) say(const char *format, ...)
 {
 	char line[CONFIG_LINE_MAX + 1];
@@ -154,7 +154,7 @@ import_keyring(struct import *im, const struct ekeyd_line *line)
 	say(";       install -m 0640 -g ekey-random %s " TOOL_KEYRING_PATH, arg(line, 0));
 }
 
-/* The credit of SetOutputToKernel() is a source's with us, and the sources may stand before it. */
+/* Our credit belongs to sources, which may stand before SetOutputToKernel(). */
 static void
 find_credit(struct import *im, const struct ekeyd_line *line)
 {
@@ -188,7 +188,7 @@ import_file(struct import *im, const struct ekeyd_line *line)
 	say(";       head -c 1000000 /dev/ekey-random >%s", arg(line, 0));
 }
 
-/* Returns what LuaSocket takes for a name as we write it. */
+/* Returns our form of an address that LuaSocket accepts. */
 static const char *
 listen_ip(const char *ip)
 {
@@ -224,7 +224,7 @@ import_egd_tcp(struct import *im, const struct ekeyd_line *line)
 	comment("tls: is better: with it the bytes cannot be read on their way");
 }
 
-/* The bits that mean something for a socket: ekeyd takes others too. */
+/* Adds the bits that have a meaning for a socket: ekeyd accepts others too. */
 static void
 add_mode(struct import *im, const char *text)
 {
@@ -272,7 +272,7 @@ import_usb(struct import *im, const struct ekeyd_line *line)
 	im->usb = true;
 }
 
-/* Where the kernel, udev and ekey-ulusbd put what is plugged in. */
+/* Whether the kernel, udev or ekey-ulusbd made this path for a key on USB. */
 static bool
 is_on_usb(const char *path)
 {
@@ -394,7 +394,7 @@ import_known(struct import *im, const struct known *known, const char *name,
 	im->client = true;
 }
 
-/* NULL, or what ekey-feed or systemd would find wrong. */
+/* Returns NULL, or the error that ekey-feed or systemd would have. */
 static const char *
 client_error(const struct import *im, const char *address)
 {
@@ -475,7 +475,8 @@ show_strange(const char *path, const struct ekeyd_line *line)
 		say("; %s, line %u: not understood, left out: check it", path, line->number);
 }
 
-/* ";" behind a blank begins a comment with us, and blanks at the ends are not a value's. */
+/* Whether our configuration can have these values: " ;" begins a comment, outer blanks are dropped.
+ */
 static bool
 is_plain(const struct ekeyd_line *line)
 {
@@ -538,7 +539,7 @@ import_path(struct import *im, const char *path, bool write)
 	return 0;
 }
 
-/* Reads all files, and again to write what they say: a later line can change an earlier one's. */
+/* Reads all files; a second time to write, because a later line may concern earlier ones. */
 static enum exit_code
 import_all(struct import *im, char **paths, bool named, bool write)
 {

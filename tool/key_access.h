@@ -23,7 +23,7 @@ struct key_access {
 	enum exit_code (*change)(struct key_access *access,
 				 const uint8_t nonce[static REKEY_NONCE_LEN],
 				 uint8_t ret_answer[static KEYED_SECRET_LEN]);
-	/* Waits for a session under the new key, which is in the keyring now. */
+	/* Waits for a session under the new long-term key, which is in the keyring. */
 	enum exit_code (*prove)(struct key_access *access, const struct keyring_entry *entry);
 	void (*close)(struct key_access *access);
 };

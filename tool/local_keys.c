@@ -18,12 +18,12 @@
 #include "tool/key_access.h"
 #include "tool/store.h"
 
-#define REPORT_MS 60000 /* session keys change each 48 s: two of them */
+#define REPORT_MS 60000 /* two session keys, which last 48 s each */
 #define SERIAL_MS 10000 /* from opening a key to its serial number, on a slow machine */
 #define ARRIVE_MS 3000  /* until then the keys that are present have been opened */
 #define STEP_MS 20
 #define CHANGE_MS 60000     /* more than all the tries of ekey/rekey.h */
-#define POOL_SIZE (1 << 18) /* a minute of a key, and more */
+#define POOL_SIZE (1 << 18) /* more than a key delivers in a minute */
 
 struct local {
 	struct key_access access;
@@ -180,7 +180,7 @@ local_write(const struct local *l, const char *serial, struct evbuffer *report)
 	return code;
 }
 
-/* A keyring that cannot be read is no hindrance: a key shows much before its session. */
+/* A keyring that cannot be read makes the report shorter, and no error. */
 enum exit_code
 key_access_report(const struct tool_options *options, const char *serial, struct evbuffer *report)
 {
@@ -334,7 +334,7 @@ key_access_local(const struct tool_options *options, const char *serial, struct 
 
 	if (l == NULL)
 		return EXIT_USAGE;
-	log_set_level(LOG_LEVEL_ERR); /* that the keyring lacks this key is no news here */
+	log_set_level(LOG_LEVEL_ERR); /* no warnings that the keyring lacks this key */
 	l->access = (struct key_access){local_rekey, local_change, local_prove, local_close};
 	(void)keyring_serial_parse(serial, l->serial);
 	if (local_start(l, &l->new_ring, TOOL_KEYRING_PATH))
