@@ -107,30 +107,44 @@ local_close(struct key_access *access)
 	secret_free(l, sizeof(*l));
 }
 
-static void
-local_run(struct local *l, uint64_t ms)
+/* Returns the status of the first source that is open, else of the first. */
+static struct source_status
+local_status(const struct local *l)
 {
-	const struct timeval wait = clock_timeval(ms);
+	struct source_status status = {.state = "no Entropy Key is plugged in"};
+	const struct source *source;
 
-	event_base_loopexit(l->base, &wait);
-	event_base_dispatch(l->base);
+	for (size_t i = 0; !status.connected && (source = sources_at(l->sources, i)) != NULL; i++)
+		source_status(source, &status);
+	return status;
 }
 
 static bool
-local_run_until(struct local *l, bool (*done)(const struct local *l), uint64_t ms)
+local_is_open(const struct local *l)
+{
+	return local_status(l).connected;
+}
+
+/* Runs for `ms`, or until `done` (which may be NULL) is true; returns the latter. */
+static bool
+local_run(struct local *l, bool (*done)(const struct local *l), uint64_t ms)
 {
 	uint64_t end_ms = clock_now_ms() + ms;
 
-	while (!done(l) && clock_now_ms() < end_ms)
-		local_run(l, STEP_MS);
-	return done(l);
+	while ((done == NULL || !done(l)) && clock_now_ms() < end_ms) {
+		const struct timeval step = clock_timeval(STEP_MS);
+
+		event_base_loopexit(l->base, &step);
+		event_base_dispatch(l->base);
+	}
+	return done != NULL && done(l);
 }
 
-/* Prints the state of a source that is not open, and that the daemon may have the key. */
+/* Prints why no source is open, and that the daemon may have the key. */
 static enum exit_code
-local_absent(const struct tool_options *options, const char *state)
+local_absent(const struct local *l, const struct tool_options *options)
 {
-	const char *prefix = "waiting for ";
+	const char *prefix = "waiting for ", *state = local_status(l).state;
 	struct ctl_connection c;
 
 	if (strncmp(state, prefix, strlen(prefix)) == 0)
@@ -144,20 +158,6 @@ local_absent(const struct tool_options *options, const char *state)
 }
 
 /* ---- the report ---- */
-
-/* Returns whether a key is open; *ret is the last source's status, if there is one. */
-static bool
-local_is_open(const struct local *l, struct source_status *ret)
-{
-	const struct source *source;
-
-	for (size_t i = 0; (source = sources_at(l->sources, i)) != NULL; i++) {
-		source_status(source, ret);
-		if (ret->connected)
-			return true;
-	}
-	return false;
-}
 
 static enum exit_code
 local_write(const struct local *l, const char *serial, struct evbuffer *report)
@@ -185,8 +185,6 @@ enum exit_code
 key_access_report(const struct tool_options *options, const char *serial, struct evbuffer *report)
 {
 	uint64_t ms = options->timeout_ms != UINT64_MAX ? options->timeout_ms : REPORT_MS;
-	uint64_t first_ms = ms < ARRIVE_MS ? ms : ARRIVE_MS;
-	struct source_status status = {.state = "no Entropy Key is plugged in"};
 	struct local *l = local_new(options, NULL);
 	enum exit_code code = EXIT_NO_KEY;
 	struct store store;
@@ -196,36 +194,18 @@ key_access_report(const struct tool_options *options, const char *serial, struct
 	store_open(&store, options->keyring != NULL ? options->keyring : TOOL_KEYRING_PATH);
 	if (store.ring == NULL || !local_start(l, store.ring, store.path)) {
 		fprintf(stderr, "ekeyctl: cannot run the sources: no memory or no USB\n");
+	} else if (!local_run(l, local_is_open, ARRIVE_MS)) {
+		code = local_absent(l, options);
 	} else {
-		local_run(l, first_ms);
-		if (!local_is_open(l, &status)) {
-			code = local_absent(options, status.state);
-		} else {
-			local_run(l, ms - first_ms);
-			code = local_write(l, serial, report);
-		}
+		local_run(l, NULL, ms);
+		code = local_write(l, serial, report);
 	}
 	local_close(&l->access);
 	store_close(&store);
 	return code;
 }
 
-/* ---- a change of the long-term key: the one source ---- */
-
-static struct source_status
-local_status(const struct local *l)
-{
-	struct source_status status;
-
-	source_status(sources_at(l->sources, 0), &status);
-	return status;
-}
-
-static bool
-local_is_connected(const struct local *l)
-{
-	return local_status(l).connected;
-}
+/* ---- a change of the long-term key, with one source ---- */
 
 static bool
 local_is_known(const struct local *l)
@@ -270,7 +250,7 @@ local_on_rekey(void *arg, const struct rekey *rekey)
 static enum exit_code
 local_wait(struct local *l, bool (*done)(const struct local *l))
 {
-	if (!local_run_until(l, done, CHANGE_MS))
+	if (!local_run(l, done, CHANGE_MS))
 		l->why = rekey_state_text(REKEY_SILENT);
 	return l->why != NULL ? key_access_failed(l->why) : EXIT_OK;
 }
@@ -307,7 +287,7 @@ local_prove(struct key_access *access, const struct keyring_entry *entry)
 
 	l->new_ring.entries[l->new_ring.len++] = *entry;
 	source_keyring_changed(sources_at(l->sources, 0));
-	if (local_run_until(l, local_is_keyed, KEY_ACCESS_PROVE_MS))
+	if (local_run(l, local_is_keyed, KEY_ACCESS_PROVE_MS))
 		return EXIT_OK;
 	return key_access_failed(local_status(l).state);
 }
@@ -318,9 +298,9 @@ local_find(struct local *l, const struct tool_options *options, const char *seri
 {
 	bool known;
 
-	if (!local_run_until(l, local_is_connected, ARRIVE_MS))
-		return local_absent(options, local_status(l).state);
-	known = local_run_until(l, local_is_known, SERIAL_MS);
+	if (!local_run(l, local_is_open, ARRIVE_MS))
+		return local_absent(l, options);
+	known = local_run(l, local_is_known, SERIAL_MS);
 	if (known && strcmp(local_status(l).ekey.serial, serial) == 0)
 		return EXIT_OK;
 	return key_access_failed(rekey_state_text(known ? REKEY_OTHER : REKEY_SILENT));
