@@ -136,11 +136,14 @@ static int
 run_check(const struct options *options)
 {
 	struct upstreams upstreams;
+	int result;
 
 	signal(SIGPIPE, SIG_IGN);
 	if (!upstreams_init(&upstreams, options))
 		return FEED_EXIT_USAGE;
-	return upstreams_check(&upstreams);
+	result = upstreams_check(&upstreams);
+	upstreams_finish(&upstreams);
+	return result;
 }
 
 int
