@@ -103,6 +103,12 @@ check_source(struct part *p)
 		check_section(p);
 	else if (is(p, "serves", "yes") || is(p, "stands_by", "yes"))
 		good(p, state, "");
+	else if (is(p, "connected", "yes") && is(p, "use", "kernel"))
+		good(p, state, ": they are mixed into the kernel's generator");
+	else if (is(p, "connected", "yes") && is(p, "use", "none"))
+		bad(p, state, "", "if you trust it, write: trusted = yes; or add [kernel]");
+	else if (is(p, "type", "raw"))
+		bad(p, state, "", "may the daemon read it? `ekeyctl unit` prints what that needs");
 	else if (is(p, "type", "egd"))
 		bad(p, state, "", "is the server reachable, and does it accept this machine?");
 	else if (strstr(state, "keyring") != NULL)

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from house import stop
 from processes import PATIENCE_S, program, run, wait_until
 
 RAW = """\
@@ -47,6 +48,23 @@ def test_untrusted_device_feeds_no_reader(house):
     house.wait_state("open, but not used", "source rng")
     assert house.status()["pool -"]["in"] == "0"
     assert house.count("it is not trusted, since nothing shows that its bytes are good entropy") == 1
+
+
+def test_doctor_has_a_cure_for_each_state(house):
+    def says(section, state):
+        house.write_config(section)
+        daemon = house.start_daemon()
+        house.wait_state(state, "source rng")
+        said = run(program("ekeyctl"), "--socket", str(house.control), "doctor").stdout
+        stop(daemon)
+        return said
+
+    said = says(raw("/dev/urandom", ""), "open, but not used")
+    assert "write: trusted = yes; or add [kernel]" in said
+    said = says(raw("/dev/urandom", "") + "[kernel]\n", "not for the pool")
+    assert "ok   source rng: sends, but its bytes are not for the pool: they are mixed" in said
+    said = says(raw(f"{house.path}/missing"), "No such file")
+    assert "may the daemon read it? `ekeyctl unit` prints" in said
 
 
 def test_device_without_poll_fills_the_pool_and_then_rests(house):
