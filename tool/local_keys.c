@@ -107,7 +107,7 @@ local_close(struct key_access *access)
 	secret_free(l, sizeof(*l));
 }
 
-/* Returns the status of the first source that is open, else of the first. */
+/* Returns the status of the first source that is open, else of the last. */
 static struct source_status
 local_status(const struct local *l)
 {

@@ -210,6 +210,7 @@ what_the_shell_would_do_with_a_line_is_not_guessed(void **unused)
 		{"for x in 1\ndo\nHOST=a\ndone\nPORT=2", "?1-1; ?2-4; PORT 2; "},
 		{"cat <<EOF\nHOST=a\nEOF\nPORT=2", "?1-4; "},
 		{". /etc/more\nunset HOST", "?1-1; ?2-2; "},
+		{"echo a[ {b -if\nPORT=2", "?1-1; PORT 2; "},
 	};
 
 	(void)unused;
