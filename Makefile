@@ -29,7 +29,7 @@ backend_src := appear backoff egd ekey fd_transport ladder link net_transport pe
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
 egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
 ctl_src     := client server
-daemon_src  := clones config config_keys daemon devices files haproxy hwreport \
+daemon_src  := clones config config_keys daemon devices figures files haproxy hwreport \
                inputs kernel listens mount_helper orders parts privileges reload retry roles row seeds \
                starts status tls_process notify
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \

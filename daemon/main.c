@@ -13,6 +13,7 @@
 #include "base/version.h"
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
+#include "daemon/figures.h"
 #include "daemon/roles.h"
 
 #define EXIT_USAGE 2
@@ -22,12 +23,14 @@ static const char usage[] = "usage: ekey-randomd [-c FILE] [-n] [-v]\n"
 			    "  -n             check configuration and keyring, then end\n"
 			    "  -v             say more in the log\n"
 			    "  --roles        print the table of processes, then end\n"
+			    "  --figures      print the table of figures of the status, then end\n"
 			    "  -V, --version\n"
 			    "  -h, --help\n";
 
 static const struct option long_options[] = {{"version", no_argument, NULL, 'V'},
 					     {"help", no_argument, NULL, 'h'},
 					     {"roles", no_argument, NULL, 'r'},
+					     {"figures", no_argument, NULL, 'f'},
 					     {NULL, 0, NULL, 0}};
 
 /* The first file that is opened would take the place of a closed stderr, and get the log. */
@@ -88,6 +91,9 @@ main(int argc, char **argv)
 			return 0;
 		case 'r':
 			roles_print();
+			return 0;
+		case 'f':
+			figures_print();
 			return 0;
 		case 'h':
 			fputs(usage, stdout);

@@ -2,17 +2,24 @@
 #include "daemon/row.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+
+#include "daemon/figures.h"
 
 void
 row_text(const struct row_subject *s, const char *key, const char *value)
 {
-	evbuffer_add_printf(s->out, "*\t%s\t%s\t%s\t%s\n", s->kind, s->name, key, value);
+	if (figure_find(s->kind, key) != NULL)
+		evbuffer_add_printf(s->out, "*\t%s\t%s\t%s\t%s\n", s->kind, s->name, key, value);
 }
 
 void
 row_number(const struct row_subject *s, const char *key, uint64_t value)
 {
-	evbuffer_add_printf(s->out, "*\t%s\t%s\t%s\t%" PRIu64 "\n", s->kind, s->name, key, value);
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	row_text(s, key, text);
 }
 
 void

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* One row of the status: "*\tKIND\tNAME\tKEY\tVALUE". */
+/* One row of the status: "*\tKIND\tNAME\tKEY\tVALUE", of a figure of daemon/figures.h. */
 #ifndef DAEMON_ROW_H
 #define DAEMON_ROW_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket's command "Status": one row "*\tKIND\tNAME\tKEY\tVALUE" for each figure. The
- * names are an interface and do not change. Units are in them, but for the accounts, which count
+ * names are an interface and do not change: daemon/figures.h. Units are in them, but for the accounts, which count
  * bytes: pool:   in = delivered + lost + held source: in = pooled + rejected + held
  */
 #ifndef DAEMON_STATUS_H

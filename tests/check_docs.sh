@@ -92,6 +92,17 @@ done
 	grep -qxF -- "$row" SECURITY.md || echo "SECURITY.md: its table of processes lacks: $row"
 done | grep . && bad=1
 found "$1" $("$1" --roles | sed -n 's/^| `\([a-z-]*\)`.*/\1/p')
+"$1" --figures | while IFS= read -r row; do
+	grep -qxF -- "$row" doc/figures.md || echo "doc/figures.md: its table lacks: $row"
+done | grep . && bad=1
+figures=$("$1" --figures | sed -n 's/^| [a-z]* | `\([a-z_]*\)`.*/\1/p')
+rows=$(sed -n -e 's/.*row_[a-z]*([&a-z]*, "\([a-z_]*\)".*/\1/p' daemon/*.c
+	sed -n -e 's/^[^a-z]*{*\(true, \|[a-z]*->have_[a-z]*, \)*{"\([a-z_]*\)", .*, .*}*,$/\2/p' $(grep -rl --include="*.c" "struct source_row row" backend))
+found daemon $figures
+found daemon $rows
+for row in $rows; do
+	echo "$figures" | grep -qx "$row" || say "daemon/figures.c: no figure '$row'"
+done
 found doc/man doc/man/*
 for page in doc/man/*; do
 	for section in "EXIT STATUS" EXAMPLES; do
