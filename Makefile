@@ -24,7 +24,7 @@ priv_src    := cloned connect_helper helper lock mount mounter \
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
 backend_src := appear backoff egd ekey fd_transport ladder link net_transport peer \
-               raw report source source_address source_log sources transport trust tty \
+               raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
 egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
@@ -193,7 +193,7 @@ floors: ## check that includes point down the floors only
 
 # These numbers go down, and never up: lower them with the change that allows it.
 words_limit := 8
-knots_limit := 4
+knots_limit := 1
 
 words: ## check that at most words_limit percent of the comments are not in plain English
 	$(Q)tests/check_words.py --limit $(words_limit)

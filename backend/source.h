@@ -23,7 +23,7 @@
 
 struct source;
 
-/* Each has a struct source_kind in the table of source.c. */
+/* Each has a struct source_kind in the table of source_types.c. */
 enum source_type { SOURCE_EKEY, SOURCE_EGD, SOURCE_RAW, SOURCE_TYPES };
 
 /* BY_ADDRESS: raw sources, and those over the network without TLS, are not trusted (trust.h). */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The base of all sources, and what a type of source adds to it. Only for source.c and the files of
- * the types. A new type is a file with its struct source_kind, its line in source.c's table, and
- * its value and figures in source.h.
+ * the types. A new type is a file with its struct source_kind, its lines in source_types.c, and its
+ * value and figures in source.h.
  */
 #ifndef BACKEND_SOURCE_KIND_H
 #define BACKEND_SOURCE_KIND_H
@@ -67,6 +67,10 @@ struct source_kind {
 extern const struct source_kind source_ekey; /* ekey.c: an Entropy Key */
 extern const struct source_kind source_egd;  /* egd.c: an EGD server */
 extern const struct source_kind source_raw;  /* raw.c: a device, FIFO or socket */
+
+/* As source_new(). */
+struct source *source_new_of(const struct source_kind *kind, const struct source_env *env,
+			     const struct source_config *config);
 
 /*
  * Arms the timer for what is due next. Deadlines move away with every frame: the timer stays as it
