@@ -11,7 +11,7 @@
 #define PORT_MAX 65535
 #define VSOCK_MAX (UINT32_MAX - 1) /* of a CID or port: the last is VMADDR_*_ANY */
 
-static const char host_wanted[] = "HOST:PORT is needed, or [ADDRESS]:PORT for IPv6";
+static const char host_wanted[] = "expected HOST:PORT, or [ADDRESS]:PORT for IPv6";
 
 /* ---- from text ---- */
 
@@ -64,7 +64,7 @@ address_parse_host(const char *text, struct address_host *ret)
 	if (len >= sizeof(ret->host))
 		return "the host's name is too long";
 	if (!address_parse_port(port_text, &port))
-		return "a port from 1 to 65535 is needed";
+		return "the port must be 1 to 65535";
 	memcpy(ret->host, at, len);
 	ret->host[len] = '\0';
 	ret->port = port;
@@ -120,8 +120,8 @@ address_ip_error(const char *host)
 
 	snprintf(bare, sizeof(bare), "%.*s", (int)len, host);
 	return host[len] == '%' && address_from_ip6(bare, 0, &address)
-		       ? "this machine has no interface of the name behind %"
-		       : "an address in numbers is needed, not a name";
+		       ? "this machine has no interface of the name after %"
+		       : "expected an address in numbers, not a name";
 }
 
 const char *
@@ -148,7 +148,7 @@ address_parse_vsock_listen(const char *text, struct address *ret)
 	uint64_t port;
 
 	if (!num_parse(text, VSOCK_MAX, &port) || port == 0)
-		return "a vsock port, a number, is needed";
+		return "expected a vsock port, a number";
 	*ret = address_of_vsock(VMADDR_CID_ANY, (unsigned)port);
 	return NULL;
 }
@@ -162,12 +162,12 @@ address_parse_vsock(const char *text, struct address *ret)
 	size_t len = colon != NULL ? (size_t)(colon - text) : 0;
 
 	if (len == 0 || len >= sizeof(cid_text))
-		return "CID:PORT is needed, two numbers; the host is CID 2";
+		return "expected CID:PORT, two numbers; the host is CID 2";
 	memcpy(cid_text, text, len);
 	cid_text[len] = '\0';
 	if (!num_parse(cid_text, VSOCK_MAX, &cid) || !num_parse(colon + 1, VSOCK_MAX, &port) ||
 	    port == 0)
-		return "CID:PORT is needed, two numbers; the host is CID 2";
+		return "expected CID:PORT, two numbers; the host is CID 2";
 	*ret = address_of_vsock((unsigned)cid, (unsigned)port);
 	return NULL;
 }

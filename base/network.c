@@ -55,7 +55,7 @@ network_split(const char *text, char ip[static INET6_ADDRSTRLEN], const char **r
 const char *
 network_parse(const char *text, struct network *ret)
 {
-	static const char wanted[] = "a network is needed: 192.0.2.0/24, 2001:db8::/32";
+	static const char wanted[] = "expected a network: 192.0.2.0/24, 2001:db8::/32";
 	char ip[INET6_ADDRSTRLEN];
 	const char *bits_text;
 	struct address address;

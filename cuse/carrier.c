@@ -226,7 +226,7 @@ replay_init(struct carrier *c)
 	c->mute = true;
 	replay(c, &in, t->init, t->init_len);
 	c->mute = false;
-	return c->initialised ? 0 : carrier_fail(c, -EPROTO, "libfuse does not take its handshake");
+	return c->initialised ? 0 : carrier_fail(c, -EPROTO, "libfuse rejects its handshake");
 }
 
 /* Only reads that had to wait are pending, so they were blocking ones. */
@@ -294,7 +294,7 @@ resume_session(struct carrier *c)
 	if (result < 0)
 		return result;
 	if (!requests_resume(c->requests))
-		return carrier_fail(c, -ENFILE, "the pool has no place for all its open files");
+		return carrier_fail(c, -ENFILE, "the pool has no room for all its open files");
 	replay_reads(c);
 	replay_last(c);
 	wake_polls(c);

@@ -98,7 +98,7 @@ cuse_connect(struct carrier *c)
 		fd = -errno;
 	if (fd < 0)
 		return carrier_fail(c, -ENODEV, "%s (/dev/cuse: %s)",
-				    fd == -EACCES || fd == -EPERM ? "we may not use CUSE"
+				    fd == -EACCES || fd == -EPERM ? "no permission to use CUSE"
 								  : "this kernel has no CUSE",
 				    strerror(-fd));
 	return fd;

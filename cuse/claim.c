@@ -24,7 +24,7 @@ claim_resolve(const char *path, char *ret, size_t size)
 
 	if (path[0] != '/' || strcmp(name, "") == 0 || strcmp(name, ".") == 0 ||
 	    strcmp(name, "..") == 0) {
-		log_err("%s: the path of a device is absolute and ends with its name", path);
+		log_err("%s: the path of a device must be absolute and end with its name", path);
 		return -EINVAL;
 	}
 	snprintf(dir, sizeof(dir), "%.*s/", (int)(slash - path), path);
@@ -71,7 +71,7 @@ claim_clear_mounts(const char *path)
 		int result = priv_mount_look(path, &mounted);
 
 		if (result < 0) {
-			log_err("%s: cannot see what is mounted there: /proc/self/mountinfo: %s "
+			log_err("%s: cannot read the list of mounts, /proc/self/mountinfo: %s "
 				"(is /proc mounted?)",
 				path, strerror(-result));
 			return result;

@@ -28,11 +28,9 @@
 struct device {
 	struct event_base *base;
 	struct device_config config; /* path resolved */
-	int claim_fd;                /* -1: none, see claim_take() */
 	struct fd_store *store;
-	bool stored; /* else the device ends with this process */
-	struct table *table;
-	int table_fd;
+	struct stored_device parts; /* `lock` is -1 where there is none: see claim_take() */
+	bool stored;                /* else the device ends with this process */
 	struct requests *requests;
 	struct carrier carrier;
 	struct event *readable, *retry; /* `retry` is pending while the device is not published */
@@ -65,7 +63,7 @@ device_watch_needed(void *arg)
 {
 	const struct device *d = arg;
 
-	return d->table->reads_pending > 0;
+	return d->parts.table->reads_pending > 0;
 }
 
 /* A stored device is resumed by the next daemon, so ending this process frees its readers. */
@@ -144,8 +142,9 @@ device_open(struct device *d)
 			 c->path, why);
 	else
 		log_info("%s: served by CUSE%s", c->path,
-			 c->mode_is_udevs ? "; udev's rules set its mode, since we are not root"
-					  : "");
+			 c->mode_is_udevs
+				 ? "; udev's rules set its mode, since the daemon is not root"
+				 : "");
 	return result;
 }
 
@@ -197,26 +196,24 @@ device_withdraw(struct device *d)
 static void
 device_put_in_store(struct device *d)
 {
-	const struct stored_device stored = {.connection = d->carrier.fd,
-					     .lock = d->claim_fd,
-					     .table_fd = d->table_fd,
-					     .table = d->table};
+	struct table *t = d->parts.table;
 
-	memcpy(d->table->path, d->config.path, sizeof(d->table->path));
-	d->table->mode = d->config.mode;
-	d->stored = stored_put(d->store, d->config.name, &stored);
+	memcpy(t->path, d->config.path, sizeof(t->path));
+	t->mode = d->config.mode;
+	d->parts.connection = d->carrier.fd;
+	d->stored = stored_put(d->store, d->config.name, &d->parts);
 }
 
 static int
 device_publish(struct device *d)
 {
-	int result = d->claim_fd >= 0 ? claim_clear(d->config.path) : 0;
+	int result = d->parts.lock >= 0 ? claim_clear(d->config.path) : 0;
 
 	if (result == 0)
 		result = device_open(d);
 	if (result < 0)
 		return result;
-	d->table->generation = 0;
+	d->parts.table->generation = 0;
 	device_put_in_store(d);
 	result = device_serve(d);
 	if (result < 0) {
@@ -278,7 +275,7 @@ device_change(const struct device *d, const struct table *t)
 static const char *
 device_resume_carrier(struct device *d, int fd)
 {
-	bool cuse = d->table->init_opcode == CUSE_INIT;
+	bool cuse = d->parts.table->init_opcode == CUSE_INIT;
 
 	device_set_carrier(d, cuse ? &carrier_cuse : &carrier_fuse);
 	return carrier_resume(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
@@ -300,11 +297,11 @@ device_resume(struct device *d, int fd)
 	if (problem != NULL) {
 		device_log_change(d, problem);
 		stored_remove(d->store, d->config.name);
-		table_clear(d->table);
+		table_clear(d->parts.table);
 		return -ESTALE;
 	}
 	log_info("%s: resumed by %s; open files: %u, blocked reads: %u", d->config.path,
-		 d->carrier.kind->name, d->table->files_open, d->table->reads_pending);
+		 d->carrier.kind->name, d->parts.table->files_open, d->parts.table->reads_pending);
 	device_put_in_store(d);
 	result = device_serve(d);
 	if (result < 0)
@@ -321,36 +318,37 @@ device_free(struct device *d)
 	if (d->retry != NULL)
 		event_free(d->retry);
 	requests_free(&d->requests);
-	table_free(&d->table);
-	if (d->table_fd >= 0)
-		close(d->table_fd);
-	if (d->claim_fd >= 0)
-		priv_unlock(d->config.path, d->claim_fd);
+	table_free(&d->parts.table);
+	if (d->parts.table_fd >= 0)
+		close(d->parts.table_fd);
+	if (d->parts.lock >= 0)
+		priv_unlock(d->config.path, d->parts.lock);
 	free(d);
 }
 
 static int
-device_claim(struct device *d, int lock)
+device_claim(struct device *d)
 {
-	d->claim_fd = lock >= 0 ? lock : claim_take(d->config.path);
-	if (lock >= 0)
-		(void)priv_lock_resume(d->config.path, lock);
-	return d->claim_fd < 0 && d->claim_fd != -EACCES ? d->claim_fd : 0;
+	int *lock = &d->parts.lock;
+
+	if (*lock >= 0)
+		(void)priv_lock_resume(d->config.path, *lock);
+	else
+		*lock = claim_take(d->config.path);
+	return *lock < 0 && *lock != -EACCES ? *lock : 0;
 }
 
-/* Takes all of `stored` but the connection. */
 static int
-device_prepare(struct device *d, struct pool *pool, const struct stored_device *stored)
+device_prepare(struct device *d, struct pool *pool)
 {
-	int result = device_claim(d, stored->lock);
+	int result = device_claim(d);
 
-	d->table = stored->table;
-	d->table_fd = stored->table_fd;
 	if (result < 0)
 		return result;
-	if (d->table == NULL)
-		d->table = table_new(&d->table_fd);
-	d->requests = d->table == NULL ? NULL : requests_new(pool, d->table, d->config.path);
+	if (d->parts.table == NULL)
+		d->parts.table = table_new(&d->parts.table_fd);
+	if (d->parts.table != NULL)
+		d->requests = requests_new(pool, d->parts.table, d->config.path);
 	d->retry = evtimer_new(d->base, device_retry, d);
 	if (d->requests != NULL && d->retry != NULL)
 		return 0;
@@ -376,25 +374,25 @@ discard(struct fd_store *store, const char *name, struct stored_device *stored)
 static int
 device_begin(struct device *d, struct pool *pool)
 {
-	struct stored_device stored;
 	const char *change = NULL;
-	int result;
+	int connection, result;
 
-	stored_take(d->store, d->config.name, &stored);
-	if (stored.table != NULL)
-		change = device_change(d, stored.table);
+	stored_take(d->store, d->config.name, &d->parts);
+	if (d->parts.table != NULL)
+		change = device_change(d, d->parts.table);
 	if (change != NULL) {
 		device_log_change(d, change);
-		discard(d->store, d->config.name, &stored);
+		discard(d->store, d->config.name, &d->parts);
 	}
-	result = device_prepare(d, pool, &stored);
-	if (result < 0 && stored.connection >= 0) {
+	connection = d->parts.connection;
+	result = device_prepare(d, pool);
+	if (result < 0 && connection >= 0) {
 		stored_remove(d->store, d->config.name);
-		close(stored.connection);
+		close(connection);
 	}
 	if (result < 0)
 		return result;
-	if (stored.connection >= 0 && device_resume(d, stored.connection) == 0)
+	if (connection >= 0 && device_resume(d, connection) == 0)
 		return 0;
 	return device_publish(d);
 }
@@ -421,7 +419,7 @@ device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 	d->base = base;
 	d->store = store;
 	d->config = *config;
-	d->claim_fd = d->table_fd = -1;
+	d->parts = (struct stored_device){.connection = -1, .lock = -1, .table_fd = -1};
 	result = claim_resolve(config->path, d->config.path, sizeof(d->config.path));
 	if (result == 0)
 		result = device_begin(d, pool);
@@ -444,10 +442,10 @@ device_stop(struct device **device)
 void
 device_unlock(struct device *d)
 {
-	if (d->claim_fd < 0 || d->stored || d->carrier.kind == &carrier_fuse)
+	if (d->parts.lock < 0 || d->stored || d->carrier.kind == &carrier_fuse)
 		return;
-	priv_unlock(d->config.path, d->claim_fd);
-	d->claim_fd = -1;
+	priv_unlock(d->config.path, d->parts.lock);
+	d->parts.lock = -1;
 }
 
 void
@@ -457,9 +455,9 @@ device_status(const struct device *d, struct device_status *ret)
 		.name = d->config.name,
 		.path = d->config.path,
 		.via = d->carrier.session == NULL ? "none" : d->carrier.kind->name,
-		.opens = d->table->files_open,
-		.interrupted = d->table->interrupted,
-		.account = d->table->account,
+		.opens = d->parts.table->files_open,
+		.interrupted = d->parts.table->interrupted,
+		.account = d->parts.table->account,
 		.stored = d->stored,
 	};
 }

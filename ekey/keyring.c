@@ -78,10 +78,10 @@ parse_serial(struct span word, uint8_t ret[static KEYED_SERIAL_LEN])
 	size_t len;
 
 	if (word.len != KEYRING_SERIAL_TEXT_LEN)
-		return "the serial number is not 16 characters long";
+		return "the serial number must have 16 characters";
 	if (!pem64_decode(word.at, word.len, KEYED_SERIAL_LEN, ret, &len) ||
 	    len != KEYED_SERIAL_LEN)
-		return "the serial number is not base64 of 12 bytes";
+		return "the serial number must be base64 of 12 bytes";
 	return NULL;
 }
 
@@ -93,13 +93,13 @@ parse_ltk(struct span word, uint8_t ret[static KEYED_SECRET_LEN])
 	size_t len;
 
 	if (word.len == 0)
-		return "there is no key after the serial number";
+		return "expected a key after the serial number";
 	if (word.len != LTK_TEXT_LEN)
-		return "the key is not 44 characters long";
+		return "the key must have 44 characters";
 	if (!pem64_decode(word.at, word.len, sizeof(bytes), bytes, &len))
-		why = "the key is not base64";
+		why = "the key must be base64";
 	else if (len != KEYED_SECRET_LEN)
-		why = "the key is not 32 bytes long (a master key is not a long-term key)";
+		why = "the key must have 32 bytes (a master key is not a long-term key)";
 	else
 		memcpy(ret, bytes, KEYED_SECRET_LEN);
 	secret_wipe(bytes, sizeof(bytes));
@@ -126,13 +126,13 @@ put_entry(struct keyring *ring, bool *ret_ignored)
 
 	*ret_ignored = at == KEYRING_MAX;
 	if (*ret_ignored)
-		return "there are more keys than a keyring holds (256)";
+		return "a keyring holds at most 256 keys";
 	if (at == ring->len) {
 		ring->len++;
 		return NULL;
 	}
 	memcpy(ring->entries[at].ltk, entry->ltk, sizeof(entry->ltk));
-	return "this serial number has a key already: the last one counts";
+	return "this serial number has a key already: the last one is used";
 }
 
 /* Takes a line with a key, or without one. Returns NULL, or the error in it. */
@@ -153,7 +153,7 @@ parse_line(struct span line, struct keyring *ret, bool *ret_ignored)
 	if (why == NULL) {
 		why = put_entry(ret, ret_ignored);
 		if (why == NULL && take_word(&line).len > 0)
-			why = "there is more text after the key";
+			why = "unexpected text after the key";
 	}
 	entry = &ret->entries[ret->len]; /* behind the last again */
 	secret_wipe(entry, sizeof(*entry));

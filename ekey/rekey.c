@@ -238,12 +238,13 @@ rekey_state_text(enum rekey_state state)
 		[REKEY_CHANGED] = "changing its long-term key: changed",
 		[REKEY_REFUSED] = "the key refused: this is not its master key",
 		[REKEY_LOCKED] =
-			"the key says that it is locked out: unplug it, plug it in, try again",
-		[REKEY_OTHER] = "another key answered than the one with this serial number",
-		[REKEY_BROKEN] = "the key says that its generators are bad: unplug it, plug it in,"
-				 " try again",
+			"the key reports that it is locked: unplug it, plug it in, try again",
+		[REKEY_OTHER] = "a key with another serial number answered",
+		[REKEY_BROKEN] =
+			"the key reports that its generators are bad: unplug it, plug it in,"
+			" try again",
 		[REKEY_SILENT] = "the key does not answer: unplug it, plug it in, try again",
-		[REKEY_LOST] = "the key did not answer to the end, and may have another long-term"
+		[REKEY_LOST] = "the key stopped answering, and may have another long-term"
 			       " key now: try again",
 		[REKEY_ABANDONED] = "the change of the long-term key was abandoned",
 	};

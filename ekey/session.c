@@ -601,8 +601,8 @@ session_state_text(enum session_state state)
 		[SESSION_UNKNOWN_KEY] = "its long-term key is not in the keyring",
 		[SESSION_WRONG_KEY] = "its long-term key in the keyring is wrong",
 		[SESSION_UNSUPPORTED] =
-			"not the key that was asked for, or of an unknown protocol version",
-		[SESSION_GENERATORS_BAD] = "the key says that its generators are bad",
+			"not the key of the configuration, or of an unknown protocol version",
+		[SESSION_GENERATORS_BAD] = "the key reports that its generators are bad",
 	};
 
 	return texts[state];

@@ -39,9 +39,9 @@ def test_bad_reload_changes_nothing_and_names_the_line(house):
 
 
 @pytest.mark.parametrize("text, says", [
-    ("not a key line\n{line}\n", "1: the serial number is not 16 characters long; the line is ignored"),
-    ("{line} # office\n", "1: there is more text after the key"),
-    ("{old}\n{line}\n", "2: this serial number has a key already: the last one counts"),
+    ("not a key line\n{line}\n", "1: the serial number must have 16 characters; the line is ignored"),
+    ("{line} # office\n", "1: unexpected text after the key"),
+    ("{old}\n{line}\n", "2: this serial number has a key already: the last one is used"),
 ])
 def test_keyring_of_ekeyd_that_is_not_in_order_is_used_at_the_start_and_after(house, text, says):
     house.start_sim("--ltk", "11" * 32, rate=500)

@@ -149,14 +149,14 @@ def test_wrong_checksum_is_seen_before_the_key_is_asked_to_change(way, rekey):
 
 def test_wrong_serial(way, rekey):
     words, sim = way()
-    says = "another key answered" if "--device" in words else f"plugged in: {SERIAL}"
+    says = "a key with another serial number answered" if "--device" in words else f"plugged in: {SERIAL}"
     refused(sim, rekey, words, NO_KEY, says, serial="AAECAxAREhOrrK2u", typed=None)
     refused(sim, rekey, words, USAGE, "has 16 characters", serial="short", typed=None)
 
 
 def test_locked_out_device(way, rekey):
     words, sim = way("--lt-locked")
-    refused(sim, rekey, words, REFUSED, "locked out")
+    refused(sim, rekey, words, REFUSED, "it is locked")
     assert counters(sim)["lt_rekeys"] == 0
 
 

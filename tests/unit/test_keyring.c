@@ -121,14 +121,14 @@ bad_line_is_named_with_the_reason_and_costs_its_key_only(void **unused)
 	static const struct {
 		const char *line, *why;
 	} bad[] = {
-		{SERIAL, "no key after"},
-		{SERIAL LTK, "serial number is not 16"},
-		{"NwBvBlg3OTBJORF= " LTK, "serial number is not base64 of 12"},
-		{"NwBvBlg3OTBJOR%D " LTK, "serial number is not base64 of 12"},
-		{SERIAL " YhBx", "key is not 44"},
-		{SERIAL " " LTK "=", "key is not 44"},
-		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjQ==", "not 32 bytes"},
-		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYV=", "not base64"},
+		{SERIAL, "expected a key after"},
+		{SERIAL LTK, "serial number must have 16"},
+		{"NwBvBlg3OTBJORF= " LTK, "serial number must be base64 of 12"},
+		{"NwBvBlg3OTBJOR%D " LTK, "serial number must be base64 of 12"},
+		{SERIAL " YhBx", "key must have 44"},
+		{SERIAL " " LTK "=", "key must have 44"},
+		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjQ==", "must have 32 bytes"},
+		{SERIAL " YhBxVfw80BE6VXU9tWd9Shi0VGmj7kAlsCJ5j2hFjYV=", "must be base64"},
 		{SERIAL " 6MQKLoRDCfBNTgPVlQ3gr+26tIVJ/pmO8+oPWkEgfN6m", "master key"},
 		{"<html>", "serial number"},
 		{"not a key line", "serial number"},
@@ -152,10 +152,10 @@ text_behind_a_key_and_an_older_line_are_ignored_and_named(void **unused)
 	char text[512];
 
 	(void)unused;
-	assert_used(SERIAL " " LTK " # mine", 1, "more text");
-	assert_used("\n" SERIAL " " LTK "#mine\n", 2, "more text");
+	assert_used(SERIAL " " LTK " # mine", 1, "unexpected text");
+	assert_used("\n" SERIAL " " LTK "#mine\n", 2, "unexpected text");
 	sprintf(text, "%s\n" SERIAL " " LTK "\n", older);
-	assert_used(text, 3, "the last one counts");
+	assert_used(text, 3, "the last one is used");
 }
 
 static void

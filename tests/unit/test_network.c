@@ -73,9 +73,9 @@ addresses_read_as_they_were_written(void **unused)
 	assert_non_null(address_parse_inet("a.example:80", &address));
 	assert_non_null(address_parse_inet("192.0.2:80", &address));
 	assert_string_equal(address_parse_inet("[fe80::1%nowhere0]:80", &address),
-			    "this machine has no interface of the name behind %");
+			    "this machine has no interface of the name after %");
 	assert_string_equal(address_parse_inet("[name%lo]:80", &address),
-			    "an address in numbers is needed, not a name");
+			    "expected an address in numbers, not a name");
 }
 
 static void
