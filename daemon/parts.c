@@ -45,7 +45,7 @@ prepare(struct daemon *d, enum part_kind kind)
 	return kinds[kind]->prepare == NULL || kinds[kind]->prepare(d);
 }
 
-/* Starts the parts of a kind; with `again` also those that have failed before. */
+/* Starts parts of a kind; with `again` also those that have failed before. */
 static bool
 start_kind(struct daemon *d, enum part_kind kind, bool again)
 {
@@ -61,6 +61,14 @@ start_kind(struct daemon *d, enum part_kind kind, bool again)
 	return good;
 }
 
+static bool
+prepare_and_start(struct daemon *d, enum part_kind kind, bool again)
+{
+	bool prepared = prepare(d, kind);
+
+	return start_kind(d, kind, again) && prepared;
+}
+
 bool
 parts_start_privileged(struct daemon *d)
 {
@@ -68,7 +76,7 @@ parts_start_privileged(struct daemon *d)
 
 	for (unsigned kind = 0; kind < PART_KINDS; kind++)
 		if (kinds[kind]->privileged)
-			good = prepare(d, kind) & start_kind(d, kind, false) & good;
+			good = prepare_and_start(d, kind, false) && good;
 	return good;
 }
 
@@ -91,7 +99,7 @@ parts_start(struct daemon *d)
 	bool good = true;
 
 	for (unsigned kind = 0; kind < PART_KINDS; kind++)
-		good = prepare(d, kind) & start_kind(d, kind, true) & good;
+		good = prepare_and_start(d, kind, true) && good;
 	if (good)
 		retry_reset(&d->retry);
 	else
