@@ -71,7 +71,7 @@ claim_clear_mounts(const char *path)
 		int result = priv_mount_look(path, &mounted);
 
 		if (result < 0) {
-			log_err("%s: cannot read the list of mounts, /proc/self/mountinfo: %s "
+			log_err("%s: cannot read the list of mounts, /proc/self/mounts: %s "
 				"(is /proc mounted?)",
 				path, strerror(-result));
 			return result;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The right to a path: of one process at a time, which clears what a dead one left there. The path
- * itself is not touched before /proc/self/mountinfo shows that no file system of ours is on it.
+ * itself is not touched before /proc/self/mounts shows that no file system of ours is on it.
  */
 #ifndef CUSE_CLAIM_H
 #define CUSE_CLAIM_H
