@@ -77,7 +77,8 @@ mark_seen(struct egd_xen *x, const char *socket)
 		guest = calloc(1, sizeof(*guest));
 		if (guest == NULL)
 			return;
-		snprintf(guest->socket, sizeof(guest->socket), "%s", socket);
+		snprintf(guest->socket, sizeof(guest->socket), "%.*s",
+			 (int)sizeof(guest->socket) - 1, socket);
 		LIST_INSERT_HEAD(&x->guests, guest, in_guests);
 	}
 	guest->seen = true;

@@ -18,6 +18,7 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/SECURITY.md",
     "usr/local/share/doc/ekey-random/device.md",
     "usr/local/share/doc/ekey-random/egd.md",
+    "usr/local/share/doc/ekey-random/figures.md",
     "usr/local/share/doc/ekey-random/protocol.md",
     "usr/local/share/doc/ekey-random/testing.md",
     "usr/local/share/doc/ekey-random/README.md",
