@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The control socket's command "Status": one row "*\tKIND\tNAME\tKEY\tVALUE" for each figure. The
- * names are an interface and do not change: daemon/figures.h. Units are in them, but for the accounts, which count
- * bytes: pool:   in = delivered + lost + held source: in = pooled + rejected + held
+ * names are an interface and do not change: daemon/figures.h. A name ends with its unit; a figure
+ * without one is a number of bytes. Of the pool, `in` is the sum of `delivered`, `lost` and `held`;
+ * of a source, the sum of `pooled`, `rejected` and `held`.
  */
 #ifndef DAEMON_STATUS_H
 #define DAEMON_STATUS_H
