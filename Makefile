@@ -17,7 +17,7 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := acceptor address clock fd_pass fd_store file heap hex log net network num replace secret xen_channel xen_seed xenstore
+base_src    := acceptor address clock fd_pass fd_store file wiping_alloc hex log net network num replace secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
@@ -42,7 +42,7 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
 guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams urges) \
-             $(addprefix base/,address clock fd_pass file heap hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
+             $(addprefix base/,address clock fd_pass file wiping_alloc hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
              $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 

@@ -3,27 +3,27 @@
 
 #include <openssl/crypto.h>
 
-#include "base/heap.h"
+#include "base/wiping_alloc.h"
 
 static void *
 memory_alloc(size_t len, const char *file, int line)
 {
 	(void)file, (void)line;
-	return heap_alloc(len);
+	return wiping_alloc(len);
 }
 
 static void *
 memory_resize(void *bytes, size_t len, const char *file, int line)
 {
 	(void)file, (void)line;
-	return heap_resize(bytes, len);
+	return wiping_realloc(bytes, len);
 }
 
 static void
 memory_free(void *bytes, const char *file, int line)
 {
 	(void)file, (void)line;
-	heap_free(bytes);
+	wiping_free(bytes);
 }
 
 bool

@@ -7,7 +7,7 @@
 
 /*
  * Must be the first that a program calls of OpenSSL, or of us: false when OpenSSL has allocated
- * already, and goes on with malloc(). See base/heap.h.
+ * already, and goes on with malloc(). See base/wiping_alloc.h.
  */
 bool crypto_wipe_memory(void);
 

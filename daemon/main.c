@@ -8,9 +8,9 @@
 
 #include <event2/event.h>
 
-#include "base/heap.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "base/wiping_alloc.h"
 #include "crypto/memory.h"
 #include "daemon/daemon.h"
 #include "daemon/figures.h"
@@ -71,7 +71,7 @@ main(int argc, char **argv)
 
 	helper_main(roles, argv);
 	/* Before the first call: a library must not free its own memory with our function. */
-	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
+	event_set_mem_functions(wiping_alloc, wiping_realloc, wiping_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	open_standard_fds();

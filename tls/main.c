@@ -11,10 +11,10 @@
 
 #include <event2/event.h>
 
-#include "base/heap.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/version.h"
+#include "base/wiping_alloc.h"
 #include "crypto/memory.h"
 #include "priv/sandbox.h"
 #include "priv/tls_channel.h"
@@ -86,7 +86,7 @@ int
 main(int argc, char **argv)
 {
 	/* First of all: a library must not free by ours memory that it allocated by malloc(). */
-	event_set_mem_functions(heap_alloc, heap_resize, heap_free);
+	event_set_mem_functions(wiping_alloc, wiping_realloc, wiping_free);
 	if (!crypto_wipe_memory())
 		log_warn("OpenSSL's memory will not be wiped when it is freed");
 	for (int option; (option = getopt_long(argc, argv, "Vh", long_options, NULL)) != -1;) {

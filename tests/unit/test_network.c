@@ -19,9 +19,9 @@
 
 #include "backend/peer.h"
 #include "base/address.h"
-#include "base/heap.h"
 #include "base/net.h"
 #include "base/network.h"
+#include "base/wiping_alloc.h"
 
 /* ---- addresses ---- */
 
@@ -553,19 +553,19 @@ a_unix_peer_is_this_process_or_another(void **unused)
 static void
 the_heap_keeps_bytes_when_blocks_grow_and_shrink(void **unused)
 {
-	unsigned char *block = heap_resize(NULL, 10);
+	unsigned char *block = wiping_realloc(NULL, 10);
 
 	(void)unused;
 	assert_non_null(block);
 	assert_int_equal((uintptr_t)block % _Alignof(max_align_t), 0);
 	memcpy(block, "0123456789", 10);
-	block = heap_resize(block, 100000);
+	block = wiping_realloc(block, 100000);
 	assert_memory_equal(block, "0123456789", 10);
-	block = heap_resize(block, 4);
+	block = wiping_realloc(block, 4);
 	assert_memory_equal(block, "0123", 4);
-	heap_free(block);
-	heap_free(NULL);
-	assert_null(heap_alloc(SIZE_MAX));
+	wiping_free(block);
+	wiping_free(NULL);
+	assert_null(wiping_alloc(SIZE_MAX));
 }
 
 int

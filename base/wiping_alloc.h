@@ -4,14 +4,14 @@
  * buffers keys and entropy pass, and which can be told how to allocate. For our own secrets there
  * is base/secret.h, which also locks.
  */
-#ifndef BASE_HEAP_H
-#define BASE_HEAP_H
+#ifndef BASE_WIPING_ALLOC_H
+#define BASE_WIPING_ALLOC_H
 
 #include <stddef.h>
 
 /* As malloc(), realloc() and free(); each block knows its length. Not to be mixed with those. */
-void *heap_alloc(size_t len);
-void *heap_resize(void *block, size_t len);
-void heap_free(void *block);
+void *wiping_alloc(size_t len);
+void *wiping_realloc(void *block, size_t len);
+void wiping_free(void *block);
 
 #endif
