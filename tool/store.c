@@ -54,7 +54,7 @@ store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
 	s->text = secret_new(s->text_cap);
 	if (s->text == NULL)
 		return store_fail(s, strerror(ENOMEM));
-	result = replace_prepare(&s->replace, s->path, s->text_cap);
+	result = atomic_file_prepare(&s->replace, s->path, s->text_cap);
 	if (result == -ELOOP)
 		return store_fail(s, "it is a symbolic link: name the file itself");
 	return result < 0 ? store_fail(s, strerror(-result)) : EXIT_OK;
@@ -64,7 +64,7 @@ enum exit_code
 store_put(struct store *s, const struct keyring_entry *entry)
 {
 	size_t len = keyring_edit(s->file.text, s->file.len, entry, s->text);
-	int result = replace_commit(&s->replace, s->text, len);
+	int result = atomic_file_commit(&s->replace, s->text, len);
 
 	if (result == 0)
 		return EXIT_OK;
@@ -75,7 +75,7 @@ store_put(struct store *s, const struct keyring_entry *entry)
 void
 store_close(struct store *s)
 {
-	replace_abandon(&s->replace);
+	atomic_file_abandon(&s->replace);
 	file_finish(&s->file);
 	secret_free(s->ring, sizeof(*s->ring));
 	secret_free(s->text, s->text_cap);

@@ -3,8 +3,8 @@
 #ifndef TOOL_STORE_H
 #define TOOL_STORE_H
 
+#include "base/atomic_file.h"
 #include "base/file.h"
-#include "base/replace.h"
 #include "ekey/keyring.h"
 #include "tool/tool.h"
 
@@ -13,7 +13,7 @@ struct store {
 	struct file_text file; /* as it was read */
 	struct keyring *ring;  /* its keys; secret */
 	struct keyring_errors errors;
-	struct replace replace;
+	struct atomic_file replace;
 	char *text; /* room for its new text; secret */
 	size_t text_cap;
 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/replace.h"
+#include "base/atomic_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@
 #define NEW_MODE_SHARED 0640 /* with the group of the directory: the daemon's */
 
 static int
-replace_write(int fd, const char *bytes, size_t len)
+atomic_file_write(int fd, const char *bytes, size_t len)
 {
 	while (len > 0) {
 		ssize_t n = write(fd, bytes, len);
@@ -46,7 +46,7 @@ replace_own(int fd, uid_t uid, gid_t gid, mode_t mode)
 }
 
 static int
-replace_own_new(const struct replace *r)
+replace_own_new(const struct atomic_file *r)
 {
 	struct stat dir;
 
@@ -58,7 +58,7 @@ replace_own_new(const struct replace *r)
 }
 
 static int
-replace_own_as_before(const struct replace *r)
+replace_own_as_before(const struct atomic_file *r)
 {
 	struct stat st;
 
@@ -74,7 +74,7 @@ replace_own_as_before(const struct replace *r)
 /* ---- the steps ---- */
 
 static int
-replace_open_dir(struct replace *r, const char *path)
+atomic_file_open_dir(struct atomic_file *r, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash != NULL ? slash + 1 : path;
@@ -90,7 +90,7 @@ replace_open_dir(struct replace *r, const char *path)
 }
 
 static int
-replace_open_temporary(struct replace *r)
+atomic_file_open_temporary(struct atomic_file *r)
 {
 	uint32_t number;
 	int len;
@@ -108,14 +108,14 @@ replace_open_temporary(struct replace *r)
 }
 
 int
-replace_prepare(struct replace *r, const char *path, size_t len)
+atomic_file_prepare(struct atomic_file *r, const char *path, size_t len)
 {
 	int result;
 
-	*r = (struct replace){.dir = -1, .fd = -1};
-	result = replace_open_dir(r, path);
+	*r = (struct atomic_file){.dir = -1, .fd = -1};
+	result = atomic_file_open_dir(r, path);
 	if (result == 0)
-		result = replace_open_temporary(r);
+		result = atomic_file_open_temporary(r);
 	if (result == 0)
 		result = replace_own_as_before(r);
 	if (result == 0)
@@ -123,18 +123,18 @@ replace_prepare(struct replace *r, const char *path, size_t len)
 	if (result == 0 && fsync(r->fd) != 0)
 		result = -errno;
 	if (result < 0)
-		replace_abandon(r);
+		atomic_file_abandon(r);
 	return result;
 }
 
 static int
-replace_store(struct replace *r, const char *text, size_t len)
+replace_store(struct atomic_file *r, const char *text, size_t len)
 {
 	int result;
 
 	if (lseek(r->fd, 0, SEEK_SET) != 0)
 		return -errno;
-	result = replace_write(r->fd, text, len);
+	result = atomic_file_write(r->fd, text, len);
 	if (result < 0)
 		return result;
 	if (ftruncate(r->fd, (off_t)len) != 0 || fsync(r->fd) != 0 ||
@@ -145,16 +145,16 @@ replace_store(struct replace *r, const char *text, size_t len)
 }
 
 int
-replace_commit(struct replace *r, const char *text, size_t len)
+atomic_file_commit(struct atomic_file *r, const char *text, size_t len)
 {
 	int result = replace_store(r, text, len);
 
-	replace_abandon(r);
+	atomic_file_abandon(r);
 	return result;
 }
 
 void
-replace_abandon(struct replace *r)
+atomic_file_abandon(struct atomic_file *r)
 {
 	if (r->fd >= 0) {
 		if (r->temporary[0] != '\0')
@@ -163,5 +163,5 @@ replace_abandon(struct replace *r)
 	}
 	if (r->dir >= 0)
 		close(r->dir);
-	*r = (struct replace){.dir = -1, .fd = -1};
+	*r = (struct atomic_file){.dir = -1, .fd = -1};
 }

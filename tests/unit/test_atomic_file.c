@@ -16,12 +16,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/atomic_file.h"
 #include "base/file.h"
-#include "base/replace.h"
 #include "tests/unit/folder.h"
 
 static char dir[FOLDER_MAX], path[FOLDER_MAX + 16];
-static struct replace replace;
+static struct atomic_file replace;
 
 /* ---- what reaches the disk, and when ---- */
 
@@ -77,7 +77,7 @@ static int
 tear_down(void **unused)
 {
 	(void)unused;
-	replace_abandon(&replace);
+	atomic_file_abandon(&replace);
 	unlink(path);
 	return rmdir(dir);
 }
@@ -121,9 +121,9 @@ text_takes_the_place_of_the_old(void **unused)
 {
 	(void)unused;
 	write_file("a long old text", 0600);
-	assert_int_equal(replace_prepare(&replace, path, 100), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 100), 0);
 	assert_file("a long old text");
-	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_int_equal(atomic_file_commit(&replace, "new", 3), 0);
 	assert_file("new");
 	assert_int_equal(count_names(), 1);
 }
@@ -134,8 +134,8 @@ text_is_on_the_disk_before_it_has_the_name_and_the_name_before_it_is_done(void *
 	(void)unused;
 	write_file("old", 0600);
 	steps[0] = '\0';
-	assert_int_equal(replace_prepare(&replace, path, 100), 0);
-	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 100), 0);
+	assert_int_equal(atomic_file_commit(&replace, "new", 3), 0);
 	assert_string_equal(steps, "fsync(space) fsync(text) rename fsync(directory) ");
 }
 
@@ -145,9 +145,9 @@ file_that_was_not_there_is_made_for_few_eyes(void **unused)
 	struct stat st;
 
 	(void)unused;
-	assert_int_equal(replace_prepare(&replace, path, 3), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 3), 0);
 	assert_int_equal(access(path, F_OK), -1);
-	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_int_equal(atomic_file_commit(&replace, "new", 3), 0);
 	assert_file("new");
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, geteuid() == 0 ? 0640 : 0600);
@@ -166,8 +166,8 @@ mode_and_owner_stay(void **unused)
 		if (geteuid() == 0)
 			assert_int_equal(chown(path, 1, 2), 0);
 		assert_int_equal(stat(path, &before), 0);
-		assert_int_equal(replace_prepare(&replace, path, 3), 0);
-		assert_int_equal(replace_commit(&replace, "new", 3), 0);
+		assert_int_equal(atomic_file_prepare(&replace, path, 3), 0);
+		assert_int_equal(atomic_file_commit(&replace, "new", 3), 0);
 		assert_int_equal(stat(path, &after), 0);
 		assert_int_equal(after.st_mode & 07777, modes[i]);
 		assert_int_equal(after.st_uid, before.st_uid);
@@ -182,13 +182,13 @@ space_is_on_the_disk_before_it_is_needed(void **unused)
 	struct stat st;
 
 	(void)unused;
-	assert_int_equal(replace_prepare(&replace, path, 100000), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 100000), 0);
 	snprintf(beside, sizeof(beside), "%s/%s", dir, replace.temporary);
 	assert_int_equal(stat(beside, &st), 0);
 	assert_int_equal(st.st_size, 100000);
 	assert_true(st.st_blocks * 512 >= 100000);
 	assert_int_equal(st.st_mode & 0037, 0);
-	replace_abandon(&replace);
+	atomic_file_abandon(&replace);
 	assert_int_equal(count_names(), 0);
 }
 
@@ -197,10 +197,10 @@ abandoned_it_leaves_no_trace(void **unused)
 {
 	(void)unused;
 	write_file("old", 0600);
-	assert_int_equal(replace_prepare(&replace, path, 100), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 100), 0);
 	assert_int_equal(count_names(), 2);
-	replace_abandon(&replace);
-	replace_abandon(&replace);
+	atomic_file_abandon(&replace);
+	atomic_file_abandon(&replace);
 	assert_int_equal(count_names(), 1);
 	assert_file("old");
 }
@@ -213,13 +213,13 @@ links_and_what_is_no_file_are_left_alone(void **unused)
 	(void)unused;
 	sprintf(target, "%s/target", dir);
 	assert_int_equal(symlink(target, path), 0);
-	assert_int_equal(replace_prepare(&replace, path, 3), -ELOOP);
+	assert_int_equal(atomic_file_prepare(&replace, path, 3), -ELOOP);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
-	assert_int_equal(replace_prepare(&replace, path, 3), -EINVAL);
+	assert_int_equal(atomic_file_prepare(&replace, path, 3), -EINVAL);
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(replace_prepare(&replace, path, 3), -EINVAL);
+	assert_int_equal(atomic_file_prepare(&replace, path, 3), -EINVAL);
 	assert_int_equal(count_names(), 1);
 }
 
@@ -229,11 +229,11 @@ place_that_is_not_there_is_told_at_once(void **unused)
 	char name[300];
 
 	(void)unused;
-	assert_int_equal(replace_prepare(&replace, "/nonexistent/file", 3), -ENOENT);
-	assert_int_equal(replace_prepare(&replace, "/dev/null/file", 3), -ENOTDIR);
+	assert_int_equal(atomic_file_prepare(&replace, "/nonexistent/file", 3), -ENOENT);
+	assert_int_equal(atomic_file_prepare(&replace, "/dev/null/file", 3), -ENOTDIR);
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
-	assert_int_equal(replace_prepare(&replace, name, 3), -ENAMETOOLONG);
+	assert_int_equal(atomic_file_prepare(&replace, name, 3), -ENAMETOOLONG);
 }
 
 static void
@@ -243,10 +243,10 @@ commit_that_fails_leaves_the_old(void **unused)
 
 	(void)unused;
 	write_file("old", 0600);
-	assert_int_equal(replace_prepare(&replace, path, 3), 0);
+	assert_int_equal(atomic_file_prepare(&replace, path, 3), 0);
 	snprintf(beside, sizeof(beside), "%s/%s", dir, replace.temporary);
 	assert_int_equal(unlink(beside), 0);
-	assert_int_equal(replace_commit(&replace, "new", 3), -ENOENT);
+	assert_int_equal(atomic_file_commit(&replace, "new", 3), -ENOENT);
 	assert_file("old");
 	assert_int_equal(count_names(), 1);
 }
@@ -259,9 +259,9 @@ path_without_a_directory_is_here(void **unused)
 	(void)unused;
 	assert_non_null(getcwd(here, sizeof(here)));
 	assert_int_equal(chdir(dir), 0);
-	assert_int_equal(replace_prepare(&replace, "file", 3), 0);
+	assert_int_equal(atomic_file_prepare(&replace, "file", 3), 0);
 	assert_int_equal(chdir(here), 0); /* it knows its directory, wherever we go */
-	assert_int_equal(replace_commit(&replace, "new", 3), 0);
+	assert_int_equal(atomic_file_commit(&replace, "new", 3), 0);
 	assert_file("new");
 }
 
@@ -282,6 +282,6 @@ main(void)
 		TEST(path_without_a_directory_is_here),
 	};
 
-	replace = (struct replace){.dir = -1, .fd = -1};
-	return cmocka_run_group_tests_name("replace", tests, NULL, NULL);
+	replace = (struct atomic_file){.dir = -1, .fd = -1};
+	return cmocka_run_group_tests_name("atomic_file", tests, NULL, NULL);
 }
