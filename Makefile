@@ -17,7 +17,7 @@ SAY     := $(if $(filter 1,$(V)),@:,@printf '  %-5s %s\n')
 systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),libsystemd)
 
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
-base_src    := acceptor address clock fd_pass fd_store file wiping_alloc hex log net network num atomic_file secret xen_channel xen_seed xenstore
+base_src    := acceptor address clock fd_pass fd_store file wiping_alloc hex log net cidr num atomic_file secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
@@ -48,7 +48,7 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
 
 unit_tests  := appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
-               intake kernel keyring ladder log masterkey network packet pem64 pool pool_fair \
+               intake kernel keyring ladder log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
                source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \

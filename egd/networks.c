@@ -19,7 +19,7 @@ each_word(const char *text, const char *(*add)(const char *word, struct egd_prox
 	for (text += strspn(text, SEPARATORS); *text != '\0' && error == NULL;
 	     text += strspn(text, SEPARATORS)) {
 		size_t len = strcspn(text, SEPARATORS);
-		char word[NETWORK_TEXT_MAX];
+		char word[CIDR_TEXT_MAX];
 
 		if (len >= sizeof(word))
 			return "a network has at most 49 characters";
@@ -35,8 +35,8 @@ static const char *
 add_network(const char *word, struct egd_proxies *ret)
 {
 	struct egd_networks *networks = &ret->networks;
-	struct network network;
-	const char *error = network_parse(word, &network);
+	struct cidr network;
+	const char *error = cidr_parse(word, &network);
 
 	if (error != NULL)
 		return error;
@@ -100,7 +100,7 @@ bool
 egd_networks_have(const struct egd_networks *networks, const struct address *address)
 {
 	for (unsigned i = 0; i < networks->count; i++)
-		if (network_has(&networks->at[i], address))
+		if (cidr_has(&networks->at[i], address))
 			return true;
 	return false;
 }
@@ -124,9 +124,9 @@ have_loopback(const struct egd_networks *networks)
 	(void)address_from_ip("127.0.0.1", 0, &four);
 	(void)address_from_ip("::1", 0, &six);
 	for (unsigned i = 0; i < networks->count; i++) {
-		const struct network *n = &networks->at[i];
+		const struct cidr *n = &networks->at[i];
 
-		if (network_has(n, &four) || network_has(n, &six) ||
+		if (cidr_has(n, &four) || cidr_has(n, &six) ||
 		    (n->family == AF_INET && n->prefix[0] == IN_LOOPBACKNET))
 			return true;
 	}

@@ -8,14 +8,14 @@
 
 #include <sys/types.h>
 
-#include "base/network.h"
+#include "base/cidr.h"
 
 #define EGD_NETWORKS_MAX 16
 #define EGD_NETWORKS_TEXT_MAX 192 /* bytes with the NUL: a line of the configuration */
 
 struct egd_networks {
 	unsigned count;
-	struct network at[EGD_NETWORKS_MAX];
+	struct cidr at[EGD_NETWORKS_MAX];
 };
 
 struct egd_proxies {

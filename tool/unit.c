@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/address.h"
+#include "base/cidr.h"
 #include "base/file.h"
-#include "base/network.h"
 #include "daemon/files.h"
 #include "daemon/privileges.h"
 #include "egd/listener.h"
@@ -86,11 +86,11 @@ static void
 add_networks(char ret[static RIGHT_MAX], const char *list)
 {
 	char words[EGD_NETWORKS_TEXT_MAX], *rest = words;
-	struct network network;
+	struct cidr network;
 
 	snprintf(words, sizeof(words), "%s", list);
 	for (const char *word; (word = strsep(&rest, " ,")) != NULL;)
-		if (word[0] != '\0' && network_parse(word, &network) == NULL)
+		if (word[0] != '\0' && cidr_parse(word, &network) == NULL)
 			add_network(ret, word);
 }
 

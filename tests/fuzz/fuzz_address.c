@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/address.h"
-#include "base/network.h"
+#include "base/cidr.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TEXT_MAX 400
@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char text[TEXT_MAX + 1];
 	struct address address = {0};
 	struct address_host host;
-	struct network network = {0};
+	struct cidr network = {0};
 	size_t len = size < TEXT_MAX ? size : TEXT_MAX;
 
 	memcpy(text, data, len);
@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_address(&address);
 	if (address_parse_inet(text, &address) == NULL)
 		check_address(&address);
-	if (network_parse(text, &network) == NULL)
-		(void)network_has(&network, &address);
+	if (cidr_parse(text, &network) == NULL)
+		(void)cidr_has(&network, &address);
 	return 0;
 }

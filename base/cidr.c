@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "base/network.h"
+#include "base/cidr.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -53,13 +53,13 @@ network_split(const char *text, char ip[static INET6_ADDRSTRLEN], const char **r
 }
 
 const char *
-network_parse(const char *text, struct network *ret)
+cidr_parse(const char *text, struct cidr *ret)
 {
 	static const char wanted[] = "expected a network: 192.0.2.0/24, 2001:db8::/32";
 	char ip[INET6_ADDRSTRLEN];
 	const char *bits_text;
 	struct address address;
-	struct network network = {0};
+	struct cidr network = {0};
 	const uint8_t *bytes;
 	unsigned max;
 	uint64_t bits;
@@ -88,7 +88,7 @@ network_parse(const char *text, struct network *ret)
 }
 
 bool
-network_has(const struct network *network, const struct address *address)
+cidr_has(const struct cidr *network, const struct address *address)
 {
 	struct address a = *address;
 	const uint8_t *bytes;

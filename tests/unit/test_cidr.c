@@ -19,8 +19,8 @@
 
 #include "backend/peer.h"
 #include "base/address.h"
+#include "base/cidr.h"
 #include "base/net.h"
-#include "base/network.h"
 #include "base/wiping_alloc.h"
 
 /* ---- addresses ---- */
@@ -139,12 +139,12 @@ loopback_is_this_machine(void **unused)
 static bool
 has(const char *network_of, const char *ip)
 {
-	struct network network;
+	struct cidr network;
 	struct address address;
 
-	assert_null(network_parse(network_of, &network));
+	assert_null(cidr_parse(network_of, &network));
 	assert_true(address_from_ip(ip, 4711, &address));
-	return network_has(&network, &address);
+	return cidr_has(&network, &address);
 }
 
 static void
@@ -182,7 +182,7 @@ one_bit_more_halves_a_network(void **unused)
 
 	(void)unused;
 	for (unsigned bits = 0; bits <= 128; bits++) {
-		struct network network = {.family = AF_INET6, .bits = (uint8_t)bits};
+		struct cidr network = {.family = AF_INET6, .bits = (uint8_t)bits};
 
 		memset(network.prefix, 0xff, bits / 8);
 		if (bits % 8 != 0)
@@ -191,7 +191,7 @@ one_bit_more_halves_a_network(void **unused)
 			address_from_ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 1, &address));
 		for (unsigned flip = 0; flip < 128; flip++) {
 			address.in6.sin6_addr.s6_addr[flip / 8] ^= (uint8_t)(0x80 >> flip % 8);
-			assert_true(network_has(&network, &address) == (flip >= bits));
+			assert_true(cidr_has(&network, &address) == (flip >= bits));
 			address.in6.sin6_addr.s6_addr[flip / 8] ^= (uint8_t)(0x80 >> flip % 8);
 		}
 	}
@@ -206,17 +206,17 @@ networks_read_as_they_were_written(void **unused)
 		"",           "/8",         "10.0.0.0/",   "10.0.0.0/33", "10.0.0.0/-1",
 		"10/8",       "::/129",     "a.example/8", "10.0.0.1/8",  "2001:db8::1/64",
 		"fe80::1%lo", "10.0.0.0/8 "};
-	struct network network;
+	struct cidr network;
 
 	(void)unused;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_null(network_parse(good[i], &network));
+		assert_null(cidr_parse(good[i], &network));
 		assert_int_equal(network.bits, strtoul(strchr(good[i], '/') + 1, NULL, 10));
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		if (network_parse(bad[i], &network) == NULL)
+		if (cidr_parse(bad[i], &network) == NULL)
 			fail_msg("\"%s\" was taken", bad[i]);
-	assert_non_null(strstr(network_parse("10.0.0.1/8", &network), "beyond its prefix"));
+	assert_non_null(strstr(cidr_parse("10.0.0.1/8", &network), "beyond its prefix"));
 }
 
 /* ---- sockets ---- */
