@@ -27,7 +27,7 @@ backend_src := appear backoff egd ekey fd_transport ladder link net_transport pe
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
-egd_src     := connection egd_client egd_server egd_wire identity listener networks proxy xen
+egd_src     := connection egd_client egd_server egd_wire identity listener acl proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices figures files haproxy hwreport \
                inputs kernel listens mount_helper orders parts privileges reload retry roles row seeds \

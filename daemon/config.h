@@ -45,7 +45,7 @@ struct config {
 	size_t pool_size;             /* bytes */
 	size_t pool_reserve;          /* bytes beside them for [kernel]; unused without it */
 	char agent[CONFIG_AGENT_MAX]; /* "tcp:ADDR:PORT" */
-	char agent_allow[EGD_NETWORKS_TEXT_MAX];
+	char agent_allow[EGD_ACL_TEXT_MAX];
 	bool kernel_on; /* there is a [kernel] section */
 	bool agent_on;
 	struct kernel_config kernel;

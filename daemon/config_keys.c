@@ -9,9 +9,9 @@
 #include "ctl/protocol.h"
 #include "daemon/config.h"
 #include "daemon/haproxy.h"
+#include "egd/acl.h"
 #include "egd/egd_wire.h"
 #include "egd/listener.h"
-#include "egd/networks.h"
 #include "pool/bucket.h"
 #include "pool/health.h"
 
@@ -49,9 +49,9 @@ check_agent(const char *value)
 static const char *
 check_networks(const char *value)
 {
-	struct egd_networks networks;
+	struct egd_acl networks;
 
-	return egd_networks_parse(value, &networks);
+	return egd_acl_parse(value, &networks);
 }
 
 static const char *

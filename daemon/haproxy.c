@@ -22,7 +22,7 @@ struct agent {
 	struct daemon *d;
 	int fd;
 	struct acceptor acceptor;
-	struct egd_networks allow;
+	struct egd_acl allow;
 	uint64_t asked;
 };
 
@@ -63,7 +63,7 @@ on_accepted(void *arg, int fd, const struct address *peer)
 	const struct daemon *d = agent->d;
 	char line[HAPROXY_LINE_MAX];
 
-	if (agent->allow.count == 0 || egd_networks_have(&agent->allow, peer)) {
+	if (agent->allow.count == 0 || egd_acl_have(&agent->allow, peer)) {
 		const struct haproxy_load load = {.level = pool_level(d->pool),
 						  .size = d->pool_size,
 						  .filled = is_filled(d),
@@ -103,7 +103,7 @@ start(struct daemon *d, size_t i, void **ret)
 		return result;
 	/* The parser of the configuration has checked both. */
 	(void)address_parse_inet(text + strlen(HAPROXY_PREFIX), &address);
-	(void)egd_networks_parse(d->config.agent_allow, &agent->allow);
+	(void)egd_acl_parse(d->config.agent_allow, &agent->allow);
 	agent->d = d;
 	agent->acceptor = (struct acceptor){.kind = "agent",
 					    .name = "for HAProxy",

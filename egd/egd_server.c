@@ -24,7 +24,7 @@
 struct egd_server {
 	struct egd_shared shared;
 	struct egd_listen_config config;
-	struct egd_networks allow;
+	struct egd_acl allow;
 	struct egd_proxies proxies;
 	int fd; /* of the listening socket; -1: none */
 	struct acceptor acceptor;
@@ -90,8 +90,8 @@ is_allowed(const struct egd_server *s, const struct egd_peer *peer)
 	sa_family_t family = peer->address.any.sa_family;
 
 	return s->allow.count == 0 || (family != AF_INET && family != AF_INET6) ||
-	       egd_networks_have(&s->allow, &peer->address) ||
-	       egd_networks_have(&s->proxies.networks, &peer->address);
+	       egd_acl_have(&s->allow, &peer->address) ||
+	       egd_acl_have(&s->proxies.networks, &peer->address);
 }
 
 /*
@@ -335,7 +335,7 @@ egd_server_start(struct event_base *base, struct pool *pool, const struct egd_li
 		.act = on_verdict,
 	};
 	s->fd = -1;
-	(void)egd_networks_parse(config->allow, &s->allow);
+	(void)egd_acl_parse(config->allow, &s->allow);
 	(void)egd_proxies_parse(config->proxy_from, &s->proxies);
 	TAILQ_INIT(&s->due);
 	LIST_INIT(&s->connections);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "egd/networks.h"
+#include "egd/acl.h"
 #include "pool/pool.h"
 #include "priv/helper.h"
 #include "priv/tls_channel.h"
@@ -27,8 +27,8 @@
 struct egd_listen_config {
 	char name[EGD_NAME_MAX];       /* [listen NAME] */
 	char address[EGD_ADDRESS_MAX]; /* see egd/listener.h */
-	char allow[EGD_NETWORKS_TEXT_MAX];
-	char proxy_from[EGD_NETWORKS_TEXT_MAX];
+	char allow[EGD_ACL_TEXT_MAX];
+	char proxy_from[EGD_ACL_TEXT_MAX];
 	mode_t mode;               /* of a Unix socket */
 	char owner[EGD_OWNER_MAX]; /* USER, USER:GROUP or :GROUP of a Unix socket; "": unchanged */
 	struct tls_files tls;      /* of tls:, and of systemd: with TLS */

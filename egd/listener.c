@@ -198,7 +198,7 @@ egd_listener_warn(const struct egd_listen_config *config)
 	struct egd_proxies proxies = {0};
 
 	(void)egd_proxies_parse(config->proxy_from, &proxies);
-	if (egd_networks_have_own(&proxies.networks))
+	if (egd_acl_have_own(&proxies.networks))
 		log_warn("listen %s: proxy-from has this machine, any user of which can claim any "
 			 "address: give the proxy a unix: listener with proxy-from = its user",
 			 config->name);

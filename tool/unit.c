@@ -85,7 +85,7 @@ add_network(char ret[static RIGHT_MAX], const char *network)
 static void
 add_networks(char ret[static RIGHT_MAX], const char *list)
 {
-	char words[EGD_NETWORKS_TEXT_MAX], *rest = words;
+	char words[EGD_ACL_TEXT_MAX], *rest = words;
 	struct cidr network;
 
 	snprintf(words, sizeof(words), "%s", list);

@@ -9,8 +9,8 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "egd/acl.h"
 #include "egd/identity.h"
-#include "egd/networks.h"
 
 #define LEFT_MAX 3
 
@@ -219,12 +219,12 @@ a_link_local_network_is_its_link(void **state)
 static bool
 listed(const char *text, const char *ip)
 {
-	struct egd_networks networks;
+	struct egd_acl networks;
 	struct address address;
 
-	assert_null(egd_networks_parse(text, &networks));
+	assert_null(egd_acl_parse(text, &networks));
 	assert_true(address_from_ip(ip, 1, &address));
-	return egd_networks_have(&networks, &address);
+	return egd_acl_have(&networks, &address);
 }
 
 static void
@@ -242,20 +242,20 @@ a_list_contains_the_addresses_of_its_networks(void **state)
 static void
 list_with_a_bad_network_is_refused(void **state)
 {
-	struct egd_networks networks;
-	char many[EGD_NETWORKS_TEXT_MAX] = "";
+	struct egd_acl networks;
+	char many[EGD_ACL_TEXT_MAX] = "";
 
 	(void)state;
-	assert_non_null(egd_networks_parse("10.0.0.0/8, 10.0.0.0/33", &networks));
-	assert_non_null(egd_networks_parse("localhost", &networks));
-	assert_non_null(egd_networks_parse(
+	assert_non_null(egd_acl_parse("10.0.0.0/8, 10.0.0.0/33", &networks));
+	assert_non_null(egd_acl_parse("localhost", &networks));
+	assert_non_null(egd_acl_parse(
 		"1111111111111111111111111111111111111111111111111111111111/8", &networks));
-	for (size_t i = 0; i < EGD_NETWORKS_MAX; i++)
+	for (size_t i = 0; i < EGD_ACL_MAX; i++)
 		strcat(many, "1.2.3.4,");
-	assert_null(egd_networks_parse(many, &networks));
-	assert_int_equal(networks.count, EGD_NETWORKS_MAX);
+	assert_null(egd_acl_parse(many, &networks));
+	assert_int_equal(networks.count, EGD_ACL_MAX);
 	strcat(many, "::1");
-	assert_non_null(egd_networks_parse(many, &networks));
+	assert_non_null(egd_acl_parse(many, &networks));
 }
 
 static void
@@ -298,10 +298,10 @@ freeifaddrs(struct ifaddrs *all)
 static bool
 has_own(const char *text)
 {
-	struct egd_networks networks;
+	struct egd_acl networks;
 
-	assert_null(egd_networks_parse(text, &networks));
-	return egd_networks_have_own(&networks);
+	assert_null(egd_acl_parse(text, &networks));
+	return egd_acl_have_own(&networks);
 }
 
 static void

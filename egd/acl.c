@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "egd/networks.h"
+#include "egd/acl.h"
 
 #include <ifaddrs.h>
 #include <pwd.h>
@@ -34,20 +34,20 @@ each_word(const char *text, const char *(*add)(const char *word, struct egd_prox
 static const char *
 add_network(const char *word, struct egd_proxies *ret)
 {
-	struct egd_networks *networks = &ret->networks;
+	struct egd_acl *networks = &ret->networks;
 	struct cidr network;
 	const char *error = cidr_parse(word, &network);
 
 	if (error != NULL)
 		return error;
-	if (networks->count == EGD_NETWORKS_MAX)
+	if (networks->count == EGD_ACL_MAX)
 		return "at most 16 networks";
 	networks->at[networks->count++] = network;
 	return NULL;
 }
 
 const char *
-egd_networks_parse(const char *text, struct egd_networks *ret)
+egd_acl_parse(const char *text, struct egd_acl *ret)
 {
 	struct egd_proxies proxies = {0};
 	const char *error = each_word(text, add_network, &proxies);
@@ -79,7 +79,7 @@ add_proxy(const char *word, struct egd_proxies *ret)
 		return error;
 	if (!find_user(word, &uid))
 		return "expected a network, or a user of this machine";
-	if (ret->count == EGD_NETWORKS_MAX)
+	if (ret->count == EGD_ACL_MAX)
 		return "at most 16 users";
 	ret->uids[ret->count++] = uid;
 	return NULL;
@@ -97,7 +97,7 @@ egd_proxies_parse(const char *text, struct egd_proxies *ret)
 }
 
 bool
-egd_networks_have(const struct egd_networks *networks, const struct address *address)
+egd_acl_have(const struct egd_acl *networks, const struct address *address)
 {
 	for (unsigned i = 0; i < networks->count; i++)
 		if (cidr_has(&networks->at[i], address))
@@ -109,7 +109,7 @@ bool
 egd_proxies_have(const struct egd_proxies *proxies, const struct address *address, uid_t uid)
 {
 	if (address->any.sa_family != AF_UNIX)
-		return egd_networks_have(&proxies->networks, address);
+		return egd_acl_have(&proxies->networks, address);
 	for (unsigned i = 0; i < proxies->count; i++)
 		if (proxies->uids[i] == uid)
 			return true;
@@ -117,7 +117,7 @@ egd_proxies_have(const struct egd_proxies *proxies, const struct address *addres
 }
 
 static bool
-have_loopback(const struct egd_networks *networks)
+have_loopback(const struct egd_acl *networks)
 {
 	struct address four, six;
 
@@ -134,7 +134,7 @@ have_loopback(const struct egd_networks *networks)
 }
 
 static bool
-have_interface(const struct egd_networks *networks, const struct sockaddr *at)
+have_interface(const struct egd_acl *networks, const struct sockaddr *at)
 {
 	struct address address = {0};
 
@@ -144,11 +144,11 @@ have_interface(const struct egd_networks *networks, const struct sockaddr *at)
 		memcpy(&address.in4, at, sizeof(address.in4));
 	else if (at->sa_family == AF_INET6)
 		memcpy(&address.in6, at, sizeof(address.in6));
-	return egd_networks_have(networks, &address);
+	return egd_acl_have(networks, &address);
 }
 
 bool
-egd_networks_have_own(const struct egd_networks *networks)
+egd_acl_have_own(const struct egd_acl *networks)
 {
 	bool own = have_loopback(networks);
 	struct ifaddrs *all;
