@@ -23,7 +23,7 @@ priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
-backend_src := appear backoff egd ekey fd_transport ladder link net_transport peer \
+backend_src := path_watch backoff egd ekey fd_transport ladder link net_transport peer \
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
@@ -46,7 +46,7 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
              $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := appear backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
+unit_tests  := path_watch backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
                intake kernel keyring ladder log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \
@@ -140,7 +140,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census wipes $(filter-out %_damage,$(fil
 $(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
 
 # Tests with a directory of their own.
-$(patsubst %,$(BUILD)/tests/unit/test_%,appear connect_helper ctl egd_listener raw atomic_file source upstream usb): $(BUILD)/tests/unit/folder.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,path_watch connect_helper ctl egd_listener raw atomic_file source upstream usb): $(BUILD)/tests/unit/folder.o
 
 $(patsubst %,$(BUILD)/tests/unit/test_%,$(filter device%,$(unit_tests))): $(BUILD)/tests/unit/fuse_kernel.o
 

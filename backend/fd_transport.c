@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "backend/appear.h"
+#include "backend/path_watch.h"
 #include "backend/tty.h"
 #include "base/clock.h"
 #include "base/net.h"
@@ -382,15 +382,15 @@ fd_error_text(int error)
 static void *
 fd_watch(const struct transport_env *env, const char *where, void (*fn)(void *arg), void *arg)
 {
-	return appear_new(env->base, where, fn, arg);
+	return path_watch_new(env->base, where, fn, arg);
 }
 
 static void
 fd_unwatch(void *watch)
 {
-	struct appear *appear = watch;
+	struct path_watch *path_watch = watch;
 
-	appear_free(&appear);
+	path_watch_free(&path_watch);
 }
 
 const struct transport_kind transport_unix = {

@@ -172,5 +172,5 @@ main(void)
 		TEST(directory_that_is_not_there_cannot_be_watched),
 	};
 
-	return cmocka_run_group_tests_name("appear", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("path_watch", tests, NULL, NULL);
 }
