@@ -23,7 +23,7 @@ priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
-backend_src := path_watch backoff egd ekey fd_transport ladder link net_transport peer \
+backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport peer \
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog
@@ -48,10 +48,10 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
 
 unit_tests  := path_watch backoff base bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
-               intake kernel keyring ladder log masterkey cidr packet pem64 pool pool_fair \
+               intake kernel keyring recovery log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_ladder source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
+               source source_recovery source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
                usb_bus usb_describe watchdog wipes xenstore $(if $(systemd),notify)
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip table tls_channel usb_descriptor xenstore

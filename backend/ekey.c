@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "backend/ladder.h"
+#include "backend/recovery.h"
 #include "backend/source_kind.h"
 #include "backend/source_log.h"
 #include "base/clock.h"
@@ -26,7 +26,7 @@ struct ekey {
 	source_rekey_fn *rekey_fn;
 	void *rekey_arg;
 	struct source_log log;
-	struct ladder ladder;
+	struct recovery recovery;
 	/*
 	 * Entropy may come: room for it must be had before the next frame is read. Not before, so
 	 * that a session can begin while the pool is full. (The first block comes with KEYED
@@ -54,11 +54,11 @@ ekey_serial(const struct ekey *k)
 /* ---- recovery ---- */
 
 static void
-ekey_step(struct ekey *k, enum ladder_step step)
+ekey_step(struct ekey *k, enum recovery_step step)
 {
-	if (step == LADDER_ALARM)
+	if (step == RECOVERY_ALARM)
 		source_log_alarm(&k->log, ekey_serial(k));
-	if (step != LADDER_RESET_DEVICE)
+	if (step != RECOVERY_RESET_DEVICE)
 		return;
 	k->log.state = SESSION_CLOSED;
 	link_reset(&k->source.link);
@@ -68,7 +68,7 @@ ekey_step(struct ekey *k, enum ladder_step step)
 static void
 ekey_on_vain_reset(struct ekey *k, bool can_reset, uint64_t now_ms)
 {
-	ekey_step(k, ladder_in_vain(&k->ladder, can_reset, now_ms));
+	ekey_step(k, recovery_in_vain(&k->recovery, can_reset, now_ms));
 }
 
 /* A device that went, or whose connection we ended, is another matter than one with a fault. */
@@ -76,10 +76,10 @@ static void
 ekey_on_fault(struct ekey *k, int error)
 {
 	if (error == 0 || error == ENODEV || error == EIO || error == ECONNABORTED)
-		ladder_unplugged(&k->ladder);
+		recovery_unplugged(&k->recovery);
 	else
-		ekey_step(k, ladder_fault(&k->ladder, k->source.link.kind->reset != NULL,
-					  clock_now_ms()));
+		ekey_step(k, recovery_fault(&k->recovery, k->source.link.kind->reset != NULL,
+					    clock_now_ms()));
 }
 
 /* ---- the session's events ---- */
@@ -119,7 +119,7 @@ ekey_on_state(struct ekey *k)
 	ekey_log_state(k, state);
 	if (k->keyed != was_keyed)
 		source_note_presence(&k->source);
-	if (ekey_is_answer(state) && ladder_answered(&k->ladder, clock_now_ms()))
+	if (ekey_is_answer(state) && recovery_answered(&k->recovery, clock_now_ms()))
 		source_log_answers(&k->log, ekey_serial(k));
 }
 
@@ -486,7 +486,7 @@ ekey_init(struct source *source)
 	    keyring_serial_parse(address + strlen(SOURCE_ADDRESS_USB), k->want_serial))
 		k->session_env.want_serial = k->want_serial;
 	session_init(&k->session, &k->session_env);
-	ladder_init(&k->ladder);
+	recovery_init(&k->recovery);
 	k->rest_until_ms = UINT64_MAX;
 }
 
@@ -519,7 +519,7 @@ ekey_status(const struct source *source, struct source_status *ret)
 	const struct ekey *k = (const struct ekey *)source;
 	const uint8_t *serial = session_serial(&k->session);
 
-	ret->ekey = (struct source_ekey_status){.alarm = k->ladder.alarm,
+	ret->ekey = (struct source_ekey_status){.alarm = k->recovery.alarm,
 						.undecoded_bytes = k->undecoded_bytes,
 						.session = k->session.counters,
 						.census = &k->session.census,

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backend/ladder.h"
+#include "backend/recovery.h"
 #include "backend/source.h"
 #include "backend/usb_transport.h"
 #include "base/clock.h"
@@ -303,7 +303,7 @@ key_that_falls_mute_again_soon_is_reset_again_and_answers(void **state)
 	assert_true(is_keyed(b));
 
 	key.mute = true;
-	pass(b, LADDER_DEVICE_MIN_MS - (now_ms - key.reset_ms[0]));
+	pass(b, RECOVERY_DEVICE_MIN_MS - (now_ms - key.reset_ms[0]));
 	assert_int_equal(key.resets, 1);
 	assert_int_equal(b->alarms, 1);
 	assert_true(b->alarm);
@@ -317,11 +317,12 @@ key_that_falls_mute_again_soon_is_reset_again_and_answers(void **state)
 static void
 assert_resets_at_growing_intervals(void)
 {
-	uint64_t wait_ms = LADDER_DEVICE_MIN_MS;
+	uint64_t wait_ms = RECOVERY_DEVICE_MIN_MS;
 
 	for (unsigned i = 1; i < key.resets; i++) {
 		assert_in_range(key.reset_ms[i] - key.reset_ms[i - 1], wait_ms, wait_ms + WORST_MS);
-		wait_ms = wait_ms < LADDER_DEVICE_MAX_MS / 2 ? wait_ms * 2 : LADDER_DEVICE_MAX_MS;
+		wait_ms =
+			wait_ms < RECOVERY_DEVICE_MAX_MS / 2 ? wait_ms * 2 : RECOVERY_DEVICE_MAX_MS;
 	}
 }
 
@@ -406,7 +407,7 @@ fault_of_the_transport_resets_the_key_and_the_next_raises_the_alarm(void **state
 		pass(b, 3 * SIGN_MS);
 		assert_int_equal(key.resets, i + 1);
 		assert_int_equal(b->alarms, i + 1);
-		pass(b, LADDER_DEVICE_MAX_MS);
+		pass(b, RECOVERY_DEVICE_MAX_MS);
 		assert_true(is_keyed(b));
 		assert_false(b->alarm);
 	}
