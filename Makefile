@@ -23,7 +23,7 @@ priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
 pool_src    := bucket drr health intake pool ring slots
-backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport peer \
+backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport self_check \
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
 cuse_src    := carrier carrier_cuse carrier_fuse claim device requests stored table watchdog

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/peer.h"
+#include "backend/self_check.h"
 #include "backend/source_kind.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -258,14 +258,14 @@ egd_on_opened(void *arg)
 	struct egd *e = arg;
 
 	egd_client_open(&e->client, e->source.config.timeout_ms, now_ms);
-	switch (peer_of(link_fd(&e->source.link))) {
-	case PEER_SELF:
+	switch (self_check(link_fd(&e->source.link))) {
+	case SELF_CHECK_SELF:
 		egd_drop_self(e);
 		break;
-	case PEER_NEAR:
+	case SELF_CHECK_NEAR:
 		egd_ask_single(e, EGD_PID, now_ms);
 		break;
-	case PEER_OTHER:
+	case SELF_CHECK_OTHER:
 		egd_ask_single(e, EGD_LEVEL, now_ms);
 		break;
 	}

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "backend/peer.h"
+#include "backend/self_check.h"
 #include "base/address.h"
 #include "base/cidr.h"
 #include "base/net.h"
@@ -461,12 +461,12 @@ a_socket_that_cannot_be_made_leaves_no_descriptor(void **unused)
 }
 
 /* Who is at the other end of a connection from here to `host`, which listens here too. */
-static enum peer
+static enum self_check
 peer_at(const char *host)
 {
 	struct address at;
 	int client, listener = listen_on(host, &at);
-	enum peer peer;
+	enum self_check peer;
 
 	if (listener < 0) {
 		print_message("skipped: this machine has no %s\n", host);
@@ -474,7 +474,7 @@ peer_at(const char *host)
 	}
 	client = net_connect(&at);
 	assert_true(client >= 0);
-	peer = peer_of(client);
+	peer = self_check(client);
 	close(client);
 	close(listener);
 	return peer;
@@ -484,14 +484,14 @@ static void
 a_peer_at_our_own_address_is_near(void **unused)
 {
 	(void)unused;
-	assert_int_equal(peer_at("127.0.0.1"), PEER_NEAR);
+	assert_int_equal(peer_at("127.0.0.1"), SELF_CHECK_NEAR);
 }
 
 static void
 a_peer_at_our_own_ipv6_address_is_near(void **unused)
 {
 	(void)unused;
-	assert_int_equal(peer_at("::1"), PEER_NEAR);
+	assert_int_equal(peer_at("::1"), SELF_CHECK_NEAR);
 }
 
 /* Linux has the whole of 127.0.0.0/8, and connects from the first. */
@@ -507,9 +507,9 @@ a_peer_at_another_address_is_another(void **unused)
 	client = socket(AF_INET, SOCK_STREAM, 0);
 	assert_int_equal(bind(client, &here.any, here.len), 0);
 	assert_int_equal(connect(client, &at.any, at.len), 0);
-	assert_int_equal(peer_of(client), PEER_OTHER);
-	assert_int_equal(peer_of(-1), PEER_OTHER);
-	assert_int_equal(peer_of(listener), PEER_OTHER); /* it has none */
+	assert_int_equal(self_check(client), SELF_CHECK_OTHER);
+	assert_int_equal(self_check(-1), SELF_CHECK_OTHER);
+	assert_int_equal(self_check(listener), SELF_CHECK_OTHER); /* it has none */
 	close(client);
 	close(listener);
 }
@@ -527,7 +527,7 @@ a_unix_peer_is_this_process_or_another(void **unused)
 	snprintf(path, sizeof(path), "%s/socket", dir);
 	listener = net_unix_listen(path, 0600);
 	client = net_unix_connect(path);
-	assert_int_equal(peer_of(client), PEER_SELF);
+	assert_int_equal(self_check(client), SELF_CHECK_SELF);
 	close(client);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	if (fork() == 0) {
@@ -538,7 +538,7 @@ a_unix_peer_is_this_process_or_another(void **unused)
 	assert_int_equal(read(ends[0], &byte, 1), 1);
 	assert_int_equal(byte, 0);
 	client = net_unix_connect(path);
-	assert_int_equal(peer_of(client), PEER_OTHER);
+	assert_int_equal(self_check(client), SELF_CHECK_OTHER);
 	wait(NULL);
 	close(client);
 	close(listener);

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/peer.h"
+#include "backend/self_check.h"
 #include "backend/sources.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,10 +44,10 @@ clock_gettime(clockid_t clock, struct timespec *ret)
 
 /* ---- who is there: this process is at both ends ---- */
 
-static enum peer peer = PEER_OTHER;
+static enum self_check peer = SELF_CHECK_OTHER;
 
-enum peer
-peer_of(int fd)
+enum self_check
+self_check(int fd)
 {
 	assert_true(fd >= 0);
 	return peer;
@@ -373,7 +373,7 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof(*b));
 
 	alarm(LIMIT_S);
-	peer = PEER_OTHER;
+	peer = SELF_CHECK_OTHER;
 	if (!folder_make(b->dir))
 		return -1;
 	for (int i = 0; i < SERVERS; i++) {
@@ -686,13 +686,13 @@ listener_of_our_own_is_refused(void **state)
 	struct bench *b = *state;
 	char ours[32];
 
-	peer = PEER_SELF;
+	peer = SELF_CHECK_SELF;
 	server_listen(&b->servers[0]);
 	start(b);
 	wait_ms(b, 100);
 	assert_non_null(strstr(status(b).state, "of our own"));
 	assert_int_equal(b->servers[0].asked, 0);
-	peer = PEER_NEAR;
+	peer = SELF_CHECK_NEAR;
 	sprintf(ours, "%ld", (long)getpid());
 	b->servers[0].pid = ours;
 	wait_ms(b, 120000);
@@ -707,7 +707,7 @@ neighbour_is_asked_who_it_is_and_taken(void **state)
 {
 	struct bench *b = *state;
 
-	peer = PEER_NEAR;
+	peer = SELF_CHECK_NEAR;
 	server_listen(&b->servers[0]);
 	start_and_prove(b);
 	assert_true(status(b).serves);
@@ -759,7 +759,7 @@ banner_is_no_process_id(void **state)
 {
 	struct bench *b = *state;
 
-	peer = PEER_NEAR;
+	peer = SELF_CHECK_NEAR;
 	expect_refused(b, "SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", NULL);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "backend/peer.h"
+#include "backend/self_check.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -9,17 +9,17 @@
 #define PID_OF_INIT 1
 
 /* The credentials are those of the listener, and of ours perhaps the service manager's. */
-static enum peer
+static enum self_check
 peer_of_unix(int fd)
 {
 	struct ucred other;
 	socklen_t len = sizeof(other);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &other, &len) != 0)
-		return PEER_OTHER;
+		return SELF_CHECK_OTHER;
 	if (other.pid == getpid())
-		return PEER_SELF;
-	return other.pid == PID_OF_INIT ? PEER_NEAR : PEER_OTHER;
+		return SELF_CHECK_SELF;
+	return other.pid == PID_OF_INIT ? SELF_CHECK_NEAR : SELF_CHECK_OTHER;
 }
 
 static bool
@@ -39,16 +39,16 @@ peer_is_same_host(const struct address *a, const struct address *b)
 	}
 }
 
-enum peer
-peer_of(int fd)
+enum self_check
+self_check(int fd)
 {
 	struct address here = {.len = sizeof(here.in6)}, there = {.len = sizeof(there.in6)};
 
 	if (getsockname(fd, &here.any, &here.len) != 0)
-		return PEER_OTHER;
+		return SELF_CHECK_OTHER;
 	if (here.any.sa_family == AF_UNIX)
 		return peer_of_unix(fd);
 	if (getpeername(fd, &there.any, &there.len) != 0)
-		return PEER_OTHER;
-	return peer_is_same_host(&here, &there) ? PEER_NEAR : PEER_OTHER;
+		return SELF_CHECK_OTHER;
+	return peer_is_same_host(&here, &there) ? SELF_CHECK_NEAR : SELF_CHECK_OTHER;
 }
