@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cuse/carrier.h"
 #include "cuse/claim.h"
+#include "cuse/conn.h"
 #include "cuse/requests.h"
 #include "cuse/stored.h"
 #include "cuse/watchdog.h"
@@ -32,7 +32,7 @@ struct device {
 	struct stored_device parts; /* `lock` is -1 where there is none: see claim_take() */
 	bool stored;                /* else the device ends with this process */
 	struct requests *requests;
-	struct carrier carrier;
+	struct conn conn;
 	struct event *readable, *retry; /* `retry` is pending while the device is not published */
 	unsigned retry_ms;
 	struct watchdog *watchdog;
@@ -74,7 +74,7 @@ device_hangs(void *arg)
 
 	if (d->stored)
 		abort();
-	carrier_abort(&d->carrier);
+	conn_abort(&d->conn);
 	log_err("%s: the event loop hangs: the connection was ended, to set its readers free",
 		d->config.path);
 }
@@ -88,19 +88,19 @@ device_revived(void *arg)
 /* ---- publishing ---- */
 
 static void
-device_set_carrier(struct device *d, const struct carrier_kind *kind)
+device_set_conn(struct device *d, const struct conn_kind *kind)
 {
-	d->carrier = (struct carrier){.kind = kind,
-				      .path = d->config.path,
-				      .mode = d->config.mode,
-				      .requests = d->requests};
+	d->conn = (struct conn){.kind = kind,
+				.path = d->config.path,
+				.mode = d->config.mode,
+				.requests = d->requests};
 }
 
 static int
-device_open_as(struct device *d, const struct carrier_kind *kind)
+device_open_as(struct device *d, const struct conn_kind *kind)
 {
-	device_set_carrier(d, kind);
-	return carrier_open(&d->carrier);
+	device_set_conn(d, kind);
+	return conn_open(&d->conn);
 }
 
 /*
@@ -108,19 +108,19 @@ device_open_as(struct device *d, const struct carrier_kind *kind)
  * FUSE too. The reason for FUSE, or for neither, is in `why`.
  */
 static int
-device_open_any(struct device *d, char why[static CARRIER_PROBLEM_MAX])
+device_open_any(struct device *d, char why[static CONN_PROBLEM_MAX])
 {
 	int result;
 
 	if (d->config.via == DEVICE_VIA_FUSE) {
-		snprintf(why, CARRIER_PROBLEM_MAX, "the configuration says so");
-		return device_open_as(d, &carrier_fuse);
+		snprintf(why, CONN_PROBLEM_MAX, "the configuration says so");
+		return device_open_as(d, &conn_fuse);
 	}
-	result = device_open_as(d, &carrier_cuse);
-	memcpy(why, d->carrier.problem, CARRIER_PROBLEM_MAX);
+	result = device_open_as(d, &conn_cuse);
+	memcpy(why, d->conn.problem, CONN_PROBLEM_MAX);
 	if (d->config.via == DEVICE_VIA_CUSE || result != -ENODEV)
 		return result;
-	result = device_open_as(d, &carrier_fuse);
+	result = device_open_as(d, &conn_fuse);
 	return result == -EACCES ? -ENODEV : result; /* this user may have neither */
 }
 
@@ -128,15 +128,15 @@ device_open_any(struct device *d, char why[static CARRIER_PROBLEM_MAX])
 static int
 device_open(struct device *d)
 {
-	char why[CARRIER_PROBLEM_MAX];
+	char why[CONN_PROBLEM_MAX];
 	int result = device_open_any(d, why);
-	const struct carrier *c = &d->carrier;
+	const struct conn *c = &d->conn;
 
-	if (result < 0 && c->kind == &carrier_fuse && d->config.via == DEVICE_VIA_AUTO)
+	if (result < 0 && c->kind == &conn_fuse && d->config.via == DEVICE_VIA_AUTO)
 		log_err("%s: not published: %s; and %s", c->path, why, c->problem);
 	else if (result < 0)
 		log_err("%s: not published: %s", c->path, c->problem);
-	else if (c->kind == &carrier_fuse)
+	else if (c->kind == &conn_fuse)
 		log_info("%s: served by FUSE, because %s; programs that seek or splice fail or "
 			 "read nothing: see README.md, What works on the device",
 			 c->path, why);
@@ -156,7 +156,7 @@ device_readable(evutil_socket_t fd, short events, void *arg)
 
 	(void)fd, (void)events;
 	watchdog_watch(d->watchdog);
-	result = carrier_drain(&d->carrier);
+	result = conn_drain(&d->conn);
 	if (result < 0)
 		device_ended(d, "the connection was ended from outside (unmounted, aborted)");
 }
@@ -175,7 +175,7 @@ device_serve(struct device *d)
 
 	if (result < 0)
 		return result;
-	d->readable = event_new(d->base, d->carrier.fd, EV_READ | EV_PERSIST, device_readable, d);
+	d->readable = event_new(d->base, d->conn.fd, EV_READ | EV_PERSIST, device_readable, d);
 	return d->readable != NULL && event_add(d->readable, NULL) == 0 ? 0 : -ENOMEM;
 }
 
@@ -189,8 +189,8 @@ device_withdraw(struct device *d)
 	if (d->stored) /* first: a connection ends with its last fd */
 		stored_remove(d->store, d->config.name);
 	d->stored = false;
-	if (d->carrier.session != NULL)
-		carrier_close(&d->carrier);
+	if (d->conn.session != NULL)
+		conn_close(&d->conn);
 }
 
 static void
@@ -200,7 +200,7 @@ device_put_in_store(struct device *d)
 
 	memcpy(t->path, d->config.path, sizeof(t->path));
 	t->mode = d->config.mode;
-	d->parts.connection = d->carrier.fd;
+	d->parts.connection = d->conn.fd;
 	d->stored = stored_put(d->store, d->config.name, &d->parts);
 }
 
@@ -271,14 +271,14 @@ device_change(const struct device *d, const struct table *t)
 	return NULL;
 }
 
-/* Takes `fd`. Returns NULL, or why not; then nothing in d->carrier is open. */
+/* Takes `fd`. Returns NULL, or why not; then nothing in d->conn is open. */
 static const char *
-device_resume_carrier(struct device *d, int fd)
+device_resume_conn(struct device *d, int fd)
 {
 	bool cuse = d->parts.table->init_opcode == CUSE_INIT;
 
-	device_set_carrier(d, cuse ? &carrier_cuse : &carrier_fuse);
-	return carrier_resume(&d->carrier, fd) < 0 ? d->carrier.problem : NULL;
+	device_set_conn(d, cuse ? &conn_cuse : &conn_fuse);
+	return conn_resume(&d->conn, fd) < 0 ? d->conn.problem : NULL;
 }
 
 static void
@@ -291,7 +291,7 @@ device_log_change(const struct device *d, const char *problem)
 static int
 device_resume(struct device *d, int fd)
 {
-	const char *problem = device_resume_carrier(d, fd);
+	const char *problem = device_resume_conn(d, fd);
 	int result;
 
 	if (problem != NULL) {
@@ -301,7 +301,7 @@ device_resume(struct device *d, int fd)
 		return -ESTALE;
 	}
 	log_info("%s: resumed by %s; open files: %u, blocked reads: %u", d->config.path,
-		 d->carrier.kind->name, d->parts.table->files_open, d->parts.table->reads_pending);
+		 d->conn.kind->name, d->parts.table->files_open, d->parts.table->reads_pending);
 	device_put_in_store(d);
 	result = device_serve(d);
 	if (result < 0)
@@ -442,7 +442,7 @@ device_stop(struct device **device)
 void
 device_unlock(struct device *d)
 {
-	if (d->parts.lock < 0 || d->stored || d->carrier.kind == &carrier_fuse)
+	if (d->parts.lock < 0 || d->stored || d->conn.kind == &conn_fuse)
 		return;
 	priv_unlock(d->config.path, d->parts.lock);
 	d->parts.lock = -1;
@@ -454,7 +454,7 @@ device_status(const struct device *d, struct device_status *ret)
 	*ret = (struct device_status){
 		.name = d->config.name,
 		.path = d->config.path,
-		.via = d->carrier.session == NULL ? "none" : d->carrier.kind->name,
+		.via = d->conn.session == NULL ? "none" : d->conn.kind->name,
 		.opens = d->parts.table->files_open,
 		.interrupted = d->parts.table->interrupted,
 		.account = d->parts.table->account,

@@ -33,7 +33,7 @@ kernel_send(struct kernel *k, uint32_t opcode, uint64_t unique, const void *body
 	memcpy(bytes, &in, sizeof(in));
 	memcpy(bytes + sizeof(in), body, len);
 	assert_int_equal(send(k->fd, bytes, in.len, 0), in.len);
-	assert_int_equal(carrier_drain(&k->carrier), 0);
+	assert_int_equal(conn_drain(&k->conn), 0);
 }
 
 uint64_t
@@ -141,7 +141,7 @@ kernel_ioctl(struct kernel *k, uint64_t fh, unsigned long command, uint32_t out_
 void
 kernel_deaf(struct kernel *k, bool deaf)
 {
-	assert_true(dup2(deaf ? k->unheard_fd : k->real_fd, k->carrier.fd) >= 0);
+	assert_true(dup2(deaf ? k->unheard_fd : k->real_fd, k->conn.fd) >= 0);
 	assert_true(dup2(deaf ? k->unheard_fd : k->stderr_fd, STDERR_FILENO) >= 0);
 }
 
@@ -212,7 +212,7 @@ kernel_init(struct kernel *k)
 	else
 		kernel_ask(k, CUSE_INIT, &cuse, sizeof(cuse));
 	assert_int_equal(kernel_answer(k, k->unique), 0);
-	assert_true(k->carrier.initialised);
+	assert_true(k->conn.initialised);
 }
 
 /* A server, with an empty pool. */
@@ -224,30 +224,30 @@ kernel_serve(struct kernel *k)
 
 	k->pool = pool_new(&config);
 	k->requests = requests_new(k->pool, k->table, CUSE_DEVICE_PATH);
-	k->carrier = (struct carrier){.kind = k->carrier.kind,
-				      .path = CUSE_DEVICE_PATH,
-				      .mode = 0444,
-				      .requests = k->requests};
+	k->conn = (struct conn){.kind = k->conn.kind,
+				.path = CUSE_DEVICE_PATH,
+				.mode = 0444,
+				.requests = k->requests};
 }
 
 static void
 kernel_unserve(struct kernel *k)
 {
-	carrier_detach(&k->carrier);
+	conn_detach(&k->conn);
 	requests_free(&k->requests);
 	pool_free(&k->pool);
 }
 
 /* The path of a socket is not to be looked at. */
 static int
-published(struct carrier *c)
+published(struct conn *c)
 {
 	(void)c;
 	return 0;
 }
 
 static struct kernel *
-kernel_new(const struct carrier_kind *kind, unsigned max_handles, unsigned max_waiters)
+kernel_new(const struct conn_kind *kind, unsigned max_handles, unsigned max_waiters)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 	int size = 4 * KERNEL_MESSAGE_MAX, pair[2];
@@ -256,7 +256,7 @@ kernel_new(const struct carrier_kind *kind, unsigned max_handles, unsigned max_w
 	k->max_waiters = max_waiters;
 	k->kind = *kind;
 	k->kind.publish = published;
-	k->carrier.kind = &k->kind;
+	k->conn.kind = &k->kind;
 	k->table = table_new(&k->table_fd);
 	kernel_serve(k);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair), 0);
@@ -265,7 +265,7 @@ kernel_new(const struct carrier_kind *kind, unsigned max_handles, unsigned max_w
 	k->real_fd = dup(pair[1]);
 	k->stderr_fd = dup(STDERR_FILENO);
 	k->unheard_fd = open("/dev/null", O_RDONLY);
-	assert_int_equal(carrier_attach(&k->carrier, pair[1]), 0);
+	assert_int_equal(conn_attach(&k->conn, pair[1]), 0);
 	kernel_init(k);
 	return k;
 }
@@ -293,7 +293,7 @@ kernel_succeed(struct kernel *k)
 	if (result < 0)
 		return result;
 	kernel_serve(k);
-	return carrier_resume(&k->carrier, dup(k->real_fd));
+	return conn_resume(&k->conn, dup(k->real_fd));
 }
 
 static void
@@ -310,12 +310,12 @@ kernel_free(struct kernel *k)
 	free(k);
 }
 
-const struct carrier_kind *const kernel_kinds[] = {&carrier_cuse, &carrier_fuse};
+const struct conn_kind *const kernel_kinds[] = {&conn_cuse, &conn_fuse};
 
 int
 kernel_set_up(void **state)
 {
-	const struct carrier_kind *const *kind = *state;
+	const struct conn_kind *const *kind = *state;
 
 	*state = kernel_new(*kind, 4 * 64, 64); /* its one user may open 64 files */
 	return 0;

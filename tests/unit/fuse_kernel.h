@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "cuse/carrier.h"
+#include "cuse/conn.h"
 
 #define KERNEL_STREAM_MAX (1 << 20) /* bytes */
 #define KERNEL_MESSAGE_MAX (REQUESTS_REPLY_MAX + 4096)
@@ -22,8 +22,8 @@ struct kernel {
 	struct table *table;
 	int table_fd;
 	struct requests *requests;
-	struct carrier_kind kind; /* without publication */
-	struct carrier carrier;
+	struct conn_kind kind; /* without publication */
+	struct conn conn;
 	int fd, unheard_fd; /* our end; something that no answer can be written to */
 	int real_fd;        /* the carrier's end, while it is put aside */
 	int stderr_fd;      /* the same for stderr */
@@ -83,7 +83,7 @@ void assert_balanced(struct kernel *k, uint64_t delivered, uint64_t lost);
 
 /* ---- set-up: every promise is tested on both carriers ---- */
 
-extern const struct carrier_kind *const kernel_kinds[];
+extern const struct conn_kind *const kernel_kinds[];
 int kernel_set_up(void **state);
 int kernel_tear_down(void **state);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cuse/carrier.h"
+#include "cuse/conn.h"
 #include "priv/mount.h"
 #include "priv/mounter.h"
 
@@ -18,8 +18,8 @@
 /* No user may write, but the kernel requires a buffer for it. */
 #define FUSE_WRITE_MAX (TABLE_REQUEST_MAX - 4096)
 
-static struct carrier *
-fuse_carrier(fuse_req_t req)
+static struct conn *
+fuse_conn(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
@@ -27,7 +27,7 @@ fuse_carrier(fuse_req_t req)
 static void
 fuse_init(void *userdata, struct fuse_conn_info *connection)
 {
-	struct carrier *c = userdata;
+	struct conn *c = userdata;
 
 	if (connection->max_write > FUSE_WRITE_MAX)
 		connection->max_write = FUSE_WRITE_MAX;
@@ -43,7 +43,7 @@ fuse_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	struct stat st = {
 		.st_ino = FUSE_ROOT_ID,
-		.st_mode = S_IFREG | fuse_carrier(req)->mode,
+		.st_mode = S_IFREG | fuse_conn(req)->mode,
 		.st_nlink = 1,
 		.st_uid = geteuid(),
 		.st_gid = getegid(),
@@ -70,22 +70,22 @@ static void
 fuse_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	carrier_open_file(fuse_carrier(req), req, fi->flags,
-			  FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH);
+	conn_open_file(fuse_conn(req), req, fi->flags,
+		       FOPEN_DIRECT_IO | FOPEN_STREAM | FOPEN_NOFLUSH);
 }
 
 static void
 fuse_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)ino;
-	requests_release(fuse_carrier(req)->requests, fi->fh);
+	requests_release(fuse_conn(req)->requests, fi->fh);
 	fuse_reply_err(req, 0);
 }
 
 static void
 fuse_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	const struct carrier *c = fuse_carrier(req);
+	const struct conn *c = fuse_conn(req);
 
 	(void)ino, (void)offset;
 	requests_read(c->requests, req, c->unique, fi, size);
@@ -96,13 +96,13 @@ fuse_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned command, void *arg, struct f
 	   unsigned flags, const void *in, size_t in_size, size_t out_size)
 {
 	(void)ino, (void)arg, (void)fi, (void)flags, (void)in, (void)in_size;
-	requests_ioctl(fuse_carrier(req)->requests, req, command, out_size);
+	requests_ioctl(fuse_conn(req)->requests, req, command, out_size);
 }
 
 static void
 fuse_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
-	const struct carrier *c = fuse_carrier(req);
+	const struct conn *c = fuse_conn(req);
 
 	(void)ino;
 	requests_poll(c->requests, req, fi, ph, c->poll_handle);
@@ -149,24 +149,24 @@ see_more(void)
 }
 
 static int
-fuse_connect(struct carrier *c)
+fuse_connect(struct conn *c)
 {
 	int fd, result = priv_mount_point_create(c->path);
 
 	if (result < 0)
-		return carrier_fail(c, result, "cannot make the file to mount over: %s%s",
-				    strerror(-result), see_more());
+		return conn_fail(c, result, "cannot make the file to mount over: %s%s",
+				 strerror(-result), see_more());
 	fd = priv_mount(c->path);
 	if (fd < 0) {
 		priv_mount_point_remove(c->path);
-		return carrier_fail(c, -ENODEV, "FUSE cannot be mounted here: %s%s", why_not(fd),
-				    see_more());
+		return conn_fail(c, -ENODEV, "FUSE cannot be mounted here: %s%s", why_not(fd),
+				 see_more());
 	}
 	return fd;
 }
 
 static struct fuse_session *
-fuse_session(struct carrier *c)
+fuse_session(struct conn *c)
 {
 	char program[] = "ekey-random", *argv[] = {program};
 	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
@@ -178,18 +178,18 @@ fuse_session(struct carrier *c)
 }
 
 static int
-fuse_publish(struct carrier *c)
+fuse_publish(struct conn *c)
 {
 	enum priv_mounted mounted;
 
 	if (priv_mount_look(c->path, &mounted) == 0 && mounted != PRIV_MOUNTED_OURS)
-		return carrier_fail(c, -ENODEV, "it was unmounted");
+		return conn_fail(c, -ENODEV, "it was unmounted");
 	return 0;
 }
 
 /* It may have been unmounted already: another file at the path is not touched. */
 static void
-fuse_withdraw(struct carrier *c)
+fuse_withdraw(struct conn *c)
 {
 	enum priv_mounted mounted;
 	int result = priv_mount_look(c->path, &mounted);
@@ -206,7 +206,7 @@ fuse_withdraw(struct carrier *c)
 			c->path, strerror(-result));
 }
 
-const struct carrier_kind carrier_fuse = {
+const struct conn_kind conn_fuse = {
 	.name = "fuse",
 	.connect = fuse_connect,
 	.session = fuse_session,

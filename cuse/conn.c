@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cuse/carrier.h"
+#include "cuse/conn.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +14,7 @@
 #include "base/clock.h"
 
 int
-carrier_fail(struct carrier *c, int error, const char *format, ...)
+conn_fail(struct conn *c, int error, const char *format, ...)
 {
 	va_list args;
 
@@ -26,7 +26,7 @@ carrier_fail(struct carrier *c, int error, const char *format, ...)
 
 /* Notes numbers that libfuse does not report, and that the next daemon needs: see table.h. */
 static void
-note_numbers(struct carrier *c, const struct fuse_in_header *in, size_t len)
+note_numbers(struct conn *c, const struct fuse_in_header *in, size_t len)
 {
 	const void *body = in + 1;
 	size_t body_len = len - sizeof(*in);
@@ -38,18 +38,18 @@ note_numbers(struct carrier *c, const struct fuse_in_header *in, size_t len)
 		table_keep_init(requests_table(c->requests), in->opcode, body, body_len);
 }
 
-/* libfuse requires one, and never calls it: see carrier_drain(). */
+/* libfuse requires one, and never calls it: see conn_drain(). */
 static ssize_t
-carrier_read(int fd, void *bytes, size_t len, void *userdata)
+conn_read(int fd, void *bytes, size_t len, void *userdata)
 {
 	(void)fd, (void)bytes, (void)len, (void)userdata;
 	return -1;
 }
 
 static ssize_t
-carrier_writev(int fd, struct iovec *iov, int count, void *userdata)
+conn_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-	const struct carrier *c = userdata;
+	const struct conn *c = userdata;
 	ssize_t len = 0;
 
 	if (!c->mute)
@@ -60,9 +60,9 @@ carrier_writev(int fd, struct iovec *iov, int count, void *userdata)
 }
 
 int
-carrier_attach(struct carrier *c, int fd)
+conn_attach(struct conn *c, int fd)
 {
-	static const struct fuse_custom_io io = {.writev = carrier_writev, .read = carrier_read};
+	static const struct fuse_custom_io io = {.writev = conn_writev, .read = conn_read};
 	int result;
 
 	c->fd = fd;
@@ -72,14 +72,14 @@ carrier_attach(struct carrier *c, int fd)
 	result = c->session == NULL ? -ENOMEM : fuse_session_custom_io(c->session, &io, fd);
 	if (result != 0) {
 		close(fd); /* not yet the session's */
-		carrier_detach(c);
-		return carrier_fail(c, -ENOMEM, "no session of libfuse could be made");
+		conn_detach(c);
+		return conn_fail(c, -ENOMEM, "no session of libfuse could be made");
 	}
 	return 0;
 }
 
 void
-carrier_detach(struct carrier *c)
+conn_detach(struct conn *c)
 {
 	requests_abandon(c->requests);
 	if (c->session != NULL)
@@ -91,7 +91,7 @@ carrier_detach(struct carrier *c)
 }
 
 static void
-process(struct carrier *c, void *request, size_t len)
+process(struct conn *c, void *request, size_t len)
 {
 	const struct fuse_buf buffer = {.size = len, .mem = request};
 
@@ -102,7 +102,7 @@ process(struct carrier *c, void *request, size_t len)
 }
 
 static void
-forget_request(const struct carrier *c)
+forget_request(const struct conn *c)
 {
 	memset(requests_table(c->requests)->request, 0, sizeof(uint32_t));
 }
@@ -112,11 +112,11 @@ forget_request(const struct carrier *c)
  * that this one did not live to answer. The kernel writes its length in the first word.
  */
 int
-carrier_drain(struct carrier *c)
+conn_drain(struct conn *c)
 {
 	struct table *t = requests_table(c->requests);
 
-	for (int i = 0; i < CARRIER_BATCH; i++) {
+	for (int i = 0; i < CONN_BATCH; i++) {
 		ssize_t n = read(c->fd, t->request, sizeof(t->request));
 
 		if (n < 0 && errno == ENOENT) /* the task that asked is gone */
@@ -136,9 +136,9 @@ carrier_drain(struct carrier *c)
  * is explained by publish().
  */
 static int
-handshake(struct carrier *c)
+handshake(struct conn *c)
 {
-	uint64_t deadline_ms = clock_now_ms() + CARRIER_INIT_MS;
+	uint64_t deadline_ms = clock_now_ms() + CONN_INIT_MS;
 
 	while (!c->initialised) {
 		uint64_t now_ms = clock_now_ms();
@@ -146,25 +146,25 @@ handshake(struct carrier *c)
 		int result;
 
 		if (now_ms >= deadline_ms)
-			return carrier_fail(c, -ETIMEDOUT, "the kernel did not answer in time");
+			return conn_fail(c, -ETIMEDOUT, "the kernel did not answer in time");
 		if (poll(&p, 1, (int)(deadline_ms - now_ms)) <= 0)
 			continue;
-		result = carrier_drain(c);
+		result = conn_drain(c);
 		if (result < 0 && !c->initialised)
-			return carrier_fail(c, result, "the kernel ended the connection: %s",
-					    strerror(-result));
+			return conn_fail(c, result, "the kernel ended the connection: %s",
+					 strerror(-result));
 	}
 	return 0;
 }
 
 int
-carrier_open(struct carrier *c)
+conn_open(struct conn *c)
 {
 	int result = c->kind->connect(c);
 
 	if (result < 0)
 		return result;
-	result = carrier_attach(c, result);
+	result = conn_attach(c, result);
 	if (result < 0) {
 		c->kind->withdraw(c);
 		return result;
@@ -173,7 +173,7 @@ carrier_open(struct carrier *c)
 	if (result == 0)
 		result = c->kind->publish(c);
 	if (result < 0)
-		carrier_close(c);
+		conn_close(c);
 	return result;
 }
 
@@ -182,7 +182,7 @@ carrier_open(struct carrier *c)
  * whose opening it did not take.
  */
 void
-carrier_open_file(const struct carrier *c, fuse_req_t req, int flags, uint32_t answer_flags)
+conn_open_file(const struct conn *c, fuse_req_t req, int flags, uint32_t answer_flags)
 {
 	struct fuse_open_out out = {.open_flags = answer_flags};
 	uint64_t fh;
@@ -206,7 +206,7 @@ struct message {
 };
 
 static void
-replay(struct carrier *c, const struct fuse_in_header *in, const void *body, size_t len)
+replay(struct conn *c, const struct fuse_in_header *in, const void *body, size_t len)
 {
 	struct message message = {.in = *in};
 
@@ -218,7 +218,7 @@ replay(struct carrier *c, const struct fuse_in_header *in, const void *body, siz
 
 /* The kernel was answered by the previous daemon. */
 static int
-replay_init(struct carrier *c)
+replay_init(struct conn *c)
 {
 	const struct table *t = requests_table(c->requests);
 	const struct fuse_in_header in = {.opcode = t->init_opcode, .unique = 1};
@@ -226,12 +226,12 @@ replay_init(struct carrier *c)
 	c->mute = true;
 	replay(c, &in, t->init, t->init_len);
 	c->mute = false;
-	return c->initialised ? 0 : carrier_fail(c, -EPROTO, "libfuse rejects its handshake");
+	return c->initialised ? 0 : conn_fail(c, -EPROTO, "libfuse rejects its handshake");
 }
 
 /* Only reads that had to wait are pending, so they were blocking ones. */
 static void
-replay_reads(struct carrier *c)
+replay_reads(struct conn *c)
 {
 	const struct table *t = requests_table(c->requests);
 
@@ -254,7 +254,7 @@ replay_reads(struct carrier *c)
  * already, the kernel refuses the answer, and bytes for it are lost.
  */
 static void
-replay_last(struct carrier *c)
+replay_last(struct conn *c)
 {
 	struct table *t = requests_table(c->requests);
 	struct fuse_in_header in;
@@ -268,7 +268,7 @@ replay_last(struct carrier *c)
 
 /* Wakes the tasks that sleep in poll: the kernel then polls this daemon, unseen by the tasks. */
 static void
-wake_polls(const struct carrier *c)
+wake_polls(const struct conn *c)
 {
 	struct table *t = requests_table(c->requests);
 
@@ -287,14 +287,14 @@ wake_polls(const struct carrier *c)
 }
 
 static int
-resume_session(struct carrier *c)
+resume_session(struct conn *c)
 {
 	int result = replay_init(c);
 
 	if (result < 0)
 		return result;
 	if (!requests_resume(c->requests))
-		return carrier_fail(c, -ENFILE, "the pool has no room for all its open files");
+		return conn_fail(c, -ENFILE, "the pool has no room for all its open files");
 	replay_reads(c);
 	replay_last(c);
 	wake_polls(c);
@@ -302,24 +302,24 @@ resume_session(struct carrier *c)
 }
 
 int
-carrier_resume(struct carrier *c, int fd)
+conn_resume(struct conn *c, int fd)
 {
-	int result = carrier_attach(c, fd);
+	int result = conn_attach(c, fd);
 
 	if (result < 0)
 		return result;
 	result = resume_session(c);
 	if (result < 0)
-		carrier_detach(c);
+		conn_detach(c);
 	return result;
 }
 
 /* ---- ending ---- */
 
 void
-carrier_close(struct carrier *c)
+conn_close(struct conn *c)
 {
-	carrier_detach(c);
+	conn_detach(c);
 	c->kind->withdraw(c);
 }
 
@@ -328,7 +328,7 @@ carrier_close(struct carrier *c)
  * it, leaves its number harmless for the thread that may yet come back and use it.
  */
 void
-carrier_abort(const struct carrier *c)
+conn_abort(const struct conn *c)
 {
 	dup3(c->null_fd, c->fd, O_CLOEXEC);
 }

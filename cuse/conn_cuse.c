@@ -10,20 +10,20 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
-#include "cuse/carrier.h"
+#include "cuse/conn.h"
 
 #define CUSE_DIR "/dev/"
 
 static const char *
-cuse_name(const struct carrier *c)
+cuse_name(const struct conn *c)
 {
 	return c->path + strlen(CUSE_DIR);
 }
 
 /* ---- operations ---- */
 
-static struct carrier *
-cuse_carrier(fuse_req_t req)
+static struct conn *
+cuse_conn(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
 }
@@ -31,7 +31,7 @@ cuse_carrier(fuse_req_t req)
 static void
 cuse_init_done(void *userdata)
 {
-	struct carrier *c = userdata;
+	struct conn *c = userdata;
 
 	c->initialised = true;
 }
@@ -39,20 +39,20 @@ cuse_init_done(void *userdata)
 static void
 cuse_open(fuse_req_t req, struct fuse_file_info *fi)
 {
-	carrier_open_file(cuse_carrier(req), req, fi->flags, FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE);
+	conn_open_file(cuse_conn(req), req, fi->flags, FOPEN_DIRECT_IO | FOPEN_NONSEEKABLE);
 }
 
 static void
 cuse_release(fuse_req_t req, struct fuse_file_info *fi)
 {
-	requests_release(cuse_carrier(req)->requests, fi->fh);
+	requests_release(cuse_conn(req)->requests, fi->fh);
 	fuse_reply_err(req, 0);
 }
 
 static void
 cuse_read(fuse_req_t req, size_t size, off_t offset, struct fuse_file_info *fi)
 {
-	const struct carrier *c = cuse_carrier(req);
+	const struct conn *c = cuse_conn(req);
 
 	(void)offset;
 	requests_read(c->requests, req, c->unique, fi, size);
@@ -63,13 +63,13 @@ cuse_ioctl(fuse_req_t req, int command, void *arg, struct fuse_file_info *fi, un
 	   const void *in, size_t in_size, size_t out_size)
 {
 	(void)arg, (void)fi, (void)flags, (void)in, (void)in_size;
-	requests_ioctl(cuse_carrier(req)->requests, req, (unsigned)command, out_size);
+	requests_ioctl(cuse_conn(req)->requests, req, (unsigned)command, out_size);
 }
 
 static void
 cuse_poll(fuse_req_t req, struct fuse_file_info *fi, struct fuse_pollhandle *ph)
 {
-	const struct carrier *c = cuse_carrier(req);
+	const struct conn *c = cuse_conn(req);
 
 	requests_poll(c->requests, req, fi, ph, c->poll_handle);
 }
@@ -87,25 +87,25 @@ static const struct cuse_lowlevel_ops cuse_operations = {
 /* ---- the kind ---- */
 
 static int
-cuse_connect(struct carrier *c)
+cuse_connect(struct conn *c)
 {
 	int fd;
 
 	if (strncmp(c->path, CUSE_DIR, strlen(CUSE_DIR)) != 0 || strchr(cuse_name(c), '/') != NULL)
-		return carrier_fail(c, -ENODEV, "CUSE makes devices directly below /dev only");
+		return conn_fail(c, -ENODEV, "CUSE makes devices directly below /dev only");
 	fd = open("/dev/cuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		fd = -errno;
 	if (fd < 0)
-		return carrier_fail(c, -ENODEV, "%s (/dev/cuse: %s)",
-				    fd == -EACCES || fd == -EPERM ? "no permission to use CUSE"
-								  : "this kernel has no CUSE",
-				    strerror(-fd));
+		return conn_fail(c, -ENODEV, "%s (/dev/cuse: %s)",
+				 fd == -EACCES || fd == -EPERM ? "no permission to use CUSE"
+							       : "this kernel has no CUSE",
+				 strerror(-fd));
 	return fd;
 }
 
 static struct fuse_session *
-cuse_session(struct carrier *c)
+cuse_session(struct conn *c)
 {
 	char name[sizeof("DEVNAME=") + 256], program[] = "ekey-random";
 	const char *info[] = {name};
@@ -122,7 +122,7 @@ cuse_session(struct carrier *c)
 
 /* The number of our device in sysfs, to be compared with that of the node at our path. */
 static int
-cuse_sysfs_number(const struct carrier *c, dev_t *ret)
+cuse_sysfs_number(const struct conn *c, dev_t *ret)
 {
 	char path[sizeof("/sys/class/cuse//dev") + 256];
 	char text[sizeof("4294967295:4294967295\n")];
@@ -142,7 +142,7 @@ cuse_sysfs_number(const struct carrier *c, dev_t *ret)
  * to it: there the rule for SUBSYSTEM=="cuse" in udev/60-ekey-random.rules opens it a moment later.
  */
 static int
-cuse_set_mode(struct carrier *c)
+cuse_set_mode(struct conn *c)
 {
 	int result = chmod(c->path, c->mode) == 0 ? 0 : -errno;
 
@@ -155,39 +155,38 @@ cuse_set_mode(struct carrier *c)
  * node is looked at by lstat only, which asks devtmpfs and never the device.
  */
 static int
-cuse_publish(struct carrier *c)
+cuse_publish(struct conn *c)
 {
 	struct stat st;
 	dev_t number = 0;
-	int result = carrier_drain(c);
+	int result = conn_drain(c);
 
 	if (result < 0)
-		return carrier_fail(
-			c, -EEXIST,
-			"the kernel refused CUSE this name: another device has it, or no "
-			"number is left (see dmesg); choose another path");
+		return conn_fail(c, -EEXIST,
+				 "the kernel refused CUSE this name: another device has it, or no "
+				 "number is left (see dmesg); choose another path");
 	result = cuse_sysfs_number(c, &number);
 	if (result < 0)
-		return carrier_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",
-				    strerror(-result));
+		return conn_fail(c, -ENODEV, "no such device in /sys/class/cuse: %s",
+				 strerror(-result));
 	if (lstat(c->path, &st) != 0 || !S_ISCHR(st.st_mode) || st.st_rdev != number)
-		return carrier_fail(c, -ENODEV,
-				    "the kernel made the device, but its node is not at this path "
-				    "(is /dev a devtmpfs here?); use via = fuse");
+		return conn_fail(c, -ENODEV,
+				 "the kernel made the device, but its node is not at this path "
+				 "(is /dev a devtmpfs here?); use via = fuse");
 	result = cuse_set_mode(c);
 	if (result < 0)
-		return carrier_fail(c, result, "cannot set its mode: %s", strerror(-result));
+		return conn_fail(c, result, "cannot set its mode: %s", strerror(-result));
 	return 0;
 }
 
 /* The node goes with the connection. */
 static void
-cuse_withdraw(struct carrier *c)
+cuse_withdraw(struct conn *c)
 {
 	(void)c;
 }
 
-const struct carrier_kind carrier_cuse = {
+const struct conn_kind conn_cuse = {
 	.name = "cuse",
 	.connect = cuse_connect,
 	.session = cuse_session,
