@@ -26,7 +26,7 @@ pool_src    := bucket drr health intake pool ring slots
 backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport self_check \
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport
-cuse_src    := conn conn_cuse conn_fuse claim device requests stored table watchdog
+cuse_src    := conn conn_cuse conn_fuse path_lock device requests stored table watchdog
 egd_src     := connection egd_client egd_server egd_wire identity listener acl proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices figures files haproxy hwreport \

@@ -11,8 +11,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cuse/claim.h"
 #include "cuse/conn.h"
+#include "cuse/path_lock.h"
 #include "cuse/requests.h"
 #include "cuse/stored.h"
 #include "cuse/watchdog.h"
@@ -29,7 +29,7 @@ struct device {
 	struct event_base *base;
 	struct device_config config; /* path resolved */
 	struct fd_store *store;
-	struct stored_device parts; /* `lock` is -1 where there is none: see claim_take() */
+	struct stored_device parts; /* `lock` is -1 where there is none: see path_lock_take() */
 	bool stored;                /* else the device ends with this process */
 	struct requests *requests;
 	struct conn conn;
@@ -207,7 +207,7 @@ device_put_in_store(struct device *d)
 static int
 device_publish(struct device *d)
 {
-	int result = d->parts.lock >= 0 ? claim_clear(d->config.path) : 0;
+	int result = d->parts.lock >= 0 ? path_lock_clear(d->config.path) : 0;
 
 	if (result == 0)
 		result = device_open(d);
@@ -334,7 +334,7 @@ device_claim(struct device *d)
 	if (*lock >= 0)
 		(void)priv_lock_resume(d->config.path, *lock);
 	else
-		*lock = claim_take(d->config.path);
+		*lock = path_lock_take(d->config.path);
 	return *lock < 0 && *lock != -EACCES ? *lock : 0;
 }
 
@@ -368,7 +368,7 @@ discard(struct fd_store *store, const char *name, struct stored_device *stored)
 	stored->lock = -1;
 	stored_discard(store, name, stored);
 	if (lock >= 0)
-		claim_discard(path, lock);
+		path_lock_discard(path, lock);
 }
 
 static int
@@ -420,7 +420,7 @@ device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 	d->store = store;
 	d->config = *config;
 	d->parts = (struct stored_device){.connection = -1, .lock = -1, .table_fd = -1};
-	result = claim_resolve(config->path, d->config.path, sizeof(d->config.path));
+	result = path_lock_resolve(config->path, d->config.path, sizeof(d->config.path));
 	if (result == 0)
 		result = device_begin(d, pool);
 	if (result < 0) {

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cuse/claim.h"
+#include "cuse/path_lock.h"
 #include "cuse/stored.h"
 #include "daemon/daemon.h"
 #include "daemon/files.h"
@@ -22,7 +22,7 @@ check(const struct config *config, size_t i)
 	char resolved[DEVICE_PATH_MAX];
 
 	return files_are_together(path, config->control) ||
-	       claim_resolve(path, resolved, sizeof(resolved)) == 0;
+	       path_lock_resolve(path, resolved, sizeof(resolved)) == 0;
 }
 
 static bool

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cuse/claim.h"
+#include "cuse/path_lock.h"
 #include "daemon/files.h"
 #include "daemon/privileges.h"
 #include "priv/lock.h"
@@ -74,8 +74,8 @@ prepare(const char *config_path)
 		return -EACCES;
 	result = check_peer(config.user);
 	for (size_t i = 0; result == 0 && i < config.device_count; i++)
-		if (claim_resolve(config.devices[i].path, allowed.paths[allowed.count],
-				  sizeof(allowed.paths[0])) == 0)
+		if (path_lock_resolve(config.devices[i].path, allowed.paths[allowed.count],
+				      sizeof(allowed.paths[0])) == 0)
 			allowed.count++;
 	return result;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "cuse/claim.h"
+#include "cuse/path_lock.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 #define CLAIM_MOUNTS_MAX 16
 
 int
-claim_resolve(const char *path, char *ret, size_t size)
+path_lock_resolve(const char *path, char *ret, size_t size)
 {
 	char dir[PATH_MAX], real[PATH_MAX];
 	const char *slash = strrchr(path, '/');
@@ -42,7 +42,7 @@ claim_resolve(const char *path, char *ret, size_t size)
 }
 
 int
-claim_take(const char *path)
+path_lock_take(const char *path)
 {
 	pid_t holder = 0;
 	int fd = priv_lock(path, &holder);
@@ -64,7 +64,7 @@ claim_take(const char *path)
 
 /* While we hold the lock of the path, a mount of ours there has no server. */
 static int
-claim_clear_mounts(const char *path)
+path_lock_clear_mounts(const char *path)
 {
 	for (int i = 0; i < CLAIM_MOUNTS_MAX; i++) {
 		enum priv_mounted mounted;
@@ -91,9 +91,9 @@ claim_clear_mounts(const char *path)
 }
 
 int
-claim_clear(const char *path)
+path_lock_clear(const char *path)
 {
-	int result = claim_clear_mounts(path);
+	int result = path_lock_clear_mounts(path);
 
 	if (result < 0 && result != -EEXIST)
 		return result;
@@ -108,7 +108,7 @@ claim_clear(const char *path)
 }
 
 void
-claim_discard(const char *path, int fd)
+path_lock_discard(const char *path, int fd)
 {
 	enum priv_mounted mounted;
 
@@ -117,6 +117,6 @@ claim_discard(const char *path, int fd)
 		return;
 	}
 	if (priv_mount_look(path, &mounted) == 0 && mounted == PRIV_MOUNTED_OURS)
-		(void)claim_clear(path);
+		(void)path_lock_clear(path);
 	priv_unlock(path, fd);
 }
