@@ -12,8 +12,8 @@
 #include "egd/acl.h"
 #include "egd/egd_wire.h"
 #include "egd/listener.h"
-#include "pool/bucket.h"
 #include "pool/health.h"
+#include "pool/token_bucket.h"
 
 #define KIB UINT64_C(1024)
 #define MIB (1024 * KIB)
@@ -153,8 +153,8 @@ const struct config_key config_keys[] = {
 	{"listen", "cert", LISTEN(tls.cert), TEXT(check_path)},
 	{"listen", "key", LISTEN(tls.key), TEXT(check_path)},
 	{"listen", "ca", LISTEN(tls.ca), TEXT(check_path)},
-	{"listen", "rate", LISTEN(rate), SIZE(1, BUCKET_RATE_MAX, 0)},
-	{"listen", "burst", LISTEN(burst), SIZE(EGD_BURST_MIN, BUCKET_BURST_MAX, 0)},
+	{"listen", "rate", LISTEN(rate), SIZE(1, TOKEN_BUCKET_RATE_MAX, 0)},
+	{"listen", "burst", LISTEN(burst), SIZE(EGD_BURST_MIN, TOKEN_BUCKET_BURST_MAX, 0)},
 	{"listen", "weight", LISTEN(weight), NUMBER(1, POOL_WEIGHT_MAX, 1)},
 	{"listen", "max-clients", LISTEN(max_clients), NUMBER(1, EGD_CLIENTS_MAX, 512)},
 	/* A QEMU whose connection is closed does not connect again before its guest starts. */

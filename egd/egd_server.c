@@ -118,7 +118,7 @@ admit(struct egd_server *s, struct egd_connection *c)
 {
 	struct pool_client client = {.weight = s->config.weight, .whole = true};
 	struct egd_identity *identity;
-	struct bucket full;
+	struct token_bucket full;
 
 	if (!is_allowed(s, &c->peer))
 		return not_allowed;
@@ -127,7 +127,7 @@ admit(struct egd_server *s, struct egd_connection *c)
 		return "it has connections, and the last quarter of max-clients is for others";
 	if (!pool_handle_open(s->shared.pool, &c->handle, &s->shared.status.account, &client))
 		return "the pool has no place for another client";
-	bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
+	token_bucket_init(&full, s->config.rate, s->config.burst, clock_now_ms());
 	identity = egd_identities_join(&s->identities, &client, &full);
 	if (identity == NULL) {
 		pool_handle_close(s->shared.pool, &c->handle);

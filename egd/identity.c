@@ -161,7 +161,7 @@ egd_identities_has(const struct egd_identities *ids, const struct pool_client *c
 }
 
 static struct egd_identity *
-add(struct egd_identities *ids, const struct pool_client *client, const struct bucket *full,
+add(struct egd_identities *ids, const struct pool_client *client, const struct token_bucket *full,
     unsigned times)
 {
 	struct egd_identity *identity = calloc(1, sizeof(*identity));
@@ -179,8 +179,8 @@ add(struct egd_identities *ids, const struct pool_client *client, const struct b
 }
 
 static struct egd_identity *
-join_one(struct egd_identities *ids, const struct pool_client *client, const struct bucket *full,
-	 unsigned times)
+join_one(struct egd_identities *ids, const struct pool_client *client,
+	 const struct token_bucket *full, unsigned times)
 {
 	struct egd_identity *identity = find(ids, client);
 
@@ -195,7 +195,7 @@ join_one(struct egd_identities *ids, const struct pool_client *client, const str
 
 struct egd_identity *
 egd_identities_join(struct egd_identities *ids, const struct pool_client *client,
-		    const struct bucket *full)
+		    const struct token_bucket *full)
 {
 	struct egd_identity *identity, *network = NULL;
 	struct pool_client wide;
@@ -234,7 +234,7 @@ egd_identity_when(struct egd_identity *identity, size_t len, uint64_t now_ms)
 	uint64_t latest_ms = now_ms;
 
 	for (; identity != NULL; identity = identity->network) {
-		uint64_t when_ms = bucket_when(&identity->allowance, len, now_ms);
+		uint64_t when_ms = token_bucket_when(&identity->allowance, len, now_ms);
 
 		latest_ms = when_ms > latest_ms ? when_ms : latest_ms;
 	}
@@ -247,6 +247,6 @@ egd_identity_take(struct egd_identity *identity, size_t len, uint64_t now_ms)
 	if (egd_identity_when(identity, len, now_ms) > now_ms)
 		return false;
 	for (; identity != NULL; identity = identity->network)
-		(void)bucket_take(&identity->allowance, len, now_ms);
+		(void)token_bucket_take(&identity->allowance, len, now_ms);
 	return true;
 }

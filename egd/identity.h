@@ -13,8 +13,8 @@
 #include <sys/types.h>
 
 #include "base/address.h"
-#include "pool/bucket.h"
 #include "pool/client.h"
+#include "pool/token_bucket.h"
 
 #define EGD_PEER_TEXT_MAX 256
 
@@ -41,7 +41,7 @@ struct egd_identity {
 	struct pool_client client;
 	struct egd_identity *network; /* of an IPv6 address, else NULL */
 	unsigned connections;         /* of a network: those of its addresses */
-	struct bucket allowance;
+	struct token_bucket allowance;
 	TAILQ_ENTRY(egd_identity) in_left;
 };
 
@@ -63,12 +63,12 @@ bool egd_identities_has(const struct egd_identities *ids, const struct pool_clie
 /* Adds a connection; `full` is the allowance of a new identity. NULL: no memory. */
 struct egd_identity *egd_identities_join(struct egd_identities *ids,
 					 const struct pool_client *client,
-					 const struct bucket *full);
+					 const struct token_bucket *full);
 
 /* Removes a connection. */
 void egd_identities_leave(struct egd_identities *ids, struct egd_identity *identity);
 
-/* Take from its allowance and its network's, as bucket_take() and bucket_when(). */
+/* Take from its allowance and its network's, as token_bucket_take() and token_bucket_when(). */
 bool egd_identity_take(struct egd_identity *identity, size_t len, uint64_t now_ms);
 uint64_t egd_identity_when(struct egd_identity *identity, size_t len, uint64_t now_ms);
 

@@ -35,9 +35,9 @@ static struct egd_identity *
 join(struct egd_identities *ids, enum identity_kind kind, uint64_t number)
 {
 	const struct pool_client client = {.kind = kind, .number = number};
-	struct bucket full;
+	struct token_bucket full;
 
-	bucket_init(&full, 1, 1000, 0);
+	token_bucket_init(&full, 1, 1000, 0);
 	return egd_identities_join(ids, &client, &full);
 }
 
@@ -71,10 +71,10 @@ new_connection_gets_no_new_burst(void **state)
 {
 	struct egd_identity *m = join(*state, IDENTITY_UID, 1);
 
-	assert_true(bucket_take(&m->allowance, 1000, 0));
+	assert_true(token_bucket_take(&m->allowance, 1000, 0));
 	egd_identities_leave(*state, m);
 	m = join(*state, IDENTITY_UID, 1);
-	assert_false(bucket_take(&m->allowance, 1, 0));
+	assert_false(token_bucket_take(&m->allowance, 1, 0));
 	egd_identities_leave(*state, m);
 }
 
@@ -85,14 +85,14 @@ oldest_identity_without_connection_is_forgotten_first(void **state)
 
 	for (uint64_t i = 0; i < LEFT_MAX + 1; i++) {
 		m = join(*state, IDENTITY_IPV4, i);
-		assert_true(bucket_take(&m->allowance, 1000, 0));
+		assert_true(token_bucket_take(&m->allowance, 1000, 0));
 		egd_identities_leave(*state, m);
 	}
 	m = join(*state, IDENTITY_IPV4, LEFT_MAX);
-	assert_false(bucket_take(&m->allowance, 1, 0));
+	assert_false(token_bucket_take(&m->allowance, 1, 0));
 	egd_identities_leave(*state, m);
 	m = join(*state, IDENTITY_IPV4, 0);
-	assert_true(bucket_take(&m->allowance, 1000, 0));
+	assert_true(token_bucket_take(&m->allowance, 1000, 0));
 	egd_identities_leave(*state, m);
 }
 
@@ -102,9 +102,9 @@ static struct egd_identity *
 join_host(struct egd_identities *ids, uint64_t network, uint64_t host)
 {
 	const struct pool_client client = {.kind = IDENTITY_IPV6, .number = network, .host = host};
-	struct bucket full;
+	struct token_bucket full;
 
-	bucket_init(&full, 1, 1000, 0);
+	token_bucket_init(&full, 1, 1000, 0);
 	return egd_identities_join(ids, &client, &full);
 }
 
