@@ -22,7 +22,7 @@ crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := census frame keyring packet rekey session telemetry
-pool_src    := token_bucket drr health intake pool ring slots
+pool_src    := token_bucket drr health intake pool ring slab
 backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport self_check \
                raw report source source_address source_log source_types sources transport trust tty \
                usb usb_descriptor usb_faults usb_loop usb_queue usb_sysfs usb_transport

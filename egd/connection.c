@@ -51,7 +51,7 @@ static uint8_t *
 out_room(struct egd_connection *c)
 {
 	if (c->out == NULL)
-		c->out = slots_take(&c->shared->outs); /* as many as connections: there is one */
+		c->out = slab_take(&c->shared->outs); /* as many as connections: there is one */
 	assert(c->out != NULL);
 	return EGD_OUT_LEN - c->out_len >= EGD_REPLY_MAX ? c->out + c->out_len : NULL;
 }
@@ -68,7 +68,7 @@ add_direct(struct egd_connection *c, size_t len)
 static void
 release_out(struct egd_connection *c)
 {
-	slots_give(&c->shared->outs, c->out); /* wipes it */
+	slab_give(&c->shared->outs, c->out); /* wipes it */
 	c->out = NULL;
 	c->out_at = c->out_len = c->out_direct = 0;
 }

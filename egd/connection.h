@@ -16,7 +16,7 @@
 #include "egd/identity.h"
 #include "egd/proxy.h"
 #include "pool/pool.h"
-#include "pool/slots.h"
+#include "pool/slab.h"
 
 /* Bytes of replies that are sent together, 12 of the longest: 10,000 slow readers hold 30 MB. */
 #define EGD_OUT_LEN 3072
@@ -43,7 +43,7 @@ struct egd_shared {
 	uint8_t greet;  /* bytes sent as if the client had requested them */
 	const struct timeval *start_limit, *slow_limit, *half_limit;
 	const struct timeval *idle_limit; /* NULL: none */
-	struct slots outs;                /* buffers for replies */
+	struct slab outs;                 /* buffers for replies */
 	struct egd_server_status status;
 	struct log_limit closed_limit;
 	/* Acts on the verdict of an event; EGD_AGAIN may come from within pool_put(). */

@@ -309,7 +309,7 @@ open_server(struct egd_server *s, int given, struct helper *connector, int previ
 		return -EIO;
 	if (env.directory == NULL && s->fd < 0)
 		return s->fd;
-	if (slots_init(&s->shared.outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
+	if (slab_init(&s->shared.outs, EGD_OUT_LEN, s->config.max_clients) && make_events(s))
 		return 0;
 	log_err("listen %s: no memory", s->config.name);
 	return -ENOMEM;
@@ -376,7 +376,7 @@ egd_server_stop(struct egd_server **server, bool resumed)
 		egd_listener_close(s->config.address, s->fd);
 	egd_xen_free(&s->xen);
 	egd_identities_finish(&s->identities);
-	slots_finish(&s->shared.outs);
+	slab_finish(&s->shared.outs);
 	free(s);
 	*server = NULL;
 }

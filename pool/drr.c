@@ -41,7 +41,7 @@ static struct pool_identity *
 identity_new(struct drr *d, const struct pool_client *client, struct drr_queue *q,
 	     struct pool_identity *network)
 {
-	struct pool_identity *i = slots_take(&d->identities);
+	struct pool_identity *i = slab_take(&d->identities);
 
 	assert(i != NULL); /* there is one for each handle, its network and each debt */
 	i->kind = client->kind;
@@ -82,7 +82,7 @@ identity_free(struct drr *d, struct pool_identity *i)
 {
 	flow_remove(&i->flow);
 	LIST_REMOVE(i, neighbour);
-	slots_give(&d->identities, i);
+	slab_give(&d->identities, i);
 }
 
 /* Its flow has left the round. Without handles it was kept for its debt only. */
@@ -157,13 +157,13 @@ drr_init(struct drr *d, unsigned max)
 		LIST_INIT(&d->buckets[i]);
 	d->share = max / 4 > 0 ? max / 4 : 1;
 	d->owing_max = max / 8;
-	return slots_init(&d->identities, sizeof(struct pool_identity), 2 * max + d->owing_max);
+	return slab_init(&d->identities, sizeof(struct pool_identity), 2 * max + d->owing_max);
 }
 
 void
 drr_finish(struct drr *d)
 {
-	slots_finish(&d->identities);
+	slab_finish(&d->identities);
 }
 
 void

@@ -16,7 +16,7 @@
 #define POOL_DRR_H
 
 #include "pool/pool.h"
-#include "pool/slots.h"
+#include "pool/slab.h"
 
 #define DRR_BUCKETS 1024 /* 10,000 identities: 10 steps to open a handle, none elsewhere */
 
@@ -57,7 +57,7 @@ identity_outer(struct pool_identity *identity)
 
 struct drr {
 	LIST_HEAD(drr_bucket, pool_identity) buckets[DRR_BUCKETS];
-	struct slots identities;
+	struct slab identities;
 	unsigned share;            /* handles that one, or a network, may have: a quarter */
 	unsigned owing, owing_max; /* identities without handles: one for eight handles */
 };

@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "pool/drr.h"
 #include "pool/ring.h"
-#include "pool/slots.h"
+#include "pool/slab.h"
 
 #define POOL_ROOM_NOT_WANTED SIZE_MAX
 
@@ -18,7 +18,7 @@ struct pool {
 	size_t reserve_size;
 	size_t reserved; /* bytes of the ring, while common is not empty: see reserve_level() */
 	bool serving;    /* pool_serve() is at work: calls from inside it leave the queues to it */
-	struct slots waiters, stashes;
+	struct slab waiters, stashes;
 	unsigned handles_open, handles_max;
 	unsigned identity_share; /* waiters that one identity may hold */
 	LIST_HEAD(open_handles, pool_handle) handles;
@@ -44,8 +44,8 @@ pool_init(struct pool *pool, const struct pool_config *config)
 	pool->room_wanted = POOL_ROOM_NOT_WANTED;
 	pool->identity_share = config->max_waiters / 4 > 0 ? config->max_waiters / 4 : 1;
 	return ring_init(&pool->ring, config->size) &&
-	       slots_init(&pool->waiters, sizeof(struct pool_waiter), config->max_waiters) &&
-	       slots_init(&pool->stashes, POOL_QUANTUM, config->max_handles) &&
+	       slab_init(&pool->waiters, sizeof(struct pool_waiter), config->max_waiters) &&
+	       slab_init(&pool->stashes, POOL_QUANTUM, config->max_handles) &&
 	       drr_init(&pool->drr, config->max_handles);
 }
 
@@ -72,8 +72,8 @@ pool_free(struct pool **pool)
 		return;
 	assert(LIST_EMPTY(&p->handles) && !p->serving);
 	drr_finish(&p->drr);
-	slots_finish(&p->stashes);
-	slots_finish(&p->waiters);
+	slab_finish(&p->stashes);
+	slab_finish(&p->waiters);
 	ring_finish(&p->ring);
 	secret_free(p, sizeof(*p));
 	*pool = NULL;
@@ -255,7 +255,7 @@ waiter_new(struct pool *pool, struct pool_handle *h, pool_ready_fn *ready, void 
 
 	if (identity_outer(h->identity)->waiters >= pool->identity_share)
 		return NULL;
-	w = slots_take(&pool->waiters);
+	w = slab_take(&pool->waiters);
 	if (w == NULL)
 		return NULL;
 	w->handle = h;
@@ -279,7 +279,7 @@ waiter_free(struct pool *pool, struct pool_waiter *w)
 	if (h->poll == w)
 		h->poll = NULL;
 	identity_outer(h->identity)->waiters--;
-	slots_give(&pool->waiters, w);
+	slab_give(&pool->waiters, w);
 }
 
 /* ---- serving ---- */
@@ -519,7 +519,7 @@ static bool
 stash_have(struct pool *pool, struct pool_handle *h)
 {
 	if (h->stash == NULL)
-		h->stash = slots_take(&pool->stashes);
+		h->stash = slab_take(&pool->stashes);
 	return h->stash != NULL;
 }
 
@@ -591,7 +591,7 @@ pool_handle_close(struct pool *pool, struct pool_handle *h)
 	waiters_cancel(pool, h);
 	stash_lose(pool, h);
 	if (h->stash != NULL)
-		slots_give(&pool->stashes, h->stash);
+		slab_give(&pool->stashes, h->stash);
 	drr_close(&pool->drr, h);
 	LIST_REMOVE(h, open);
 	*h = (struct pool_handle){0};

@@ -3,14 +3,14 @@
  * A fixed number of equal objects in locked memory: taking and giving back are O(1), no allocation
  * after the start, a slot given back is wiped. Pages that were never needed are never touched.
  */
-#ifndef POOL_SLOTS_H
-#define POOL_SLOTS_H
+#ifndef POOL_SLAB_H
+#define POOL_SLAB_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-struct slots {
+struct slab {
 	uint8_t *memory;
 	size_t slot_len;
 	unsigned max, used;
@@ -19,13 +19,13 @@ struct slots {
 };
 
 /* False when memory cannot be had. */
-bool slots_init(struct slots *s, size_t slot_len, unsigned max);
-void slots_finish(struct slots *s);
+bool slab_init(struct slab *s, size_t slot_len, unsigned max);
+void slab_finish(struct slab *s);
 
 /* All zero; NULL when all are taken. */
-void *slots_take(struct slots *s);
+void *slab_take(struct slab *s);
 
 /* Wipes it; the caller forgets it. */
-void slots_give(struct slots *s, void *slot);
+void slab_give(struct slab *s, void *slot);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "pool/slots.h"
+#include "pool/slab.h"
 
 #include <assert.h>
 #include <string.h>
@@ -9,23 +9,23 @@
 #define SLOT_ALIGN 16
 
 bool
-slots_init(struct slots *s, size_t slot_len, unsigned max)
+slab_init(struct slab *s, size_t slot_len, unsigned max)
 {
 	size_t len = (slot_len + SLOT_ALIGN - 1) / SLOT_ALIGN * SLOT_ALIGN;
 
-	*s = (struct slots){.memory = secret_new(len * max), .slot_len = len, .max = max};
+	*s = (struct slab){.memory = secret_new(len * max), .slot_len = len, .max = max};
 	return s->memory != NULL;
 }
 
 void
-slots_finish(struct slots *s)
+slab_finish(struct slab *s)
 {
 	secret_free(s->memory, s->slot_len * s->max);
-	*s = (struct slots){0};
+	*s = (struct slab){0};
 }
 
 void *
-slots_take(struct slots *s)
+slab_take(struct slab *s)
 {
 	void *slot = s->free;
 
@@ -42,7 +42,7 @@ slots_take(struct slots *s)
 }
 
 void
-slots_give(struct slots *s, void *slot)
+slab_give(struct slab *s, void *slot)
 {
 	assert(s->used > 0);
 	secret_wipe(slot, s->slot_len);
