@@ -21,7 +21,7 @@ base_src    := acceptor address clock fd_pass fd_store file wiping_alloc hex log
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
 priv_src    := cloned connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
-ekey_src    := census frame keyring packet rekey session telemetry
+ekey_src    := frame_stats frame keyring packet rekey session telemetry
 pool_src    := token_bucket drr health intake pool ring slab
 backend_src := path_watch backoff egd ekey fd_transport recovery link net_transport self_check \
                raw report source source_address source_log source_types sources transport trust tty \
@@ -46,7 +46,7 @@ guest_src := $(addprefix guest/,agent channel connect_line main options report s
              $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := path_watch backoff base token_bucket census cloned config connect_helper ctl device device_handover device_polls device_reads \
+unit_tests  := path_watch backoff base token_bucket frame_stats cloned config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
                intake kernel keyring recovery log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \

@@ -522,7 +522,7 @@ ekey_status(const struct source *source, struct source_status *ret)
 	ret->ekey = (struct source_ekey_status){.alarm = k->recovery.alarm,
 						.undecoded_bytes = k->undecoded_bytes,
 						.session = k->session.counters,
-						.census = &k->session.census,
+						.frame_stats = &k->session.frame_stats,
 						.telemetry = k->session.telemetry};
 	if (serial != NULL)
 		keyring_serial_text(serial, ret->ekey.serial);

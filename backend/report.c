@@ -10,7 +10,7 @@
 /* ---- measurements ---- */
 
 static void
-report_span(struct evbuffer *out, const char *what, const struct census_span *s)
+report_span(struct evbuffer *out, const char *what, const struct frame_stats_span *s)
 {
 	if (s->count == 0)
 		evbuffer_add_printf(out, "%s: never\n", what);
@@ -22,7 +22,7 @@ report_span(struct evbuffer *out, const char *what, const struct census_span *s)
 }
 
 static void
-report_timings(struct evbuffer *out, const struct census *c)
+report_timings(struct evbuffer *out, const struct frame_stats *c)
 {
 	report_span(out, "reset to S, ms", &c->serial_ms);
 	report_span(out, "reset to first k, ms", &c->ask_ms);
@@ -32,7 +32,7 @@ report_timings(struct evbuffer *out, const struct census *c)
 }
 
 static void
-report_type(struct evbuffer *out, char type, const struct census_type *t)
+report_type(struct evbuffer *out, char type, const struct frame_stats_type *t)
 {
 	if (t->authentic == 0 && t->unverified == 0)
 		return;
@@ -44,11 +44,11 @@ report_type(struct evbuffer *out, char type, const struct census_type *t)
 }
 
 static void
-report_frames(struct evbuffer *out, const struct census *c)
+report_frames(struct evbuffer *out, const struct frame_stats *c)
 {
-	for (size_t i = 0; i < CENSUS_TYPES; i++)
+	for (size_t i = 0; i < FRAME_STATS_TYPES; i++)
 		report_type(out, i == 0 ? '?' : (char)i, &c->types[i]);
-	for (size_t i = 0; i < CENSUS_SHAPES && c->shapes[i].count > 0; i++)
+	for (size_t i = 0; i < FRAME_STATS_SHAPES && c->shapes[i].count > 0; i++)
 		evbuffer_add_printf(out, "text %c, %" PRIu64 " times: %s\n", c->shapes[i].type,
 				    c->shapes[i].count, c->shapes[i].text);
 	if (c->shapes_more > 0)
@@ -68,15 +68,15 @@ report_row(void *arg, const struct source_row *row)
 
 /* A pause of the reader may spoil some measurements, but hardly all. */
 static bool
-is_outside(const struct census_span *s, uint64_t least, uint64_t most)
+is_outside(const struct frame_stats_span *s, uint64_t least, uint64_t most)
 {
 	return s->count > 0 && (s->max < least || s->min > most);
 }
 
 static bool
-has_subcodes(const struct census *c, char type, unsigned least, unsigned most)
+has_subcodes(const struct frame_stats *c, char type, unsigned least, unsigned most)
 {
-	const struct census_type *t = &c->types[(size_t)type];
+	const struct frame_stats_type *t = &c->types[(size_t)type];
 
 	return !t->binary || (t->subcode_min == least && t->subcode_max <= most);
 }
@@ -107,9 +107,9 @@ differs_usb(const char *description)
 }
 
 static bool
-differs_types(const struct census *c)
+differs_types(const struct frame_stats *c)
 {
-	for (size_t i = 0; i < CENSUS_TYPES; i++)
+	for (size_t i = 0; i < FRAME_STATS_TYPES; i++)
 		if (c->types[i].authentic + c->types[i].unverified > 0 &&
 		    (i == 0 || strchr("SIWEkKMLlB", (int)i) == NULL))
 			return true;
@@ -118,7 +118,7 @@ differs_types(const struct census *c)
 
 /* The protocol's version, our nonce's length, the sequence. */
 static bool
-differs_subcodes(const struct census *c)
+differs_subcodes(const struct frame_stats *c)
 {
 	return !has_subcodes(c, 'S', 0, 0) ||
 	       !has_subcodes(c, 'K', SESSION_NONCE_LEN, SESSION_NONCE_LEN) ||
@@ -130,7 +130,7 @@ report_compare(struct evbuffer *out, const struct source_status *s, const char *
 {
 	const struct session_counters *session = &s->ekey.session;
 	const struct telemetry *t = &s->ekey.telemetry;
-	const struct census *c = s->ekey.census;
+	const struct frame_stats *c = s->ekey.frame_stats;
 	/* A key makes a block of 78 frames in 0.9 s, and 4,096 frames in 48 s. */
 	const struct {
 		const char *name;
@@ -177,8 +177,8 @@ report_write(struct evbuffer *out, const struct source *source)
 	source_describe(source, description, sizeof(description));
 	evbuffer_add_printf(out, "key %s\n%s",
 			    s.ekey.serial[0] != '\0' ? s.ekey.serial : "(unknown)", description);
-	report_timings(out, s.ekey.census);
-	report_frames(out, s.ekey.census);
+	report_timings(out, s.ekey.frame_stats);
+	report_frames(out, s.ekey.frame_stats);
 	source_rows(&s, report_row, out);
 	report_compare(out, &s, description);
 }

@@ -79,7 +79,7 @@ struct source_ekey_status {
 	char serial[KEYRING_SERIAL_TEXT_LEN + 1]; /* "" before the first S */
 	uint64_t undecoded_bytes;                 /* read, and kept until the pool has room */
 	struct session_counters session;
-	const struct census *census;
+	const struct frame_stats *frame_stats;
 	struct telemetry telemetry;
 };
 

@@ -148,7 +148,7 @@ send_reset(struct session *s, uint64_t now_ms)
 	s->send[0] = RESET_COMMAND;
 	s->send_len = 1;
 	s->counters.resets++;
-	census_reset(&s->census, now_ms);
+	frame_stats_reset(&s->frame_stats, now_ms);
 	s->reset_at_ms = now_ms;
 	s->next_ask_ms = now_ms;
 	enter(s, SESSION_RESETTING, now_ms);
@@ -217,7 +217,7 @@ identify(struct session *s, const uint8_t *frame, uint64_t now_ms)
 		return false;
 	same = memcmp(s->serial, p.payload, sizeof(s->serial)) == 0;
 	s->counters.frames_ok++;
-	census_frame(&s->census, frame, true, now_ms);
+	frame_stats_frame(&s->frame_stats, frame, true, now_ms);
 	s->zero_mac_key = zero_key;
 	memcpy(s->serial, p.payload, sizeof(s->serial));
 	s->have_serial = true;
@@ -294,7 +294,7 @@ ask_for_key(struct session *s, uint64_t now_ms)
 		return; /* no randomness: the device repeats its request, or the deadline passes */
 	s->next_ask_ms = now_ms + SESSION_ASK_MS;
 	s->suspect = false;
-	census_nonce(&s->census, now_ms);
+	frame_stats_nonce(&s->frame_stats, now_ms);
 	enter(s, SESSION_REKEYING, now_ms);
 }
 
@@ -435,11 +435,11 @@ take_frame(struct session *s, const uint8_t frame[static FRAME_LEN], uint64_t no
 	if (expects_serial(s) && identify(s, frame, now_ms))
 		return SESSION_MORE;
 	if (!expects_all(s)) {
-		census_frame(&s->census, frame, false, now_ms);
+		frame_stats_frame(&s->frame_stats, frame, false, now_ms);
 		return SESSION_MORE;
 	}
 	verdict = packet_open(frame, &s->mac_key, &p);
-	census_frame(&s->census, frame, verdict != PACKET_BAD_MAC, now_ms);
+	frame_stats_frame(&s->frame_stats, frame, verdict != PACKET_BAD_MAC, now_ms);
 	switch (verdict) {
 	case PACKET_OK:
 		s->counters.frames_ok++;
@@ -475,7 +475,7 @@ session_init(struct session *s, const struct session_env *env)
 		.retry_ms = SESSION_RETRY_MIN_MS,
 	};
 	framer_init(&s->framer);
-	census_init(&s->census);
+	frame_stats_init(&s->frame_stats);
 }
 
 void
@@ -495,7 +495,7 @@ session_close(struct session *s)
 	drop_keys(s);
 	secret_wipe(&s->mac_key, sizeof(s->mac_key));
 	framer_reset(&s->framer);
-	census_pause(&s->census);
+	frame_stats_pause(&s->frame_stats);
 	s->send_len = 0;
 	s->paused = false;
 	enter(s, SESSION_CLOSED, 0);
@@ -505,7 +505,7 @@ void
 session_pause(struct session *s)
 {
 	forget_block(s);
-	census_pause(&s->census);
+	frame_stats_pause(&s->frame_stats);
 	s->paused = true;
 }
 

@@ -19,8 +19,8 @@
 
 #include "base/bytes.h"
 #include "crypto/keyed.h"
-#include "ekey/census.h"
 #include "ekey/frame.h"
+#include "ekey/frame_stats.h"
 #include "ekey/keyring.h"
 #include "ekey/packet.h"
 #include "ekey/telemetry.h"
@@ -83,15 +83,15 @@ struct session_env {
 };
 
 /*
- * Holds keys: allocate it with secret_new(). Others may read `counters`, `census`, `telemetry` and,
- * until the next call, `block`; all other fields are the session's own.
+ * Holds keys: allocate it with secret_new(). Others may read `counters`, `frame_stats`, `telemetry`
+ * and, until the next call, `block`; all other fields are the session's own.
  */
 struct session {
 	const struct session_env *env;
 	enum session_state state, reported_state;
 	struct framer framer;
 	struct session_counters counters;
-	struct census census;
+	struct frame_stats frame_stats;
 	struct telemetry telemetry;
 	uint8_t serial[KEYED_SERIAL_LEN];
 	struct keyed mac_key; /* of the key in force */

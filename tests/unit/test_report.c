@@ -19,17 +19,17 @@
 
 /* ---- a key as it should be ---- */
 
-static struct census census;
+static struct frame_stats frame_stats;
 static struct source_status key;
 static char description[4096];
 
 static void
 subcodes(char type, unsigned least, unsigned most)
 {
-	census.types[(size_t)type] = (struct census_type){.authentic = 100,
-							  .binary = true,
-							  .subcode_min = (uint16_t)least,
-							  .subcode_max = (uint16_t)most};
+	frame_stats.types[(size_t)type] = (struct frame_stats_type){.authentic = 100,
+								    .binary = true,
+								    .subcode_min = (uint16_t)least,
+								    .subcode_max = (uint16_t)most};
 }
 
 static void
@@ -47,18 +47,20 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	census_init(&census);
-	census.ask_ms = (struct census_span){1, 907, 907, 907};
-	census.interval_ms = (struct census_span){3, 47700, 47600, 47800};
-	census.blocks_per_s = (struct census_span){150, 86, 12, 87}; /* it was kept waiting once */
+	frame_stats_init(&frame_stats);
+	frame_stats.ask_ms = (struct frame_stats_span){1, 907, 907, 907};
+	frame_stats.interval_ms = (struct frame_stats_span){3, 47700, 47600, 47800};
+	frame_stats.blocks_per_s =
+		(struct frame_stats_span){150, 86, 12, 87}; /* it was kept waiting once */
 	subcodes('S', 0, 0);
 	subcodes('K', 12, 12);
 	subcodes('E', 0, 4095);
-	census.types['k'].authentic = census.types['I'].authentic = 3;
-	census.shapes[0] = (struct census_shape){.type = 'I', .count = 3, .text = "T0 V0"};
+	frame_stats.types['k'].authentic = frame_stats.types['I'].authentic = 3;
+	frame_stats.shapes[0] =
+		(struct frame_stats_shape){.type = 'I', .count = 3, .text = "T0 V0"};
 	key = (struct source_status){
 		.serves = true,
-		.ekey = {.census = &census,
+		.ekey = {.frame_stats = &frame_stats,
 			 .session = {.frames_ok = 5000, .frames_bad_mac = 3, .blocks = 4900},
 			 .telemetry = {.have_temperature = true,
 				       .have_voltage = true,
@@ -108,7 +110,7 @@ static void
 what_was_not_measured_yet_does_not_differ(void **state)
 {
 	(void)state;
-	census_init(&census);
+	frame_stats_init(&frame_stats);
 	key.ekey.telemetry = (struct telemetry){0};
 	key.ekey.session = (struct session_counters){0};
 	assert_says(AS_EXPECTED);
@@ -124,17 +126,17 @@ each_difference_is_named(void **state)
 	assert_differs("USB descriptors");
 	key.serves = false;
 	assert_differs("state");
-	census.ask_ms = (struct census_span){2, 2001, 2001, 3000};
+	frame_stats.ask_ms = (struct frame_stats_span){2, 2001, 2001, 3000};
 	assert_differs("reset to first k");
-	census.interval_ms = (struct census_span){2, 39999, 100, 39999};
+	frame_stats.interval_ms = (struct frame_stats_span){2, 39999, 100, 39999};
 	assert_differs("answer to answer");
-	census.blocks_per_s = (struct census_span){9, 101, 101, 120};
+	frame_stats.blocks_per_s = (struct frame_stats_span){9, 101, 101, 120};
 	assert_differs("entropy frames a second");
-	census.blocks_per_s = (struct census_span){9, 69, 60, 69};
+	frame_stats.blocks_per_s = (struct frame_stats_span){9, 69, 60, 69};
 	assert_differs("entropy frames a second");
-	census.types['Q'].unverified = 1;
+	frame_stats.types['Q'].unverified = 1;
 	assert_differs("types of frames");
-	census.types[0].unverified = 1;
+	frame_stats.types[0].unverified = 1;
 	assert_differs("types of frames");
 	subcodes('S', 1, 1);
 	assert_differs("sub-codes");

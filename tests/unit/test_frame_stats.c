@@ -10,15 +10,15 @@
 #include <cmocka.h>
 
 #include "crypto/pem64.h"
-#include "ekey/census.h"
+#include "ekey/frame_stats.h"
 #include "tests/unit/session_rig.h"
 
 #define WINDOW 4 /* bytes: a secret shorter than this could be chance */
 
-static const struct census *
-census(void)
+static const struct frame_stats *
+frame_stats(void)
 {
-	return &h.session->census;
+	return &h.session->frame_stats;
 }
 
 /* ---- what is counted ---- */
@@ -36,13 +36,13 @@ frames_are_counted_by_type_and_by_whether_they_are_authentic(void **unused)
 	device_ask(&h.device, frame);
 	frame[FRAME_MAC_AT] ^= 1;
 	host_feed(&h, frame, sizeof(frame));
-	assert_int_equal(census()->types['S'].authentic, 1);
-	assert_int_equal(census()->types['k'].authentic, 1);
-	assert_int_equal(census()->types['k'].unverified, 1);
-	assert_int_equal(census()->types['K'].authentic, 1);
-	assert_int_equal(census()->types['E'].authentic, 2);
-	assert_int_equal(census()->types['Z'].authentic, 1);
-	assert_int_equal(census()->types[0].authentic, 1);
+	assert_int_equal(frame_stats()->types['S'].authentic, 1);
+	assert_int_equal(frame_stats()->types['k'].authentic, 1);
+	assert_int_equal(frame_stats()->types['k'].unverified, 1);
+	assert_int_equal(frame_stats()->types['K'].authentic, 1);
+	assert_int_equal(frame_stats()->types['E'].authentic, 2);
+	assert_int_equal(frame_stats()->types['Z'].authentic, 1);
+	assert_int_equal(frame_stats()->types[0].authentic, 1);
 }
 
 static void
@@ -51,8 +51,8 @@ frames_nobody_listens_to_are_counted_too(void **unused)
 	(void)unused;
 	session_open(h.session, h.now_ms);
 	host_feed_ask(&h);
-	assert_int_equal(census()->types['k'].unverified, 1);
-	assert_int_equal(census()->types['k'].authentic, 0);
+	assert_int_equal(frame_stats()->types['k'].unverified, 1);
+	assert_int_equal(frame_stats()->types['k'].authentic, 0);
 }
 
 static void
@@ -62,12 +62,12 @@ sub_codes_have_their_range(void **unused)
 	host_key(&h);
 	h.device.sequence = 700;
 	host_feed_entropy(&h);
-	assert_true(census()->types['E'].binary);
-	assert_int_equal(census()->types['E'].subcode_min, 0);
-	assert_int_equal(census()->types['E'].subcode_max, 700);
-	assert_int_equal(census()->types['K'].subcode_min, SESSION_NONCE_LEN);
-	assert_int_equal(census()->types['K'].subcode_max, SESSION_NONCE_LEN);
-	assert_false(census()->types['k'].binary);
+	assert_true(frame_stats()->types['E'].binary);
+	assert_int_equal(frame_stats()->types['E'].subcode_min, 0);
+	assert_int_equal(frame_stats()->types['E'].subcode_max, 700);
+	assert_int_equal(frame_stats()->types['K'].subcode_min, SESSION_NONCE_LEN);
+	assert_int_equal(frame_stats()->types['K'].subcode_max, SESSION_NONCE_LEN);
+	assert_false(frame_stats()->types['k'].binary);
 }
 
 static void
@@ -78,10 +78,10 @@ texts_leave_their_shape(void **unused)
 	host_feed_text(&h, 'I', "T03143 V03254");
 	host_feed_text(&h, 'I', "T03150 V03254");
 	host_feed_text(&h, 'W', "Unknown Input Character 0x4b");
-	assert_string_equal(census()->shapes[1].text, "T99999 V99999");
-	assert_int_equal(census()->shapes[1].count, 2);
-	assert_string_equal(census()->shapes[2].text, "Uaaaaaa Iaaaa Caaaaaaaa 9a9a");
-	assert_int_equal(census()->shapes[2].type, 'W');
+	assert_string_equal(frame_stats()->shapes[1].text, "T99999 V99999");
+	assert_int_equal(frame_stats()->shapes[1].count, 2);
+	assert_string_equal(frame_stats()->shapes[2].text, "Uaaaaaa Iaaaa Caaaaaaaa 9a9a");
+	assert_int_equal(frame_stats()->shapes[2].type, 'W');
 }
 
 static void
@@ -91,18 +91,19 @@ shapes_beyond_the_room_are_counted(void **unused)
 
 	(void)unused;
 	host_key(&h);
-	for (int i = 0; i < CENSUS_SHAPES + 10; i++) {
+	for (int i = 0; i < FRAME_STATS_SHAPES + 10; i++) {
 		text[i] = '1';
 		host_feed_text(&h, 'I', text);
 	}
-	assert_int_equal(census()->shapes[CENSUS_SHAPES - 1].count, 1);
-	assert_int_equal(census()->shapes_more, 11); /* k has a shape already */
+	assert_int_equal(frame_stats()->shapes[FRAME_STATS_SHAPES - 1].count, 1);
+	assert_int_equal(frame_stats()->shapes_more, 11); /* k has a shape already */
 }
 
 /* ---- what is measured ---- */
 
 static void
-assert_span(const struct census_span *s, uint64_t count, uint64_t last, uint64_t min, uint64_t max)
+assert_span(const struct frame_stats_span *s, uint64_t count, uint64_t last, uint64_t min,
+	    uint64_t max)
 {
 	assert_int_equal(s->count, count);
 	assert_int_equal(s->last, last);
@@ -122,17 +123,17 @@ times_are_taken_from_what_began_them(void **unused)
 	h.now_ms += 34;
 	host_feed_answer(&h);
 	host_feed_entropy(&h);
-	assert_span(&census()->serial_ms, 1, 12, 12, 12);
-	assert_span(&census()->ask_ms, 1, 812, 812, 812);
-	assert_span(&census()->answer_ms, 1, 34, 34, 34);
-	assert_int_equal(census()->interval_ms.count, 0);
+	assert_span(&frame_stats()->serial_ms, 1, 12, 12, 12);
+	assert_span(&frame_stats()->ask_ms, 1, 812, 812, 812);
+	assert_span(&frame_stats()->answer_ms, 1, 34, 34, 34);
+	assert_int_equal(frame_stats()->interval_ms.count, 0);
 	h.now_ms += 4000;
 	host_feed_ask(&h);
 	h.now_ms += 6;
 	host_feed_answer(&h);
-	assert_span(&census()->answer_ms, 2, 6, 6, 34);
-	assert_span(&census()->interval_ms, 1, 4006, 4006, 4006);
-	assert_int_equal(census()->ask_ms.count, 1);
+	assert_span(&frame_stats()->answer_ms, 2, 6, 6, 34);
+	assert_span(&frame_stats()->interval_ms, 1, 4006, 4006, 4006);
+	assert_int_equal(frame_stats()->ask_ms.count, 1);
 }
 
 static void
@@ -144,12 +145,12 @@ rate_is_that_of_a_second_in_which_we_read(void **unused)
 	session_resume(h.session, h.now_ms);
 	for (int i = 0; i < 101; i++, h.now_ms += 20)
 		host_feed_entropy(&h);
-	assert_span(&census()->blocks_per_s, 2, 50, 50, 50);
+	assert_span(&frame_stats()->blocks_per_s, 2, 50, 50, 50);
 	session_pause(h.session);
 	h.now_ms += 3000;
 	session_resume(h.session, h.now_ms);
 	host_feed_entropy(&h);
-	assert_int_equal(census()->blocks_per_s.count, 2);
+	assert_int_equal(frame_stats()->blocks_per_s.count, 2);
 }
 
 /* ---- what is not kept ---- */
@@ -158,7 +159,8 @@ static void
 assert_absent(const void *secret, size_t len)
 {
 	for (size_t i = 0; i + WINDOW <= len; i++)
-		if (memmem(census(), sizeof(*census()), (const uint8_t *)secret + i, WINDOW))
+		if (memmem(frame_stats(), sizeof(*frame_stats()), (const uint8_t *)secret + i,
+			   WINDOW))
 			fail_msg("bytes %zu to %zu of a secret are kept", i, i + WINDOW);
 }
 
@@ -184,7 +186,7 @@ assert_no_trace(const uint8_t *secret, size_t len)
 	for (size_t i = 0; i < len; i++)
 		sprintf(hex + 2 * i, "%02x", secret[i]);
 	for (size_t i = 0; i + 2 * WINDOW <= 2 * len; i++)
-		assert_null(memmem(census(), sizeof(*census()), hex + i, 2 * WINDOW));
+		assert_null(memmem(frame_stats(), sizeof(*frame_stats()), hex + i, 2 * WINDOW));
 }
 
 /* Frames that carry a secret where no key would put one. */
@@ -233,7 +235,8 @@ no_key_nonce_mac_or_entropy_byte_is_kept(void **unused)
 	assert_no_trace(h.device.ltk, sizeof(h.device.ltk));
 	say_secret(secret);
 	assert_no_trace(secret, sizeof(secret));
-	assert_true(census()->types['Y'].authentic > 0 && census()->types['Z'].authentic > 0);
+	assert_true(frame_stats()->types['Y'].authentic > 0 &&
+		    frame_stats()->types['Z'].authentic > 0);
 }
 
 int
@@ -250,5 +253,5 @@ main(void)
 		TEST(no_key_nonce_mac_or_entropy_byte_is_kept),
 	};
 
-	return cmocka_run_group_tests_name("census", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("frame_stats", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "ekey/census.h"
+#include "ekey/frame_stats.h"
 
 #include <string.h>
 
@@ -11,7 +11,7 @@
 /* ---- measurements ---- */
 
 static void
-span_add(struct census_span *s, uint64_t value)
+span_add(struct frame_stats_span *s, uint64_t value)
 {
 	if (s->count == 0 || value < s->min)
 		s->min = value;
@@ -23,7 +23,7 @@ span_add(struct census_span *s, uint64_t value)
 
 /* Ends the measurement that began at *from_ms, if there is one. */
 static void
-span_end(struct census_span *s, uint64_t *from_ms, uint64_t now_ms)
+span_end(struct frame_stats_span *s, uint64_t *from_ms, uint64_t now_ms)
 {
 	if (*from_ms != NEVER)
 		span_add(s, now_ms - *from_ms);
@@ -31,7 +31,7 @@ span_end(struct census_span *s, uint64_t *from_ms, uint64_t now_ms)
 }
 
 static void
-count_block(struct census *c, uint64_t now_ms)
+count_block(struct frame_stats *c, uint64_t now_ms)
 {
 	if (c->second_at_ms == NEVER) {
 		c->second_at_ms = now_ms;
@@ -47,7 +47,7 @@ count_block(struct census *c, uint64_t now_ms)
 }
 
 static void
-measure(struct census *c, char type, uint64_t now_ms)
+measure(struct frame_stats *c, char type, uint64_t now_ms)
 {
 	switch (type) {
 	case 'S':
@@ -83,10 +83,10 @@ shape_of(uint8_t c, bool first)
 }
 
 static void
-add_shape(struct census *c, char type, const char *text)
+add_shape(struct frame_stats *c, char type, const char *text)
 {
-	for (size_t i = 0; i < CENSUS_SHAPES; i++) {
-		struct census_shape *s = &c->shapes[i];
+	for (size_t i = 0; i < FRAME_STATS_SHAPES; i++) {
+		struct frame_stats_shape *s = &c->shapes[i];
 
 		if (s->count == 0) {
 			s->type = type;
@@ -101,7 +101,7 @@ add_shape(struct census *c, char type, const char *text)
 }
 
 static void
-note_text(struct census *c, const uint8_t *frame)
+note_text(struct frame_stats *c, const uint8_t *frame)
 {
 	char text[PACKET_TEXT_LEN + 1] = "";
 	uint8_t before = ' ';
@@ -116,7 +116,7 @@ note_text(struct census *c, const uint8_t *frame)
 }
 
 static void
-note_subcode(struct census_type *t, const uint8_t *frame)
+note_subcode(struct frame_stats_type *t, const uint8_t *frame)
 {
 	unsigned subcode;
 
@@ -132,39 +132,39 @@ note_subcode(struct census_type *t, const uint8_t *frame)
 /* ---- events ---- */
 
 void
-census_init(struct census *c)
+frame_stats_init(struct frame_stats *c)
 {
-	*c = (struct census){0};
-	census_pause(c);
+	*c = (struct frame_stats){0};
+	frame_stats_pause(c);
 }
 
 void
-census_pause(struct census *c)
+frame_stats_pause(struct frame_stats *c)
 {
 	c->reset_at_ms = c->ask_from_ms = c->nonce_at_ms = NEVER;
 	c->answer_at_ms = c->second_at_ms = NEVER;
 }
 
 void
-census_reset(struct census *c, uint64_t now_ms)
+frame_stats_reset(struct frame_stats *c, uint64_t now_ms)
 {
-	census_pause(c);
+	frame_stats_pause(c);
 	c->reset_at_ms = c->ask_from_ms = now_ms;
 }
 
 void
-census_nonce(struct census *c, uint64_t now_ms)
+frame_stats_nonce(struct frame_stats *c, uint64_t now_ms)
 {
 	c->nonce_at_ms = now_ms;
 }
 
 void
-census_frame(struct census *c, const uint8_t frame[static FRAME_LEN], bool authentic,
-	     uint64_t now_ms)
+frame_stats_frame(struct frame_stats *c, const uint8_t frame[static FRAME_LEN], bool authentic,
+		  uint64_t now_ms)
 {
 	uint8_t byte = frame[FRAME_TYPE_AT];
-	char type = byte > ' ' && byte < CENSUS_TYPES - 1 ? (char)byte : '\0';
-	struct census_type *t = &c->types[(uint8_t)type];
+	char type = byte > ' ' && byte < FRAME_STATS_TYPES - 1 ? (char)byte : '\0';
+	struct frame_stats_type *t = &c->types[(uint8_t)type];
 
 	if (!authentic) {
 		t->unverified++;

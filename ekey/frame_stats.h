@@ -4,8 +4,8 @@
  * never at hand. It has no byte of a key, nonce, MAC or entropy: of binary frames only type, count
  * and sub-code are kept, of authentic texts their shape, of other frames only the type.
  */
-#ifndef EKEY_CENSUS_H
-#define EKEY_CENSUS_H
+#ifndef EKEY_FRAME_STATS_H
+#define EKEY_FRAME_STATS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,55 +14,55 @@
 #include "ekey/frame.h"
 #include "ekey/packet.h"
 
-#define CENSUS_TYPES 128 /* by type byte; unprintable ones are counted at 0 */
-#define CENSUS_SHAPES 16
+#define FRAME_STATS_TYPES 128 /* by type byte; unprintable ones are counted at 0 */
+#define FRAME_STATS_SHAPES 16
 
-struct census_type {
+struct frame_stats_type {
 	uint64_t authentic, unverified;
 	bool binary; /* seen authentic and binary: these are its sub-codes */
 	uint16_t subcode_min, subcode_max;
 };
 
 /* The form of a text: the first letter of each word stays, others become a, A, 9 or '?'. */
-struct census_shape {
+struct frame_stats_shape {
 	uint64_t count;
 	char type;
 	char text[PACKET_TEXT_LEN + 1];
 };
 
 /* A measurement made again and again. */
-struct census_span {
+struct frame_stats_span {
 	uint64_t count;
 	uint64_t last, min, max;
 };
 
-struct census {
-	struct census_type types[CENSUS_TYPES];
-	struct census_shape shapes[CENSUS_SHAPES];
+struct frame_stats {
+	struct frame_stats_type types[FRAME_STATS_TYPES];
+	struct frame_stats_shape shapes[FRAME_STATS_SHAPES];
 	uint64_t shapes_more; /* frames whose shape found no room */
 
-	struct census_span serial_ms;    /* from a reset to S */
-	struct census_span ask_ms;       /* from a reset to the first k */
-	struct census_span answer_ms;    /* from K to its answer */
-	struct census_span interval_ms;  /* from answer to answer */
-	struct census_span blocks_per_s; /* entropy frames, while reading does not pause */
+	struct frame_stats_span serial_ms;    /* from a reset to S */
+	struct frame_stats_span ask_ms;       /* from a reset to the first k */
+	struct frame_stats_span answer_ms;    /* from K to its answer */
+	struct frame_stats_span interval_ms;  /* from answer to answer */
+	struct frame_stats_span blocks_per_s; /* entropy frames, while reading does not pause */
 
 	/* Starts of the measurements; UINT64_MAX: not being measured. */
 	uint64_t reset_at_ms, ask_from_ms, nonce_at_ms, answer_at_ms, second_at_ms;
 	uint64_t second_blocks;
 };
 
-void census_init(struct census *c);
+void frame_stats_init(struct frame_stats *c);
 
 /* A reset, or a nonce, is sent. */
-void census_reset(struct census *c, uint64_t now_ms);
-void census_nonce(struct census *c, uint64_t now_ms);
+void frame_stats_reset(struct frame_stats *c, uint64_t now_ms);
+void frame_stats_nonce(struct frame_stats *c, uint64_t now_ms);
 
 /* A frame has come; `authentic`: its MAC has been verified. */
-void census_frame(struct census *c, const uint8_t frame[static FRAME_LEN], bool authentic,
-		  uint64_t now_ms);
+void frame_stats_frame(struct frame_stats *c, const uint8_t frame[static FRAME_LEN], bool authentic,
+		       uint64_t now_ms);
 
 /* Reading stops, or the transport is gone: measurements that have begun are dropped. */
-void census_pause(struct census *c);
+void frame_stats_pause(struct frame_stats *c);
 
 #endif
