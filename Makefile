@@ -41,7 +41,7 @@ sim_src     := command engine engine_commands faults frames identity info keys l
 # The simulated device without its main(), for tests that look inside.
 sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
-guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams urges) \
+guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams triggers) \
              $(addprefix base/,address clock fd_pass file wiping_alloc hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
              $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
@@ -51,7 +51,7 @@ unit_tests  := path_watch backoff base token_bucket frame_stats cloned config co
                intake kernel keyring recovery log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \
                session_resets sim_engine sim_faults sim_usb_descriptors sim_usb_transfers sim_usbip sim_vectors skein \
-               source source_recovery source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream urges usb \
+               source source_recovery source_log sources table telemetry tls tls_hello tls_service tls_stream transports trust tty upstream triggers usb \
                usb_bus usb_describe watchdog wipes xenstore $(if $(systemd),notify)
 fuzz_tests  := address config egd_client egd_proxy egd_wire ekeyd_conf frame keyring packet pool psk rekey session \
                sim_engine sim_usbip table tls_channel usb_descriptor xenstore
@@ -137,7 +137,7 @@ $(patsubst %,$(BUILD)/tests/unit/test_%,census packet rekey wipes $(filter sessi
 $(patsubst %,$(BUILD)/tests/unit/test_%,census wipes $(filter-out %_damage,$(filter session%,$(unit_tests)))): \
 	$(BUILD)/tests/unit/session_rig.o
 
-$(BUILD)/tests/unit/test_urges: $(addprefix $(BUILD)/guest/,agent.o urges.o)
+$(BUILD)/tests/unit/test_triggers: $(addprefix $(BUILD)/guest/,agent.o triggers.o)
 
 # Tests with a directory of their own.
 $(patsubst %,$(BUILD)/tests/unit/test_%,path_watch connect_helper ctl egd_listener raw atomic_file source upstream usb): $(BUILD)/tests/unit/folder.o

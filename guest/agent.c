@@ -25,7 +25,7 @@ struct agent {
 	const struct options *options;
 	struct upstreams *upstreams;
 	struct helper *rng;
-	struct urges *urges;
+	struct triggers *triggers;
 	uint8_t *bytes;
 	unsigned bits; /* credit of the last feed */
 	int error;     /* of the kernel, at the last feed */
@@ -86,7 +86,7 @@ fetch(struct agent *a)
 {
 	const struct channel_to *from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
 
-	if (a->urges != NULL && urges_cloned(a->urges))
+	if (a->triggers != NULL && triggers_cloned(a->triggers))
 		from = upstreams_fetch(a->upstreams, a->bytes, a->options->bytes);
 	return from;
 }
@@ -140,16 +140,16 @@ spread(uint64_t ms)
  * Waits, after a feed with credit also for the kernel to ask. Without credit it would ask all the
  * time.
  */
-static enum urge
+static enum trigger
 wait_after_feed(struct agent *a)
 {
 	uint64_t ms = spread(a->options->interval_ms);
-	enum urge urge;
+	enum trigger trigger;
 
 	if (a->bits == 0 || ms <= PACE_MS)
-		return urges_wait(a->urges, ms, false);
-	urge = urges_wait(a->urges, PACE_MS, false);
-	return urge != URGE_NONE ? urge : urges_wait(a->urges, ms - PACE_MS, true);
+		return triggers_wait(a->triggers, ms, false);
+	trigger = triggers_wait(a->triggers, PACE_MS, false);
+	return trigger != TRIGGER_NONE ? trigger : triggers_wait(a->triggers, ms - PACE_MS, true);
 }
 
 /*
@@ -160,22 +160,22 @@ static int
 feed_by_the_clock(struct agent *a)
 {
 	uint64_t backoff_ms = PACE_MS;
-	enum urge urge = URGE_NONE;
+	enum trigger trigger = TRIGGER_NONE;
 
 	while (a->error != -EPIPE) {
 		int result;
 
-		if (urge == URGE_SEED)
+		if (trigger == TRIGGER_SEED)
 			(void)seed_feed(a->options, a->rng);
-		result = feed(a, urge != URGE_KERNEL);
+		result = feed(a, trigger != TRIGGER_KERNEL);
 		write_report(a);
 		if (result == FEED_EXIT_OK) {
 			backoff_ms = PACE_MS;
-			urge = wait_after_feed(a);
+			trigger = wait_after_feed(a);
 			continue;
 		}
-		urge = urges_wait(a->urges, spread(backoff_ms), false);
-		backoff_ms = clock_longer_wait(urge != URGE_NONE ? 0 : backoff_ms, PACE_MS,
+		trigger = triggers_wait(a->triggers, spread(backoff_ms), false);
+		backoff_ms = clock_longer_wait(trigger != TRIGGER_NONE ? 0 : backoff_ms, PACE_MS,
 					       a->options->interval_ms);
 	}
 	return FEED_EXIT_KERNEL;
@@ -183,12 +183,12 @@ feed_by_the_clock(struct agent *a)
 
 int
 agent_run(const struct options *options, struct upstreams *upstreams, struct helper *rng,
-	  struct urges *urges)
+	  struct triggers *triggers)
 {
 	struct agent a = {.options = options,
 			  .upstreams = upstreams,
 			  .rng = rng,
-			  .urges = urges,
+			  .triggers = triggers,
 			  .bytes = secret_new(EGD_LEN_MAX),
 			  .report.interval_ms = options->interval_ms};
 	int result;

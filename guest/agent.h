@@ -4,15 +4,15 @@
 #define GUEST_AGENT_H
 
 #include "guest/options.h"
+#include "guest/triggers.h"
 #include "guest/upstreams.h"
-#include "guest/urges.h"
 #include "priv/helper.h"
 
 /*
  * MODE_ONCE: one feed. MODE_FEED: returns only when the helper has ended. `rng` is of
- * rng_helper_role; `urges` are open in MODE_FEED, else NULL. Returns an exit status.
+ * rng_helper_role; `triggers` are open in MODE_FEED, else NULL. Returns an exit status.
  */
 int agent_run(const struct options *options, struct upstreams *upstreams, struct helper *rng,
-	      struct urges *urges);
+	      struct triggers *triggers);
 
 #endif

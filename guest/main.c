@@ -79,16 +79,16 @@ start_helper(struct helper *ret)
 static int
 run_by_the_clock(const struct options *options, struct upstreams *upstreams, struct helper *rng)
 {
-	struct urges urges;
-	int result = urges_open(&urges);
+	struct triggers triggers;
+	int result = triggers_open(&triggers);
 
 	if (result < 0) {
 		log_err("cannot wait for signals: %s", strerror(-result));
 		return FEED_EXIT_KERNEL;
 	}
 	give_up_privileges();
-	result = agent_run(options, upstreams, rng, &urges);
-	urges_close(&urges);
+	result = agent_run(options, upstreams, rng, &triggers);
+	triggers_close(&triggers);
 	return result;
 }
 

@@ -25,14 +25,14 @@
 static struct rig {
 	struct channel_to server;
 	struct upstreams upstreams;
-	struct urges urges;
+	struct triggers triggers;
 	struct options options;
 	struct helper helper;
 	/* What happens. */
-	unsigned fetches_failing; /* the first ones */
-	unsigned clones;          /* noticed at the end of so many fetches, from the first on */
-	int results[8];           /* of the kernel, in turn; -EPIPE behind them */
-	enum urge wait_ends[8];   /* why each wait ends, in turn; URGE_NONE behind them */
+	unsigned fetches_failing;  /* the first ones */
+	unsigned clones;           /* noticed at the end of so many fetches, from the first on */
+	int results[8];            /* of the kernel, in turn; -EPIPE behind them */
+	enum trigger wait_ends[8]; /* why each wait ends, in turn; TRIGGER_NONE behind them */
 	/* What was done. */
 	unsigned fetches, feeds, waits, seeds, reports;
 	struct feed {
@@ -62,23 +62,23 @@ upstreams_fetch(struct upstreams *u, uint8_t *ret, size_t len)
 }
 
 bool
-urges_cloned(struct urges *u)
+triggers_cloned(struct triggers *u)
 {
-	assert_ptr_equal(u, &rig.urges);
+	assert_ptr_equal(u, &rig.triggers);
 	return rig.clones > 0 && rig.clones-- > 0;
 }
 
-enum urge
-urges_wait(struct urges *u, uint64_t ms, bool kernel)
+enum trigger
+triggers_wait(struct triggers *u, uint64_t ms, bool kernel)
 {
 	static const uint8_t zeros[BYTES];
 
-	assert_ptr_equal(u, &rig.urges);
+	assert_ptr_equal(u, &rig.triggers);
 	assert_true(rig.fetches <= rig.fetches_failing ||
 		    memcmp(rig.bytes, zeros, sizeof(zeros)) == 0); /* nothing is kept meanwhile */
 	assert_in_range(rig.waits, 0, WAITS_MAX - 1);
 	rig.waited[rig.waits] = (struct wait){ms, kernel};
-	return rig.waits++ < 8 ? rig.wait_ends[rig.waits - 1] : URGE_NONE;
+	return rig.waits++ < 8 ? rig.wait_ends[rig.waits - 1] : TRIGGER_NONE;
 }
 
 int
@@ -132,7 +132,7 @@ static int
 run_agent(void)
 {
 	return agent_run(&rig.options, &rig.upstreams, &rig.helper,
-			 rig.options.mode == MODE_FEED ? &rig.urges : NULL);
+			 rig.options.mode == MODE_FEED ? &rig.triggers : NULL);
 }
 
 static void
@@ -213,7 +213,7 @@ kernel_is_listened_to_a_second_after_a_feed_with_credit(void **unused)
 {
 	(void)unused;
 	rig.results[0] = rig.results[1] = 0;
-	rig.wait_ends[1] = URGE_KERNEL;
+	rig.wait_ends[1] = TRIGGER_KERNEL;
 	assert_int_equal(run_agent(), FEED_EXIT_KERNEL);
 	assert_int_equal(rig.feeds, 3);
 	assert_int_equal(rig.waited[0].ms, 1000);
@@ -242,7 +242,7 @@ an_order_in_the_first_second_feeds_at_once(void **unused)
 {
 	(void)unused;
 	rig.results[0] = 0;
-	rig.wait_ends[0] = URGE_ORDER;
+	rig.wait_ends[0] = TRIGGER_ORDER;
 	run_agent();
 	assert_int_equal(rig.seeds, 0);
 	assert_int_equal(rig.waits, 2); /* and the one after the failure that ends it */
@@ -255,7 +255,7 @@ a_seed_of_the_hosts_is_fed_beside_what_the_servers_give(void **unused)
 {
 	(void)unused;
 	rig.results[0] = 0;
-	rig.wait_ends[0] = URGE_SEED;
+	rig.wait_ends[0] = TRIGGER_SEED;
 	run_agent();
 	assert_int_equal(rig.seeds, 1);
 	assert_int_equal(rig.feeds, 2);
@@ -287,7 +287,7 @@ an_urge_after_a_failure_begins_the_pauses_anew(void **unused)
 {
 	(void)unused;
 	rig.fetches_failing = 5;
-	rig.wait_ends[2] = URGE_CLONED;
+	rig.wait_ends[2] = TRIGGER_CLONED;
 	run_agent();
 	assert_about(rig.waited[2].ms, 4000);
 	assert_about(rig.waited[3].ms, 1000);

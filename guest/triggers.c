@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "guest/urges.h"
+#include "guest/triggers.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,11 +29,11 @@ log_unwatched(int error)
 }
 
 int
-urges_open(struct urges *u)
+triggers_open(struct triggers *u)
 {
 	sigset_t orders;
 
-	*u = (struct urges){0};
+	*u = (struct triggers){0};
 	sigemptyset(&orders);
 	sigaddset(&orders, SIGUSR1);
 	if (sigprocmask(SIG_BLOCK, &orders, NULL) != 0)
@@ -51,7 +51,7 @@ urges_open(struct urges *u)
 }
 
 void
-urges_close(struct urges *u)
+triggers_close(struct triggers *u)
 {
 	if (u->random >= 0)
 		close(u->random);
@@ -63,7 +63,7 @@ urges_close(struct urges *u)
 
 /* Reads the kernel's log; each call of cloned_take() reads some of its lines. */
 static void
-take_news(struct urges *u)
+take_news(struct triggers *u)
 {
 	struct pollfd log = {.fd = cloned_fd(&u->cloned), .events = POLLIN};
 
@@ -75,7 +75,7 @@ take_news(struct urges *u)
 }
 
 bool
-urges_cloned(struct urges *u)
+triggers_cloned(struct triggers *u)
 {
 	uint64_t now_ms = clock_now_ms();
 
@@ -90,7 +90,7 @@ urges_cloned(struct urges *u)
 }
 
 static bool
-is_ordered(const struct urges *u)
+is_ordered(const struct triggers *u)
 {
 	struct signalfd_siginfo order;
 
@@ -99,7 +99,7 @@ is_ordered(const struct urges *u)
 
 /* A late answer must not be taken for the next one: after a timeout the connection is replaced. */
 static bool
-seed_is_left(struct urges *u)
+seed_is_left(struct triggers *u)
 {
 	int result = xen_seed_is_there(u->store);
 
@@ -114,7 +114,7 @@ seed_is_left(struct urges *u)
 
 /* Returns the timeout for poll(2), which ends when waiting news is due. */
 static int
-wait_ms(const struct urges *u, uint64_t now_ms, uint64_t end_ms)
+wait_ms(const struct triggers *u, uint64_t now_ms, uint64_t end_ms)
 {
 	uint64_t due_ms = u->news != NULL && u->floor_ms < end_ms ? u->floor_ms : end_ms;
 
@@ -123,8 +123,8 @@ wait_ms(const struct urges *u, uint64_t now_ms, uint64_t end_ms)
 	return due_ms - now_ms < INT_MAX ? (int)(due_ms - now_ms) : INT_MAX;
 }
 
-enum urge
-urges_wait(struct urges *u, uint64_t ms, bool kernel)
+enum trigger
+triggers_wait(struct triggers *u, uint64_t ms, bool kernel)
 {
 	struct pollfd fds[] = {{.fd = cloned_fd(&u->cloned), .events = POLLIN},
 			       {.fd = u->orders, .events = POLLIN},
@@ -135,15 +135,15 @@ urges_wait(struct urges *u, uint64_t ms, bool kernel)
 	while ((now_ms = clock_now_ms()) < end_ms) {
 		if (poll(fds, 4, wait_ms(u, now_ms, end_ms)) < 0)
 			continue;
-		if ((fds[0].revents != 0 || u->news != NULL) && urges_cloned(u))
-			return URGE_CLONED;
+		if ((fds[0].revents != 0 || u->news != NULL) && triggers_cloned(u))
+			return TRIGGER_CLONED;
 		if (fds[1].revents != 0 && is_ordered(u))
-			return URGE_ORDER;
+			return TRIGGER_ORDER;
 		if (fds[2].revents != 0 && seed_is_left(u))
-			return URGE_SEED;
+			return TRIGGER_SEED;
 		fds[2].fd = u->store;
 		if (fds[3].revents != 0)
-			return URGE_KERNEL;
+			return TRIGGER_KERNEL;
 	}
-	return URGE_NONE;
+	return TRIGGER_NONE;
 }

@@ -34,7 +34,7 @@
 static uint64_t now_ms;
 static int kernel;        /* the end at which the log is written */
 static const char *flood; /* a record that is written as often as the log is looked at */
-static struct urges urges;
+static struct triggers triggers;
 
 int
 clock_gettime(clockid_t clock, struct timespec *ret)
@@ -133,7 +133,7 @@ run_until(uint64_t ms, uint64_t interval_ms)
 	struct upstreams upstreams = {0};
 
 	world.end_ms = ms;
-	(void)agent_run(&options, &upstreams, NULL, &urges);
+	(void)agent_run(&options, &upstreams, NULL, &triggers);
 }
 
 static int
@@ -149,8 +149,8 @@ set_up(void **state)
 	flood = NULL;
 	reseeds = 0;
 	memset(&world, 0, sizeof(world));
-	urges = (struct urges){.random = -1, .orders = -1, .store = -1};
-	cloned_open_log(&urges.cloned, ends[0]);
+	triggers = (struct triggers){.random = -1, .orders = -1, .store = -1};
+	cloned_open_log(&triggers.cloned, ends[0]);
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	cloned_close(&urges.cloned);
+	cloned_close(&triggers.cloned);
 	return close(kernel);
 }
 
@@ -186,13 +186,13 @@ second_news_within_two_seconds_waits_for_their_end(void **state)
 
 	(void)state;
 	say(CLONED);
-	assert_true(urges_cloned(&urges));
+	assert_true(triggers_cloned(&triggers));
 	now_ms += 500;
 	say(CLONED);
-	assert_false(urges_cloned(&urges));
-	assert_int_equal(urges_wait(&urges, 60000, false), URGE_CLONED);
+	assert_false(triggers_cloned(&triggers));
+	assert_int_equal(triggers_wait(&triggers, 60000, false), TRIGGER_CLONED);
 	assert_int_equal(now_ms, begun_ms + FLOOR_MS);
-	assert_int_equal(urges_wait(&urges, 60000, false), URGE_NONE);
+	assert_int_equal(triggers_wait(&triggers, 60000, false), TRIGGER_NONE);
 	assert_int_equal(now_ms, begun_ms + FLOOR_MS + 60000);
 }
 
@@ -229,7 +229,7 @@ flood_of_other_lines_neither_feeds_nor_holds(void **state)
 
 	(void)state;
 	flood = OTHER;
-	assert_false(urges_cloned(&urges));
+	assert_false(triggers_cloned(&triggers));
 	world.fetch_ms = 1;
 	flood = NULL;
 	run_until(begun_ms + 100000, 60000);

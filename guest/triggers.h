@@ -3,8 +3,8 @@
  * Events that make a feed due before its time: the kernel asks for it, an administrator orders it
  * (SIGUSR1), the host of Xen has left a seed, or this machine was cloned.
  */
-#ifndef GUEST_URGES_H
-#define GUEST_URGES_H
+#ifndef GUEST_TRIGGERS_H
+#define GUEST_TRIGGERS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -12,9 +12,9 @@
 #include "base/log.h"
 #include "priv/cloned.h"
 
-enum urge { URGE_NONE, URGE_KERNEL, URGE_ORDER, URGE_SEED, URGE_CLONED };
+enum trigger { TRIGGER_NONE, TRIGGER_KERNEL, TRIGGER_ORDER, TRIGGER_SEED, TRIGGER_CLONED };
 
-struct urges {
+struct triggers {
 	int random; /* -1: the kernel cannot ask */
 	int orders;
 	int store; /* xenstore, watched for seeds; -1: not watched */
@@ -25,16 +25,16 @@ struct urges {
 };
 
 /* Blocks SIGUSR1, which is read from then on. 0 or -errno. Needs the capabilities of the start. */
-int urges_open(struct urges *u);
-void urges_close(struct urges *u);
+int triggers_open(struct triggers *u);
+void triggers_close(struct triggers *u);
 
 /* Waits for an event, at most `ms`. The kernel may ask only when `kernel`. */
-enum urge urges_wait(struct urges *u, uint64_t ms, bool kernel);
+enum trigger triggers_wait(struct triggers *u, uint64_t ms, bool kernel);
 
 /*
  * Returns whether this machine was cloned since the last call, after a line. News within two
  * seconds after other news waits for their end.
  */
-bool urges_cloned(struct urges *u);
+bool triggers_cloned(struct triggers *u);
 
 #endif
