@@ -45,7 +45,7 @@
 static bool
 start_pool(struct daemon *d)
 {
-	unsigned handles = HANDLES_FOR_DEVICES + HANDLES_PER_CLIENT * listens_clients(&d->config);
+	unsigned handles = HANDLES_FOR_DEVICES + HANDLES_PER_CLIENT * listeners_clients(&d->config);
 	size_t reserve = d->config.kernel_on ? d->config.pool_reserve : 0;
 	const struct pool_config config = {.size = d->config.pool_size + reserve,
 					   .reserve = reserve,
@@ -58,7 +58,7 @@ start_pool(struct daemon *d)
 		return false;
 	}
 	d->pool_size = d->config.pool_size;
-	d->pool_clients = listens_clients(&d->config);
+	d->pool_clients = listeners_clients(&d->config);
 	log_info("pool: %zu bytes", d->pool_size);
 	return true;
 }
@@ -410,7 +410,7 @@ stop_parts(struct daemon *d)
 	notify_watchdog_stop(&d->watchdog);
 	retry_finish(&d->retry);
 	clones_stop(d);
-	for (unsigned ms = 0; ms < FLUSH_MS && !listens_flush(d); ms += FLUSH_STEP_MS)
+	for (unsigned ms = 0; ms < FLUSH_MS && !listeners_flush(d); ms += FLUSH_STEP_MS)
 		usleep(FLUSH_STEP_MS * 1000);
 	parts_stop(d);
 	ctl_server_free(&d->control);

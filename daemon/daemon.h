@@ -14,7 +14,7 @@
 #include "ctl/server.h"
 #include "cuse/device.h"
 #include "daemon/config.h"
-#include "daemon/listens.h"
+#include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/orders.h"
 #include "daemon/parts.h"

@@ -10,7 +10,7 @@
 #include "daemon/haproxy.h"
 #include "daemon/inputs.h"
 #include "daemon/kernel.h"
-#include "daemon/listens.h"
+#include "daemon/listeners.h"
 #include "daemon/row.h"
 
 _Static_assert(PARTS_MAX == CONFIG_DEVICES_MAX && PARTS_MAX == CONFIG_LISTENS_MAX &&
@@ -18,8 +18,9 @@ _Static_assert(PARTS_MAX == CONFIG_DEVICES_MAX && PARTS_MAX == CONFIG_LISTENS_MA
 	       "each section of the configuration has a place");
 
 static const struct part_functions *const kinds[PART_KINDS] = {
-	[PART_DEVICE] = &devices_part, [PART_LISTEN] = &listens_part, [PART_AGENT] = &haproxy_part,
-	[PART_KERNEL] = &kernel_part,  [PART_SOURCE] = &inputs_part,
+	[PART_DEVICE] = &devices_part, [PART_LISTEN] = &listeners_part,
+	[PART_AGENT] = &haproxy_part,  [PART_KERNEL] = &kernel_part,
+	[PART_SOURCE] = &inputs_part,
 };
 
 static size_t

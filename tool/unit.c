@@ -95,7 +95,7 @@ add_networks(char ret[static RIGHT_MAX], const char *list)
 }
 
 static bool
-listens_at_ip(const struct value *v, char ret[static RIGHT_MAX])
+listeners_at_ip(const struct value *v, char ret[static RIGHT_MAX])
 {
 	const char *inet = after_inet(v->text), *allow, *proxies = "";
 	struct address address;
@@ -137,7 +137,7 @@ asks_ip(const struct value *v, char ret[static RIGHT_MAX])
 static bool
 has_ip(const struct value *v, char ret[static RIGHT_MAX])
 {
-	return is_of(v, "source") ? asks_ip(v, ret) : listens_at_ip(v, ret);
+	return is_of(v, "source") ? asks_ip(v, ret) : listeners_at_ip(v, ret);
 }
 
 static bool
@@ -246,7 +246,7 @@ is_asked_of_xen(const struct value *v, char ret[static RIGHT_MAX])
 }
 
 static bool
-listens_at_xen(const struct value *v, char ret[static RIGHT_MAX])
+listeners_at_xen(const struct value *v, char ret[static RIGHT_MAX])
 {
 	const char *directory = egd_listener_rest(v->text, EGD_LISTEN_XEN);
 
@@ -302,7 +302,7 @@ static const struct need daemon_needs[] = {
 	 "a directory that the user ekey-random must be able to write to", has_directory_elsewhere,
 	 NULL, "ReadWritePaths=-%s\n"},
 	/* Debian's xen makes the directory root's; the daemon looks for sockets in it. */
-	{"listen.address", "[listen] at xen:", listens_at_xen,
+	{"listen.address", "[listen] at xen:", listeners_at_xen,
 	 "After=xen.service xencommons.service xenconsoled.service\n",
 	 "ExecStartPre=+chgrp ekey-random %s\nExecStartPre=+chmod g+rx %s\n" CAPABILITY(
 		 "CAP_DAC_OVERRIDE")},

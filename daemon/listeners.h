@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The [listen] sections while the daemon runs, with ekey-tls and the helpers that connect at xen:.
  */
-#ifndef DAEMON_LISTENS_H
-#define DAEMON_LISTENS_H
+#ifndef DAEMON_LISTENERS_H
+#define DAEMON_LISTENERS_H
 
 #include "daemon/parts.h"
 #include "egd/egd_server.h"
@@ -13,12 +13,12 @@ struct connector {
 	struct helper helper;
 };
 
-extern const struct part_functions listens_part;
+extern const struct part_functions listeners_part;
 
 /* Sends the replies that are ready. False while one has been sent in part. */
-bool listens_flush(struct daemon *d);
+bool listeners_flush(struct daemon *d);
 
 /* Connections that all of them may have at once. */
-unsigned listens_clients(const struct config *config);
+unsigned listeners_clients(const struct config *config);
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/listens.h"
+#include "daemon/listeners.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
 
 unsigned
-listens_clients(const struct config *config)
+listeners_clients(const struct config *config)
 {
 	unsigned clients = 0;
 
@@ -31,10 +31,10 @@ listens_clients(const struct config *config)
 static void
 make_room_for_clients(const struct daemon *d)
 {
-	rlim_t needed = listens_clients(&d->config) + OTHER_FDS;
+	rlim_t needed = listeners_clients(&d->config) + OTHER_FDS;
 	struct rlimit limit;
 
-	if (listens_clients(&d->config) > d->pool_clients)
+	if (listeners_clients(&d->config) > d->pool_clients)
 		log_warn("all max-clients together are more than the %u that the pool has room for:"
 			 " more need a restart",
 			 d->pool_clients);
@@ -49,7 +49,7 @@ make_room_for_clients(const struct daemon *d)
 
 /* Returns the socket of systemd:NAME; -1: none. */
 static int
-listens_given(const struct egd_listen_config *config)
+listeners_given(const struct egd_listen_config *config)
 {
 	const char *name = egd_listener_rest(config->address, EGD_LISTEN_SYSTEMD);
 
@@ -209,7 +209,7 @@ start(struct daemon *d, size_t i, void **ret)
 
 	if (!has_keys(d, i))
 		return -ENOKEY;
-	result = egd_server_start(d->base, d->pool, config, listens_given(config),
+	result = egd_server_start(d->base, d->pool, config, listeners_given(config),
 				  xen ? find_connector(d, config) : NULL, previous, &server);
 	if (result < 0 && previous >= 0)
 		remove_from_store(d, i);
@@ -235,7 +235,7 @@ stop(struct daemon *d, size_t i, void *running)
 }
 
 bool
-listens_flush(struct daemon *d)
+listeners_flush(struct daemon *d)
 {
 	bool flushed = true;
 
@@ -307,7 +307,7 @@ write_status(const struct daemon *d, size_t i, const void *running, struct evbuf
 	ended_rows(&s, status.ended);
 }
 
-const struct part_functions listens_part = {
+const struct part_functions listeners_part = {
 	.section = "listen",
 	.privileged = true,
 	.begin = begin,
