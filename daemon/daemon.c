@@ -17,13 +17,13 @@
 #include "base/secret.h"
 #include "base/version.h"
 #include "daemon/clones.h"
+#include "daemon/cmd_seed.h"
 #include "daemon/devices.h"
 #include "daemon/files.h"
 #include "daemon/haproxy.h"
 #include "daemon/hwreport.h"
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
-#include "daemon/seeds.h"
 #include "daemon/status.h"
 #include "egd/listener.h"
 #include "priv/mounter.h"
@@ -109,17 +109,17 @@ start_control(struct daemon *d)
 	static const struct ctl_command commands[] = {
 		{.name = "Status", .run = on_status},
 		{.name = "HwReport", .words = true, .run = hwreport_write},
-		{.name = "RekeyStart", .admin = true, .words = true, .run = orders_rekey_start},
-		{.name = "RekeyFinish", .admin = true, .words = true, .run = orders_rekey_finish},
+		{.name = "RekeyStart", .admin = true, .words = true, .run = cmd_rekey_start},
+		{.name = "RekeyFinish", .admin = true, .words = true, .run = cmd_rekey_finish},
 		{.name = "Seed",
 		 .admin = true,
 		 .secret = true,
-		 .run = seeds_order,
-		 .gone = seeds_gone},
+		 .run = cmd_seed,
+		 .gone = cmd_seed_gone},
 		{.name = "Wipe", .admin = true, .run = clones_wipe},
 		{.name = "Drain", .admin = true, .run = haproxy_drain},
 		{.name = "Resume", .admin = true, .run = haproxy_resume},
-		{.name = "Keyring", .admin = true, .run = orders_keyring},
+		{.name = "Keyring", .admin = true, .run = cmd_keyring},
 		{.name = NULL},
 	};
 	int result;

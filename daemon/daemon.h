@@ -13,10 +13,10 @@
 #include "base/log.h"
 #include "ctl/server.h"
 #include "cuse/device.h"
+#include "daemon/cmd_rekey.h"
 #include "daemon/config.h"
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
-#include "daemon/orders.h"
 #include "daemon/parts.h"
 #include "daemon/retry.h"
 #include "daemon/starts.h"
@@ -52,7 +52,7 @@ struct daemon {
 	struct starts starts;
 	struct event *healthy;     /* this start has succeeded */
 	bool drained;              /* by order: HAProxy sends no new clients */
-	struct pool_account seeds; /* see daemon/seeds.h */
+	struct pool_account seeds; /* see daemon/cmd_seed.h */
 	LIST_HEAD(, seed) seeds_waiting;
 	struct connector connectors[PARTS_MAX];
 	int previous[PARTS_MAX]; /* listening sockets of the previous daemon, while listeners start
@@ -67,7 +67,7 @@ struct daemon {
 	struct tls_process tls;
 	struct ctl_server *control;
 	struct notify_watchdog *watchdog;
-	struct orders_rekey rekey;
+	struct cmd_rekey rekey;
 	bool restarting; /* the next daemon resumes the devices and listening sockets */
 };
 

@@ -13,7 +13,7 @@
 #include "base/xenstore.h"
 #include "tool/ask.h"
 
-#define ROW_LEN 256 /* bytes, of daemon/seeds.h */
+#define ROW_LEN 256 /* bytes, of daemon/cmd_seed.h */
 #define TIMEOUT_MS 30000
 
 struct seed {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/seeds.h"
+#include "daemon/cmd_seed.h"
 
 #include <stdlib.h>
 
@@ -71,7 +71,7 @@ seed_new(struct daemon *d, uint64_t ticket)
 }
 
 const char *
-seeds_order(void *arg, const struct ctl_request *request)
+cmd_seed(void *arg, const struct ctl_request *request)
 {
 	struct daemon *d = arg;
 	struct seed *seed = seed_new(d, request->ticket);
@@ -91,7 +91,7 @@ seeds_order(void *arg, const struct ctl_request *request)
 }
 
 void
-seeds_gone(void *arg, uint64_t ticket)
+cmd_seed_gone(void *arg, uint64_t ticket)
 {
 	struct daemon *d = arg;
 	struct seed *seed = LIST_FIRST(&d->seeds_waiting);

@@ -7,8 +7,8 @@
  * MAC8 and NONCE16 are PEM too. The daemon does not have the master key: without it these bytes,
  * which cross the USB wire in clear, do not disclose the new key. One change at a time.
  */
-#ifndef DAEMON_ORDERS_H
-#define DAEMON_ORDERS_H
+#ifndef DAEMON_CMD_REKEY_H
+#define DAEMON_CMD_REKEY_H
 
 #include <stdint.h>
 
@@ -17,14 +17,14 @@
 struct source;
 
 /* The change in progress. */
-struct orders_rekey {
+struct cmd_rekey {
 	struct source *source; /* NULL: none */
 	uint64_t ticket;       /* of the request that is not answered yet; 0: none */
 };
 
 /* All for ctl_command.run; `arg` is the daemon. */
-const char *orders_rekey_start(void *arg, const struct ctl_request *request);
-const char *orders_rekey_finish(void *arg, const struct ctl_request *request);
-const char *orders_keyring(void *arg, const struct ctl_request *request);
+const char *cmd_rekey_start(void *arg, const struct ctl_request *request);
+const char *cmd_rekey_finish(void *arg, const struct ctl_request *request);
+const char *cmd_keyring(void *arg, const struct ctl_request *request);
 
 #endif

@@ -5,13 +5,13 @@
  * No other consumer gets these bytes. A command waits for them in the pool's queue as an identity
  * of its own, with the right to the reserve, so that greedy readers cannot starve it.
  */
-#ifndef DAEMON_SEEDS_H
-#define DAEMON_SEEDS_H
+#ifndef DAEMON_CMD_SEED_H
+#define DAEMON_CMD_SEED_H
 
 #include "ctl/server.h"
 
 /* For ctl_command.run and .gone; `arg` is the daemon. */
-const char *seeds_order(void *arg, const struct ctl_request *request);
-void seeds_gone(void *arg, uint64_t ticket);
+const char *cmd_seed(void *arg, const struct ctl_request *request);
+void cmd_seed_gone(void *arg, uint64_t ticket);
 
 #endif

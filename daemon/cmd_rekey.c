@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "daemon/orders.h"
+#include "daemon/cmd_rekey.h"
 
 #include <string.h>
 
@@ -86,7 +86,7 @@ begin_rekey(struct daemon *d, const uint8_t serial[static KEYED_SERIAL_LEN],
 }
 
 const char *
-orders_rekey_start(void *arg, const struct ctl_request *request)
+cmd_rekey_start(void *arg, const struct ctl_request *request)
 {
 	uint8_t serial[KEYED_SERIAL_LEN], mac[KEYED_MAC_LEN];
 	struct daemon *d = arg;
@@ -101,7 +101,7 @@ orders_rekey_start(void *arg, const struct ctl_request *request)
 }
 
 const char *
-orders_rekey_finish(void *arg, const struct ctl_request *request)
+cmd_rekey_finish(void *arg, const struct ctl_request *request)
 {
 	uint8_t serial[KEYED_SERIAL_LEN], nonce[REKEY_NONCE_LEN];
 	struct daemon *d = arg;
@@ -118,7 +118,7 @@ orders_rekey_finish(void *arg, const struct ctl_request *request)
 /* ---- the keyring ---- */
 
 const char *
-orders_keyring(void *arg, const struct ctl_request *request)
+cmd_keyring(void *arg, const struct ctl_request *request)
 {
 	(void)request;
 	return reload_keyring(arg) ? NULL
