@@ -30,7 +30,7 @@ cuse_src    := conn conn_cuse conn_fuse path_lock device requests stored table w
 egd_src     := connection egd_client egd_server egd_wire identity listener acl proxy xen
 ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices figures files haproxy hwreport \
-               inputs kernel listeners mount_helper cmd_rekey parts privileges reload retry roles row cmd_seed \
+               inputs kernel listeners mount_helper cmd_rekey parts privileges reload retry roles status_row cmd_seed \
                starts status tls_process notify
 tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
                store terminal unit xen_seed

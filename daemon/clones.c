@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 
 /*
  * The shortest time between two renewals by news, so that news cannot keep the pool empty if
@@ -105,9 +105,9 @@ clones_stop(struct daemon *d)
 void
 clones_status(const struct daemon *d, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "daemon", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "daemon", ROW_ONLY_ONE};
 	const char *lack = cloned_lack(&d->cloned);
 
-	row_text(&s, "clones", lack == NULL ? "are noticed" : lack);
-	row_number(&s, "renewals", d->renewals);
+	status_row_text(&s, "clones", lack == NULL ? "are noticed" : lack);
+	status_row_number(&s, "renewals", d->renewals);
 }

@@ -11,7 +11,7 @@
 #include "daemon/daemon.h"
 #include "daemon/files.h"
 #include "daemon/mount_helper.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 #include "priv/mounter.h"
 
 /* The daemon makes the directory of its control socket. */
@@ -126,24 +126,24 @@ static void
 write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
 	const struct device_config *config = &d->config.devices[i];
-	const struct row_subject s = {out, "device", config->name};
+	const struct status_subject s = {out, "device", config->name};
 	struct device_status status;
 
-	row_text(&s, "path", config->path);
+	status_row_text(&s, "path", config->path);
 	if (running == NULL) {
-		row_text(&s, "via", "none: it could not be published");
+		status_row_text(&s, "via", "none: it could not be published");
 		return;
 	}
 	device_status(running, &status);
-	row_text(&s, "class", "direct");
-	row_text(&s, "via", status.via);
-	row_text(&s, "handover", status.stored ? "service manager" : "none");
-	row_number(&s, "opens", status.opens);
-	row_number(&s, "delivered", status.account.delivered);
-	row_number(&s, "lost", status.account.lost);
-	row_number(&s, "requests", status.account.requests);
-	row_number(&s, "waited", status.account.waited);
-	row_number(&s, "interrupted", status.interrupted);
+	status_row_text(&s, "class", "direct");
+	status_row_text(&s, "via", status.via);
+	status_row_text(&s, "handover", status.stored ? "service manager" : "none");
+	status_row_number(&s, "opens", status.opens);
+	status_row_number(&s, "delivered", status.account.delivered);
+	status_row_number(&s, "lost", status.account.lost);
+	status_row_number(&s, "requests", status.account.requests);
+	status_row_number(&s, "waited", status.account.waited);
+	status_row_number(&s, "interrupted", status.interrupted);
 }
 
 const struct part_functions devices_part = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every figure of the status, in one table: a row of the command Status (daemon/row.h) is written
- * only when it is here, and doc/figures.md is printed from it.
+ * Every figure of the status, in one table: a row of the command Status (daemon/status_row.h) is
+ * written only when it is here, and doc/figures.md is printed from it.
  */
 #ifndef DAEMON_FIGURES_H
 #define DAEMON_FIGURES_H

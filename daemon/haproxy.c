@@ -13,7 +13,7 @@
 #include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 #include "egd/egd_wire.h"
 
 #define ACCEPTS_MAX 16 /* connections accepted before other events have their turn */
@@ -128,14 +128,14 @@ start(struct daemon *d, size_t i, void **ret)
 static void
 write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "agent", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "agent", ROW_ONLY_ONE};
 	const struct agent *agent = running;
 
 	(void)i;
-	row_text(&s, "address", d->config.agent);
-	row_bool(&s, "listens", agent != NULL);
-	row_bool(&s, "drained", d->drained);
-	row_number(&s, "asked", agent != NULL ? agent->asked : 0);
+	status_row_text(&s, "address", d->config.agent);
+	status_row_bool(&s, "listens", agent != NULL);
+	status_row_bool(&s, "drained", d->drained);
+	status_row_number(&s, "asked", agent != NULL ? agent->asked : 0);
 }
 
 const struct part_functions haproxy_part = {

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 
 struct source *
 inputs_at(const struct daemon *d, size_t i)
@@ -138,9 +138,9 @@ static void
 source_row(void *arg, const struct source_row *row)
 {
 	if (row->text != NULL)
-		row_text(arg, row->key, row->text);
+		status_row_text(arg, row->key, row->text);
 	else
-		row_number(arg, row->key, row->number);
+		status_row_number(arg, row->key, row->number);
 }
 
 /* Writes the figures of the section, then those of each of its sources. */
@@ -148,14 +148,14 @@ static void
 section_rows(const struct sources *sources, struct evbuffer *out)
 {
 	struct sources_status status;
-	struct row_subject s = {out, "source", NULL};
+	struct status_subject s = {out, "source", NULL};
 
 	sources_status(sources, &status);
 	s.name = status.name;
 	if (status.any || status.list)
-		row_text(&s, "address", status.address);
-	row_number(&s, "expected", status.expected);
-	row_number(&s, "present", status.present);
+		status_row_text(&s, "address", status.address);
+	status_row_number(&s, "expected", status.expected);
+	status_row_number(&s, "present", status.present);
 	for (size_t i = 0; sources_at(sources, i) != NULL; i++) {
 		struct source_status one;
 

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 #include "priv/rng_helper.h"
 
 /* With `credit = yes` starts the helper that credits. */
@@ -89,34 +89,34 @@ invalidate(void *running)
 }
 
 static void
-feed_rows(const struct row_subject *s, const struct kernel_status *status)
+feed_rows(const struct status_subject *s, const struct kernel_status *status)
 {
-	row_text(s, "state", status->state);
-	row_text(s, "credit", status->credit);
-	row_text(s, "error", status->error < 0 ? strerror(-status->error) : "-");
-	row_number(s, "feeds", status->feeds);
-	row_number(s, "failures", status->failures);
+	status_row_text(s, "state", status->state);
+	status_row_text(s, "credit", status->credit);
+	status_row_text(s, "error", status->error < 0 ? strerror(-status->error) : "-");
+	status_row_number(s, "feeds", status->feeds);
+	status_row_number(s, "failures", status->failures);
 	if (status->last_ms != 0)
-		row_number(s, "last_feed_s", (clock_now_ms() - status->last_ms) / 1000);
-	row_number(s, "delivered", status->account.delivered);
-	row_number(s, "lost", status->account.lost);
-	row_number(s, "credited_bits", status->credited_bits);
-	row_number(s, "mixed", status->mixed);
-	row_number(s, "not_mixed", status->not_mixed);
-	row_bool(s, "ready", status->ready);
+		status_row_number(s, "last_feed_s", (clock_now_ms() - status->last_ms) / 1000);
+	status_row_number(s, "delivered", status->account.delivered);
+	status_row_number(s, "lost", status->account.lost);
+	status_row_number(s, "credited_bits", status->credited_bits);
+	status_row_number(s, "mixed", status->mixed);
+	status_row_number(s, "not_mixed", status->not_mixed);
+	status_row_bool(s, "ready", status->ready);
 	if (status->level_bits >= 0)
-		row_number(s, "entropy_avail_bits", (uint64_t)status->level_bits);
+		status_row_number(s, "entropy_avail_bits", (uint64_t)status->level_bits);
 }
 
 static void
 write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "kernel", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "kernel", ROW_ONLY_ONE};
 	struct kernel_status status;
 
 	(void)i;
-	row_number(&s, "bytes", d->config.kernel.bytes);
-	row_number(&s, "interval_ms", d->config.kernel.interval_ms);
+	status_row_number(&s, "bytes", d->config.kernel.bytes);
+	status_row_number(&s, "interval_ms", d->config.kernel.interval_ms);
 	if (running == NULL)
 		return;
 	kernel_feed_status(running, &status);

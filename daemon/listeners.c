@@ -11,7 +11,7 @@
 #include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/files.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 #include "egd/listener.h"
 #include "priv/connect_helper.h"
 
@@ -274,13 +274,13 @@ check(const struct config *config, size_t i)
 
 /* How connections that were accepted have ended. */
 static void
-ended_rows(const struct row_subject *s, const uint64_t ended[static EGD_ENDS])
+ended_rows(const struct status_subject *s, const uint64_t ended[static EGD_ENDS])
 {
 	for (unsigned i = 0; i < EGD_END_REFUSED; i++) {
 		char key[32];
 
 		snprintf(key, sizeof(key), "ended_%s", egd_end_text(i));
-		row_number(s, key, ended[i]);
+		status_row_number(s, key, ended[i]);
 	}
 }
 
@@ -288,22 +288,22 @@ static void
 write_status(const struct daemon *d, size_t i, const void *running, struct evbuffer *out)
 {
 	const struct egd_listen_config *config = &d->config.listens[i];
-	const struct row_subject s = {out, "listen", config->name};
+	const struct status_subject s = {out, "listen", config->name};
 	struct egd_server_status status;
 
-	row_text(&s, "address", config->address);
-	row_text(&s, "class", running != NULL ? "direct" : "none: it could not be opened");
+	status_row_text(&s, "address", config->address);
+	status_row_text(&s, "class", running != NULL ? "direct" : "none: it could not be opened");
 	if (running == NULL)
 		return;
 	egd_server_status(running, &status);
-	row_number(&s, "clients", status.clients);
-	row_number(&s, "accepted", status.accepted);
-	row_number(&s, "refused", status.ended[EGD_END_REFUSED]);
-	row_number(&s, "delivered", status.account.delivered);
-	row_number(&s, "lost", status.account.lost);
-	row_number(&s, "requests", status.account.requests);
-	row_number(&s, "waited", status.account.waited);
-	row_number(&s, "throttled", status.throttled);
+	status_row_number(&s, "clients", status.clients);
+	status_row_number(&s, "accepted", status.accepted);
+	status_row_number(&s, "refused", status.ended[EGD_END_REFUSED]);
+	status_row_number(&s, "delivered", status.account.delivered);
+	status_row_number(&s, "lost", status.account.lost);
+	status_row_number(&s, "requests", status.account.requests);
+	status_row_number(&s, "waited", status.account.waited);
+	status_row_number(&s, "throttled", status.throttled);
 	ended_rows(&s, status.ended);
 }
 

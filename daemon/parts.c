@@ -11,7 +11,7 @@
 #include "daemon/inputs.h"
 #include "daemon/kernel.h"
 #include "daemon/listeners.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 
 _Static_assert(PARTS_MAX == CONFIG_DEVICES_MAX && PARTS_MAX == CONFIG_LISTENS_MAX &&
 		       PARTS_MAX == CONFIG_SOURCES_MAX,
@@ -211,13 +211,13 @@ status_of_kind(const struct daemon *d, enum part_kind kind, struct evbuffer *out
 
 	for (size_t i = 0; i < count(&d->config, kind); i++) {
 		const struct part *part = &d->parts[kind][i];
-		const struct row_subject s = {out, section, config_name(&d->config, section, i)};
+		const struct status_subject s = {out, section, config_name(&d->config, section, i)};
 
 		kinds[kind]->status(d, i, part->running, out);
 		if (part->running == NULL)
-			row_text(&s, "state",
-				 part->error == PART_NEVER ? RETRY_NEVER
-							   : retry_text(&d->retry, text));
+			status_row_text(&s, "state",
+					part->error == PART_NEVER ? RETRY_NEVER
+								  : retry_text(&d->retry, text));
 	}
 }
 

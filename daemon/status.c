@@ -9,37 +9,37 @@
 #include "base/version.h"
 #include "daemon/clones.h"
 #include "daemon/inputs.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 
 static void
 status_daemon(const struct daemon *d, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "daemon", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "daemon", ROW_ONLY_ONE};
 
-	row_text(&s, "version", VERSION);
-	row_number(&s, "pid", (uint64_t)getpid());
-	row_number(&s, "uptime_s", (clock_now_ms() - d->started_ms) / 1000);
-	row_text(&s, "keyring", d->config.keyring);
-	row_number(&s, "long_term_keys", d->keyring->len);
-	row_number(&s, "seed_bytes", d->seeds.delivered);
+	status_row_text(&s, "version", VERSION);
+	status_row_number(&s, "pid", (uint64_t)getpid());
+	status_row_number(&s, "uptime_s", (clock_now_ms() - d->started_ms) / 1000);
+	status_row_text(&s, "keyring", d->config.keyring);
+	status_row_number(&s, "long_term_keys", d->keyring->len);
+	status_row_number(&s, "seed_bytes", d->seeds.delivered);
 }
 
 static void
 status_pool(const struct daemon *d, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "pool", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "pool", ROW_ONLY_ONE};
 	struct pool_totals totals;
 
 	pool_totals(d->pool, &totals);
-	row_number(&s, "level_bytes", totals.level);
-	row_number(&s, "reserved_bytes", totals.reserved);
-	row_number(&s, "size_bytes", d->pool_size);
-	row_number(&s, "in", totals.in);
-	row_number(&s, "delivered", totals.delivered);
-	row_number(&s, "lost", totals.lost);
-	row_number(&s, "held", totals.held);
-	row_number(&s, "waiters", totals.waiters);
-	row_number(&s, "handles", totals.handles);
+	status_row_number(&s, "level_bytes", totals.level);
+	status_row_number(&s, "reserved_bytes", totals.reserved);
+	status_row_number(&s, "size_bytes", d->pool_size);
+	status_row_number(&s, "in", totals.in);
+	status_row_number(&s, "delivered", totals.delivered);
+	status_row_number(&s, "lost", totals.lost);
+	status_row_number(&s, "held", totals.held);
+	status_row_number(&s, "waiters", totals.waiters);
+	status_row_number(&s, "handles", totals.handles);
 }
 
 void

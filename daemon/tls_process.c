@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/net.h"
 #include "daemon/daemon.h"
-#include "daemon/row.h"
+#include "daemon/status_row.h"
 #include "egd/listener.h"
 #include "priv/tls_channel.h"
 
@@ -248,12 +248,12 @@ tls_process_stop(struct daemon *d)
 void
 tls_process_status(const struct daemon *d, struct evbuffer *out)
 {
-	const struct row_subject s = {out, "tls", ROW_ONLY_ONE};
+	const struct status_subject s = {out, "tls", ROW_ONLY_ONE};
 	char text[RETRY_TEXT_MAX];
 
 	if (is_needed(&d->config))
-		row_text(&s, "state",
-			 d->tls.process.fd >= 0 ? "serves" : retry_text(&d->retry, text));
+		status_row_text(&s, "state",
+				d->tls.process.fd >= 0 ? "serves" : retry_text(&d->retry, text));
 }
 
 /* ---- the check ---- */
