@@ -32,7 +32,7 @@ ctl_src     := client server
 daemon_src  := clones config config_keys daemon devices figures files haproxy hwreport \
                inputs kernel listeners mount_helper cmd_rekey parts privileges reload retry roles status_row cmd_seed \
                starts status tls_process notify
-tool_src    := ask daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
+tool_src    := ctl_call daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
                store terminal unit xen_seed
 kernel_src  := feed
 tls_src     := connections main sections service

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "crypto/pem64.h"
 #include "ekey/session.h"
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 
 #define POLL_NS 50000000
 #define ORDER_MAX 64
@@ -52,7 +52,7 @@ see_row(void *arg, char *text)
 	struct seen *seen = arg;
 	struct status_row row;
 
-	if (!ask_cut_row(text, &row))
+	if (!ctl_call_cut_row(text, &row))
 		return;
 	if (strcmp(row.kind, "daemon") == 0 && strcmp(row.key, "keyring") == 0)
 		snprintf(seen->keyring, sizeof(seen->keyring), "%s", row.value);
@@ -70,7 +70,7 @@ static enum exit_code
 look(struct ctl_connection *c, const char *serial, struct seen *ret)
 {
 	*ret = (struct seen){.serial = serial};
-	return ask(c, "Status", see_row, ret);
+	return ctl_call(c, "Status", see_row, ret);
 }
 
 /* ---- the change ---- */
@@ -86,8 +86,8 @@ key_access_failed(const char *why)
 }
 
 static enum exit_code
-order(struct key_access *access, const char *name, const uint8_t *bytes, size_t len, ask_row *row,
-      void *arg)
+order(struct key_access *access, const char *name, const uint8_t *bytes, size_t len,
+      ctl_call_row *row, void *arg)
 {
 	struct daemon *d = (struct daemon *)access;
 	char command[ORDER_MAX] = "";
@@ -96,7 +96,7 @@ order(struct key_access *access, const char *name, const uint8_t *bytes, size_t 
 
 	pem64_encode(bytes, len, command + used); /* at most 45 characters in all */
 	ctl_set_timeout(&d->c, CTL_CLIENT_PATIENCE_S);
-	code = ask_quietly(&d->c, command, row, arg);
+	code = ctl_call_quietly(&d->c, command, row, arg);
 	ctl_set_timeout(&d->c, CTL_CLIENT_TIMEOUT_S);
 	return code == EXIT_ERROR_REPLY ? key_access_failed(ctl_error(&d->c)) : code;
 }
@@ -140,7 +140,7 @@ daemon_prove(struct key_access *access, const struct keyring_entry *entry)
 	static const struct timespec pause = {.tv_nsec = POLL_NS};
 	struct daemon *d = (struct daemon *)access;
 	uint64_t end_ms = clock_now_ms() + KEY_ACCESS_PROVE_MS;
-	enum exit_code code = ask(&d->c, "Keyring", NULL, NULL);
+	enum exit_code code = ctl_call(&d->c, "Keyring", NULL, NULL);
 	struct seen seen;
 
 	(void)entry; /* the daemon reads the keyring */
@@ -186,7 +186,8 @@ enum exit_code
 key_access_daemon(const struct tool_options *options, const char *serial, struct key_access **ret)
 {
 	struct daemon *d = calloc(1, sizeof(*d));
-	enum exit_code code = d != NULL ? ask_open(&d->c, options->socket) : EXIT_CANNOT_CONNECT;
+	enum exit_code code =
+		d != NULL ? ctl_call_open(&d->c, options->socket) : EXIT_CANNOT_CONNECT;
 	struct seen seen;
 
 	if (code != EXIT_OK) {

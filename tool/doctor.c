@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "daemon/files.h"
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 #include "tool/unit.h"
 
 #define VALUE_MAX 256
@@ -289,7 +289,7 @@ add_row(void *arg, char *text)
 	struct part *p = arg;
 	struct status_row row;
 
-	if (!ask_cut_row(text, &row))
+	if (!ctl_call_cut_row(text, &row))
 		return;
 	if (strcmp(row.kind, p->kind) != 0 || strcmp(row.name, p->name) != 0)
 		next_part(p, row.kind, row.name);
@@ -303,7 +303,7 @@ enum exit_code
 tool_doctor(const struct tool_options *options, char **words)
 {
 	struct part part = {.config = options->config != NULL ? options->config : CONFIG_PATH};
-	enum exit_code code = ask_once(options, "Status", add_row, &part);
+	enum exit_code code = ctl_call_once(options, "Status", add_row, &part);
 
 	(void)words;
 	if (code != EXIT_OK)

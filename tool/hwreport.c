@@ -4,7 +4,7 @@
 #include <sys/utsname.h>
 
 #include "base/version.h"
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 #include "tool/key_access.h"
 
 static void
@@ -39,7 +39,7 @@ report_of_daemon(const struct tool_options *options, const char *serial)
 
 	snprintf(command, sizeof(command), "HwReport%s%s", serial != NULL ? " " : "",
 		 serial != NULL ? serial : "");
-	return ask_once(options, command, print_line, &has_head);
+	return ctl_call_once(options, command, print_line, &has_head);
 }
 
 static enum exit_code

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 
 #define STATUS_KEY_WIDTH 32
 #define ASK_EVERY_MS 200
@@ -25,7 +25,7 @@ print_status_row(void *arg, char *text)
 	struct subject *last = arg;
 	struct status_row row;
 
-	if (!ask_cut_row(text, &row))
+	if (!ctl_call_cut_row(text, &row))
 		return;
 	if (strcmp(row.kind, last->kind) != 0 || strcmp(row.name, last->name) != 0) {
 		printf("%s%s %s\n", last->kind[0] != '\0' ? "\n" : "", row.kind,
@@ -42,7 +42,7 @@ tool_status(const struct tool_options *options, char **words)
 	struct subject last = {.kind = ""};
 
 	(void)words;
-	return ask_once(options, "Status", print_status_row, &last);
+	return ctl_call_once(options, "Status", print_status_row, &last);
 }
 
 /* ---- drain, resume, wipe ---- */
@@ -63,7 +63,7 @@ tool_order(const struct tool_options *options, char **words)
 	(void)words;
 	while (strcmp(orders[i].name, options->command) != 0)
 		i++;
-	code = ask_once(options, orders[i].command, NULL, NULL);
+	code = ctl_call_once(options, orders[i].command, NULL, NULL);
 	if (code == EXIT_OK)
 		printf("%s\n", orders[i].done);
 	return code;
@@ -78,7 +78,7 @@ note_bytes_in(void *arg, char *text)
 	struct status_row row;
 	uint64_t bytes;
 
-	if (ask_cut_row(text, &row) && strcmp(row.kind, "pool") == 0 &&
+	if (ctl_call_cut_row(text, &row) && strcmp(row.kind, "pool") == 0 &&
 	    strcmp(row.key, "in") == 0 && num_parse(row.value, UINT64_MAX, &bytes) && bytes > 0)
 		*(bool *)arg = true;
 }

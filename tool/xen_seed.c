@@ -11,7 +11,7 @@
 #include "base/secret.h"
 #include "base/xen_seed.h"
 #include "base/xenstore.h"
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 
 #define ROW_LEN 256 /* bytes, of daemon/cmd_seed.h */
 #define TIMEOUT_MS 30000
@@ -46,7 +46,7 @@ ask_for_row(struct ctl_connection *c, uint64_t end_ms, struct seed *seed)
 			"ekeyctl: timeout: no seed yet: do the daemon's sources deliver?\n");
 		return EXIT_TIMED_OUT;
 	}
-	code = ask_answer(c, on_row, seed);
+	code = ctl_call_answer(c, on_row, seed);
 	if (code == EXIT_ERROR_REPLY)
 		fprintf(stderr, "ekeyctl: %s\n", ctl_error(c));
 	return code;
@@ -58,7 +58,7 @@ get_seed(const struct tool_options *options, struct seed *ret)
 	uint64_t end_ms = clock_now_ms() +
 			  (options->timeout_ms != UINT64_MAX ? options->timeout_ms : TIMEOUT_MS);
 	struct ctl_connection c;
-	enum exit_code code = ask_open(&c, options->socket);
+	enum exit_code code = ctl_call_open(&c, options->socket);
 
 	if (code != EXIT_OK)
 		return code;

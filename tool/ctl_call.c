@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "tool/ask.h"
+#include "tool/ctl_call.h"
 
 #include <errno.h>
 #include <string.h>
 
 enum exit_code
-ask_open(struct ctl_connection *c, const char *socket_path)
+ctl_call_open(struct ctl_connection *c, const char *socket_path)
 {
 	int result = ctl_open(c, socket_path);
 
@@ -24,7 +24,7 @@ ask_open(struct ctl_connection *c, const char *socket_path)
 }
 
 enum exit_code
-ask_answer(struct ctl_connection *c, ask_row *row, void *arg)
+ctl_call_answer(struct ctl_connection *c, ctl_call_row *row, void *arg)
 {
 	enum ctl_reply reply;
 
@@ -44,18 +44,18 @@ ask_answer(struct ctl_connection *c, ask_row *row, void *arg)
 }
 
 enum exit_code
-ask_quietly(struct ctl_connection *c, const char *command, ask_row *row, void *arg)
+ctl_call_quietly(struct ctl_connection *c, const char *command, ctl_call_row *row, void *arg)
 {
 	if (ctl_send(c, command) == 0)
-		return ask_answer(c, row, arg);
+		return ctl_call_answer(c, row, arg);
 	fprintf(stderr, "ekeyctl: the daemon closed the connection\n");
 	return EXIT_CANNOT_CONNECT;
 }
 
 enum exit_code
-ask(struct ctl_connection *c, const char *command, ask_row *row, void *arg)
+ctl_call(struct ctl_connection *c, const char *command, ctl_call_row *row, void *arg)
 {
-	enum exit_code code = ask_quietly(c, command, row, arg);
+	enum exit_code code = ctl_call_quietly(c, command, row, arg);
 
 	if (code == EXIT_ERROR_REPLY)
 		fprintf(stderr, "ekeyctl: %s: %s\n", command, ctl_error(c));
@@ -63,20 +63,20 @@ ask(struct ctl_connection *c, const char *command, ask_row *row, void *arg)
 }
 
 enum exit_code
-ask_once(const struct tool_options *options, const char *command, ask_row *row, void *arg)
+ctl_call_once(const struct tool_options *options, const char *command, ctl_call_row *row, void *arg)
 {
 	struct ctl_connection c;
-	enum exit_code code = ask_open(&c, options->socket);
+	enum exit_code code = ctl_call_open(&c, options->socket);
 
 	if (code != EXIT_OK)
 		return code;
-	code = ask(&c, command, row, arg);
+	code = ctl_call(&c, command, row, arg);
 	ctl_close(&c);
 	return code;
 }
 
 bool
-ask_cut_row(char *row, struct status_row *ret)
+ctl_call_cut_row(char *row, struct status_row *ret)
 {
 	ret->kind = strsep(&row, "\t");
 	ret->name = strsep(&row, "\t");
