@@ -33,7 +33,7 @@ daemon_src  := clones config config_keys daemon devices figures files haproxy hw
                inputs kernel listeners mount_helper cmd_rekey parts privileges reload retry roles status_row cmd_seed \
                starts status tls_process notify
 tool_src    := ctl_call daemon doctor ekeyctl ekeyd_conf hwreport import_ekeyd local_keys rekey simple_cmds \
-               store terminal unit xen_seed
+               keyring_store terminal unit xen_seed
 kernel_src  := feed
 tls_src     := connections main sections service
 sim_src     := command engine engine_commands faults frames identity info keys loop main options port port_pty \

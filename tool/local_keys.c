@@ -16,7 +16,7 @@
 #include "base/secret.h"
 #include "ctl/client.h"
 #include "tool/key_access.h"
-#include "tool/store.h"
+#include "tool/keyring_store.h"
 
 #define REPORT_MS 60000 /* two session keys, which last 48 s each */
 #define SERIAL_MS 10000 /* from opening a key to its serial number, on a slow machine */
@@ -187,11 +187,11 @@ key_access_report(const struct tool_options *options, const char *serial, struct
 	uint64_t ms = options->timeout_ms != UINT64_MAX ? options->timeout_ms : REPORT_MS;
 	struct local *l = local_new(options, NULL);
 	enum exit_code code = EXIT_NO_KEY;
-	struct store store;
+	struct keyring_store store;
 
 	if (l == NULL)
 		return EXIT_USAGE;
-	store_open(&store, options->keyring != NULL ? options->keyring : TOOL_KEYRING_PATH);
+	keyring_store_open(&store, options->keyring != NULL ? options->keyring : TOOL_KEYRING_PATH);
 	if (store.ring == NULL || !local_start(l, store.ring, store.path)) {
 		fprintf(stderr, "ekeyctl: cannot run the sources: no memory or no USB\n");
 	} else if (!local_run(l, local_is_open, ARRIVE_MS)) {
@@ -201,7 +201,7 @@ key_access_report(const struct tool_options *options, const char *serial, struct
 		code = local_write(l, serial, report);
 	}
 	local_close(&l->access);
-	store_close(&store);
+	keyring_store_close(&store);
 	return code;
 }
 

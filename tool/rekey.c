@@ -14,7 +14,7 @@
 #include "base/secret.h"
 #include "crypto/masterkey.h"
 #include "tool/key_access.h"
-#include "tool/store.h"
+#include "tool/keyring_store.h"
 #include "tool/terminal.h"
 
 #define TYPED_MAX 256 /* 44 characters and any number of spaces */
@@ -29,7 +29,7 @@ struct rekey_secrets {
 
 struct rekey_job {
 	struct key_access *access;
-	struct store store;
+	struct keyring_store store;
 	uint8_t serial[KEYED_SERIAL_LEN];
 	uint8_t nonce[REKEY_NONCE_LEN];
 	uint8_t answer[KEYED_SECRET_LEN];
@@ -109,7 +109,7 @@ change_and_store(struct rekey_job *job)
 	if (code == EXIT_OK) {
 		printf("The key has changed its long-term key.\n");
 		derive_entry(job);
-		code = store_put(&job->store, &job->secrets->entry);
+		code = keyring_store_put(&job->store, &job->secrets->entry);
 		if (code == EXIT_OK)
 			printf("Stored in %s.\n", job->store.path);
 		else
@@ -123,10 +123,10 @@ change_and_store(struct rekey_job *job)
 static enum exit_code
 open_keyring(struct rekey_job *job, const char *path)
 {
-	enum exit_code code = store_open(&job->store, path);
+	enum exit_code code = keyring_store_open(&job->store, path);
 
 	if (code == EXIT_OK)
-		code = store_prove(&job->store, job->serial);
+		code = keyring_store_prove(&job->store, job->serial);
 	if (code == EXIT_OK)
 		printf("The keyring %s can be written.\n", path);
 	return code;
@@ -158,7 +158,7 @@ run(struct rekey_job *job, const char *keyring_path)
 		code = start(job);
 	if (code == EXIT_OK)
 		code = change_and_store(job);
-	store_close(&job->store);
+	keyring_store_close(&job->store);
 	if (code != EXIT_OK)
 		return code;
 	code = job->access->prove(job->access, &job->secrets->entry);

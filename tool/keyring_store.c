@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tool/store.h"
+#include "tool/keyring_store.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -9,21 +9,21 @@
 #include "tool/key_access.h"
 
 static enum exit_code
-store_fail(const struct store *s, const char *why)
+keyring_store_fail(const struct keyring_store *s, const char *why)
 {
 	fprintf(stderr, "ekeyctl: %s: %s\n", s->path, why);
 	return EXIT_KEYRING;
 }
 
 static enum exit_code
-store_read(struct store *s)
+store_read(struct keyring_store *s)
 {
 	int result = file_read(s->path, KEYRING_FILE_MAX, &s->file);
 
 	if (result == -ENOENT)
 		return EXIT_OK;
 	if (result < 0)
-		return store_fail(s, file_error_text(-result));
+		return keyring_store_fail(s, file_error_text(-result));
 	(void)keyring_parse(s->file.text, s->file.len, s->ring, &s->errors);
 	for (size_t i = 0; i < s->errors.count && i < KEYRING_ERRORS_MAX; i++)
 		fprintf(stderr, "ekeyctl: %s:%u: %s%s\n", s->path, s->errors.at[i].line,
@@ -33,53 +33,53 @@ store_read(struct store *s)
 }
 
 enum exit_code
-store_open(struct store *s, const char *path)
+keyring_store_open(struct keyring_store *s, const char *path)
 {
-	*s = (struct store){.path = path, .replace = {.dir = -1, .fd = -1}};
+	*s = (struct keyring_store){.path = path, .replace = {.dir = -1, .fd = -1}};
 	s->ring = secret_new(sizeof(*s->ring));
-	return s->ring != NULL ? store_read(s) : store_fail(s, strerror(ENOMEM));
+	return s->ring != NULL ? store_read(s) : keyring_store_fail(s, strerror(ENOMEM));
 }
 
 enum exit_code
-store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
+keyring_store_prove(struct keyring_store *s, const uint8_t serial[static KEYED_SERIAL_LEN])
 {
 	bool full = s->ring->len == KEYRING_MAX && keyring_find(s->ring, serial) == NULL;
 	int result;
 
 	if (s->errors.count > 0)
-		return store_fail(s, "it has invalid lines: correct or remove them first");
+		return keyring_store_fail(s, "it has invalid lines: correct or remove them first");
 	if (full || KEYRING_EDITED_LEN(s->file.len) > KEYRING_FILE_MAX)
-		return store_fail(s, "it is full: remove keys that are no longer used");
+		return keyring_store_fail(s, "it is full: remove keys that are no longer used");
 	s->text_cap = KEYRING_EDITED_LEN(s->file.len);
 	s->text = secret_new(s->text_cap);
 	if (s->text == NULL)
-		return store_fail(s, strerror(ENOMEM));
+		return keyring_store_fail(s, strerror(ENOMEM));
 	result = atomic_file_prepare(&s->replace, s->path, s->text_cap);
 	if (result == -ELOOP)
-		return store_fail(s, "it is a symbolic link: name the file itself");
-	return result < 0 ? store_fail(s, strerror(-result)) : EXIT_OK;
+		return keyring_store_fail(s, "it is a symbolic link: name the file itself");
+	return result < 0 ? keyring_store_fail(s, strerror(-result)) : EXIT_OK;
 }
 
 enum exit_code
-store_put(struct store *s, const struct keyring_entry *entry)
+keyring_store_put(struct keyring_store *s, const struct keyring_entry *entry)
 {
 	size_t len = keyring_edit(s->file.text, s->file.len, entry, s->text);
 	int result = atomic_file_commit(&s->replace, s->text, len);
 
 	if (result == 0)
 		return EXIT_OK;
-	store_fail(s, strerror(-result));
+	keyring_store_fail(s, strerror(-result));
 	return EXIT_NOT_STORED;
 }
 
 void
-store_close(struct store *s)
+keyring_store_close(struct keyring_store *s)
 {
 	atomic_file_abandon(&s->replace);
 	file_finish(&s->file);
 	secret_free(s->ring, sizeof(*s->ring));
 	secret_free(s->text, s->text_cap);
-	*s = (struct store){.replace = {.dir = -1, .fd = -1}};
+	*s = (struct keyring_store){.replace = {.dir = -1, .fd = -1}};
 }
 
 /* Prints serial numbers only: the long-term keys beside them are secret. */
@@ -87,12 +87,12 @@ enum exit_code
 tool_keyring(const struct tool_options *options, char **words)
 {
 	char path[KEY_ACCESS_PATH_MAX];
-	struct store store;
+	struct keyring_store store;
 	enum exit_code code;
 
 	(void)words;
 	key_access_keyring(options, path);
-	code = store_open(&store, path);
+	code = keyring_store_open(&store, path);
 	for (size_t i = 0; code == EXIT_OK && i < store.ring->len; i++) {
 		char serial[KEYRING_SERIAL_TEXT_LEN + 1];
 
@@ -100,8 +100,9 @@ tool_keyring(const struct tool_options *options, char **words)
 		puts(serial);
 	}
 	if (code == EXIT_OK && store.file.text == NULL)
-		code = store_fail(&store, "no keyring yet: ekeyctl rekey SERIAL makes one, or copy "
+		code = keyring_store_fail(&store,
+					  "no keyring yet: ekeyctl rekey SERIAL makes one, or copy "
 					  "/etc/entropykey/keyring");
-	store_close(&store);
+	keyring_store_close(&store);
 	return code;
 }

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The keyring file, as ekeyctl reads and writes it. Errors are printed on stderr. */
-#ifndef TOOL_STORE_H
-#define TOOL_STORE_H
+#ifndef TOOL_KEYRING_STORE_H
+#define TOOL_KEYRING_STORE_H
 
 #include "base/atomic_file.h"
 #include "base/file.h"
 #include "ekey/keyring.h"
 #include "tool/tool.h"
 
-struct store {
+struct keyring_store {
 	const char *path;
 	struct file_text file; /* as it was read */
 	struct keyring *ring;  /* its keys; secret */
@@ -22,18 +22,19 @@ struct store {
  * Reads it; a missing file is an empty keyring, a bad line costs its key only. EXIT_OK or
  * EXIT_KEYRING; to be closed after either.
  */
-enum exit_code store_open(struct store *s, const char *path);
+enum exit_code keyring_store_open(struct keyring_store *s, const char *path);
 
 /*
  * Proves that this key's line can be stored: all present lines are valid, and as many bytes are
  * written to a file beside it, on the disk.
  */
-enum exit_code store_prove(struct store *s, const uint8_t serial[static KEYED_SERIAL_LEN]);
+enum exit_code keyring_store_prove(struct keyring_store *s,
+				   const uint8_t serial[static KEYED_SERIAL_LEN]);
 
-/* Stores the entry, after store_prove(). EXIT_OK or EXIT_NOT_STORED. */
-enum exit_code store_put(struct store *s, const struct keyring_entry *entry);
+/* Stores the entry, after keyring_store_prove(). EXIT_OK or EXIT_NOT_STORED. */
+enum exit_code keyring_store_put(struct keyring_store *s, const struct keyring_entry *entry);
 
 /* Wipes, and removes the file beside it. */
-void store_close(struct store *s);
+void keyring_store_close(struct keyring_store *s);
 
 #endif
