@@ -187,7 +187,7 @@ egd_on_pid(struct egd *e, const struct egd_reply *pid, uint64_t now_ms)
 	if (len == pid->len && memcmp(ours, pid->bytes, len) == 0)
 		egd_drop_self(e);
 	else
-		egd_ask_single(e, EGD_LEVEL, now_ms);
+		egd_ask_single(e, EGD_GET_COUNT, now_ms);
 }
 
 static void
@@ -263,10 +263,10 @@ egd_on_opened(void *arg)
 		egd_drop_self(e);
 		break;
 	case SELF_CHECK_NEAR:
-		egd_ask_single(e, EGD_PID, now_ms);
+		egd_ask_single(e, EGD_GET_PID, now_ms);
 		break;
 	case SELF_CHECK_OTHER:
-		egd_ask_single(e, EGD_LEVEL, now_ms);
+		egd_ask_single(e, EGD_GET_COUNT, now_ms);
 		break;
 	}
 }
@@ -377,7 +377,7 @@ egd_timer_fired(struct source *source, uint64_t now_ms)
 	else if (egd_client_prove(&e->client, now_ms))
 		egd_on_proven(e, now_ms);
 	else
-		egd_ask_single(e, EGD_LEVEL, now_ms);
+		egd_ask_single(e, EGD_GET_COUNT, now_ms);
 }
 
 /* ---- configuration and status ---- */

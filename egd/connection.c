@@ -154,18 +154,18 @@ static bool
 answer(struct egd_connection *c, struct egd_request request, uint8_t *out)
 {
 	switch (request.op) {
-	case EGD_LEVEL:
+	case EGD_GET_COUNT:
 		egd_wire_put_level(pool_level(c->shared->pool), out);
 		c->out_len += EGD_LEVEL_LEN;
 		break;
-	case EGD_TRY:
+	case EGD_READ_NB:
 		answer_try(c, request.len, out);
 		break;
 	case EGD_READ:
 		return answer_read(c, request.len, out);
-	case EGD_ADD:
+	case EGD_WRITE:
 		break; /* a client's bytes are dropped */
-	case EGD_PID:
+	case EGD_GET_PID:
 		c->out_len += egd_wire_put_pid((uint64_t)getpid(), out);
 		break;
 	}

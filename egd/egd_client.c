@@ -151,7 +151,7 @@ client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, str
 
 	if (c->partial_len == 0)
 		c->partial_ms = now_ms;
-	if (c->single == EGD_LEVEL && now_ms - c->partial_ms > EGD_QUIET_MS)
+	if (c->single == EGD_GET_COUNT && now_ms - c->partial_ms > EGD_QUIET_MS)
 		return EGD_CLIENT_BAD;
 
 	while (c->partial_len < sizeof(c->partial) && cursor_take(in, 1, &byte)) {
@@ -166,8 +166,8 @@ client_take_single(struct egd_client *c, struct cursor *in, uint64_t now_ms, str
 		c->has_single = false;
 		if (found == EGD_BAD)
 			return EGD_CLIENT_BAD;
-		c->told = c->told || c->single == EGD_LEVEL;
-		return c->single == EGD_PID ? EGD_CLIENT_PID : EGD_CLIENT_LEVEL;
+		c->told = c->told || c->single == EGD_GET_COUNT;
+		return c->single == EGD_GET_PID ? EGD_CLIENT_PID : EGD_CLIENT_LEVEL;
 	}
 	return EGD_CLIENT_MORE;
 }

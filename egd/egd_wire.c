@@ -11,11 +11,11 @@ enum egd_found
 egd_wire_request(struct cursor *in, struct egd_request *ret)
 {
 	/* By the first byte of a request: bytes up to and with its length field. */
-	static const uint8_t heads[] = {[EGD_LEVEL] = 1,
-					[EGD_TRY] = 2,
+	static const uint8_t heads[] = {[EGD_GET_COUNT] = 1,
+					[EGD_READ_NB] = 2,
 					[EGD_READ] = 2,
-					[EGD_ADD] = ADD_HEAD,
-					[EGD_PID] = 1};
+					[EGD_WRITE] = ADD_HEAD,
+					[EGD_GET_PID] = 1};
 	const uint8_t *at = in->at;
 	struct egd_request request = {0};
 	size_t head, data;
@@ -29,7 +29,7 @@ egd_wire_request(struct cursor *in, struct egd_request *ret)
 		return EGD_PARTIAL;
 	request.op = (enum egd_op)at[0];
 	request.len = head > 1 ? at[head - 1] : 0;
-	data = request.op == EGD_ADD ? request.len : 0;
+	data = request.op == EGD_WRITE ? request.len : 0;
 	if (!cursor_take(in, head + data, &at))
 		return EGD_PARTIAL;
 	*ret = request;
@@ -77,8 +77,8 @@ egd_wire_reply(enum egd_op asked, struct cursor *in, struct egd_reply *ret)
 	const uint8_t *count;
 	uint32_t bits;
 
-	assert(asked == EGD_LEVEL || asked == EGD_PID);
-	if (asked == EGD_PID) {
+	assert(asked == EGD_GET_COUNT || asked == EGD_GET_PID);
+	if (asked == EGD_GET_PID) {
 		if (!cursor_take(&c, 1, &count))
 			return EGD_PARTIAL;
 		if (*count > EGD_PID_MAX - 1)
@@ -87,7 +87,7 @@ egd_wire_reply(enum egd_op asked, struct cursor *in, struct egd_reply *ret)
 	}
 	if (!cursor_take(&c, reply.len, &reply.bytes))
 		return EGD_PARTIAL;
-	if (asked == EGD_LEVEL) {
+	if (asked == EGD_GET_COUNT) {
 		memcpy(&bits, reply.bytes, sizeof(bits));
 		reply.bits = be32toh(bits);
 	}

@@ -35,7 +35,7 @@
 #define EGD_TEXT_NOT_ASKED \
 	"it sent bytes that were not asked for: it is no EGD server, or its [listen] has greet"
 
-enum egd_op { EGD_LEVEL = 0, EGD_TRY = 1, EGD_READ = 2, EGD_ADD = 3, EGD_PID = 4 };
+enum egd_op { EGD_GET_COUNT = 0, EGD_READ_NB = 1, EGD_READ = 2, EGD_WRITE = 3, EGD_GET_PID = 4 };
 
 struct egd_request {
 	enum egd_op op;

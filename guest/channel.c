@@ -279,7 +279,7 @@ receive_reply(struct channel *c, enum egd_op op, uint8_t *ret, size_t len, uint6
 {
 	int result = receive(c, ret, 1, end_ms);
 
-	if (result < 0 || op != EGD_LEVEL)
+	if (result < 0 || op != EGD_GET_COUNT)
 		return result < 0 ? result : receive(c, ret + 1, len - 1, end_ms);
 	result = receive(c, ret + 1, len - 1, clock_now_ms() + EGD_QUIET_MS);
 	return result == -ETIMEDOUT ? CONNECT_NOT_EGD : result;
@@ -297,7 +297,7 @@ channel_ask(struct channel *c, struct egd_request request, uint8_t *ret, size_t 
 				  egd_wire_put_request(request, bytes), end_ms);
 	if (result == 0)
 		result = receive_reply(c, request.op, ret, len, end_ms);
-	return result == 0 ? expect_quiet(c, EGD_QUIET_MS, request.op == EGD_LEVEL) : result;
+	return result == 0 ? expect_quiet(c, EGD_QUIET_MS, request.op == EGD_GET_COUNT) : result;
 }
 
 static const char *

@@ -87,7 +87,7 @@ count_reply(int fd, uint64_t end_ms)
 static int
 synchronise(int fd, uint64_t end_ms)
 {
-	const struct egd_request request = {.op = EGD_LEVEL};
+	const struct egd_request request = {.op = EGD_GET_COUNT};
 	int result = CONNECT_NO_ANSWER;
 	uint8_t bytes[EGD_ASK_LEN];
 	size_t len = egd_wire_put_request(request, bytes);

@@ -59,7 +59,7 @@ open_server(const struct channel_to *to, struct channel *c, uint8_t level[static
 	int result = channel_open(c, to, end_ms);
 
 	return result < 0 ? result
-			  : channel_ask(c, (struct egd_request){.op = EGD_LEVEL}, level,
+			  : channel_ask(c, (struct egd_request){.op = EGD_GET_COUNT}, level,
 					EGD_LEVEL_LEN, end_ms);
 }
 
@@ -117,7 +117,7 @@ check(const struct channel_to *to, uint64_t end_ms)
 	struct egd_reply reply;
 	int result = open_server(to, &c, level, end_ms);
 
-	if (result == 0 && egd_wire_reply(EGD_LEVEL, &in, &reply) == EGD_WHOLE)
+	if (result == 0 && egd_wire_reply(EGD_GET_COUNT, &in, &reply) == EGD_WHOLE)
 		printf("%s: %" PRIu32 " bits\n", to->address, reply.bits);
 	else
 		fprintf(stderr, "ekey-feed: %s: %s\n", to->address, channel_why(&c, result));

@@ -77,7 +77,8 @@ step(struct run *r, struct cursor *in)
 	if (!cursor_take(in, 1, &at))
 		return false;
 	if (*at == STEP_LEVEL || *at == STEP_PID) {
-		(void)egd_client_ask_single(&r->client, *at == STEP_PID ? EGD_PID : EGD_LEVEL,
+		(void)egd_client_ask_single(&r->client,
+					    *at == STEP_PID ? EGD_GET_PID : EGD_GET_COUNT,
 					    r->now_ms, single);
 	} else if (*at == STEP_ASK || *at == STEP_TIME) {
 		uint8_t op = *at;

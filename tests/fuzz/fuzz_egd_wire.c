@@ -40,14 +40,14 @@ check_reply(enum egd_op asked, struct cursor in)
 	}
 	promise(reply.bytes + reply.len == in.at, "a reply ends with its bytes");
 	promise(before - in.left <= EGD_REPLY_MAX, "no reply is longer than the longest");
-	promise(asked != EGD_LEVEL || reply.len == EGD_LEVEL_LEN, "a level is exact");
+	promise(asked != EGD_GET_COUNT || reply.len == EGD_LEVEL_LEN, "a level is exact");
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct cursor in = cursor_over(data, size);
-	enum egd_op asked = fuzz_byte(&in) % 2 == 0 ? EGD_LEVEL : EGD_PID;
+	enum egd_op asked = fuzz_byte(&in) % 2 == 0 ? EGD_GET_COUNT : EGD_GET_PID;
 
 	check_bytewise(in);
 	check_reply(asked, in);

@@ -25,7 +25,7 @@ open_proven(void)
 	struct egd_reply reply;
 
 	egd_client_open(&client, PATIENCE_MS, now_ms);
-	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 1);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests), 1);
 	assert_int_equal(egd_client_next(&client, &in, now_ms, &reply), EGD_CLIENT_LEVEL);
 	now_ms += EGD_QUIET_MS;
 	assert_true(egd_client_prove(&client, now_ms));
@@ -179,11 +179,11 @@ level_comes_before_the_entropy_asked_for_behind_it(void **unused)
 	struct egd_reply reply;
 
 	(void)unused;
-	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 1);
-	assert_int_equal(requests[0], EGD_LEVEL);
-	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 0);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests), 1);
+	assert_int_equal(requests[0], EGD_GET_COUNT);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests), 0);
 	assert_int_equal(ask(3), 3);
-	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 0);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests), 0);
 	for (size_t i = 0; i < sizeof(bytes); i++) {
 		struct cursor in = cursor_over(bytes + i, 1);
 		enum egd_client_event event = egd_client_next(&client, &in, now_ms, &reply);
@@ -206,8 +206,8 @@ pid_is_given_as_it_was_sent(void **unused)
 	struct egd_reply reply;
 
 	(void)unused;
-	assert_int_equal(egd_client_ask_single(&client, EGD_PID, now_ms, requests), 1);
-	assert_int_equal(requests[0], EGD_PID);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_PID, now_ms, requests), 1);
+	assert_int_equal(requests[0], EGD_GET_PID);
 	assert_int_equal(egd_client_next(&client, &in, now_ms, &reply), EGD_CLIENT_PID);
 	assert_int_equal(reply.len, 4);
 	assert_memory_equal(reply.bytes, "4711", 4);
@@ -270,7 +270,7 @@ closed_connection_owes_and_asks_nothing(void **unused)
 	egd_client_close(&client);
 	assert_false(egd_client_is_owed(&client));
 	assert_int_equal(ask(MANY), 0);
-	assert_int_equal(egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests), 0);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests), 0);
 	open_proven();
 	assert_int_equal(ask(MANY), EGD_CLIENT_ROUND_MIN);
 }
@@ -292,7 +292,7 @@ server_is_proven_by_four_bytes_and_silence_and_by_nothing_less(void **unused)
 	(void)unused;
 	egd_client_open(&client, PATIENCE_MS, now_ms);
 	assert_false(egd_client_prove(&client, now_ms + 10 * EGD_CLIENT_PROBE_MS));
-	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests);
 	for (int i = 0; i < EGD_LEVEL_LEN; i++) {
 		assert_false(egd_client_prove(&client, now_ms + 10 * PATIENCE_MS));
 		assert_int_equal(ask(MANY), 0);
@@ -314,7 +314,7 @@ fifth_byte_is_bad_as_is_one_before_the_question(void **unused)
 	(void)unused;
 	egd_client_open(&client, PATIENCE_MS, now_ms);
 	assert_int_equal(hear_one('2'), EGD_CLIENT_BAD);
-	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests);
 	for (int i = 0; i < EGD_LEVEL_LEN; i++)
 		(void)hear_one('2');
 	now_ms += EGD_QUIET_MS - 1;
@@ -325,7 +325,7 @@ static void
 text_of_which_a_byte_comes_now_and_then_is_bad(void **unused)
 {
 	(void)unused;
-	egd_client_ask_single(&client, EGD_LEVEL, now_ms, requests);
+	egd_client_ask_single(&client, EGD_GET_COUNT, now_ms, requests);
 	assert_int_equal(hear_one('S'), EGD_CLIENT_MORE);
 	now_ms += EGD_QUIET_MS + 1;
 	assert_int_equal(hear_one('S'), EGD_CLIENT_BAD);
@@ -335,7 +335,7 @@ static void
 process_id_has_no_more_digits_than_a_number(void **unused)
 {
 	(void)unused;
-	assert_int_equal(egd_client_ask_single(&client, EGD_PID, now_ms, requests), 1);
+	assert_int_equal(egd_client_ask_single(&client, EGD_GET_PID, now_ms, requests), 1);
 	assert_int_equal(hear_one(EGD_PID_MAX), EGD_CLIENT_BAD);
 }
 

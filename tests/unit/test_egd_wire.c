@@ -12,8 +12,9 @@
 /* Every request once, an add with bytes that look like requests. */
 static const uint8_t all_requests[] = {0x00, 0x01, 0x10, 0x02, 0xff, 0x03, 0x00,
 				       0x20, 0x02, 0x04, 0x07, 0x04, 0x02, 0x00};
-static const struct egd_request all_meant[] = {{EGD_LEVEL, 0}, {EGD_TRY, 0x10}, {EGD_READ, 0xff},
-					       {EGD_ADD, 2},   {EGD_PID, 0},    {EGD_READ, 0}};
+static const struct egd_request all_meant[] = {{EGD_GET_COUNT, 0}, {EGD_READ_NB, 0x10},
+					       {EGD_READ, 0xff},   {EGD_WRITE, 2},
+					       {EGD_GET_PID, 0},   {EGD_READ, 0}};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -63,8 +64,8 @@ unknown_request_is_bad_by_its_first_byte(void **unused)
 		struct egd_request request;
 
 		assert_int_equal(egd_wire_request(&in, &request),
-				 first <= EGD_PID ? EGD_WHOLE : EGD_BAD);
-		if (first > EGD_PID)
+				 first <= EGD_GET_PID ? EGD_WHOLE : EGD_BAD);
+		if (first > EGD_GET_PID)
 			assert_int_equal(in.left, sizeof(bytes));
 	}
 }
@@ -72,7 +73,7 @@ unknown_request_is_bad_by_its_first_byte(void **unused)
 static void
 the_longest_add_fits_into_a_request(void **unused)
 {
-	uint8_t bytes[EGD_REQUEST_MAX] = {EGD_ADD, 0xff, 0xff, 0xff};
+	uint8_t bytes[EGD_REQUEST_MAX] = {EGD_WRITE, 0xff, 0xff, 0xff};
 	struct cursor in = cursor_over(bytes, sizeof(bytes));
 	struct egd_request request;
 
@@ -126,7 +127,7 @@ process_id_is_in_digits(void **unused)
 static void
 written_requests_are_read_back_the_same(void **unused)
 {
-	const struct egd_request asked[] = {{EGD_LEVEL, 0}, {EGD_READ, 255}, {EGD_PID, 0}};
+	const struct egd_request asked[] = {{EGD_GET_COUNT, 0}, {EGD_READ, 255}, {EGD_GET_PID, 0}};
 
 	(void)unused;
 	for (size_t i = 0; i < COUNT(asked); i++) {
@@ -152,12 +153,12 @@ static void
 a_reply_is_whole_at_its_last_byte_and_not_before(void **unused)
 {
 	static const struct exchange all[] = {
-		{EGD_LEVEL, "\x00\x00\x80\x00", 4, 0, 4},
-		{EGD_PID,
+		{EGD_GET_COUNT, "\x00\x00\x80\x00", 4, 0, 4},
+		{EGD_GET_PID,
 		 "\x03"
 		 "123",
 		 4, 1, 3},
-		{EGD_PID, "\x02-1", 3, 1, 2}, /* ekeyd's */
+		{EGD_GET_PID, "\x02-1", 3, 1, 2}, /* ekeyd's */
 	};
 
 	(void)unused;
@@ -175,7 +176,7 @@ a_reply_is_whole_at_its_last_byte_and_not_before(void **unused)
 		assert_int_equal(in.left, 0);
 		assert_ptr_equal(reply.bytes, all[i].reply + all[i].want_at);
 		assert_int_equal(reply.len, all[i].want_len);
-		assert_int_equal(reply.bits, all[i].asked == EGD_LEVEL ? 32768 : 0);
+		assert_int_equal(reply.bits, all[i].asked == EGD_GET_COUNT ? 32768 : 0);
 	}
 }
 
@@ -188,7 +189,7 @@ pid_of_too_many_characters_is_no_reply(void **unused)
 	struct egd_reply reply;
 
 	(void)unused;
-	assert_int_equal(egd_wire_reply(EGD_PID, &in, &reply), EGD_BAD);
+	assert_int_equal(egd_wire_reply(EGD_GET_PID, &in, &reply), EGD_BAD);
 	assert_int_equal(in.left, 22);
 }
 

@@ -117,12 +117,12 @@ server_obey(struct server *s, struct egd_request request)
 {
 	uint8_t reply[EGD_PID_MAX];
 
-	if (request.op == EGD_LEVEL) {
+	if (request.op == EGD_GET_COUNT) {
 		s->levels++;
 		egd_wire_put_level(s->level / 8, reply);
 		if (!s->silent)
 			server_send(s, reply, EGD_LEVEL_LEN);
-	} else if (request.op == EGD_PID) {
+	} else if (request.op == EGD_GET_PID) {
 		reply[0] = (uint8_t)strlen(s->pid);
 		memcpy(reply + 1, s->pid, reply[0]);
 		if (!s->silent)
