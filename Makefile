@@ -19,7 +19,7 @@ systemd := $(if $(shell pkg-config --exists libsystemd 2>/dev/null && echo yes),
 # Ground floor first: reading these lists is reading the architecture (tests/floors).
 base_src    := acceptor address clock fd_pass fd_store file wiping_alloc hex log net cidr num atomic_file secret xen_channel xen_seed xenstore
 crypto_src  := keyed masterkey memory pem64 psk skein tls tls_context tls_error
-priv_src    := cloned connect_helper helper lock mount mounter \
+priv_src    := vm_clone connect_helper helper lock mount mounter \
                random resolver rng_helper sandbox syscall_filter tls_channel usb
 ekey_src    := frame_stats frame keyring packet rekey session telemetry
 pool_src    := token_bucket drr health intake pool ring slab
@@ -43,10 +43,10 @@ sim_obj := $(patsubst %,$(BUILD)/sim/%.o,$(filter-out main,$(sim_src)))
 # The guest's agent: with what it needs and no more; TLS=0: without OpenSSL.
 guest_src := $(addprefix guest/,agent channel connect_line main options report seed upstreams triggers) \
              $(addprefix base/,address clock fd_pass file wiping_alloc hex log net num secret xen_channel xen_seed xenstore) egd/egd_wire pool/health \
-             $(addprefix priv/,cloned helper random rng_helper sandbox syscall_filter_none) \
+             $(addprefix priv/,vm_clone helper random rng_helper sandbox syscall_filter_none) \
              $(if $(filter 0,$(TLS)),guest/tls_none,$(addprefix crypto/,$(filter memory psk tls%,$(crypto_src))))
 
-unit_tests  := path_watch backoff base token_bucket frame_stats cloned config connect_helper ctl device device_handover device_polls device_reads \
+unit_tests  := path_watch backoff base token_bucket frame_stats vm_clone config connect_helper ctl device device_handover device_polls device_reads \
                device_twice egd_client egd_limits egd_listener egd_identity egd_proxy egd_server egd_wire egd_xen ekeyd_conf fd_transport feed_agent frame haproxy health helper \
                intake kernel keyring recovery log masterkey cidr packet pem64 pool pool_fair \
                pool_reserve pool_whole raw rekey atomic_file report rng_helper roles sandbox session session_damage session_faults session_keyring \
@@ -150,7 +150,7 @@ $(BUILD)/tests/unit/test_tls: $(BUILD)/tests/unit/pki.o
 
 $(addprefix $(BUILD)/tests/,unit/test_ekeyd_conf fuzz/fuzz_ekeyd_conf): $(BUILD)/tool/ekeyd_conf.o
 $(patsubst %,$(BUILD)/tests/unit/test_%,egd_limits egd_server egd_xen): $(BUILD)/tests/unit/egd_rig.o
-$(patsubst %,$(BUILD)/tests/unit/test_%,cloned ctl egd_limits feed_agent kernel raw sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
+$(patsubst %,$(BUILD)/tests/unit/test_%,vm_clone ctl egd_limits feed_agent kernel raw sources tls_service usb_bus): $(BUILD)/tests/unit/stopped_clock.o
 $(addprefix $(BUILD)/tests/unit/test_,sources usb_bus): $(BUILD)/tests/unit/fake_usb.o
 $(BUILD)/tests/unit/test_feed_agent: $(BUILD)/guest/agent.o
 

@@ -52,7 +52,7 @@ static void
 on_news(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	const char *news = cloned_take(&d->cloned);
+	const char *news = vm_clone_take(&d->cloned);
 
 	(void)fd, (void)what;
 	if (news != NULL)
@@ -76,16 +76,17 @@ clones_wipe(void *arg, const struct ctl_request *request)
 void
 clones_prepare(struct daemon *d)
 {
-	cloned_open(&d->cloned);
+	vm_clone_open(&d->cloned);
 }
 
 bool
 clones_start(struct daemon *d)
 {
-	cloned_log_lack(&d->cloned);
-	if (cloned_fd(&d->cloned) < 0)
+	vm_clone_log_lack(&d->cloned);
+	if (vm_clone_fd(&d->cloned) < 0)
 		return true;
-	d->clone_news = event_new(d->base, cloned_fd(&d->cloned), EV_READ | EV_PERSIST, on_news, d);
+	d->clone_news =
+		event_new(d->base, vm_clone_fd(&d->cloned), EV_READ | EV_PERSIST, on_news, d);
 	d->clone_floor = evtimer_new(d->base, on_news, d);
 	return d->clone_news != NULL && d->clone_floor != NULL &&
 	       event_add(d->clone_news, NULL) == 0;
@@ -99,14 +100,14 @@ clones_stop(struct daemon *d)
 	if (d->clone_floor != NULL)
 		event_free(d->clone_floor);
 	d->clone_news = d->clone_floor = NULL;
-	cloned_close(&d->cloned);
+	vm_clone_close(&d->cloned);
 }
 
 void
 clones_status(const struct daemon *d, struct evbuffer *out)
 {
 	const struct status_subject s = {out, "daemon", ROW_ONLY_ONE};
-	const char *lack = cloned_lack(&d->cloned);
+	const char *lack = vm_clone_lack(&d->cloned);
 
 	status_row_text(&s, "clones", lack == NULL ? "are noticed" : lack);
 	status_row_number(&s, "renewals", d->renewals);

@@ -25,7 +25,7 @@
 #include "ekey/keyring.h"
 #include "kernel/feed.h"
 #include "pool/pool.h"
-#include "priv/cloned.h"
+#include "priv/vm_clone.h"
 
 #define DAEMON_SIGNALS 4
 
@@ -57,7 +57,7 @@ struct daemon {
 	struct connector connectors[PARTS_MAX];
 	int previous[PARTS_MAX]; /* listening sockets of the previous daemon, while listeners start
 				  */
-	struct cloned cloned;
+	struct vm_clone cloned;
 	struct event *clone_news;  /* of it */
 	struct event *clone_floor; /* pending after a renewal by news */
 	const char *clone_text;    /* news that waits for it; NULL: none */

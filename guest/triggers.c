@@ -45,8 +45,8 @@ triggers_open(struct triggers *u)
 	u->store = xen_seed_watch();
 	if (u->store < 0 && u->store != -ENOENT)
 		log_unwatched(u->store);
-	cloned_open(&u->cloned);
-	cloned_log_lack(&u->cloned);
+	vm_clone_open(&u->cloned);
+	vm_clone_log_lack(&u->cloned);
 	return 0;
 }
 
@@ -58,17 +58,17 @@ triggers_close(struct triggers *u)
 	if (u->store >= 0)
 		close(u->store);
 	close(u->orders);
-	cloned_close(&u->cloned);
+	vm_clone_close(&u->cloned);
 }
 
-/* Reads the kernel's log; each call of cloned_take() reads some of its lines. */
+/* Reads the kernel's log; each call of vm_clone_take() reads some of its lines. */
 static void
 take_news(struct triggers *u)
 {
-	struct pollfd log = {.fd = cloned_fd(&u->cloned), .events = POLLIN};
+	struct pollfd log = {.fd = vm_clone_fd(&u->cloned), .events = POLLIN};
 
 	for (int i = 0; i == 0 || (i < LOG_TURNS && poll(&log, 1, 0) > 0); i++) {
-		const char *news = cloned_take(&u->cloned);
+		const char *news = vm_clone_take(&u->cloned);
 
 		u->news = news != NULL ? news : u->news;
 	}
@@ -126,7 +126,7 @@ wait_ms(const struct triggers *u, uint64_t now_ms, uint64_t end_ms)
 enum trigger
 triggers_wait(struct triggers *u, uint64_t ms, bool kernel)
 {
-	struct pollfd fds[] = {{.fd = cloned_fd(&u->cloned), .events = POLLIN},
+	struct pollfd fds[] = {{.fd = vm_clone_fd(&u->cloned), .events = POLLIN},
 			       {.fd = u->orders, .events = POLLIN},
 			       {.fd = u->store, .events = POLLIN},
 			       {.fd = kernel ? u->random : -1, .events = POLLOUT}};

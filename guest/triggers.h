@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/log.h"
-#include "priv/cloned.h"
+#include "priv/vm_clone.h"
 
 enum trigger { TRIGGER_NONE, TRIGGER_KERNEL, TRIGGER_ORDER, TRIGGER_SEED, TRIGGER_CLONED };
 
@@ -18,7 +18,7 @@ struct triggers {
 	int random; /* -1: the kernel cannot ask */
 	int orders;
 	int store; /* xenstore, watched for seeds; -1: not watched */
-	struct cloned cloned;
+	struct vm_clone cloned;
 	const char *news;  /* of a clone, to be acted on; NULL: none */
 	uint64_t floor_ms; /* the earliest time for that */
 	struct log_limit limit;

@@ -15,7 +15,7 @@
 #include "daemon/files.h"
 #include "daemon/privileges.h"
 #include "egd/listener.h"
-#include "priv/cloned.h"
+#include "priv/vm_clone.h"
 #include "tool/tool.h"
 
 #define RIGHT_MAX 512 /* more than any address, path or list of a configuration */
@@ -272,7 +272,7 @@ static bool
 is_clone(const struct value *v, char ret[static RIGHT_MAX])
 {
 	(void)v, (void)ret;
-	return cloned_is_told_here();
+	return vm_clone_is_told_here();
 }
 
 /* ---- the tables ---- */

@@ -150,7 +150,7 @@ set_up(void **state)
 	reseeds = 0;
 	memset(&world, 0, sizeof(world));
 	triggers = (struct triggers){.random = -1, .orders = -1, .store = -1};
-	cloned_open_log(&triggers.cloned, ends[0]);
+	vm_clone_open_log(&triggers.cloned, ends[0]);
 	return 0;
 }
 
@@ -158,7 +158,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	cloned_close(&triggers.cloned);
+	vm_clone_close(&triggers.cloned);
 	return close(kernel);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "priv/cloned.h"
+#include "priv/vm_clone.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -76,7 +76,7 @@ arm(int clock)
 
 /* The timer is also cancelled when the time of day is set, which is no sleep. */
 static bool
-has_slept(struct cloned *c)
+has_slept(struct vm_clone *c)
 {
 	int64_t before = c->asleep_ms;
 	uint64_t times;
@@ -176,7 +176,7 @@ machine_is_virtual(void)
 /* ---- all ---- */
 
 static void
-listen_to(struct cloned *c, int fd)
+listen_to(struct vm_clone *c, int fd)
 {
 	struct epoll_event readable = {.events = EPOLLIN};
 
@@ -185,7 +185,7 @@ listen_to(struct cloned *c, int fd)
 }
 
 void
-cloned_open_log(struct cloned *c, int log)
+vm_clone_open_log(struct vm_clone *c, int log)
 {
 	c->ready = epoll_create1(EPOLL_CLOEXEC);
 	c->log = log;
@@ -196,31 +196,31 @@ cloned_open_log(struct cloned *c, int log)
 }
 
 void
-cloned_open(struct cloned *c)
+vm_clone_open(struct vm_clone *c)
 {
-	cloned_open_log(c, open_log());
+	vm_clone_open_log(c, open_log());
 	c->is_virtual = machine_is_virtual();
 }
 
 void
-cloned_close(struct cloned *c)
+vm_clone_close(struct vm_clone *c)
 {
 	const int fds[] = {c->ready, c->log, c->clock};
 
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		if (fds[i] > 0)
 			close(fds[i]);
-	*c = (struct cloned){0};
+	*c = (struct vm_clone){0};
 }
 
 int
-cloned_fd(const struct cloned *c)
+vm_clone_fd(const struct vm_clone *c)
 {
 	return c->ready >= 0 ? c->ready : -1;
 }
 
 const char *
-cloned_take(struct cloned *c)
+vm_clone_take(struct vm_clone *c)
 {
 	bool slept = has_slept(c);
 	const char *news = c->log >= 0 ? read_log(c->log) : NULL;
@@ -251,13 +251,13 @@ has_vmgenid(void)
 }
 
 bool
-cloned_is_told_here(void)
+vm_clone_is_told_here(void)
 {
 	return machine_is_virtual() && has_vmgenid();
 }
 
 const char *
-cloned_lack(const struct cloned *c)
+vm_clone_lack(const struct vm_clone *c)
 {
 	if (!has_vmgenid())
 		return "neither its hypervisor nor its kernel has a VMGENID (Linux 5.18)";
@@ -267,9 +267,9 @@ cloned_lack(const struct cloned *c)
 }
 
 void
-cloned_log_lack(const struct cloned *c)
+vm_clone_log_lack(const struct vm_clone *c)
 {
-	const char *lack = cloned_lack(c);
+	const char *lack = vm_clone_lack(c);
 
 	if (lack != NULL && c->is_virtual)
 		log_info("clones of this machine would go unnoticed: %s", lack);

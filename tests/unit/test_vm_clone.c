@@ -28,7 +28,7 @@
 #define CLONED "5,365,9587907,-;random: crng reseeded due to virtual machine fork\n"
 
 struct rig {
-	struct cloned cloned;
+	struct vm_clone cloned;
 	int kernel; /* the end at which the log is written */
 };
 
@@ -68,7 +68,7 @@ set_up(void **state)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) != 0)
 		return -1;
 	rig.kernel = ends[1];
-	cloned_open_log(&rig.cloned, ends[0]);
+	vm_clone_open_log(&rig.cloned, ends[0]);
 	*state = &rig;
 	return 0;
 }
@@ -78,7 +78,7 @@ tear_down(void **state)
 {
 	struct rig *rig = *state;
 
-	cloned_close(&rig->cloned);
+	vm_clone_close(&rig->cloned);
 	return rig->kernel >= 0 ? close(rig->kernel) : 0;
 }
 
@@ -91,7 +91,7 @@ say(const struct rig *rig, const char *record)
 static bool
 has_news(const struct rig *rig, int patience_ms)
 {
-	struct pollfd one = {.fd = cloned_fd(&rig->cloned), .events = POLLIN};
+	struct pollfd one = {.fd = vm_clone_fd(&rig->cloned), .events = POLLIN};
 
 	return poll(&one, 1, patience_ms) == 1;
 }
@@ -101,14 +101,14 @@ clone_is_noticed_once(void **state)
 {
 	struct rig *rig = *state;
 
-	assert_null(cloned_take(&rig->cloned));
+	assert_null(vm_clone_take(&rig->cloned));
 	assert_false(has_news(rig, 0));
 	say(rig, "6,364,9587000,-;e1000: link is up\n");
 	say(rig, CLONED);
 	say(rig, "6,366,9587999,-;e1000: link is down\n");
 	assert_true(has_news(rig, PATIENCE_MS));
-	assert_string_equal(cloned_take(&rig->cloned), "was cloned or restored");
-	assert_null(cloned_take(&rig->cloned));
+	assert_string_equal(vm_clone_take(&rig->cloned), "was cloned or restored");
+	assert_null(vm_clone_take(&rig->cloned));
 	assert_false(has_news(rig, 0));
 }
 
@@ -120,7 +120,7 @@ each_clone_is_noticed(void **state)
 	for (int i = 0; i < 3; i++) {
 		say(rig, CLONED);
 		assert_true(has_news(rig, PATIENCE_MS));
-		assert_non_null(cloned_take(&rig->cloned));
+		assert_non_null(vm_clone_take(&rig->cloned));
 	}
 }
 
@@ -134,7 +134,7 @@ what_programs_write_into_the_log_is_no_news(void **state)
 	say(rig, "6,366,9587907,-;random: crng init done\n");
 	say(rig, "");
 	say(rig, "random: crng reseeded");
-	assert_null(cloned_take(&rig->cloned));
+	assert_null(vm_clone_take(&rig->cloned));
 }
 
 /* As mount(2) by any user makes the kernel say it, and with the other levels it has. */
@@ -158,9 +158,9 @@ what_the_kernel_quotes_is_no_news(void **state)
 			say(rig, record);
 	}
 	say(rig, "5,1,2,-;random: crng reseeded due to virtual machine fork\n SUBSYSTEM=mem\n");
-	assert_null(cloned_take(&rig->cloned));
+	assert_null(vm_clone_take(&rig->cloned));
 	say(rig, "5,1,2,-,caller=T1;random: crng reseeded due to virtual machine fork\n");
-	assert_non_null(cloned_take(&rig->cloned));
+	assert_non_null(vm_clone_take(&rig->cloned));
 }
 
 static void
@@ -170,11 +170,11 @@ lost_messages_alone_are_no_clone(void **state)
 
 	overtaken = rig->cloned.log;
 	say(rig, "6,364,9587000,-;e1000: link is up\n");
-	assert_null(cloned_take(&rig->cloned));
+	assert_null(vm_clone_take(&rig->cloned));
 	assert_int_equal(overtaken, -1);
 	overtaken = rig->cloned.log;
 	say(rig, CLONED);
-	assert_non_null(cloned_take(&rig->cloned));
+	assert_non_null(vm_clone_take(&rig->cloned));
 }
 
 /* What comes in a flood is found, in as many turns as it takes. */
@@ -189,7 +189,7 @@ flood_of_messages_hides_nothing(void **state)
 		say(rig, "6,364,9587000,-;usb 1-1: new full-speed USB device\n");
 	say(rig, CLONED);
 	while (news == NULL && has_news(rig, PATIENCE_MS) && turns++ < 100)
-		news = cloned_take(&rig->cloned);
+		news = vm_clone_take(&rig->cloned);
 	assert_non_null(news);
 	assert_true(turns > 1);
 }
@@ -207,7 +207,7 @@ daemon_begins_anew_once_in_a_floor_however_much_news_there_is(void **state)
 	d->base = event_base_new();
 	d->pool = pool_new(&config);
 	d->cloned = rig->cloned;
-	rig->cloned = (struct cloned){0};
+	rig->cloned = (struct vm_clone){0};
 	assert_true(clones_start(d));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, tls), 0);
 	d->tls.process.fd = tls[0];
@@ -238,7 +238,7 @@ static const char *
 news_when_the_clock_was_set(struct rig *rig)
 {
 	cancelled = rig->cloned.clock;
-	return cloned_take(&rig->cloned);
+	return vm_clone_take(&rig->cloned);
 }
 
 static void
@@ -249,18 +249,18 @@ each_sleep_is_noticed_once(void **state)
 	(void)state;
 	stopped_clock_begin(NULL);
 	stopped_clock_sleep(3600000);
-	cloned_open_log(&rig.cloned, -ENOENT);
+	vm_clone_open_log(&rig.cloned, -ENOENT);
 	assert_null(news_when_the_clock_was_set(&rig));
 	for (int i = 0; i < 3; i++) {
 		stopped_clock_sleep(1000);
-		assert_null(cloned_take(&rig.cloned)); /* the kernel has not said so */
+		assert_null(vm_clone_take(&rig.cloned)); /* the kernel has not said so */
 		assert_string_equal(news_when_the_clock_was_set(&rig),
 				    "has slept, perhaps on a disk");
-		assert_null(cloned_take(&rig.cloned));
+		assert_null(vm_clone_take(&rig.cloned));
 	}
 	stopped_clock_advance(3600000);
 	assert_null(news_when_the_clock_was_set(&rig));
-	cloned_close(&rig.cloned);
+	vm_clone_close(&rig.cloned);
 }
 
 /* "settime flags: 03" of timerfd: TFD_TIMER_ABSTIME and TFD_TIMER_CANCEL_ON_SET, proc(5). */
@@ -288,27 +288,27 @@ log_that_ends_is_no_news(void **state)
 
 	close(rig->kernel);
 	rig->kernel = -1;
-	assert_null(cloned_take(&rig->cloned));
+	assert_null(vm_clone_take(&rig->cloned));
 }
 
 /* Without the log there is sleep to listen for; and nothing that is said of the log is a clone. */
 static void
 log_that_cannot_be_had_is_lacking(void **state)
 {
-	struct cloned c;
+	struct vm_clone c;
 
 	(void)state;
-	cloned_open_log(&c, -EPERM);
-	assert_true(cloned_fd(&c) >= 0);
-	assert_null(cloned_take(&c));
-	assert_non_null(cloned_lack(&c));
-	cloned_close(&c);
-	cloned_close(&c);
+	vm_clone_open_log(&c, -EPERM);
+	assert_true(vm_clone_fd(&c) >= 0);
+	assert_null(vm_clone_take(&c));
+	assert_non_null(vm_clone_lack(&c));
+	vm_clone_close(&c);
+	vm_clone_close(&c);
 }
 
 /* Returns what it writes to stderr. */
 static const char *
-logged_lack(const struct cloned *c)
+logged_lack(const struct vm_clone *c)
 {
 	static char text[256];
 	int saved = dup(STDERR_FILENO), ends[2];
@@ -316,7 +316,7 @@ logged_lack(const struct cloned *c)
 
 	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 	dup2(ends[1], STDERR_FILENO);
-	cloned_log_lack(c);
+	vm_clone_log_lack(c);
 	dup2(saved, STDERR_FILENO);
 	len = read(ends[0], text, sizeof(text) - 1);
 	text[len > 0 ? len : 0] = '\0';
@@ -329,15 +329,15 @@ logged_lack(const struct cloned *c)
 static void
 clones_are_a_line_in_the_log_of_virtual_machines_only(void **state)
 {
-	struct cloned c;
+	struct vm_clone c;
 
 	(void)state;
-	cloned_open_log(&c, -EPERM);
+	vm_clone_open_log(&c, -EPERM);
 	c.is_virtual = false;
 	assert_string_equal(logged_lack(&c), "");
 	c.is_virtual = true;
 	assert_non_null(strstr(logged_lack(&c), "clones of this machine would go unnoticed: "));
-	cloned_close(&c);
+	vm_clone_close(&c);
 }
 
 /* The kernel reads the same bit of the processor. */
@@ -346,7 +346,7 @@ a_machine_is_as_virtual_as_its_kernel_says(void **state)
 {
 	FILE *cpus = fopen("/proc/cpuinfo", "re");
 	bool flags = false, hypervisor = access("/sys/hypervisor/type", F_OK) == 0;
-	struct cloned c;
+	struct vm_clone c;
 	char line[8192];
 
 	(void)state;
@@ -358,9 +358,9 @@ a_machine_is_as_virtual_as_its_kernel_says(void **state)
 		fclose(cpus);
 	if (!flags)
 		skip(); /* missing: /proc/cpuinfo of an x86 processor */
-	cloned_open(&c);
+	vm_clone_open(&c);
 	assert_int_equal(c.is_virtual, hypervisor);
-	cloned_close(&c);
+	vm_clone_close(&c);
 }
 
 int

@@ -8,13 +8,13 @@
  * was removed. Sleep: the clock that counts sleep runs ahead of the one that does not, and a timer
  * on the time of day is cancelled. Both are noticed milliseconds after the machine runs again.
  */
-#ifndef PRIV_CLONED_H
-#define PRIV_CLONED_H
+#ifndef PRIV_VM_CLONE_H
+#define PRIV_VM_CLONE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-struct cloned {
+struct vm_clone {
 	int ready;         /* an epoll of log and clock */
 	int log;           /* /dev/kmsg, or -errno */
 	int clock;         /* cancelled when the time of day is set; or -errno */
@@ -23,30 +23,30 @@ struct cloned {
 };
 
 /*
- * Cannot fail: cloned_lack() names a part that is missing. Opening the log takes CAP_SYSLOG where
+ * Cannot fail: vm_clone_lack() names a part that is missing. Opening the log takes CAP_SYSLOG where
  * kernel.dmesg_restrict is set; reading it later takes no capability.
  */
-void cloned_open(struct cloned *c);
+void vm_clone_open(struct vm_clone *c);
 
 /* The same with `log` as the kernel's log: non-blocking, one record per read. `c` closes it. */
-void cloned_open_log(struct cloned *c, int log);
+void vm_clone_open_log(struct vm_clone *c, int log);
 
 /* Does nothing with a struct of zeros. */
-void cloned_close(struct cloned *c);
+void vm_clone_close(struct vm_clone *c);
 
 /* Returns an fd that is readable after an event; -1: there is none. */
-int cloned_fd(const struct cloned *c);
+int vm_clone_fd(const struct vm_clone *c);
 
 /* Returns the event since the last call, for "the machine ..."; NULL: there was none. */
-const char *cloned_take(struct cloned *c);
+const char *vm_clone_take(struct vm_clone *c);
 
 /* Whether this is a virtual machine whose kernel logs clones. */
-bool cloned_is_told_here(void);
+bool vm_clone_is_told_here(void);
 
 /* NULL, or why a clone would not be noticed here. */
-const char *cloned_lack(const struct cloned *c);
+const char *vm_clone_lack(const struct vm_clone *c);
 
 /* Logs that; only at the debug level where the machine is not virtual and cannot be cloned. */
-void cloned_log_lack(const struct cloned *c);
+void vm_clone_log_lack(const struct vm_clone *c);
 
 #endif
