@@ -4,11 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/self_check.h"
 #include "backend/source_kind.h"
-#include "base/clock.h"
-#include "base/log.h"
+#include "backend/transport/self_check.h"
 #include "egd/egd_client.h"
+#include "lib/clock.h"
+#include "lib/log.h"
 
 /* How long the level of a server that starved is not believed; doubled each time. */
 #define REST_MIN_MS EGD_CLIENT_PROBE_MS

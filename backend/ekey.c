@@ -7,7 +7,7 @@
 #include "backend/recovery.h"
 #include "backend/source_kind.h"
 #include "backend/source_log.h"
-#include "base/clock.h"
+#include "lib/clock.h"
 
 /*
  * While no reader waits, bytes that come in a trickle may lie with the kernel for REST_MS: a key

@@ -3,8 +3,8 @@
 #include <stdio.h>
 
 #include "backend/source_kind.h"
-#include "base/clock.h"
-#include "base/log.h"
+#include "lib/clock.h"
+#include "lib/log.h"
 
 #define RAW_PIECE_LEN 64 /* bytes that pass or fail the health tests together */
 #define RAW_DRAIN_MS 50  /* bytes from before a clone are dropped */

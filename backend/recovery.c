@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "backend/recovery.h"
 
-#include "base/clock.h"
+#include "lib/clock.h"
 
 void
 recovery_init(struct recovery *l)

@@ -2,7 +2,7 @@
 /*
  * A report on an Entropy Key that its owner can send to developers: its descriptors, its answer
  * times, its types of frames, its figures. It has the serial number, but no key, nonce, MAC or
- * entropy byte (ekey/frame_stats.h never has them).
+ * entropy byte (backend/ekey/frame_stats.h never has them).
  */
 #ifndef BACKEND_REPORT_H
 #define BACKEND_REPORT_H

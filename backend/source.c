@@ -2,9 +2,9 @@
 #include "backend/source_kind.h"
 
 #include "backend/source_log.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/secret.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/secret.h"
 
 /* ---- for the types ---- */
 

@@ -10,14 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "backend/ekey/keyring.h"
+#include "backend/ekey/rekey.h"
+#include "backend/ekey/session.h"
 #include "backend/source_address.h"
-#include "base/num.h"
-#include "ekey/keyring.h"
-#include "ekey/rekey.h"
-#include "ekey/session.h"
+#include "lib/num.h"
+#include "lib/priv/tls_channel.h"
 #include "pool/intake.h"
 #include "pool/pool.h"
-#include "priv/tls_channel.h"
 
 #define SOURCE_NAME_MAX 72 /* "NAME", or "NAME/SERIAL" of a key without a section of its own */
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "backend/link.h"
-#include "backend/net_transport.h"
+#include "backend/transport/link.h"
+#include "backend/transport/net_transport.h"
 
 #define BETWEEN ","
 #define BLANKS " \t"

@@ -7,8 +7,8 @@
 #ifndef BACKEND_SOURCE_KIND_H
 #define BACKEND_SOURCE_KIND_H
 
-#include "backend/link.h"
 #include "backend/source.h"
+#include "backend/transport/link.h"
 #include "backend/trust.h"
 
 /* For the kernel's generator, of a source that is not trusted. */

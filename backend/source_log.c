@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
+#include "lib/log.h"
 
 void
 source_log_alarm(const struct source_log *l, const char *serial)

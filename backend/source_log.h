@@ -3,8 +3,8 @@
 #ifndef BACKEND_SOURCE_LOG_H
 #define BACKEND_SOURCE_LOG_H
 
-#include "ekey/rekey.h"
-#include "ekey/session.h"
+#include "backend/ekey/rekey.h"
+#include "backend/ekey/session.h"
 #include "pool/intake.h"
 
 /* Its names, and the state that was logged last; the latter starts as zeros. */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb.h"
-#include "base/log.h"
+#include "backend/usb/usb.h"
+#include "lib/log.h"
 
 #define SETTLE_S 3 /* until the number of keys is logged: they are found one by one */
 

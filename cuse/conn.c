@@ -11,7 +11,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "lib/clock.h"
 
 int
 conn_fail(struct conn *c, int error, const char *format, ...)

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#include "base/file.h"
 #include "cuse/conn.h"
+#include "lib/file.h"
 
 #define CUSE_DIR "/dev/"
 

@@ -7,10 +7,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cuse/conn.h"
-#include "priv/mount.h"
-#include "priv/mounter.h"
+#include "lib/log.h"
+#include "lib/priv/mount.h"
+#include "lib/priv/mounter.h"
 
 /* Nothing about the file ever changes while it is mounted. */
 #define FUSE_ATTR_TIMEOUT_S 3600.0

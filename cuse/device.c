@@ -9,14 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "cuse/conn.h"
 #include "cuse/path_lock.h"
 #include "cuse/requests.h"
 #include "cuse/stored.h"
 #include "cuse/watchdog.h"
-#include "priv/lock.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/priv/lock.h"
 
 /* One pass of the event loop takes less than 1 ms: after this long it hangs. */
 #define DEVICE_HANG_MS 10000

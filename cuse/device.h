@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "base/fd_store.h"
+#include "lib/fd_store.h"
 #include "pool/pool.h"
 
 #define DEVICE_NAME_MAX 32

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "priv/lock.h"
-#include "priv/mount.h"
+#include "lib/log.h"
+#include "lib/priv/lock.h"
+#include "lib/priv/mount.h"
 
 /* Mounts on top of each other that are cleared before we give up. */
 #define CLAIM_MOUNTS_MAX 16

@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/secret.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/secret.h"
 
 /* An entry of the table has these in this process, under the same index. */
 struct file {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "lib/log.h"
 
 /*
  * Two names for tables, used in turn: a daemon that is killed while it resumes the device leaves

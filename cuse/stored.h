@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "base/fd_store.h"
 #include "cuse/table.h"
+#include "lib/fd_store.h"
 
 /* The stored parts of one device; each is the caller's, -1: it did not come back. */
 struct stored_device {

@@ -4,10 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/status_row.h"
+#include "lib/clock.h"
+#include "lib/log.h"
 
 /*
  * The shortest time between two renewals by news, so that news cannot keep the pool empty if

@@ -2,7 +2,7 @@
 /*
  * After a clone of this virtual machine, or its return to a snapshot, another machine may have the
  * same entropy: then, and by the command Wipe, the daemon discards all that it holds and restarts
- * the sources. priv/vm_clone.h: how a clone is noticed, and how soon.
+ * the sources. lib/priv/vm_clone.h: how a clone is noticed, and how soon.
  */
 #ifndef DAEMON_CLONES_H
 #define DAEMON_CLONES_H

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/reload.h"

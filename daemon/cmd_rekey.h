@@ -12,7 +12,7 @@
 
 #include <stdint.h>
 
-#include "ctl/server.h"
+#include "daemon/ctl/server.h"
 
 struct source;
 

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
-#include "base/hex.h"
-#include "base/secret.h"
 #include "daemon/daemon.h"
+#include "lib/hex.h"
+#include "lib/secret.h"
 
 #define SEED_LEN 256 /* bytes: in hexadecimal they fit into a line */
 

@@ -8,7 +8,7 @@
 #ifndef DAEMON_CMD_SEED_H
 #define DAEMON_CMD_SEED_H
 
-#include "ctl/server.h"
+#include "daemon/ctl/server.h"
 
 /* For ctl_command.run and .gone; `arg` is the daemon. */
 const char *cmd_seed(void *arg, const struct ctl_request *request);

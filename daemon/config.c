@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/address.h"
 #include "daemon/haproxy.h"
-#include "egd/listener.h"
+#include "egd/server/listener.h"
+#include "lib/address.h"
 
 #define BLANKS " \t\r"
 #define BYTE_ORDER_MARK "\xef\xbb\xbf" /* some editors begin UTF-8 with it */

@@ -14,8 +14,8 @@
 #include "backend/sources.h"
 #include "cuse/device.h"
 #include "daemon/config_keys.h"
-#include "egd/egd_server.h"
-#include "kernel/feed.h"
+#include "daemon/kernel_feed.h"
+#include "egd/server/egd_server.h"
 
 #define CONFIG_PATH "/etc/ekey-random/ekey-random.conf"
 #define CONFIG_FILE_MAX 65536 /* bytes that are read at all */

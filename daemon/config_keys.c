@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/address.h"
-#include "ctl/protocol.h"
 #include "daemon/config.h"
+#include "daemon/ctl/protocol.h"
 #include "daemon/haproxy.h"
 #include "egd/acl.h"
 #include "egd/egd_wire.h"
-#include "egd/listener.h"
+#include "egd/server/listener.h"
+#include "lib/address.h"
 #include "pool/health.h"
 #include "pool/token_bucket.h"
 

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/num.h"
+#include "lib/num.h"
 
 #define CONFIG_ERROR_TEXT_MAX 160
 

@@ -11,11 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/log.h"
-#include "base/secret.h"
-#include "base/version.h"
 #include "daemon/clones.h"
 #include "daemon/cmd_seed.h"
 #include "daemon/devices.h"
@@ -25,9 +20,14 @@
 #include "daemon/privileges.h"
 #include "daemon/reload.h"
 #include "daemon/status.h"
-#include "egd/listener.h"
-#include "priv/mounter.h"
-#include "priv/sandbox.h"
+#include "egd/server/listener.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/log.h"
+#include "lib/priv/mounter.h"
+#include "lib/priv/sandbox.h"
+#include "lib/secret.h"
+#include "lib/version.h"
 
 /*
  * Open devices at once, and as many who may wait: 170 and 340 bytes each, when used. Listeners say

@@ -8,24 +8,24 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "backend/ekey/keyring.h"
 #include "backend/sources.h"
-#include "backend/usb.h"
-#include "base/log.h"
-#include "ctl/server.h"
+#include "backend/usb/usb.h"
 #include "cuse/device.h"
 #include "daemon/cmd_rekey.h"
 #include "daemon/config.h"
+#include "daemon/ctl/server.h"
+#include "daemon/kernel_feed.h"
 #include "daemon/listeners.h"
 #include "daemon/notify.h"
 #include "daemon/parts.h"
 #include "daemon/retry.h"
 #include "daemon/starts.h"
 #include "daemon/tls_process.h"
-#include "egd/egd_server.h"
-#include "ekey/keyring.h"
-#include "kernel/feed.h"
+#include "egd/server/egd_server.h"
+#include "lib/log.h"
+#include "lib/priv/vm_clone.h"
 #include "pool/pool.h"
-#include "priv/vm_clone.h"
 
 #define DAEMON_SIGNALS 4
 

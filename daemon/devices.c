@@ -5,14 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cuse/path_lock.h"
 #include "cuse/stored.h"
 #include "daemon/daemon.h"
 #include "daemon/files.h"
 #include "daemon/mount_helper.h"
 #include "daemon/status_row.h"
-#include "priv/mounter.h"
+#include "lib/log.h"
+#include "lib/priv/mounter.h"
 
 /* The daemon makes the directory of its control socket. */
 static bool

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
-#include "base/log.h"
-#include "base/secret.h"
+#include "lib/file.h"
+#include "lib/log.h"
+#include "lib/secret.h"
 
 /* Permission bits that a keyring must not have. Its group, the daemon's, may read it. */
 #define KEYRING_MODE_BAD 0037

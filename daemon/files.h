@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
+#include "backend/ekey/keyring.h"
 #include "daemon/config.h"
-#include "ekey/keyring.h"
 
 /* Whether two paths are in one directory. */
 bool files_are_together(const char *a, const char *b);

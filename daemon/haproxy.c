@@ -8,13 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/acceptor.h"
-#include "base/log.h"
-#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/inputs.h"
 #include "daemon/status_row.h"
 #include "egd/egd_wire.h"
+#include "lib/acceptor.h"
+#include "lib/log.h"
+#include "lib/net.h"
 
 #define ACCEPTS_MAX 16 /* connections accepted before other events have their turn */
 

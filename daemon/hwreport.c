@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "backend/report.h"
-#include "base/version.h"
 #include "daemon/inputs.h"
+#include "lib/version.h"
 
 /* Each line of the report is a row; drains it. */
 static void

@@ -4,7 +4,7 @@
 #ifndef DAEMON_HWREPORT_H
 #define DAEMON_HWREPORT_H
 
-#include "ctl/server.h"
+#include "daemon/ctl/server.h"
 
 /* For ctl_command.run; `arg` is the daemon. */
 const char *hwreport_write(void *arg, const struct ctl_request *request);

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 
-#include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/status_row.h"
+#include "lib/log.h"
 
 struct source *
 inputs_at(const struct daemon *d, size_t i)

@@ -5,11 +5,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/status_row.h"
-#include "priv/rng_helper.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/priv/rng_helper.h"
 
 /* With `credit = yes` starts the helper that credits. */
 static bool

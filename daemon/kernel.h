@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The [kernel] section while the daemon runs: kernel/feed.h. The helper that `credit = yes` needs
- * gets its privilege before the daemon drops it: with one that comes with a reload bytes are mixed
- * without credit.
+ * The [kernel] section while the daemon runs: daemon/kernel_feed.h. The helper that `credit = yes`
+ * needs gets its privilege before the daemon drops it: with one that comes with a reload bytes are
+ * mixed without credit.
  */
 #ifndef DAEMON_KERNEL_H
 #define DAEMON_KERNEL_H

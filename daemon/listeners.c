@@ -6,14 +6,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/file.h"
-#include "base/log.h"
-#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/files.h"
 #include "daemon/status_row.h"
-#include "egd/listener.h"
-#include "priv/connect_helper.h"
+#include "egd/server/listener.h"
+#include "lib/file.h"
+#include "lib/log.h"
+#include "lib/net.h"
+#include "lib/priv/connect_helper.h"
 
 #define OTHER_FDS 256 /* that the daemon needs beside its clients */
 

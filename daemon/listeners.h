@@ -5,9 +5,10 @@
 #define DAEMON_LISTENERS_H
 
 #include "daemon/parts.h"
-#include "egd/egd_server.h"
+#include "egd/server/egd_server.h"
 
-/* The helper (priv/connect_helper.h) of an address xen:DIRECTORY, which only a start can start. */
+/* The helper (lib/priv/connect_helper.h) of an address xen:DIRECTORY, which only a start can start.
+ */
 struct connector {
 	char address[EGD_ADDRESS_MAX]; /* "": there is none */
 	struct helper helper;

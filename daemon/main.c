@@ -8,13 +8,13 @@
 
 #include <event2/event.h>
 
-#include "base/log.h"
-#include "base/version.h"
-#include "base/wiping_alloc.h"
-#include "crypto/memory.h"
 #include "daemon/daemon.h"
 #include "daemon/figures.h"
 #include "daemon/roles.h"
+#include "lib/log.h"
+#include "lib/tls/memory.h"
+#include "lib/version.h"
+#include "lib/wiping_alloc.h"
 
 #define EXIT_USAGE 2
 

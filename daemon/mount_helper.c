@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "cuse/path_lock.h"
 #include "daemon/files.h"
 #include "daemon/privileges.h"
-#include "priv/lock.h"
-#include "priv/mount.h"
-#include "priv/mounter.h"
+#include "lib/log.h"
+#include "lib/priv/lock.h"
+#include "lib/priv/mount.h"
+#include "lib/priv/mounter.h"
 
 _Static_assert(MOUNTER_PATH_MAX == DEVICE_PATH_MAX, "the path of a device");
 

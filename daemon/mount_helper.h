@@ -8,9 +8,9 @@
 #ifndef DAEMON_MOUNT_HELPER_H
 #define DAEMON_MOUNT_HELPER_H
 
-#include "priv/helper.h"
+#include "lib/priv/helper.h"
 
-/* Its argument: the path of the configuration. Requests and answers: priv/mounter.h. */
+/* Its argument: the path of the configuration. Requests and answers: lib/priv/mounter.h. */
 extern const struct helper_role mount_helper_role;
 
 #endif

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#include "base/clock.h"
-#include "base/fd_store.h"
+#include "lib/clock.h"
+#include "lib/fd_store.h"
 
 struct notify_watchdog {
 	struct event *timer;

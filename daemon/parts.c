@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/devices.h"
 #include "daemon/haproxy.h"
@@ -12,6 +11,7 @@
 #include "daemon/kernel.h"
 #include "daemon/listeners.h"
 #include "daemon/status_row.h"
+#include "lib/log.h"
 
 _Static_assert(PARTS_MAX == CONFIG_DEVICES_MAX && PARTS_MAX == CONFIG_LISTENS_MAX &&
 		       PARTS_MAX == CONFIG_SOURCES_MAX,

@@ -8,9 +8,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/secret.h"
-#include "priv/sandbox.h"
+#include "lib/log.h"
+#include "lib/priv/sandbox.h"
+#include "lib/secret.h"
 
 const char *
 privileges_user(const char *configured)

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "base/log.h"
 #include "daemon/files.h"
 #include "daemon/inputs.h"
+#include "lib/log.h"
 
 /* Keeps what only a start can change. */
 static void

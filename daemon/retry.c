@@ -3,8 +3,8 @@
 
 #include <stdio.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "lib/clock.h"
+#include "lib/log.h"
 
 #define WAIT_MIN_MS 1000
 #define WAIT_MAX_MS 60000

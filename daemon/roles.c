@@ -6,10 +6,10 @@
 #include <string.h>
 
 #include "daemon/mount_helper.h"
-#include "priv/connect_helper.h"
-#include "priv/resolver.h"
-#include "priv/rng_helper.h"
-#include "priv/usb.h"
+#include "lib/priv/connect_helper.h"
+#include "lib/priv/resolver.h"
+#include "lib/priv/rng_helper.h"
+#include "lib/priv/usb.h"
 
 const struct helper_role *const roles[] = {
 	&rng_helper_role, &connect_helper_role, &priv_usb_role,

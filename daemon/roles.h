@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The processes of the service, of which the helpers (priv/helper.h) are roles of this program. */
+/* The processes of the service, of which the helpers (lib/priv/helper.h) are roles of this program.
+ */
 #ifndef DAEMON_ROLES_H
 #define DAEMON_ROLES_H
 
-#include "priv/helper.h"
+#include "lib/priv/helper.h"
 
 extern const struct helper_role *const roles[]; /* ends with NULL */
 

@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/net.h"
+#include "lib/log.h"
+#include "lib/net.h"
 
 #define NAME FD_STORE_PREFIX "starts"
 #define DEVICE FD_STORE_PREFIX "device."

@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "base/fd_store.h"
 #include "daemon/config.h"
+#include "lib/fd_store.h"
 
 #define STARTS_HEALTHY_MS 1000 /* of service, after which a start has succeeded */
 #define STARTS_RESUMING_MAX 3  /* in a row, after which saved state is discarded */

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/version.h"
 #include "daemon/clones.h"
 #include "daemon/inputs.h"
 #include "daemon/status_row.h"
+#include "lib/clock.h"
+#include "lib/version.h"
 
 static void
 status_daemon(const struct daemon *d, struct evbuffer *out)

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/status_row.h"
-#include "egd/listener.h"
-#include "priv/tls_channel.h"
+#include "egd/server/listener.h"
+#include "lib/log.h"
+#include "lib/net.h"
+#include "lib/priv/tls_channel.h"
 
 #define PROGRAM "ekey-tls"         /* beside our own */
 #define SOCKET_VARIABLE "EKEY_TLS" /* in the unit: where the service manager starts it */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ekey-tls (priv/tls_channel.h), while the configuration has a section that needs it: started by
- * the service manager, or by this daemon, with which it ends.
+ * ekey-tls (lib/priv/tls_channel.h), while the configuration has a section that needs it: started
+ * by the service manager, or by this daemon, with which it ends.
  */
 #ifndef DAEMON_TLS_PROCESS_H
 #define DAEMON_TLS_PROCESS_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "daemon/config.h"
-#include "priv/helper.h"
+#include "lib/priv/helper.h"
 
 struct daemon;
 

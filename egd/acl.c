@@ -5,7 +5,7 @@
 #include <pwd.h>
 #include <string.h>
 
-#include "base/num.h"
+#include "lib/num.h"
 
 #define SEPARATORS " ,"
 

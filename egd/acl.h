@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "base/cidr.h"
+#include "lib/cidr.h"
 
 #define EGD_ACL_MAX 16
 #define EGD_ACL_TEXT_MAX 192 /* bytes with the NUL: a line of the configuration */

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
 #include "egd/egd_wire.h"
+#include "lib/bytes.h"
 
 #define EGD_CLIENT_REQUESTS_MAX 128 /* in one round; they are sent in one piece */
 #define EGD_CLIENT_SEND_MAX ((size_t)EGD_CLIENT_REQUESTS_MAX * EGD_ASK_LEN)

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/bytes.h"
+#include "lib/bytes.h"
 
 #define EGD_LEN_MAX 255 /* bytes that one request may ask for */
 #define EGD_REQUEST_MAX (4 + EGD_LEN_MAX)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "egd/proxy.h"
 
-#include "base/num.h"
+#include "lib/num.h"
 
 /* ---- version 1: "PROXY TCP4 192.0.2.1 192.0.2.9 40666 8888\r\n" ---- */
 

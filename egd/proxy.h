@@ -9,8 +9,8 @@
 
 #include <stdbool.h>
 
-#include "base/address.h"
-#include "base/bytes.h"
+#include "lib/address.h"
+#include "lib/bytes.h"
 
 /* Longer headers are refused. A receiver must accept as much: one segment of the smallest TCP.
  * Version 1 has at most 107. */

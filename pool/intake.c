@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 
 #define BADNESS_GOOD '0'
 

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 #include "pool/drr.h"
 #include "pool/ring.h"
 #include "pool/slab.h"

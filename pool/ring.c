@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 
 bool
 ring_init(struct ring *r, size_t size)

@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 
 #define SLOT_ALIGN 16
 

@@ -2,8 +2,8 @@
 /* Addresses and networks as text: what is taken reads the same when it is written out again. */
 #include <string.h>
 
-#include "base/address.h"
-#include "base/cidr.h"
+#include "lib/address.h"
+#include "lib/cidr.h"
 #include "tests/fuzz/fuzz.h"
 
 #define TEXT_MAX 400

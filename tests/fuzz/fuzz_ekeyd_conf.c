@@ -2,8 +2,8 @@
 /* The same text as Lua and as shell: every statement is told once, and what is told is clean. */
 #include <string.h>
 
+#include "daemon/ekeyctl/ekeyd_conf.h"
 #include "tests/fuzz/fuzz.h"
-#include "tool/ekeyd_conf.h"
 
 typedef enum ekeyd_found next_fn(struct ekeyd_reader *r, struct ekeyd_line *ret);
 

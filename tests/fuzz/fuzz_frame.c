@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The first byte cuts the rest in pieces: whole and pieces must give the same frames. */
-#include "ekey/frame.h"
+#include "backend/ekey/frame.h"
 #include "tests/fuzz/fuzz.h"
 
 struct result {

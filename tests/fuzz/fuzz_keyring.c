@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A keyring file. What is read must read the same when written out again. */
-#include "crypto/pem64.h"
-#include "ekey/keyring.h"
+#include "backend/ekey/keyring.h"
+#include "backend/ekey/pem64.h"
 #include "tests/fuzz/fuzz.h"
 
 #define LINE_LEN (KEYRING_SERIAL_TEXT_LEN + 1 + PEM64_TEXT_LEN(KEYED_SECRET_LEN) + 1)

@@ -3,9 +3,9 @@
  * A frame's 62 bytes after its start, as they are, or (first byte odd) with the right MAC so that
  * the decoder is reached. What is opened must be the one spelling of what it says.
  */
-#include "crypto/pem64.h"
-#include "ekey/packet.h"
-#include "ekey/telemetry.h"
+#include "backend/ekey/packet.h"
+#include "backend/ekey/pem64.h"
+#include "backend/ekey/telemetry.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/device.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Outlets and sources that do what the input says: tests/unit/pool_world.h. */
-#include "base/bytes.h"
+#include "lib/bytes.h"
 #include "tests/unit/pool_world.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

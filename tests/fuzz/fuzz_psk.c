@@ -2,7 +2,7 @@
 /* A file of pre-shared keys. In a good one every identity is found, and its key has a length. */
 #include <string.h>
 
-#include "crypto/psk.h"
+#include "lib/tls/psk.h"
 #include "tests/fuzz/fuzz.h"
 
 int

@@ -4,7 +4,7 @@
  * Resets are few, an answer is one that the device gave, L goes out only after M was accepted, and
  * in the end there is an end.
  */
-#include "ekey/rekey.h"
+#include "backend/ekey/rekey.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/device.h"
 

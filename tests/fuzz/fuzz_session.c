@@ -4,7 +4,7 @@
  * so that all states are in reach. No block comes twice or damaged, no reset storm, no nonce
  * without randomness.
  */
-#include "ekey/session.h"
+#include "backend/ekey/session.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/unit/host.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/engine.h"
+#include "tests/sim/engine.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/usb_transfers.h"
+#include "tests/sim/usb_transfers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "priv/tls_channel.h"
+#include "lib/priv/tls_channel.h"
 #include "tests/fuzz/fuzz.h"
 
 static bool

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb_descriptor.h"
+#include "backend/usb/usb_descriptor.h"
 #include "tests/fuzz/fuzz.h"
 
 static void

@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/xen_channel.h"
-#include "base/xenstore.h"
+#include "lib/xen_channel.h"
+#include "lib/xenstore.h"
 #include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX 65536 /* fits into the socket */

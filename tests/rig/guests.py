@@ -59,7 +59,7 @@ def install(tree, job):
         ["make", "-s", "-C", TOP, "install", f"DESTDIR={tree}/install/root", f"BUILD={BUILD}"],
         stdout=subprocess.DEVNULL, timeout=300, check=True,
     )
-    shutil.copy(TOP / "dist/host.sh", tree / "install")
+    shutil.copy(TOP / "udev/host.sh", tree / "install")
     units = tree / "etc/systemd/system"
     (units / "multi-user.target.wants").mkdir(parents=True)
     (units / "rig.service").write_text(UNIT.format(job=job), encoding="ascii")

@@ -31,7 +31,7 @@ else
 	packages=$packages,openssl,dieharder,python3-minimal,rng-tools5,ekeyd-egd-linux
 fi
 
-sources=$("${0%/*}/../apt_sources.sh" "$suite")
+sources=$("${0%/*}/../tools/apt_sources.sh" "$suite")
 
 out_of_reach() {
 	echo "$1"

@@ -4,7 +4,7 @@
  *
  *     pool_probe ready                exits 0 when it is
  *     pool_probe level                prints entropy_avail, in bits
- *     pool_probe exact                each act of priv/random.h gives what it says, and no more
+ *     pool_probe exact                each act of lib/priv/random.h gives what it says, and no more
  *     pool_probe during BITS COMMAND  COMMAND is well, and meanwhile it rises by BITS
  *
  * A kernel credits itself some bits for its interrupts, up to three a second: nobody sees that in
@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "priv/random.h"
+#include "lib/priv/random.h"
 
 #define OWN_BITS 3 /* that a kernel may credit itself in a second */
 

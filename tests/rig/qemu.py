@@ -18,7 +18,7 @@ import time
 import image
 
 HERE = pathlib.Path(__file__).resolve().parent
-EXAMPLES = HERE.parents[1] / "dist/examples"
+EXAMPLES = HERE.parents[1] / "doc/examples"
 MEMORY_MIB = 640
 BOOT_LIMIT_S = 600
 # Of each kernel. On a busy machine the timer's first interrupts can come too late for its check.

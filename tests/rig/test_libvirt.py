@@ -38,7 +38,7 @@ def domain(place):
 
     def write(example):
         path = place / "domain.xml"
-        path.write_text(DOMAIN.format(rng=(TOP / "dist/examples" / example).read_text()))
+        path.write_text(DOMAIN.format(rng=(TOP / "doc/examples" / example).read_text()))
         return path
 
     return write

@@ -26,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/xen_channel.h"
+#include "lib/xen_channel.h"
 #include "tests/system/stream.h"
 
 #define ASK 255

@@ -12,7 +12,7 @@ import threading
 
 from processes import PATIENCE_S, TOP, program
 
-SPEC = TOP / "dist/examples/ekey-random.cdi.json"
+SPEC = TOP / "doc/examples/ekey-random.cdi.json"
 KIND = "ekey-random.org/entropy"
 DEVICE, EGD = "/dev/ekey-random", "/run/ekey-random"
 TOOLS = ["sh", "head", "od", "tr", "cat"]

@@ -22,9 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/bytes.h"
-#include "base/log.h"
 #include "cuse/device.h"
+#include "lib/bytes.h"
+#include "lib/log.h"
 
 #define SERVER_POOL_SIZE 65536
 

@@ -9,10 +9,10 @@ from processes import TOP, program
 
 def command(*settings):
     """The command by which one file would be compiled, in a folder where nothing is built."""
-    argv = ["make", "-n", "V=1", "BUILD=/none", "/none/base/num.o", *settings]
+    argv = ["make", "-n", "V=1", "BUILD=/none", "/none/lib/num.o", *settings]
     result = subprocess.run(argv, cwd=TOP, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr
-    return next(line for line in result.stdout.splitlines() if " -c base/num.c" in line).split()
+    return next(line for line in result.stdout.splitlines() if " -c lib/num.c" in line).split()
 
 
 @pytest.mark.parametrize("settings, fortified", [

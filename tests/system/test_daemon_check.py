@@ -119,7 +119,7 @@ def test_check_warns_of_a_keyring_that_others_can_read(house):
 
 
 def test_example_configuration_is_good():
-    example = pathlib.Path(__file__).parents[2] / "dist" / "ekey-random.conf"
+    example = pathlib.Path(__file__).parents[2] / "doc" / "ekey-random.conf"
     argv = [BUILD / "ekey-randomd", "-n", "-c", example]
     assert subprocess.run(argv, stderr=subprocess.PIPE, timeout=PATIENCE_S).returncode == 0
 

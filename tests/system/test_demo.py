@@ -21,7 +21,7 @@ def as_root(device):
         pytest.skip("root is missing")
     if pathlib.Path(DEVICE).name in os.listdir("/dev"):
         pytest.skip(f"{DEVICE} is in use on this machine")
-    return [str(TOP / "dist/demo.sh"), str(BUILD)]
+    return [str(TOP / "tests/tools/demo.sh"), str(BUILD)]
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def as_user(place, device):
     if not shutil.which("fusermount3"):
         pytest.skip("fusermount3 is missing (package fuse3)")
     place.chmod(0o755)
-    shutil.copy(TOP / "dist/demo.sh", place)
+    shutil.copy(TOP / "tests/tools/demo.sh", place)
     for name in PROGRAMS:
         shutil.copy(BUILD / name, place)
     home = place / "home"

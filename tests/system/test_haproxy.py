@@ -13,7 +13,7 @@ from conftest import Daemon, Sim, start
 from processes import PATIENCE_S, TOP, Process, free_port, program, run, wait_until
 from stream import expected
 
-EXAMPLE = TOP / "dist/examples/haproxy.cfg"
+EXAMPLE = TOP / "doc/examples/haproxy.cfg"
 HAPROXY = "/usr/sbin/haproxy"
 SEEDS = {"a": "fleet-a", "b": "fleet-b"}
 STREAM_LEN = 1 << 20  # bytes of each key's stream that the tests look into
@@ -269,7 +269,7 @@ def test_pools_at_five_percent_are_still_served(fleet):
             assert len(read_exactly(s, 32)) == 32
 
 
-@pytest.mark.parametrize("document", ["dist/examples/haproxy.cfg", "doc/fleet.md",
+@pytest.mark.parametrize("document", ["doc/examples/haproxy.cfg", "doc/fleet.md",
                                       "doc/man/ekey-random.conf.5"])
 def test_documents_give_the_agent_a_weight_to_take_percent_of(document):
     """Of HAProxy's default, 1, each percentage below 100 is 0: no client is served."""

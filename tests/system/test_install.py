@@ -12,7 +12,6 @@ INSTALLED = {
     "usr/local/sbin/ekey-feed",
     "usr/local/sbin/ekey-tls",
     "usr/local/bin/ekeyctl",
-    "usr/local/bin/ekey-sim",
     "usr/local/share/doc/ekey-random/ekey-random.conf",
     "usr/local/share/doc/ekey-random/CONTRIBUTING.md",
     "usr/local/share/doc/ekey-random/SECURITY.md",
@@ -35,7 +34,6 @@ INSTALLED = {
     "usr/local/share/doc/ekey-random/examples/libvirt-rng-random.xml",
     "usr/local/share/doc/ekey-random/examples/xen-hvm.cfg",
     "usr/local/share/man/man1/ekeyctl.1",
-    "usr/local/share/man/man1/ekey-sim.1",
     "usr/local/share/man/man5/ekey-random.conf.5",
     "usr/local/share/man/man8/ekey-randomd.8",
     "usr/local/share/man/man8/ekey-feed.8",
@@ -102,7 +100,7 @@ def test_links_of_the_documents_work_in_the_source_and_where_they_are_installed(
 
 
 def test_example_configuration_is_good():
-    example = TOP / "dist/ekey-random.conf"
+    example = TOP / "doc/ekey-random.conf"
     result = run(program("ekey-randomd"), "-n", "-c", str(example))
     assert result.returncode == 0 and f"{example} is good" in result.stdout, result.stdout
 
@@ -110,4 +108,4 @@ def test_example_configuration_is_good():
 def test_uninstall_stops_before_the_files_go_and_reloads_when_they_are_gone():
     result = run("make", "-s", "-n", "-C", str(TOP), "uninstall", f"BUILD={BUILD}", "SYSCONF=/srv/etc")
     lines = result.stdout.splitlines()
-    assert lines[0] == "dist/host.sh stop" and lines[-1] == "dist/host.sh uninstall /srv/etc", lines
+    assert lines[0] == "udev/host.sh stop" and lines[-1] == "udev/host.sh uninstall /srv/etc", lines

@@ -13,8 +13,8 @@ import pytest
 from house import as_root
 from processes import BUILD, PATIENCE_S, TOP, program, wait_until
 
-EXAMPLE = TOP / "dist/examples/keepalived.conf"
-HAPROXY_EXAMPLE = TOP / "dist/examples/haproxy.cfg"
+EXAMPLE = TOP / "doc/examples/keepalived.conf"
+HAPROXY_EXAMPLE = TOP / "doc/examples/haproxy.cfg"
 KEEPALIVED = "/usr/sbin/keepalived"
 HAPROXY = "/usr/sbin/haproxy"
 FLEET = """\

@@ -74,7 +74,7 @@ def test_port_that_cannot_be_opened_is_no_usage_error(tmp_path):
 
 
 def test_help_tells_every_option():
-    source = (TOP / "sim" / "options.c").read_text()
+    source = (TOP / "tests/sim/options.c").read_text()
     known = set(re.findall(r'^\t\{"([a-z-]+)", \w+_argument', source, re.M)) - {"help"}
     assert len(known) >= 29
     assert {name for name in known if f"--{name}" in run("--help").stdout} == known

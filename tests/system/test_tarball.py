@@ -15,8 +15,8 @@ NOTHING = [
     ("words", "**/*.[ch]"),
     ("knots", "**/*.c"),
     ("floors", "**/*.[ch]"),
-    ("docs", "guest/options.h"),
-    ("docs", "tool/tool.h"),
+    ("docs", "egd/feed/options.h"),
+    ("docs", "daemon/ekeyctl/tool.h"),
     ("fuzz-replay", "tests/fuzz/corpus/frame/*"),
     ("fuzz-replay fuzz_tests=", None),
     ("unit unit_tests=", None),
@@ -70,9 +70,9 @@ def test_check_fails_that_has_nothing_to_look_at(tree, check, files):
 
 
 @pytest.mark.parametrize("what, target, names", [
-    ("check", "check", (" fuse3 ", " cmocka ", "dist/packages.sh build test-unit`")),
-    ("build", "all", (" fuse3 ", "dist/packages.sh build`")),
-    ("build", "ekey-feed", (" libssl ", "dist/packages.sh build`")),
+    ("check", "check", (" fuse3 ", " cmocka ", "tests/tools/packages.sh build test-unit`")),
+    ("build", "all", (" fuse3 ", "tests/tools/packages.sh build`")),
+    ("build", "ekey-feed", (" libssl ", "tests/tools/packages.sh build`")),
 ])
 def test_what_is_missing_is_named_in_one_line(tree, what, target, names):
     result = tree.make(target, "CC=no-such-compiler", "PKG_CONFIG_LIBDIR=/nowhere")

@@ -73,7 +73,7 @@ def test_systemd_has_nothing_to_say_about_the_drop_in_of_the_agent(units, place)
 def test_units_and_drop_ins_are_no_more_exposed_than_they_must_be():
     if not shutil.which("systemd-analyze"):
         pytest.skip("missing: systemd-analyze (package systemd)")
-    result = run("tests/check_exposure.sh", str(BUILD), cwd=TOP)
+    result = run("tests/tools/check_exposure.sh", str(BUILD), cwd=TOP)
     print(result.stdout)
     assert result.returncode == 0, result.stdout
 

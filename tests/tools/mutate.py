@@ -34,21 +34,23 @@ SANITIZED = ["BUILD=build-san", "SAN=-fsanitize=address,undefined -fno-sanitize-
 AT_A_TIME = 4  # system tests: they wait more than they compute
 # The system tests, tests/system/test_NAME.py, that a change in a folder's code is tried with.
 NEAR = {
-    "base": "feed daemon daemon_check egd_listen kernel handover",
-    "crypto": "tls tls_peers rekey sim_ekeyd memory",
-    "priv": "kernel wipe daemon memory crash feed demo",
-    "ekey": "rekey faults sim_ekeyd memory hwreport",
+    "lib": "feed daemon daemon_check egd_listen kernel handover",
+    "lib/tls": "tls tls_peers rekey sim_ekeyd memory",
+    "lib/priv": "kernel wipe daemon memory crash feed demo",
+    "backend/ekey": "rekey faults sim_ekeyd memory hwreport",
     "pool": "device device_fuse egd memory kernel wipe clients",
     "backend": "relay daemon_sources faults wipe tls_peers hwreport memory daemon_reload",
+    "backend/transport": "relay daemon_sources faults wipe tls_peers memory daemon_reload",
+    "backend/usb": "daemon_sources faults memory",
     "cuse": "device device_fuse device_life crash handover memory daemon",
     "egd": "egd egd_listen egd_hostile haproxy clients handover tls memory wipe",
-    "kernel": "kernel memory wipe",
-    "ctl": "daemon_status hwreport rekey_keyring daemon rekey",
+    "egd/server": "egd egd_listen egd_hostile haproxy clients handover tls memory wipe",
+    "daemon/ctl": "daemon_status hwreport rekey_keyring daemon rekey",
     "daemon": "daemon daemon_check daemon_reload daemon_sources daemon_status doctor haproxy handover kernel privileges "
     "service rekey wipe egd_listen relay",
-    "tool": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status service haproxy wipe",
-    "guest": "feed tls memory",
-    "tls": "tls tls_peers egd_listen wipe",
+    "daemon/ekeyctl": "rekey rekey_keyring rekey_secret doctor hwreport import_ekeyd daemon_status service haproxy wipe",
+    "egd/feed": "feed tls memory",
+    "egd/tls": "tls tls_peers egd_listen wipe",
 }
 
 
@@ -109,7 +111,7 @@ class Tree:
     def measure(self, name):
         text = (self.top / f"build-san/tests/unit/{name}.map").read_text()
         self.objects[name] = set(re.findall(r"\.a\((\w+\.o)\)", text))
-        self.objects[name] |= set(re.findall(r"build-san/(?:guest|tool|sim)/(\w+\.o)", text))
+        self.objects[name] |= set(re.findall(r"build-san/(?:egd/feed|daemon/ekeyctl|tests/sim)/(\w+\.o)", text))
         started = time.monotonic()
         status, output = self.unit(name, 240)
         if status != 0:
@@ -182,7 +184,7 @@ class Judge:
         return None
 
     def by_system(self, path):
-        tree, files = self.tree, near(path.split("/")[0])
+        tree, files = self.tree, near(os.path.dirname(path))
         files.sort(key=lambda file: -alike(path, file))
         fast = {name: s for name, s in tree.system_s.items() if name.split("::")[0] in files}
         if not fast:
@@ -243,7 +245,7 @@ def try_all(judge, args):
             break
     survivors = []
     if left and not args.no_system:
-        judge.tree.measure_system({mutation.path.split("/")[0] for mutation in left})
+        judge.tree.measure_system({os.path.dirname(mutation.path) for mutation in left})
     for mutation in left:
         by = "" if args.no_system else judge.verdict(mutation, judge.by_system)
         row(mutation, by)

@@ -6,7 +6,8 @@ Each keeps the number of lines, so that what follows it in the object file stays
 import dataclasses
 import re
 
-FOLDERS = "base crypto priv ekey pool backend cuse egd kernel ctl daemon tool guest".split()
+FOLDERS = ("lib lib/tls lib/priv backend/ekey pool backend backend/usb backend/transport cuse egd egd/server daemon/ctl daemon"
+           " daemon/ekeyctl egd/feed").split()
 BLANK = re.compile(r"[^\n]")
 NOT_CODE = re.compile(
     r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])+\'|^#(?!define)[^\n]*', re.S | re.M)

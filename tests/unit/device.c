@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "base/bytes.h"
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
+#include "lib/bytes.h"
 
 void
 device_init(struct device *d)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* The device's side of the protocol, just enough of it to make frames for tests (sim/ is whole). */
+/* The device's side of the protocol, just enough of it to make frames for tests (tests/sim/ is
+ * whole). */
 #ifndef TESTS_UNIT_DEVICE_H
 #define TESTS_UNIT_DEVICE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "crypto/keyed.h"
-#include "ekey/frame.h"
+#include "backend/ekey/frame.h"
+#include "backend/ekey/keyed.h"
 
 #define DEVICE_BLOCK_LEN 32
 

@@ -12,8 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/address.h"
-#include "base/net.h"
+#include "lib/address.h"
+#include "lib/net.h"
 
 #define TURNS 10
 

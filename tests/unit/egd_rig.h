@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "egd/egd_server.h"
+#include "egd/server/egd_server.h"
 
 struct egd_rig {
 	char dir[32], path[64];

@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "backend/usb_sysfs.h"
+#include "backend/usb/usb_sysfs.h"
 
 #define KEYS_MAX 64
 #define FLYING_MAX (KEYS_MAX * 17)
@@ -162,7 +162,7 @@ fake_usb_act_done(int result)
 	act_fd = -1;
 }
 
-/* ---- in place of priv/usb.c ---- */
+/* ---- in place of lib/priv/usb.c ---- */
 
 int
 priv_open_usb(unsigned bus, unsigned device)
@@ -243,7 +243,7 @@ priv_usb_identity(struct helper *helper, struct usb_identity *ret)
 	return ret->serial[0] != '\0';
 }
 
-/* ---- in place of backend/usb_sysfs.c ---- */
+/* ---- in place of backend/usb/usb_sysfs.c ---- */
 
 size_t
 usb_sysfs_list(const char *sysfs, struct usb_address *ret, size_t cap)

@@ -12,7 +12,7 @@
 
 #include <libusb.h>
 
-#include "priv/usb.h"
+#include "lib/priv/usb.h"
 
 #define FAKE_USB_SERIAL "M/tBF1IwMQA+AAAA"
 #define FAKE_USB_IN 0x81

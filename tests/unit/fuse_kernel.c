@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
+#include "lib/bytes.h"
 
 #define CUSE_DEVICE_PATH "/dev/ekey-test"
 

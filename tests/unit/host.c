@@ -4,8 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/secret.h"
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
+#include "lib/secret.h"
 
 #define COMMAND_K_LEN 18
 

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ekey/session.h"
+#include "backend/ekey/session.h"
 #include "tests/unit/device.h"
 
 #define HOST_LOG_MAX 16384

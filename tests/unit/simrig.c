@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "crypto/keyed.h"
-#include "crypto/pem64.h"
-#include "sim/identity.h"
+#include "backend/ekey/keyed.h"
+#include "backend/ekey/pem64.h"
+#include "tests/sim/identity.h"
 #include "tests/unit/simrig.h"
 
 static bool

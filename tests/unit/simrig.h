@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sim/engine.h"
-#include "sim/stream.h"
+#include "tests/sim/engine.h"
+#include "tests/sim/stream.h"
 
 #define SIMRIG_SEED "demo" /* the seed of the vectors' entropy stream */
 #define SIMRIG_SERIAL "NwBvBlg3OTBJORFD"

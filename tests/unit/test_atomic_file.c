@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/atomic_file.h"
-#include "base/file.h"
+#include "lib/atomic_file.h"
+#include "lib/file.h"
 #include "tests/unit/folder.h"
 
 static char dir[FOLDER_MAX], path[FOLDER_MAX + 16];

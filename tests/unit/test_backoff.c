@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "backend/backoff.h"
+#include "backend/transport/backoff.h"
 
 #define MAX_MS 30000
 

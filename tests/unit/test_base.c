@@ -14,11 +14,11 @@
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
-#include "base/clock.h"
-#include "base/file.h"
-#include "base/num.h"
-#include "base/secret.h"
+#include "lib/bytes.h"
+#include "lib/clock.h"
+#include "lib/file.h"
+#include "lib/num.h"
+#include "lib/secret.h"
 
 /* ---- bytes ---- */
 

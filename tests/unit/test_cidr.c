@@ -17,11 +17,11 @@
 
 #include <cmocka.h>
 
-#include "backend/self_check.h"
-#include "base/address.h"
-#include "base/cidr.h"
-#include "base/net.h"
-#include "base/wiping_alloc.h"
+#include "backend/transport/self_check.h"
+#include "lib/address.h"
+#include "lib/cidr.h"
+#include "lib/net.h"
+#include "lib/wiping_alloc.h"
 
 /* ---- addresses ---- */
 

@@ -12,9 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/address.h"
-#include "base/net.h"
-#include "priv/connect_helper.h"
+#include "lib/address.h"
+#include "lib/net.h"
+#include "lib/priv/connect_helper.h"
 #include "tests/unit/folder.h"
 
 #define PATIENCE_MS 20000

@@ -18,10 +18,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/net.h"
-#include "ctl/client.h"
-#include "ctl/protocol.h"
-#include "ctl/server.h"
+#include "daemon/ctl/client.h"
+#include "daemon/ctl/protocol.h"
+#include "daemon/ctl/server.h"
+#include "lib/net.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/stopped_clock.h"
 

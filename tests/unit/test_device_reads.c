@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
+#include "lib/bytes.h"
 #include "tests/unit/fuse_kernel.h"
 #include "tests/unit/log_lines.h"
 #include "tests/unit/secret_scan.h"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "base/bytes.h"
+#include "lib/bytes.h"
 #include "tests/unit/fuse_kernel.h"
 
 struct chaos {

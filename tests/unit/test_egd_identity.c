@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "egd/acl.h"
-#include "egd/identity.h"
+#include "egd/server/identity.h"
 
 #define LEFT_MAX 3
 

@@ -16,7 +16,7 @@
 
 #include <cmocka.h>
 
-#include "egd/listener.h"
+#include "egd/server/listener.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/log_lines.h"
 

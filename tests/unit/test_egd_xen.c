@@ -13,10 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/address.h"
-#include "base/clock.h"
-#include "base/net.h"
-#include "priv/connect_helper.h"
+#include "lib/address.h"
+#include "lib/clock.h"
+#include "lib/net.h"
+#include "lib/priv/connect_helper.h"
 #include "tests/unit/egd_rig.h"
 
 #define SAY(rig, fd, literal) egd_rig_say(rig, fd, literal, sizeof(literal) - 1)

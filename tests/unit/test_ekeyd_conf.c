@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "tool/ekeyd_conf.h"
+#include "daemon/ekeyctl/ekeyd_conf.h"
 
 typedef enum ekeyd_found next_fn(struct ekeyd_reader *r, struct ekeyd_line *ret);
 

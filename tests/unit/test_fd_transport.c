@@ -17,7 +17,7 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include "backend/fd_transport.h"
+#include "backend/transport/fd_transport.h"
 
 #define COMMAND_LEN 16
 #define COMMANDS_MAX 16 /* that wait: 256 bytes */

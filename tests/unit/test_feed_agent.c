@@ -10,10 +10,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "guest/agent.h"
-#include "guest/report.h"
-#include "guest/seed.h"
-#include "priv/rng_helper.h"
+#include "egd/feed/agent.h"
+#include "egd/feed/report.h"
+#include "egd/feed/seed.h"
+#include "lib/priv/rng_helper.h"
 #include "tests/unit/log_lines.h"
 #include "tests/unit/stopped_clock.h"
 

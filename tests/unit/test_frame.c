@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "ekey/frame.h"
+#include "backend/ekey/frame.h"
 #include "tests/unit/vectors.h"
 
 static struct framer f;

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
-#include "crypto/pem64.h"
-#include "ekey/frame_stats.h"
+#include "backend/ekey/frame_stats.h"
+#include "backend/ekey/pem64.h"
 #include "tests/unit/session_rig.h"
 
 #define WINDOW 4 /* bytes: a secret shorter than this could be chance */

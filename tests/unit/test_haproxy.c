@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/net.h"
 #include "daemon/daemon.h"
 #include "daemon/haproxy.h"
+#include "lib/net.h"
 
 static void
 expect_line(struct haproxy_load load, const char *expected)

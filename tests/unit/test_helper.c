@@ -17,8 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/secret.h"
-#include "priv/helper.h"
+#include "lib/priv/helper.h"
+#include "lib/secret.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define SANITIZED true

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 #include "pool/intake.h"
 #include "tests/unit/secret_scan.h"
 

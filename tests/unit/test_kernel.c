@@ -12,9 +12,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/secret.h"
-#include "kernel/feed.h"
-#include "priv/rng_helper.h"
+#include "daemon/kernel_feed.h"
+#include "lib/priv/rng_helper.h"
+#include "lib/secret.h"
 #include "tests/unit/stack_scan.h"
 #include "tests/unit/stopped_clock.h"
 

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "base/secret.h"
-#include "crypto/pem64.h"
-#include "ekey/keyring.h"
+#include "backend/ekey/keyring.h"
+#include "backend/ekey/pem64.h"
+#include "lib/secret.h"
 #include "tests/unit/vectors.h"
 
 #define SERIAL "NwBvBlg3OTBJORFD"

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "lib/log.h"
 
 #define LIMIT_S 10  /* a log that waits is ended by SIGALRM */
 #define LINES 20000 /* more than a pipe, a socket or a terminal holds */

@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "crypto/masterkey.h"
-#include "crypto/pem64.h"
+#include "backend/ekey/masterkey.h"
+#include "backend/ekey/pem64.h"
 #include "tests/unit/vectors.h"
 
 static void

@@ -14,8 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "daemon/notify.h"
+#include "lib/clock.h"
 
 #define PING_LIMIT "4000" /* microseconds: a ping each 2 ms */
 #define PINGS 3

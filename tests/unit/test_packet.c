@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "ekey/packet.h"
+#include "backend/ekey/packet.h"
 #include "tests/unit/device.h"
 #include "tests/unit/vectors.h"
 

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "backend/transport.h"
+#include "backend/transport/transport.h"
 #include "tests/unit/folder.h"
 
 struct bench {

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
 #include "tests/unit/vectors.h"
 
 static bool

@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "crypto/pem64.h"
-#include "ekey/keyring.h"
-#include "ekey/rekey.h"
+#include "backend/ekey/keyring.h"
+#include "backend/ekey/pem64.h"
+#include "backend/ekey/rekey.h"
 #include "tests/unit/device.h"
 #include "tests/unit/vectors.h"
 

@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "backend/report.h"
-#include "backend/usb_descriptor.h"
-#include "sim/usb_descriptors.h"
+#include "backend/usb/usb_descriptor.h"
+#include "tests/sim/usb_descriptors.h"
 
 #define HEAD "USB port 1-1 at 12 Mbit/s: \"Simtec Electronics\", \"Entropy Key\"\n"
 #define AS_EXPECTED "compared with what a key should show: as expected\n"

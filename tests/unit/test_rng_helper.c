@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <poll.h>
 
-#include "priv/random.h"
-#include "priv/rng_helper.h"
+#include "lib/priv/random.h"
+#include "lib/priv/rng_helper.h"
 
 #define PATIENCE_MS 20000
 

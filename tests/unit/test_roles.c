@@ -20,7 +20,7 @@
 
 #include "daemon/mount_helper.h"
 #include "daemon/roles.h"
-#include "priv/resolver.h"
+#include "lib/priv/resolver.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FILTERED 0

@@ -22,8 +22,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/log.h"
-#include "priv/sandbox.h"
+#include "lib/log.h"
+#include "lib/priv/sandbox.h"
 
 #if defined(__SANITIZE_ADDRESS__)
 #define FILTERED false

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "base/secret.h"
+#include "lib/secret.h"
 #include "tests/unit/session_rig.h"
 
 #define HOUR_MS 3600000

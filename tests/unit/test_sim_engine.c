@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
 #include "tests/unit/simrig.h"
 
 /* ---- long-term key: the lock ---- */

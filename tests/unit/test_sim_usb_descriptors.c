@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "sim/usb_descriptors.h"
+#include "tests/sim/usb_descriptors.h"
 
 #define SERIAL "NwBvBlg3OTBJORFD"
 

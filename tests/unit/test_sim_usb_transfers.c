@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "sim/usb_transfers.h"
+#include "tests/sim/usb_transfers.h"
 
 #define SERIAL "NwBvBlg3OTBJORFD"
 #define BULK_IN 1

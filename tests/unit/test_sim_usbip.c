@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "sim/usbip.h"
+#include "tests/sim/usbip.h"
 
 /* CMD_SUBMIT 0x0d05, device 0x10000, in, endpoint 1, room for 64 bytes; from the kernel's own
  * description of the protocol. */

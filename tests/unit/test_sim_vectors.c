@@ -10,7 +10,7 @@
 #include <cmocka.h>
 #include <openssl/crypto.h>
 
-#include "sim/identity.h"
+#include "tests/sim/identity.h"
 #include "tests/unit/simrig.h"
 #include "tests/unit/vectors.h"
 

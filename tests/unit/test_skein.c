@@ -7,9 +7,9 @@
 
 #include <cmocka.h>
 
-#include "crypto/keyed.h"
-#include "crypto/pem64.h"
-#include "crypto/skein.h"
+#include "backend/ekey/keyed.h"
+#include "backend/ekey/pem64.h"
+#include "backend/ekey/skein.h"
 #include "tests/unit/vectors.h"
 
 #define MESSAGE_MAX 4096

@@ -16,12 +16,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "backend/ekey/pem64.h"
 #include "backend/source.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/net.h"
-#include "base/secret.h"
-#include "crypto/pem64.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/net.h"
+#include "lib/secret.h"
 #include "tests/unit/device.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/log_lines.h"

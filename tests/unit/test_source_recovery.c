@@ -14,13 +14,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "backend/ekey/pem64.h"
 #include "backend/recovery.h"
 #include "backend/source.h"
-#include "backend/usb_transport.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/secret.h"
-#include "crypto/pem64.h"
+#include "backend/transport/usb_transport.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/secret.h"
 #include "tests/unit/device.h"
 
 #define STEP_MS 50

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "backend/sources.h"
-#include "backend/usb.h"
+#include "backend/usb/usb.h"
 #include "tests/unit/fake_usb.h"
 #include "tests/unit/log_lines.h"
 #include "tests/unit/stopped_clock.h"

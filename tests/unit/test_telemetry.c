@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "ekey/telemetry.h"
+#include "backend/ekey/telemetry.h"
 
 static struct telemetry t;
 

@@ -19,16 +19,16 @@
 
 #include <cmocka.h>
 
-#include "base/file.h"
 #include "egd/proxy.h"
-#include "priv/tls_channel.h"
+#include "egd/tls/connections.h"
+#include "lib/file.h"
+#include "lib/priv/tls_channel.h"
 #include "tests/unit/stopped_clock.h"
 #include "tests/unit/tls_rig.h"
-#include "tls/connections.h"
 
 #define PATIENCE_MS 20000
 #define SECTION "listen wan"
-#define AT_ONCE_CLIENT 4 /* as in tls/connections.c ... */
+#define AT_ONCE_CLIENT 4 /* as in egd/tls/connections.c ... */
 #define AT_ONCE 8
 #define WAITING_MANY 128
 #define WAITING_MAX 256

@@ -15,10 +15,10 @@
 
 #include <cmocka.h>
 
-#include "backend/net_transport.h"
-#include "base/net.h"
-#include "priv/resolver.h"
-#include "priv/tls_channel.h"
+#include "backend/transport/net_transport.h"
+#include "lib/net.h"
+#include "lib/priv/resolver.h"
+#include "lib/priv/tls_channel.h"
 #include "tests/unit/tls_rig.h"
 
 #define PATIENCE_S 20 /* of a test for what must come; it comes at once */

@@ -19,12 +19,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/clock.h"
-#include "base/log.h"
-#include "guest/agent.h"
-#include "guest/report.h"
-#include "guest/seed.h"
-#include "priv/rng_helper.h"
+#include "egd/feed/agent.h"
+#include "egd/feed/report.h"
+#include "egd/feed/seed.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/priv/rng_helper.h"
 
 #define CLONED "5,365,9587907,-;random: crng reseeded due to virtual machine fork\n"
 #define OTHER "6,364,9587000,-;e1000: link is up\n"

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "backend/tty.h"
+#include "backend/transport/tty.h"
 
 struct pty {
 	int master;

@@ -16,12 +16,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "backend/self_check.h"
 #include "backend/sources.h"
-#include "base/clock.h"
-#include "base/log.h"
-#include "base/net.h"
+#include "backend/transport/self_check.h"
 #include "egd/egd_client.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/net.h"
 #include "tests/unit/folder.h"
 
 #define LIMIT_S 30 /* a test that waits for what never comes is ended by SIGALRM */

@@ -16,12 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "backend/usb.h"
-#include "backend/usb_descriptor.h"
-#include "backend/usb_faults.h"
-#include "backend/usb_queue.h"
-#include "backend/usb_sysfs.h"
-#include "priv/usb.h"
+#include "backend/usb/usb.h"
+#include "backend/usb/usb_descriptor.h"
+#include "backend/usb/usb_faults.h"
+#include "backend/usb/usb_queue.h"
+#include "backend/usb/usb_sysfs.h"
+#include "lib/priv/usb.h"
 #include "tests/unit/folder.h"
 
 /* ---- descriptors ---- */

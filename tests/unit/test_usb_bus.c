@@ -11,10 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb.h"
-#include "backend/usb_faults.h"
-#include "backend/usb_queue.h"
-#include "backend/usb_transport.h"
+#include "backend/transport/usb_transport.h"
+#include "backend/usb/usb.h"
+#include "backend/usb/usb_faults.h"
+#include "backend/usb/usb_queue.h"
 #include "tests/unit/fake_usb.h"
 #include "tests/unit/secret_scan.h"
 #include "tests/unit/stopped_clock.h"

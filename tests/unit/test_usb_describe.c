@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "backend/usb_descriptor.h"
-#include "sim/usb_descriptors.h"
+#include "backend/usb/usb_descriptor.h"
+#include "tests/sim/usb_descriptors.h"
 
 #define TEXT_MAX 4096
 

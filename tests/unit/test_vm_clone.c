@@ -19,7 +19,7 @@
 
 #include "daemon/clones.h"
 #include "daemon/daemon.h"
-#include "priv/tls_channel.h"
+#include "lib/priv/tls_channel.h"
 #include "tests/unit/stopped_clock.h"
 
 #define PATIENCE_MS 20000

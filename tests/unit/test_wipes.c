@@ -11,10 +11,10 @@
 
 #include <cmocka.h>
 
-#include "base/secret.h"
-#include "crypto/masterkey.h"
-#include "crypto/pem64.h"
-#include "ekey/session.h"
+#include "backend/ekey/masterkey.h"
+#include "backend/ekey/pem64.h"
+#include "backend/ekey/session.h"
+#include "lib/secret.h"
 #include "tests/unit/session_rig.h"
 #include "tests/unit/stack_scan.h"
 

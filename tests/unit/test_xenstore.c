@@ -11,9 +11,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/xen_channel.h"
-#include "base/xen_seed.h"
-#include "base/xenstore.h"
+#include "lib/xen_channel.h"
+#include "lib/xen_seed.h"
+#include "lib/xenstore.h"
 
 enum {
 	DIRECTORY = 1,

@@ -17,8 +17,8 @@
 
 #include <cmocka.h>
 
-#include "priv/tls_channel.h"
-#include "tls/service.h"
+#include "egd/tls/service.h"
+#include "lib/priv/tls_channel.h"
 
 #define PATHS_MAX 32
 #define TURNS_MAX 100 /* of a handshake: a few are enough */

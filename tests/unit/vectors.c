@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "crypto/pem64.h"
+#include "backend/ekey/pem64.h"
 
 static void
 need(int condition, const char *what, const char *name)
