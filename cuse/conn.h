@@ -35,7 +35,7 @@ extern const struct conn_kind conn_cuse, conn_fuse;
 
 struct conn {
 	const struct conn_kind *kind;
-	const char *path; /* resolved; outlives the carrier */
+	const char *path; /* resolved; outlives the connection */
 	mode_t mode;
 	struct requests *requests;
 	struct fuse_session *session; /* NULL: closed */

@@ -40,8 +40,8 @@ struct device_status {
 /*
  * Publishes the device and serves it from `base`. 0 with *ret, or -errno after one line in the log
  * that names the path, the cause and the cure: another instance serves it (-EBUSY), the path is
- * taken (-EEXIST), no carrier (-ENODEV). `store` outlives it: a device that a previous daemon left
- * there is resumed, which its readers notice as a delay only.
+ * taken (-EEXIST), neither CUSE nor FUSE (-ENODEV). `store` outlives it: a device that a previous
+ * daemon left there is resumed, which its readers notice as a delay only.
  */
 int device_start(struct event_base *base, struct pool *pool, struct fd_store *store,
 		 const struct device_config *config, struct device **ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Open, read, poll, ioctl, interrupt and release on our device, the same for both carriers:
+ * Open, read, poll, ioctl, interrupt and release on our device, the same by CUSE and by FUSE:
  * requests of the kernel are answered from the pool, by libfuse.
  *
  * A blocking read of up to POOL_GATHER_MAX bytes is answered whole; a longer one with at least that
@@ -33,7 +33,7 @@ void requests_free(struct requests **requests);
 /*
  * 0 with the number of the open file in *ret_fh, or the errno for the caller: EACCES for any kind
  * of writing, ENFILE when the files, or those of this uid, are at their limit. When the kernel does
- * not take the answer, it will not send a release: the carrier then calls requests_release().
+ * not take the answer, it will not send a release: the connection then calls requests_release().
  */
 int requests_open(struct requests *r, uid_t uid, int flags, uint64_t *ret_fh);
 void requests_release(struct requests *r, uint64_t fh);

@@ -55,7 +55,7 @@ struct table {
 	uint32_t mode;          /* permission bits of the device */
 	uint32_t files_used, files_free, files_open;
 	uint32_t reads_used, reads_free, reads_pending;
-	uint32_t init_opcode; /* FUSE_INIT or CUSE_INIT: which carrier */
+	uint32_t init_opcode; /* FUSE_INIT or CUSE_INIT */
 	uint32_t init_len;
 	uint8_t init[TABLE_INIT_MAX]; /* as the kernel sent it, without the header */
 	char path[TABLE_PATH_MAX];    /* of the device */

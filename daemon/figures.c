@@ -131,7 +131,7 @@ const struct figure figures[] = {
 
 	{"device", "path", FIGURE_TEXT, NULL, NULL, "path that readers open"},
 	{"device", "class", FIGURE_TEXT, NULL, NULL, "class of the bytes"},
-	{"device", "via", FIGURE_TEXT, NULL, NULL, "carrier: cuse or fuse"},
+	{"device", "via", FIGURE_TEXT, NULL, NULL, "the kernel's interface: cuse or fuse"},
 	{"device", "handover", FIGURE_TEXT, NULL, NULL,
 	 "keeper of the device during a restart: service manager or none"},
 	{"device", "opens", FIGURE_GAUGE, NULL, NULL, "open files"},
